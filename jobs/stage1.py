@@ -1,0 +1,11 @@
+"""Stage 1, prepare, as a job of its own: ``spark-submit jobs/stage1.py --help``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a plain checkout needs no PYTHONPATH
+
+from recommender.job import run_job
+
+if __name__ == "__main__":
+    sys.exit(run_job(["stage1"], __file__))

@@ -1,0 +1,11 @@
+"""Stage 3, predict, as a job of its own: ``spark-submit jobs/stage3.py --help``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a plain checkout needs no PYTHONPATH
+
+from recommender.job import run_job
+
+if __name__ == "__main__":
+    sys.exit(run_job(["stage3"], __file__))

@@ -1,0 +1,11 @@
+"""Stage 4, expose, as a job of its own: ``spark-submit jobs/stage4.py --help``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a plain checkout needs no PYTHONPATH
+
+from recommender.job import run_job
+
+if __name__ == "__main__":
+    sys.exit(run_job(["stage4"], __file__))

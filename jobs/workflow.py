@@ -1,0 +1,12 @@
+"""The four stages in one session: ``spark-submit jobs/workflow.py --help``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a plain checkout needs no PYTHONPATH
+
+from recommender.config import STAGES
+from recommender.job import run_job
+
+if __name__ == "__main__":
+    sys.exit(run_job(list(STAGES), __file__))

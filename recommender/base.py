@@ -1,0 +1,198 @@
+"""What makes a class a step, and how a stage builds its steps from a nested dict.
+
+Example usage:
+>>> @step
+... class Greet:
+...     times: Annotated[int, Field(ge=1, le=3)] = 1
+>>> Greet(times=2)
+Greet(times=2)
+>>> Greet(times=4)
+Traceback (most recent call last):
+recommender.errors.ConfigError: CFG_RANGE times must be 1..3, got 4
+>>> build_steps({"greet": Greet}, {"greet": {"tmies": 2}, "great": {}})
+Traceback (most recent call last):
+recommender.errors.ConfigError: CFG_UNKNOWN_KEY greet.tmies, did you mean times; great, did you mean greet
+"""
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import field, fields
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar, cast
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from typing_extensions import dataclass_transform
+
+from recommender.errors import ConfigError, Mistake
+
+__all__ = ["Annotated", "Field", "build_steps", "field", "json_schema", "parameters", "step", "unknown_key"]
+
+T = TypeVar("T")
+
+_SHOWN = 60  # characters of a value in an error
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass_transform(field_specifiers=(field, Field))
+def step(cls: type[T]) -> type[T]:
+    """Make a class a step: its fields are its hyperparameters, checked when it is constructed.
+
+    Raises:
+        ConfigError: at construction, listing every unknown, missing, mistyped and out-of-range parameter.
+    """
+    made = dataclass(cls, config=_STRICT, frozen=True)
+    checked_init = made.__init__
+
+    @functools.wraps(checked_init)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            checked_init(self, *args, **kwargs)
+        except ValidationError as error:
+            raise ConfigError(*_mistakes(made, error)) from None
+
+    made.__init__ = init  # type: ignore[method-assign]
+    return cast("type[T]", made)
+
+
+def build_steps(steps: Mapping[str, type], config: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Build every step of a stage from its part of the config.
+
+    Args:
+        steps: config key -> class of the step.
+        config: config key -> parameters; a step that is not named gets its defaults.
+        path: what to put before the keys in error sentences, for example ``stage1.``.
+
+    Returns:
+        config key -> the step.
+
+    Raises:
+        ConfigError: with the mistakes of all steps.
+    """
+    mistakes = []
+    built = {}
+    for name, given in config.items():
+        if name not in steps:
+            mistakes.append(unknown_key(f"{path}{name}", steps))
+        elif given is not None and not isinstance(given, Mapping):
+            mistakes.append(_type_mistake(f"{path}{name}", "a mapping of parameters", given))
+    for name, step_class in steps.items():
+        given = config.get(name) or {}
+        if not isinstance(given, Mapping):
+            continue
+        try:
+            built[name] = step_class(**{str(key): value for key, value in given.items()})
+        except ConfigError as error:
+            mistakes += [_under(f"{path}{name}", mistake) for mistake in error.mistakes]
+    if mistakes:
+        raise ConfigError(*sorted(mistakes, key=lambda m: _position(m.path, path, config)))
+    return built
+
+
+def _under(step_path: str, mistake: Mistake) -> Mistake:
+    """Return a step's mistake with its place in the whole config."""
+    if not mistake.path:
+        return Mistake(mistake.id, step_path, f"{step_path}: {mistake.sentence}")
+    path = f"{step_path}.{mistake.path}"
+    return Mistake(mistake.id, path, mistake.sentence.replace(mistake.path, path, 1))
+
+
+def _position(mistake_path: str, prefix: str, config: Mapping[str, Any]) -> int:
+    """Return the place of a mistake's step in the config, so that mistakes are listed as the file has them."""
+    name = mistake_path[len(prefix) :].split(".", 1)[0]
+    return list(config).index(name) if name in config else len(config)
+
+
+def parameters(a_step: Any) -> dict[str, Any]:
+    """Return a step's parameters, defaults included, as plain JSON types.
+
+    >>> from recommender.stage1.steps.score_filter import ScoreFilter
+    >>> parameters(ScoreFilter(min_score=10))
+    {'score_column_name': 'score', 'min_score': 10.0}
+    """
+    values: dict[str, Any] = TypeAdapter(type(a_step)).dump_python(a_step, mode="json")
+    return values
+
+
+@functools.cache
+def json_schema(step_class: type) -> dict[str, Any]:
+    """Return the JSON schema of a step's parameters."""
+    return TypeAdapter(step_class).json_schema()
+
+
+def unknown_key(path: str, known: Iterable[str]) -> Mistake:
+    """Return the mistake of a key that nobody knows, with the nearest known name."""
+    names = list(known)
+    close = get_close_matches(path.rsplit(".", 1)[-1], names, n=1)
+    hint = f"did you mean {close[0]}" if close else f"known are {', '.join(names)}"
+    return Mistake("CFG_UNKNOWN_KEY", path, f"{path}, {hint}")
+
+
+def _mistakes(step_class: type, error: ValidationError) -> list[Mistake]:
+    return [_mistake(step_class, details) for details in error.errors(include_url=False)]
+
+
+def _mistake(step_class: type, details: Any) -> Mistake:
+    """Turn one of pydantic's findings into a sentence that names the parameter, its rule and the value."""
+    kind, location = details["type"], [str(part) for part in details["loc"]]
+    names = [f.name for f in fields(step_class)]
+    if kind in {"unexpected_keyword_argument", "unexpected_positional_argument"}:
+        return unknown_key(location[0], names)
+    if kind == "missing":
+        return Mistake("CFG_MISSING", location[0], f"{location[0]} is required and was not given")
+    if kind == "value_error":  # from a step's own __post_init__: about several parameters at once
+        return Mistake("CFG_VALUE", "", str(details["ctx"]["error"]))
+    path, rule = location[0], json_schema(step_class)["properties"][location[0]]
+    for part in location[1:]:
+        if "additionalProperties" not in rule:
+            break
+        path, rule = f"{path}.{part}", rule["additionalProperties"]
+    if kind.startswith(("greater_than", "less_than", "finite_number")):
+        return Mistake("CFG_RANGE", path, f"{path} must be {_range(rule) or 'finite'}, got {_shown(details['input'])}")
+    if kind == "literal_error":
+        return Mistake("CFG_RANGE", path, f"{path} must be {_describe(rule)}, got {_shown(details['input'])}")
+    return _type_mistake(path, _describe(rule), details["input"])
+
+
+def _type_mistake(path: str, expected: str, value: Any) -> Mistake:
+    return Mistake("CFG_TYPE", path, f"{path} must be {expected}, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _describe(rule: Mapping[str, Any]) -> str:
+    """Say in words what a JSON schema allows.
+
+    >>> _describe({"type": "object", "additionalProperties": {"type": "number", "minimum": 0}})
+    'a mapping to a number >= 0'
+    """
+    if "anyOf" in rule:
+        return " or ".join(_describe(part) for part in rule["anyOf"])
+    if "enum" in rule or "const" in rule:
+        return "one of " + ", ".join(str(value) for value in rule.get("enum", [rule.get("const")]))
+    if rule.get("type") == "array":
+        return f"a list, each {_describe(rule.get('items', {}))}"
+    if rule.get("type") == "object":
+        return f"a mapping to {_describe(rule.get('additionalProperties', {}))}"
+    words = {"integer": "an integer", "number": "a number", "string": "a string", "boolean": "true or false"}
+    word = words.get(rule.get("type", ""), str(rule.get("type", "a value")))
+    return f"{word} {_range(rule)}".rstrip()
+
+
+def _range(rule: Mapping[str, Any]) -> str:
+    if "anyOf" in rule:
+        return " or ".join(filter(None, (_range(part) for part in rule["anyOf"])))
+    low, high = rule.get("minimum"), rule.get("maximum")
+    if low is not None and high is not None:
+        return f"{low}..{high}"
+    signs = {
+        "minimum": ">=",
+        "exclusiveMinimum": ">",
+        "maximum": "<=",
+        "exclusiveMaximum": "<",
+        "minLength": "length >=",
+    }
+    return " and ".join(f"{sign} {rule[key]}" for key, sign in signs.items() if key in rule)

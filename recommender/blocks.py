@@ -1,0 +1,105 @@
+"""Blocks: the rows of a partition as one Arrow cell, so that numpy can work on matrices inside a Spark job.
+
+What must be a matrix travels in blocks. `pack` turns each partition of a DataFrame into one row with one binary column
+(an Arrow IPC stream); a cross join brings blocks of two DataFrames together; `map_blocks` hands them to a function.
+
+Example usage:
+>>> rows = spark.range(4).repartition(1)
+>>> doubled = map_blocks(pack(rows, "rows"), lambda rows: rows.append_column("twice", pc.multiply(rows["id"], 2)),
+...                      "id long, twice long")
+>>> sorted(doubled.collect())[-1]
+Row(id=3, twice=6)
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark import cloudpickle
+from pyspark.sql import DataFrame
+
+import recommender
+
+# The functions that work on blocks take their code with them: the workers need numpy and pyarrow, but not this package.
+cloudpickle.register_pickle_by_value(recommender)  # type: ignore[no-untyped-call]
+
+
+def pack(rows: DataFrame, name: str) -> DataFrame:
+    """Return one row per partition that is not empty, with its rows in the binary column `name`."""
+
+    def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        sink = pa.BufferOutputStream()
+        writer = None
+        for batch in batches:
+            if batch.num_rows:
+                writer = writer or pa.ipc.new_stream(sink, batch.schema)
+                writer.write_batch(batch)
+        if writer:
+            writer.close()
+            cell = pa.array([sink.getvalue().to_pybytes()], pa.binary())
+            yield pa.RecordBatch.from_arrays([cell], [name])
+
+    return rows.mapInArrow(packed, f"{name} binary")
+
+
+def unpack(cell: pa.BinaryScalar) -> pa.Table:
+    """Return the rows of a block, without copying them."""
+    return pa.ipc.open_stream(cell.as_buffer()).read_all().combine_chunks()
+
+
+def map_blocks(blocks: DataFrame, function: Callable[..., pa.Table], schema: str) -> DataFrame:
+    """Call a function with the blocks of each row, in the order of the columns, and return the rows it returns.
+
+    Args:
+        blocks: every column as `pack` makes it.
+        function: takes one `pyarrow.Table` per column and returns a table with the columns of `schema`.
+        schema: DDL of the result.
+    """
+
+    def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in range(batch.num_rows):
+                yield from function(*(unpack(column[row]) for column in batch.columns)).to_batches()
+
+    return blocks.mapInArrow(mapped, schema)
+
+
+def _one(column: pa.ChunkedArray) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def matrix(column: pa.ChunkedArray, rank: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return a column of factors as a matrix, zeros where it is null, and which rows are not null."""
+    factors = _one(column)
+    present = pc.is_valid(factors).to_numpy(zero_copy_only=False)
+    values = factors.flatten().to_numpy(zero_copy_only=False).reshape(-1, rank)
+    if present.all():
+        return values, present
+    dense = np.zeros((len(factors), rank), dtype=np.float32)
+    dense[present] = values
+    return dense, present
+
+
+def lists(column: pa.ChunkedArray) -> tuple[Any, NDArray[np.int64]]:
+    """Return a column of lists as its flat values (an Arrow array) and the offsets of each list; null is empty."""
+    values = _one(column)
+    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    return values.flatten(), np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
+def positions_of(
+    catalogue: NDArray[np.int32], values: NDArray[np.int32], offsets: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Translate lists of indexes into positions in a sorted catalogue.
+
+    Returns:
+        The positions and offsets of the lists without the indexes that the catalogue lacks, and which values are left.
+    """
+    found = np.searchsorted(catalogue, values)
+    known = found < len(catalogue)
+    known[known] = catalogue[found[known]] == values[known]
+    left = np.concatenate([[0], np.cumsum(known, dtype=np.int64)])
+    return found[known], left[offsets], known

@@ -1,0 +1,269 @@
+"""Read the configuration: one YAML file for all stages, with overrides and environment variables.
+
+Precedence: the steps' defaults < the YAML file < ``--set``. The file has one key ``root`` and a section per stage,
+which has a section per step, which has that step's parameters:
+
+>>> config = parse_config("stage1: {score_filter: {min_score: 5}}", ["stage3.recommend.k=20"])
+>>> config.root, config.stage("stage1"), config.stage("stage3")
+('output', {'score_filter': {'min_score': 5}}, {'recommend': {'k': 20}})
+
+``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-text}`` by the text where there is none:
+
+>>> parse_config("root: ${OUT}/runs", environ={"OUT": "/data"}).root
+'/data/runs'
+>>> parse_config("root: ${OUT}", environ={})
+Traceback (most recent call last):
+recommender.errors.ConfigError: CFG_ENV root uses ${OUT}, but the environment variable OUT is not set
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recommender.base import build_steps, json_schema, parameters, unknown_key
+from recommender.errors import ConfigError, Mistake
+from recommender.stage1.main import Stage1
+from recommender.stage2.main import Stage2
+from recommender.stage3.main import Stage3
+from recommender.stage4.main import Stage4
+
+STAGES: Mapping[str, type[Stage1 | Stage2 | Stage3 | Stage4]] = {
+    "stage1": Stage1,
+    "stage2": Stage2,
+    "stage3": Stage3,
+    "stage4": Stage4,
+}
+DEFAULT_ROOT = "output"
+
+# Stage 2 judges lists that are made by stage 3's steps with stage 3's settings: what is served is what was evaluated.
+_BORROWED = {"stage2": ("stage3", ("fold_in", "recommend"))}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration whose every key and value was checked.
+
+    Init parameters:
+        root: folder under which the stages store their results.
+        stages: stage -> step -> parameters, as far as they were given.
+    """
+
+    root: str
+    stages: Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+    def stage(self, name: str) -> dict[str, Mapping[str, Any]]:
+        """Return what the class of a stage is built from: its own section and what it borrows from another."""
+        section = dict(self.stages.get(name, {}))
+        lender, steps = _BORROWED.get(name, ("", ()))
+        lent = self.stages.get(lender, {})
+        return section | {step: lent[step] for step in steps if step in lent}
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Config:
+    """Read a YAML file; see `parse_config`.
+
+    Raises:
+        ConfigError: the file cannot be read, or what it says is wrong.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(Mistake("CFG_FILE", "", f"the configuration {path} cannot be read: {reason}")) from None
+    return parse_config(text, overrides, environ)
+
+
+def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Config:
+    """Check a configuration as a whole.
+
+    Args:
+        text: YAML.
+        overrides: ``path=value`` each, the value in YAML, for example ``stage1.score_filter.min_score=5``.
+        environ: the environment variables that values may use.
+
+    Raises:
+        ConfigError: listing all mistakes, each with its path, the rule, the value and the nearest known name.
+    """
+    document = _parse_yaml(text, "the configuration")
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise ConfigError(Mistake("CFG_TYPE", "", "the configuration must be a mapping of stages"))
+    mistakes: list[Mistake] = []
+    for override in overrides:
+        _apply(document, override, mistakes)
+    document = _substitute(document, "", environ, mistakes)
+    mistakes += _check(document)
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return Config(
+        root=document.get("root") or DEFAULT_ROOT,
+        stages={stage: {s: p or {} for s, p in (document.get(stage) or {}).items()} for stage in STAGES},
+    )
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON schema of the configuration file, made from the steps' own fields and docstrings."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "recommender configuration",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "root": {
+                "type": "string",
+                "default": DEFAULT_ROOT,
+                "description": "Folder under which the stages store their results.",
+            },
+            **{name: _stage_schema(name, stage) for name, stage in STAGES.items()},
+        },
+    }
+
+
+def own_steps(stage: str) -> dict[str, type]:
+    """Return the steps that a stage's section may name: config key -> class."""
+    _, borrowed = _BORROWED.get(stage, ("", ()))
+    return {name: step for name, step in STAGES[stage].STEPS.items() if name not in borrowed}
+
+
+def _stage_schema(name: str, stage: type) -> dict[str, Any]:
+    return {
+        "type": ["object", "null"],
+        "description": _summary(stage),
+        "additionalProperties": False,
+        "properties": {key: _step_schema(step) for key, step in own_steps(name).items()},
+    }
+
+
+def _step_schema(step: type) -> dict[str, Any]:
+    described = _parameter_texts(step.__doc__ or "")
+    schema = json_schema(step)
+    properties = {
+        name: {key: value for key, value in rule.items() if key != "title"}
+        | {"default": parameters(step())[name], "description": described[name]}
+        for name, rule in schema.get("properties", {}).items()
+    }
+    return {
+        "type": ["object", "null"],
+        "description": _summary(step),
+        "additionalProperties": False,
+        "properties": properties,
+    } | ({"$defs": schema["$defs"]} if "$defs" in schema else {})
+
+
+def _summary(documented: type) -> str:
+    return (documented.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
+
+
+def _parameter_texts(docstring: str) -> dict[str, str]:
+    """Return the texts under the heading "Init parameters", by the name of the parameter."""
+    section = re.search(r"^ *Init parameters:\n(.*?)(?=^ {4}\S|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", section.group(1) if section else "", re.MULTILINE | re.DOTALL
+    )
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def _check(document: Mapping[str, Any]) -> list[Mistake]:
+    mistakes = [unknown_key(str(key), ["root", *STAGES]) for key in document if key not in {"root", *STAGES}]
+    root = document.get("root")
+    if root is not None and not isinstance(root, str):
+        mistakes.append(Mistake("CFG_TYPE", "root", f"root must be a path, got {root!r}"))
+    for name in STAGES:
+        section = document.get(name) or {}
+        if not isinstance(section, Mapping):
+            mistakes.append(Mistake("CFG_TYPE", name, f"{name} must be a mapping of steps, got {section!r}"))
+            continue
+        try:
+            build_steps(own_steps(name), section, f"{name}.")
+        except ConfigError as error:
+            mistakes += error.mistakes
+    return mistakes
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without Python objects and without repeated keys; 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key_node.value} stands here a second time", key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+# PyYAML follows YAML 1.1, where 1e-3 is a string.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _parse_yaml(text: str, owner: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.constructor.ConstructorError as error:
+        unsafe = "could not determine a constructor" in str(error.problem)
+        kind = "CFG_YAML_TAG" if unsafe else "CFG_YAML"
+        problem = f"{owner} uses a tag that is not allowed" if unsafe else f"{owner} is not valid: {error.problem}"
+        raise ConfigError(Mistake(kind, "", f"{problem}{_place(error)}")) from None
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise ConfigError(Mistake("CFG_YAML", "", f"{owner} is not valid YAML: {problem}{_place(error)}")) from None
+
+
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+
+
+def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> None:
+    """Put one ``path=value`` into the document."""
+    path, equals, value = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        mistakes.append(
+            Mistake("CFG_SET", path, f"--set needs stage.step.parameter=value, got {override.partition('=')[0]!r}")
+        )
+        return
+    target = document
+    for key in keys[:-1]:
+        if target.get(key) is None:
+            target[key] = {}
+        target = target[key]
+        if not isinstance(target, dict):
+            mistakes.append(Mistake("CFG_SET", path, f"--set {path}: {key} has a value, not a section"))
+            return
+    try:
+        target[keys[-1]] = _parse_yaml(value, f"the value of --set {path}")
+    except ConfigError as error:
+        mistakes += error.mistakes
+
+
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(:-(?P<default>[^}]*))?\}")
+
+
+def _substitute(value: Any, path: str, environ: Mapping[str, str], mistakes: list[Mistake]) -> Any:
+    """Replace the environment variables in all strings below `value`."""
+    if isinstance(value, dict):
+        return {k: _substitute(v, f"{path}.{k}".lstrip("."), environ, mistakes) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_substitute(item, path, environ, mistakes) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if name not in environ and default is None:
+            sentence = f"{path} uses ${{{name}}}, but the environment variable {name} is not set"
+            mistakes.append(Mistake("CFG_ENV", path, sentence))
+        return environ.get(name, default or "")
+
+    return _VARIABLE.sub(replace, value)

@@ -1,0 +1,37 @@
+"""The names of columns, events and sources: each is written once, here."""
+
+from typing import Final
+
+# An event, as the log has it.
+TIMESTAMP: Final = "timestamp"  # ms since epoch, UTC
+VISITOR: Final = "visitorid"
+EVENT: Final = "event"  # the kind of event
+ITEM: Final = "itemid"
+TRANSACTION: Final = "transactionid"
+EVENT_COLUMNS: Final = (TIMESTAMP, VISITOR, EVENT, ITEM, TRANSACTION)
+
+# Kinds of events.
+VIEW: Final = "view"
+ADD_TO_CART: Final = "addtocart"
+PURCHASE: Final = "transaction"
+
+# What the steps add.
+SCORE: Final = "score"  # how strongly one visitor prefers one item: the summed weights of its events
+LAST_TIMESTAMP: Final = "last_timestamp"
+VISITOR_INDEX: Final = "visitor_index"
+ITEM_INDEX: Final = "item_index"
+EVENTS: Final = "events"  # a number of events
+TRAINED: Final = "trained"
+ID: Final = "id"  # MLlib's name of the index in a table of factors
+FEATURES: Final = "features"  # MLlib's name of the factors
+RANK: Final = "rank"  # position in a list, from 1
+SOURCE: Final = "source"
+MODEL: Final = "model"
+METRIC: Final = "metric"
+
+# Where a recommendation comes from.
+ALS: Final = "als"
+FOLD_IN: Final = "fold_in"
+POPULAR: Final = "popular"
+
+DEFAULT_SCORES: Final = {VIEW: 1.0, ADD_TO_CART: 5.0, PURCHASE: 10.0}

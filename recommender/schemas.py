@@ -1,0 +1,61 @@
+"""The stored tables: names, columns and types. They are the contracts between the jobs.
+
+The type of an id is the source's own; it is written here as ``id`` and taken from the commit record when a table is
+read.
+
+>>> columns("scores")
+['visitor_index', 'item_index', 'score']
+>>> mismatch("scores", [("visitor_index", "int"), ("item_index", "int"), ("score", "double")])
+'score is double, not float'
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+_INTERACTIONS: Final = "visitor_index int, item_index int, event string, score float, last_timestamp bigint"
+
+TABLES: Final[Mapping[str, str]] = {
+    # stage 1: a row per (visitor, item) of the training part
+    "scores": "visitor_index int, item_index int, score float",
+    # a row per (visitor, item, kind of event) of the whole log
+    "interactions": _INTERACTIONS,
+    # the same for the evaluated visitors, as far as the model may see it
+    "history": _INTERACTIONS,
+    # a row per (visitor, item) that the lists of the evaluated visitors are judged by
+    "holdout": "visitor_index int, item_index int, score float, last_timestamp bigint",
+    # a row per visitor; trained: all of its events that count are in `scores`
+    "visitors": "visitorid id, visitor_index int, events bigint, score double, trained boolean",
+    "items": "itemid id, item_index int, events bigint, score double",
+    # stage 2: MLlib's own tables inside the saved model
+    "model/userFactors": "id int, features array<float>",
+    "model/itemFactors": "id int, features array<float>",
+    "popularity": "item_index int, score double",
+    # low and high bound the value with 95 % confidence
+    "metrics": "model string, metric string, k int, value double, low double, high double, visitors bigint",
+    # stage 3: a row per visitor and rank; source: als, fold_in or popular
+    "recommendations": "visitorid id, rank int, itemid id, score float, source string",
+}
+
+
+def fields(table: str) -> list[tuple[str, str]]:
+    """Return the (name, type) of a table's columns in order."""
+    pairs = (column.split(" ", 1) for column in TABLES[table].split(", "))
+    return [(name, type_) for name, type_ in pairs]
+
+
+def columns(table: str) -> list[str]:
+    """Return the names of a table's columns in order."""
+    return [name for name, _ in fields(table)]
+
+
+def mismatch(table: str, found: Iterable[tuple[str, str]]) -> str:
+    """Say how the (name, type) pairs of a DataFrame differ from a table's contract; nothing if they do not."""
+    expected, given = fields(table), list(found)
+    if [name for name, _ in given] != columns(table):
+        return f"the columns are {[name for name, _ in given]}, not {columns(table)}"
+    wrong = [
+        f"{name} is {type_}, not {wanted}"
+        for (name, wanted), (_, type_) in zip(expected, given, strict=True)
+        if wanted not in {type_, "id"}
+    ]
+    return "; ".join(wrong)

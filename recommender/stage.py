@@ -1,0 +1,54 @@
+"""What all stages have in common."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pyspark.sql import DataFrame
+
+from recommender.base import build_steps
+from recommender.counting import RowCounter, StepRows
+from recommender.tables import write_tables
+
+
+class Stage:
+    """A stage: built from a nested dict, it runs its steps and persists one result.
+
+    Class attributes:
+        NAME: the verb of the stage.
+        STEPS: config key -> class of the step.
+        INPUTS: argument of `execute` -> (stage, table) that it is read from.
+        SETTINGS: argument of `execute` -> (stage, step) whose parameters it is given.
+    """
+
+    NAME: ClassVar[str]
+    STEPS: ClassVar[Mapping[str, type]]
+    INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {}
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.steps = build_steps(self.STEPS, config)
+        self.counter = RowCounter()
+
+    def execute(self, *args: Any, **inputs: Any) -> dict[str, Any]:
+        """Run the steps and return the tables by name."""
+        raise NotImplementedError
+
+    def persist(self, path: str, data: Mapping[str, DataFrame]) -> None:
+        """Write every table to a new folder below `path`."""
+        write_tables(path, data)
+
+    def execute_persist(self, path: str, **inputs: Any) -> dict[str, Any]:
+        """Execute, persist, and free the intermediate results."""
+        try:
+            data = self.execute(**inputs)
+            self.persist(path, data)
+        finally:
+            self.release()
+        return data
+
+    def release(self) -> None:
+        """Free what `execute` has cached."""
+
+    def report(self) -> list[StepRows]:
+        """Return the rows in and out of each step; the data must have been persisted."""
+        raise NotImplementedError

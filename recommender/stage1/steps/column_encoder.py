@@ -1,0 +1,146 @@
+"""Number the ids of a column densely.
+
+Example usage:
+>>> scores = spark.createDataFrame([("b",), ("c",), ("b",)], "itemid string")
+>>> encoder = ColumnEncoder(column_name="itemid").execute(scores)
+>>> encoder.orderBy("item_index").show()
++------+----------+
+|itemid|item_index|
++------+----------+
+|     b|         0|
+|     c|         1|
++------+----------+
+<BLANKLINE>
+>>> more = spark.createDataFrame([("a",), ("c",)], "itemid string")
+>>> ColumnEncoder(column_name="itemid").execute(more, known=encoder).orderBy("item_index").show()
++------+----------+
+|itemid|item_index|
++------+----------+
+|     b|         0|
+|     c|         1|
+|     a|         2|
++------+----------+
+<BLANKLINE>
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.base import step
+from recommender.errors import DataQualityError, SchemaError
+
+_MAX_INDEX = 2**31 - 1
+_IDS_PER_BUCKET = 100_000
+_MAX_BUCKETS = 512
+_SAMPLES_PER_BUCKET = 64
+_INDEX_NAMES = {C.VISITOR: C.VISITOR_INDEX, C.ITEM: C.ITEM_INDEX}
+
+
+@step
+class ColumnEncoder:
+    """Number the distinct ids of a column from 0 without gaps, in the order of the ids.
+
+    Ids that are known keep their index and new ones get the next, so an index never changes its meaning. The ids are
+    sorted in buckets on the cluster: the driver sees the buckets' bounds and sizes, a few thousand values at most.
+
+    Init parameters:
+        column_name: column with the ids: integers, strings, or any other type that can be ordered.
+        index_column_name: name of the index; null: visitor_index for visitorid, item_index for itemid, else the
+            column's name with "_index" appended.
+    Execution args:
+        rows: any rows with the column; null ids are left out.
+        known: an encoder of an earlier execution whose indexes stay as they are.
+    Execution returns:
+        The encoder: one row per id, `column_name` as in `rows`, `index_column_name` int from 0; row order undefined.
+        It is the decoder as well. `encode` joins it to rows.
+
+    Raises:
+        SchemaError: the column is missing. DataQualityError: more than 2**31 - 1 ids.
+    Persist strategy: stage 1 stores the encoders as the tables visitors and items.
+    """
+
+    column_name: str = C.ITEM
+    index_column_name: str | None = None
+
+    @property
+    def index(self) -> str:
+        """Name of the column with the index."""
+        return self.index_column_name or _INDEX_NAMES.get(self.column_name, f"{self.column_name}_index")
+
+    def execute(self, rows: DataFrame, known: DataFrame | None = None) -> DataFrame:
+        """Return the encoder; see the class."""
+        if self.column_name not in rows.columns:
+            found = ", ".join(rows.columns)
+            raise SchemaError("SCHEMA_MISSING", f"{self.column_name}; found [{found}]; see the encoder's column_name")
+        ids = rows.select(self.column_name).dropna().distinct()
+        if known is None:
+            return self._numbered(ids, 0)
+        known = known.select(self.column_name, self.index)
+        first = _single(known.agg(F.coalesce(F.max(self.index) + 1, F.lit(0))))
+        return known.unionByName(self._numbered(ids.join(known, self.column_name, "left_anti"), first))
+
+    def encode(self, rows: DataFrame, encoder: DataFrame) -> DataFrame:
+        """Return `rows` with the index in the place of the id; rows with an id that has no index are left out."""
+        others = [name for name in rows.columns if name != self.column_name]
+        encoder = encoder.select(self.column_name, self.index)
+        return rows.join(encoder, self.column_name, "inner").select(self.index, *others)
+
+    def _numbered(self, ids: DataFrame, first: int) -> DataFrame:
+        """Number distinct ids from `first` in their order: by bucket, then within the bucket."""
+        count = _single(ids.agg(F.count(F.lit(1))))
+        if first + count > _MAX_INDEX:
+            raise DataQualityError("TOO_MANY_IDS", f"{first + count} distinct {self.column_name}, at most {_MAX_INDEX}")
+        bounds = self._bounds(ids, count)
+        # One row per bucket: its sorted ids.
+        buckets = ids.groupBy(_bucket(F.col(self.column_name), bounds).alias("_bucket")).agg(
+            F.array_sort(F.collect_list(self.column_name)).alias("_ids")
+        )
+        offsets = [first]
+        if bounds:
+            sizes: dict[int, int] = dict(buckets.select("_bucket", F.size("_ids")).toLocalIterator())
+            offsets = list(accumulate((sizes.get(bucket, 0) for bucket in range(len(bounds))), initial=first))
+        offset = F.element_at(F.array(*map(F.lit, offsets)), F.col("_bucket") + 1)
+        numbered = buckets.select(offset.alias("_offset"), F.posexplode("_ids").alias("_position", self.column_name))
+        return numbered.select(self.column_name, (F.col("_offset") + F.col("_position")).cast("int").alias(self.index))
+
+    def _bounds(self, ids: DataFrame, count: int) -> Sequence[Any]:
+        """Return ids that part all ids into buckets of about equal size: quantiles of a sample chosen by hash."""
+        buckets = min(-(-count // _IDS_PER_BUCKET), _MAX_BUCKETS)
+        if buckets <= 1:
+            return []
+        every = max(count // (buckets * _SAMPLES_PER_BUCKET), 1)
+        chosen = F.pmod(F.xxhash64(self.column_name), F.lit(every)) == 0
+        sample = _single(ids.where(chosen).agg(F.array_sort(F.collect_list(self.column_name))))
+        return sorted({sample[len(sample) * bucket // buckets] for bucket in range(1, buckets)})
+
+
+@step
+class VisitorEncoder(ColumnEncoder):
+    """Number the distinct visitors: ColumnEncoder with another default.
+
+    Init parameters:
+        column_name: column with the ids: integers, strings, or any other type that can be ordered.
+        index_column_name: name of the index; null: visitor_index for visitorid, item_index for itemid, else the
+            column's name with "_index" appended.
+    """
+
+    column_name: str = C.VISITOR
+
+
+def _bucket(column: Column, bounds: Sequence[Any], first: int = 0) -> Column:
+    """Return how many of the sorted bounds are <= the column, plus `first`: a binary search."""
+    if not bounds:
+        return F.lit(first)
+    middle = len(bounds) // 2
+    left, right = _bucket(column, bounds[:middle], first), _bucket(column, bounds[middle + 1 :], first + middle + 1)
+    return F.when(column < F.lit(bounds[middle]), left).otherwise(right)
+
+
+def _single(aggregate: DataFrame) -> Any:
+    """Return the one value of an aggregate without keys."""
+    row = aggregate.first()
+    return row[0] if row else None

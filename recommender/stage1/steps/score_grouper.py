@@ -1,0 +1,51 @@
+"""Sum the scores per visitor and item.
+
+Example usage:
+>>> scored = spark.createDataFrame([(7, 1, 1.0), (7, 1, 5.0)], "visitorid long, itemid long, score double")
+>>> ScoreGrouper().execute(scored).show()
++---------+------+-----+
+|visitorid|itemid|score|
++---------+------+-----+
+|        7|     1|  6.0|
++---------+------+-----+
+<BLANKLINE>
+"""
+
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.base import Annotated, Field, field, step
+from recommender.errors import SchemaError
+
+
+@step
+class ScoreGrouper:
+    """Sum the scores of the events that share a key.
+
+    Init parameters:
+        key: columns that make the key.
+        score_column_name: column to sum.
+    Execution args:
+        scored_events: one row per event with the key columns, of any type, and `score_column_name` double.
+    Execution returns:
+        One row per key, order undefined: the key columns, `score_column_name` double, and, where the events have a
+        timestamp, last_timestamp long (ms): that of the key's last event.
+
+    Raises:
+        SchemaError: a column is missing.
+    Persist strategy: none of its own; stage 1 stores the filtered scores.
+    """
+
+    key: Annotated[list[str], Field(min_length=1)] = field(default_factory=lambda: [C.VISITOR, C.ITEM])
+    score_column_name: str = C.SCORE
+
+    def execute(self, scored_events: DataFrame) -> DataFrame:
+        """Return one row per key; see the class."""
+        missing = [name for name in (*self.key, self.score_column_name) if name not in scored_events.columns]
+        if missing:
+            found = ", ".join(scored_events.columns)
+            raise SchemaError("SCHEMA_MISSING", f"{', '.join(missing)}; found [{found}]; see group_scores.key")
+        sums = [F.sum(self.score_column_name).alias(self.score_column_name)]
+        if C.TIMESTAMP in scored_events.columns:
+            sums.append(F.max(C.TIMESTAMP).alias(C.LAST_TIMESTAMP))
+        return scored_events.groupBy(*self.key).agg(*sums)

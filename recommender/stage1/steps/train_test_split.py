@@ -1,0 +1,130 @@
+"""Split events into a training and a test part by a percentile of one column.
+
+Example usage:
+>>> events = spark.range(100).withColumnRenamed("id", "visitorid")
+>>> train, test = TrainTestSplit(train_percentile=90).execute(events)
+>>> train.count(), test.agg({"visitorid": "min"}).first()[0]
+(90, 90)
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame, functions as F, types as T
+
+import recommender.constants as C
+from recommender.base import Annotated, Field, step
+from recommender.errors import InputError, SchemaError
+
+# What a sketch promises: the rank of its answer is wrong by at most rows / ACCURACY.
+_ACCURACY = 10_000
+_MARGIN = 3 / _ACCURACY
+# The most rows whose distinct values are counted exactly, and so the most values that the driver holds.
+_EXACT_ROWS = 200_000
+
+
+@step
+class TrainTestSplit:
+    """Split an event stream in two at a percentile of one column.
+
+    The split value is numpy's: the linearly interpolated percentile over all events. It is found in memory that does
+    not depend on the number of distinct values: a quantile sketch brackets its rank, then the values inside the bracket
+    are counted exactly.
+
+    Init parameters:
+        column_name: numeric column to split by; visitorid keeps a visitor's events together, timestamp cuts by time.
+        train_percentile: share of the events that lie below the split value, in percent, 0 to 100.
+    Execution args:
+        events: one row per event, any columns, `column_name` of a numeric type.
+    Execution returns:
+        (train, test), both with the columns of `events`: train is < the split value, test is >=. A row whose
+        `column_name` is null or NaN is in neither. Row order undefined.
+
+    Raises:
+        SchemaError: the column is missing or not numeric. InputError: there is no value to split by.
+    Persist strategy: none of its own; stage 1 stores what is made of the parts.
+    """
+
+    column_name: str = C.VISITOR
+    train_percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
+
+    def execute(self, events: DataFrame) -> tuple[DataFrame, DataFrame]:
+        """Return (train, test); see the class."""
+        return self.divide(events, self.split_value(events))
+
+    def split_value(self, events: DataFrame) -> float:
+        """Return the percentile of the column, equal to ``numpy.percentile(values, train_percentile)``."""
+        values = self._values(events)
+        share = float(np.true_divide(self.train_percentile, 100))
+        count, bounds = _bracket(values, share, _MARGIN)
+        if not count:
+            raise InputError("INPUT_EMPTY", f"train_test_split: no row has a {self.column_name} to split by")
+        # numpy's own arithmetic: the position may fall between two ranks, and the weight interpolates.
+        position = (count - 1) * share
+        rank = math.floor(position)
+        low, high = _values_at(values, count, rank, bounds)
+        return float(np.quantile(np.array([low, high]), position - rank))
+
+    def divide(self, events: DataFrame, split_value: float) -> tuple[DataFrame, DataFrame]:
+        """Return the events below the value, and the others."""
+        column = F.col(self.column_name).cast("double")
+        present = ~F.isnan(column)
+        return events.where(present & (column < split_value)), events.where(present & (column >= split_value))
+
+    def _values(self, events: DataFrame) -> DataFrame:
+        if self.column_name not in events.columns:
+            sentence = f"{self.column_name}; found [{', '.join(events.columns)}]; see train_test_split.column_name"
+            raise SchemaError("SCHEMA_MISSING", sentence)
+        found = events.schema[self.column_name].dataType
+        if not isinstance(found, T.NumericType):
+            hint = "split by timestamp instead"
+            sentence = f"{self.column_name} expected a number found {found.simpleString()}; {hint}"
+            raise SchemaError("SCHEMA_TYPE", sentence)
+        value = F.col(self.column_name)
+        return events.select(value.alias("value")).where(value.isNotNull() & ~F.isnan(value.cast("double")))
+
+
+def _bracket(values: DataFrame, share: float, margin: float) -> tuple[int, tuple[Any, Any]]:
+    """Return the number of values, and two of them that bracket the rank ``share * number`` in all likelihood."""
+    shares = [max(share - margin, 0.0), min(share + margin, 1.0)]
+    count, bounds = _row(values.agg(F.count("value"), F.percentile_approx("value", shares, _ACCURACY)))
+    return count, tuple(bounds or (None, None))
+
+
+def _values_at(values: DataFrame, count: int, rank: int, bounds: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return the values of a rank (from 0) and of the next one, exactly."""
+    inside, rows, below, margin = values, count, 0, _MARGIN
+    following = min(rank + 1, count - 1)
+    while rows > _EXACT_ROWS:
+        value = F.col("value")
+        found_below, found = _row(
+            values.agg(F.count_if(value < F.lit(bounds[0])), F.count_if(value.between(*map(F.lit, bounds))))
+        )
+        if margin < 1 and not found_below <= rank <= following < found_below + found:
+            margin *= 4  # the sketch was further off than it promises
+        elif found == rows or bounds[0] == bounds[1]:
+            inside, below = values.where(value.between(*map(F.lit, bounds))), found_below
+            break  # a few values hold nearly all rows: counting those is cheap
+        else:
+            inside, rows, below = values.where(value.between(*map(F.lit, bounds))), found, found_below
+        if rows > _EXACT_ROWS:
+            _, bounds = _bracket(inside, (rank - below) / rows, margin)
+    return _pick(inside, rank - below)
+
+
+def _pick(values: DataFrame, rank: int) -> tuple[Any, Any]:
+    """Return the values at a rank and at the next of a frame with few distinct values."""
+    low, passed = None, 0
+    for value, rows in values.groupBy("value").count().orderBy("value").toLocalIterator():
+        passed += rows
+        if low is None and passed > rank:
+            low = value
+        if passed > rank + 1:
+            return low, value
+    return low, low  # the rank is the last
+
+
+def _row(aggregate: DataFrame) -> tuple[Any, ...]:
+    """Return the one row of an aggregate without keys."""
+    return tuple(aggregate.first() or ())

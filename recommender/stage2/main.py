@@ -1,0 +1,122 @@
+"""Stage 2, train: fit the model and the baseline, and judge both by what the held-out visitors did.
+
+Example usage:
+>>> scores = spark.createDataFrame([(0, 0, 1.0), (0, 1, 1.0), (1, 0, 2.0)],
+...                                "visitor_index int, item_index int, score float")
+>>> history = spark.createDataFrame([(2, 0, "view", 1.0, 5)], schemas.TABLES["history"])
+>>> holdout = spark.createDataFrame([(2, 1, 1.0, 6)], schemas.TABLES["holdout"])
+>>> result = Stage2({"als": {"rank": 2}, "evaluator": {"cutoffs": [2]}}).execute(scores, history, holdout)
+>>> result["metrics"].where("metric = 'hit_rate'").select("model", "k", "value").orderBy("model").show()
++-------+---+-----+
+|  model|  k|value|
++-------+---+-----+
+|    als|  2|  1.0|
+|popular|  2|  1.0|
++-------+---+-----+
+<BLANKLINE>
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pyspark.ml.recommendation import ALSModel
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender import schemas  # noqa: F401 - for the example
+from recommender.counting import StepRows
+from recommender.stage import Stage
+from recommender.stage2.steps import AlsFitter, PopularityModel, RankingEvaluator
+from recommender.steps import FoldIn, TopKRecommender
+from recommender.tables import as_stored, write_tables
+
+
+class Stage2(Stage):
+    """Train: fit ALS and popularity on the scores, and evaluate both on the held-out visitors.
+
+    It consists of the following steps:
+    - als: the matrix model
+    - popularity: the baseline
+    - fold_in, recommend: the evaluated visitors' lists, made by the steps and settings of stage 3
+    - evaluator: the metrics of both models
+
+    Init parameters:
+        config: step -> parameters; a step that is not named gets its defaults.
+    Execution args:
+        scores, history, holdout: the tables of stage 1.
+    Execution returns:
+        Dictionary with model, the ALSModel, and the DataFrames popularity and metrics (``recommender.schemas``).
+
+    Raises:
+        ConfigError: the config is wrong; all mistakes are listed.
+    Persist strategy:
+        The model as MLlib saves it, the tables as Parquet, a folder each, below the given path.
+    """
+
+    NAME = "train"
+    INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {
+        name: ("stage1", name) for name in ("scores", "history", "holdout")
+    }
+    STEPS: ClassVar[Mapping[str, type]] = {
+        "als": AlsFitter,
+        "popularity": PopularityModel,
+        "fold_in": FoldIn,
+        "recommend": TopKRecommender,
+        "evaluator": RankingEvaluator,
+    }
+
+    def execute(self, scores: DataFrame, history: DataFrame, holdout: DataFrame) -> dict[str, Any]:
+        """Return the model and the tables; see the class."""
+        model: ALSModel = self.steps["als"].execute(scores)
+        # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
+        counted = self.counter("scores", scores)
+        popularity = self.counter("popularity", self.steps["popularity"].execute(counted))
+        metrics = self._metrics(model.itemFactors, popularity, history, holdout)
+        return {
+            "model": model,
+            "popularity": as_stored("popularity", popularity),
+            "metrics": as_stored("metrics", metrics),
+        }
+
+    def persist(self, path: str, data: Mapping[str, Any]) -> None:
+        """Write the model and every table to a new folder below `path`."""
+        data["model"].save(f"{path}/model")
+        write_tables(path, {name: rows for name, rows in data.items() if name != "model"})
+
+    def report(self) -> list[StepRows]:
+        """Return the rows in and out of each step; the data must have been persisted."""
+        rows = self.counter.rows()
+        als: AlsFitter = self.steps["als"]
+        kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
+        return [
+            StepRows("als", rows["scores"], None, f"rank {als.rank}, regParam {als.reg_param:g}, {kind}"),
+            StepRows("popularity", rows["scores"], rows["popularity"]),
+            StepRows("evaluator", rows["lists"], None, "lists of als and popular, one row per place"),
+        ]
+
+    def _metrics(
+        self, item_factors: DataFrame, popularity: DataFrame, history: DataFrame, holdout: DataFrame
+    ) -> DataFrame:
+        """Make the lists of the evaluated visitors as stage 3 would, and judge them."""
+        als: AlsFitter = self.steps["als"]
+        evaluator: RankingEvaluator = self.steps["evaluator"]
+        visitors = holdout.select(C.VISITOR_INDEX).distinct()
+        number = visitors.count()
+        solver = {"implicit_prefs": als.implicit_prefs, "alpha": als.alpha, "reg_param": als.reg_param}
+        folded = self.steps["fold_in"].execute(history, item_factors, **solver, visitor_count=number)
+        folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
+        nothing = F.lit(None).cast("string").alias(C.SOURCE), F.lit(None).cast("array<float>").alias(C.FEATURES)
+        candidates = {
+            C.ALS: visitors.join(folded, C.VISITOR_INDEX, "left"),
+            C.POPULAR: visitors.select(C.VISITOR_INDEX, *nothing),
+        }
+        rules = replace(self.steps["recommend"], k=max(evaluator.cutoffs))
+        lists = [
+            replace(rules, fill_with_popular=rules.fill_with_popular or name == C.POPULAR)
+            .execute(rows, item_factors, popularity, history, visitor_count=number)
+            .withColumn(C.MODEL, F.lit(name))
+            for name, rows in candidates.items()
+        ]
+        both = self.counter("lists", lists[0].unionByName(lists[1]))
+        return evaluator.execute(both, holdout, list(candidates))

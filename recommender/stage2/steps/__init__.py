@@ -1,0 +1,7 @@
+"""The steps of stage 2: fit and judge."""
+
+from recommender.stage2.steps.als_fitter import AlsFitter
+from recommender.stage2.steps.popularity_model import PopularityModel
+from recommender.stage2.steps.ranking_evaluator import RankingEvaluator
+
+__all__ = ["AlsFitter", "PopularityModel", "RankingEvaluator"]

@@ -1,0 +1,33 @@
+"""Rank items by popularity: the baseline that a model must beat, and the fallback where it has nothing to say.
+
+Example usage:
+>>> scores = spark.createDataFrame([(0, 3, 1.0), (1, 3, 5.0)], "visitor_index int, item_index int, score float")
+>>> PopularityModel().execute(scores).collect()
+[Row(item_index=3, score=6.0)]
+"""
+
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.base import step
+
+
+@step
+class PopularityModel:
+    """Sum the scores of each item over all visitors.
+
+    Init parameters:
+        none.
+    Execution args:
+        scores: visitor_index int, item_index int, score float: the training part only.
+    Execution returns:
+        item_index int, score double, one row per item; row order undefined.
+
+    Raises:
+        nothing.
+    Persist strategy: stage 2 stores it as the table popularity.
+    """
+
+    def execute(self, scores: DataFrame) -> DataFrame:
+        """Return the popularity of each item; see the class."""
+        return scores.groupBy(C.ITEM_INDEX).agg(F.sum(F.col(C.SCORE).cast("double")).alias(C.SCORE))

@@ -1,0 +1,122 @@
+"""Stage 3, predict: the best items for every visitor of the log.
+
+Example usage:
+>>> tables = {
+...     "visitor_factors": spark.createDataFrame([(0, [1.0, 0.0])], "id int, features array<float>"),
+...     "item_factors": spark.createDataFrame([(0, [1.0, 0.0]), (1, [0.5, 0.5])], "id int, features array<float>"),
+...     "popularity": spark.createDataFrame([(0, 9.0), (1, 4.0)], "item_index int, score double"),
+...     "interactions": spark.createDataFrame([(0, 0, "transaction", 1.0, 5), (1, 1, "view", 1.0, 6)],
+...                                           "visitor_index int, item_index int, event string, score float, at long"),
+...     "visitors": spark.createDataFrame([("ann", 0, True), ("bob", 1, False)],
+...                                       "visitorid string, visitor_index int, trained boolean"),
+...     "items": spark.createDataFrame([("tea", 0), ("jam", 1)], "itemid string, item_index int"),
+... }
+>>> als = {"implicit_prefs": True, "alpha": 1.0, "reg_param": 0.1}
+>>> result = Stage3({"recommend": {"k": 1}}).execute(**tables, als=als)
+>>> result["recommendations"].orderBy("visitorid").select("visitorid", "rank", "itemid", "source").show()
++---------+----+------+-------+
+|visitorid|rank|itemid| source|
++---------+----+------+-------+
+|      ann|   1|   jam|    als|
+|      bob|   1|   jam|fold_in|
++---------+----+------+-------+
+<BLANKLINE>
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.counting import StepRows
+from recommender.stage import Stage
+from recommender.steps import FoldIn, TopKRecommender
+from recommender.tables import as_stored
+
+_SOLVER = ("implicit_prefs", "alpha", "reg_param")
+
+
+class Stage3(Stage):
+    """Predict: rank all items for every visitor, and keep the best.
+
+    It consists of the following steps:
+    - fold_in: factors of the visitors that have events outside the training scores, from all their events
+    - recommend: the best items by the model's or the folded-in factors, popular items where there are none
+
+    Init parameters:
+        config: step -> parameters; a step that is not named gets its defaults.
+    Execution args:
+        visitor_factors, item_factors: those of the model of stage 2. popularity: the table of stage 2.
+        interactions, visitors, items: the tables of stage 1.
+        als: the parameters that the model was fitted with.
+    Execution returns:
+        Dictionary with the DataFrame recommendations (``recommender.schemas``): for every visitor at most k rows.
+
+    Raises:
+        ConfigError: the config is wrong; all mistakes are listed.
+    Persist strategy:
+        Parquet, a folder per table, below the given path.
+    """
+
+    NAME = "predict"
+    INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "visitor_factors": ("stage2", "model/userFactors"),
+        "item_factors": ("stage2", "model/itemFactors"),
+        "popularity": ("stage2", "popularity"),
+        "interactions": ("stage1", "interactions"),
+        "visitors": ("stage1", "visitors"),
+        "items": ("stage1", "items"),
+    }
+    SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {"als": ("stage2", "als")}
+    STEPS: ClassVar[Mapping[str, type]] = {"fold_in": FoldIn, "recommend": TopKRecommender}
+
+    def execute(
+        self,
+        visitor_factors: DataFrame,
+        item_factors: DataFrame,
+        popularity: DataFrame,
+        interactions: DataFrame,
+        visitors: DataFrame,
+        items: DataFrame,
+        als: Mapping[str, Any],
+    ) -> dict[str, DataFrame]:
+        """Return the recommendations; see the class."""
+        number = visitors.count()  # of a stored table: read from the files' footers
+        factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
+        ranked = self.steps["recommend"].execute(factors, item_factors, popularity, interactions, visitor_count=number)
+        lists = (
+            self.counter("recommend", ranked)
+            .join(items.select(C.ITEM, C.ITEM_INDEX), C.ITEM_INDEX, "inner")
+            .join(visitors.select(C.VISITOR, C.VISITOR_INDEX), C.VISITOR_INDEX, "inner")
+        )
+        return {"recommendations": as_stored("recommendations", lists)}
+
+    def report(self) -> list[StepRows]:
+        """Return the rows in and out of each step; the data must have been persisted."""
+        rows = self.counter.rows()
+        kinds = ", ".join(self.steps["recommend"].exclude_events) or "nothing"
+        return [
+            StepRows("fold_in", rows["untrained"], rows["fold_in"], "visitors with events outside the training"),
+            StepRows("recommend", rows["visitors"], rows["recommend"], f"left out: items with {kinds}"),
+        ]
+
+    def _factors(
+        self,
+        visitor_factors: DataFrame,
+        item_factors: DataFrame,
+        interactions: DataFrame,
+        visitors: DataFrame,
+        als: Mapping[str, Any],
+        number: int,
+    ) -> DataFrame:
+        """Return visitor_index, source and features of every visitor, null where there are no factors."""
+        trained, others = visitors.where(C.TRAINED), self.counter("untrained", visitors.where(~F.col(C.TRAINED)))
+        outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
+        solver = {name: als[name] for name in _SOLVER}
+        folded = self.steps["fold_in"].execute(outside, item_factors, **solver, visitor_count=number)
+        folded = self.counter("fold_in", folded)
+        known = visitor_factors.join(trained.select(F.col(C.VISITOR_INDEX).alias(C.ID)), C.ID, "left_semi")
+        factors = known.withColumn(C.SOURCE, F.lit(C.ALS)).unionByName(folded.withColumn(C.SOURCE, F.lit(C.FOLD_IN)))
+        every = self.counter("visitors", visitors).select(F.col(C.VISITOR_INDEX).alias(C.ID))
+        return every.join(factors, C.ID, "left").withColumnRenamed(C.ID, C.VISITOR_INDEX)

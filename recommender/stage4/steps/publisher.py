@@ -1,0 +1,45 @@
+"""Arrange the recommendations for those who read them.
+
+Example usage:
+>>> lists = spark.createDataFrame([(8, 1, 5, 0.5, "als"), (7, 1, 6, 0.7, "als")],
+...                               "visitorid long, rank int, itemid long, score float, source string")
+>>> Publisher().execute(lists).select("visitorid", "rank", "itemid").show()
++---------+----+------+
+|visitorid|rank|itemid|
++---------+----+------+
+|        7|   1|     6|
+|        8|   1|     5|
++---------+----+------+
+<BLANKLINE>
+"""
+
+from typing import Literal
+
+from pyspark.sql import DataFrame
+
+import recommender.constants as C
+from recommender.base import step
+
+
+@step
+class Publisher:
+    """Publish the recommendations as Parquet, and name them in a channel.
+
+    Init parameters:
+        channel: the named pointer that is moved to the new version, live or candidate.
+    Execution args:
+        recommendations: the table of stage 3.
+    Execution returns:
+        the same rows and columns, sorted by visitorid and rank across all files, so that a reader who looks for one
+        visitor needs one row group.
+
+    Raises:
+        ConfigError: the channel is unknown.
+    Persist strategy: stage 4 stores it as the table recommendations; the job moves the channel once that is committed.
+    """
+
+    channel: Literal["live", "candidate"] = "live"
+
+    def execute(self, recommendations: DataFrame) -> DataFrame:
+        """Return the sorted recommendations; see the class."""
+        return recommendations.orderBy(C.VISITOR, C.RANK)

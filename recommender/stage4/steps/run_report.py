@@ -1,0 +1,85 @@
+"""Pick a few visitors to look at: what they did, and what they are recommended.
+
+Example usage:
+>>> lists = spark.createDataFrame([(7, 1, 6, 0.7, "als")],
+...                               "visitorid long, rank int, itemid long, score float, source string")
+>>> visitors = spark.createDataFrame([(7, 0)], "visitorid long, visitor_index int")
+>>> items = spark.createDataFrame([(5, 0), (6, 1)], "itemid long, item_index int")
+>>> interactions = spark.createDataFrame([(0, 0, "view", 9)],
+...                                      "visitor_index int, item_index int, event string, last_timestamp long")
+>>> RunReport().execute(lists, interactions, visitors, items)
+[Example(visitorid=7, source='als', history=[('view', 5)], recommended=[(6, 0.7)])]
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.base import Annotated, Field, step
+
+
+@dataclass(frozen=True)
+class Example:
+    """One visitor: its last events as (event, itemid), newest first, and its list as (itemid, score), best first."""
+
+    visitorid: Any
+    source: str
+    history: list[tuple[str, Any]]
+    recommended: list[tuple[Any, float]]
+
+
+@step
+class RunReport:
+    """Pick example visitors, one of each source first, by a hash of the id.
+
+    Init parameters:
+        examples: how many visitors to show, 0 to 20.
+        history_length: how many of a visitor's last interactions to show, 1 to 100.
+    Execution args:
+        recommendations: the published table. interactions, visitors, items: the tables of stage 1.
+    Execution returns:
+        A list of at most `examples` `Example`.
+
+    Raises:
+        ConfigError: a parameter is out of range.
+    Persist strategy: none; the examples are printed.
+    """
+
+    examples: Annotated[int, Field(ge=0, le=20)] = 3
+    history_length: Annotated[int, Field(ge=1, le=100)] = 8
+
+    def execute(
+        self, recommendations: DataFrame, interactions: DataFrame, visitors: DataFrame, items: DataFrame
+    ) -> list[Example]:
+        """Return the examples; see the class."""
+        chosen = self._chosen(recommendations)
+        if not chosen:
+            return []
+        ids = visitors.where(F.col(C.VISITOR).isin([visitor for visitor, _ in chosen]))
+        place = F.struct(C.RANK, C.ITEM, C.SCORE)
+        lists = recommendations.join(F.broadcast(ids.select(C.VISITOR)), C.VISITOR, "left_semi")
+        recommended = {
+            row[0]: [(p[C.ITEM], round(p[C.SCORE], 3)) for p in row[1]]
+            for row in lists.groupBy(C.VISITOR).agg(F.array_sort(F.collect_list(place))).toLocalIterator()
+        }
+        event = F.struct(C.LAST_TIMESTAMP, C.EVENT, C.ITEM)
+        newest = F.slice(F.sort_array(F.collect_list(event), asc=False), 1, self.history_length)
+        past = interactions.join(F.broadcast(ids.select(C.VISITOR, C.VISITOR_INDEX)), C.VISITOR_INDEX, "inner")
+        past = past.join(items, C.ITEM_INDEX, "inner").groupBy(C.VISITOR).agg(newest)
+        history = {row[0]: [(e[C.EVENT], e[C.ITEM]) for e in row[1]] for row in past.toLocalIterator()}
+        return [Example(v, source, history.get(v, []), recommended[v]) for v, source in chosen]
+
+    def _chosen(self, recommendations: DataFrame) -> list[tuple[Any, str]]:
+        """Return (visitorid, source of its first place), the sources in turn."""
+        first = recommendations.where(F.col(C.RANK) == 1)
+        smallest = [
+            F.min_by(C.VISITOR, F.xxhash64(C.VISITOR, F.lit(draw))).alias(f"draw{draw}")
+            for draw in range(self.examples)
+        ]
+        if not smallest:
+            return []
+        drawn = sorted(first.groupBy(C.SOURCE).agg(*smallest).toLocalIterator(), key=lambda row: str(row[C.SOURCE]))
+        turns = [(row[f"draw{draw}"], row[C.SOURCE]) for draw in range(self.examples) for row in drawn]
+        return list(dict(turns).items())[: self.examples]

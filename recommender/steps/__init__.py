@@ -1,0 +1,6 @@
+"""The steps that more than one stage uses: stage 2 judges the lists that stage 3 makes, by the same steps."""
+
+from recommender.steps.fold_in import FoldIn
+from recommender.steps.top_k_recommender import TopKRecommender
+
+__all__ = ["FoldIn", "TopKRecommender"]

@@ -1,0 +1,67 @@
+"""The summary of a run for people: plain text for the terminal, made from the commit records.
+
+Example usage:
+>>> print(metrics_table([{"model": "als", "metric": "ndcg", "k": 10, "value": 0.05, "low": 0.04, "high": 0.06,
+...                       "visitors": 9}]))
+9 held-out visitors    als (95 % interval)
+ndcg@10                0.0500 (0.0400–0.0600)
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recommender.stage4.steps.run_report import Example
+
+
+def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -> str:
+    """Return what a stage did: rows in and out of each step, time, and where the result is."""
+    speed = f", {record['events_per_second']:,.0f} events/s" if record.get("events_per_second") else ""
+    rows = [
+        (step["step"], _number(step["rows_in"]), _number(step["rows_out"]), step["note"]) for step in record["steps"]
+    ]
+    table = _table([("step", "rows in", "rows out", ""), *rows], right=(1, 2))
+    return f"{stage} {name}: {record['seconds']:.1f} s{speed}\n{_indented(table)}\n  -> {path}"
+
+
+def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line per metric and cut-off and a column per model."""
+    if not metrics:
+        return "no visitor has a holdout: the models were not judged"
+    models = list(dict.fromkeys(str(row["model"]) for row in metrics))
+    cells = {(row["metric"], row["k"], row["model"]): row for row in metrics}
+    lines = [(f"{metrics[0]['visitors']:,} held-out visitors", *(f"{model} (95 % interval)" for model in models))]
+    for metric, k in dict.fromkeys((row["metric"], row["k"]) for row in metrics):
+        found = [cells.get((metric, k, model)) for model in models]
+        lines.append((f"{metric}@{k}", *(_interval(row) if row else "" for row in found)))
+    return _table(lines)
+
+
+def example_text(example: Example) -> str:
+    """Return one visitor's history and recommendations."""
+    history = ", ".join(f"{event} {item}" for event, item in example.history)
+    listed = ", ".join(f"{item} ({score:.2f})" for item, score in example.recommended)
+    return f"visitor {example.visitorid} ({example.source})\n  did:         {history}\n  recommended: {listed}"
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    value = f"{row['value']:.4f}"
+    return value if row["low"] is None else f"{value} ({max(row['low'], 0):.4f}–{row['high']:.4f})"
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "    ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
