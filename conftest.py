@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(autouse=True)
 def doctest_session(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
-    """Give doctests of modules that use Spark their `spark`."""
-    if type(request.node).__name__ == "DoctestItem" and "spark" in request.node.dtest.docstring:
+    """Give doctests of modules that work on DataFrames their `spark`."""
+    if type(request.node).__name__ == "DoctestItem" and "pyspark" in Path(request.node.path).read_text():
         doctest_namespace["spark"] = request.getfixturevalue("spark")

@@ -2,33 +2,41 @@
 
 Example usage:
 >>> counter = RowCounter()
->>> counter("loaded", spark.range(3)).write.format("noop").mode("append").save()
+>>> rows = counter("loaded", spark.range(3), even=F.col("id") % 2 == 0)
+>>> rows.write.format("noop").mode("append").save()
 >>> counter.rows()
-{'loaded': 3}
+{'loaded': 3, 'loaded.even': 2}
 """
 
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Observation, functions as F
+from pyspark.sql import Column, DataFrame, Observation, functions as F
 
 
 class RowCounter:
     """Count the rows of DataFrames in the action that computes them first.
 
-    A name may be counted once. `rows` blocks until every counted DataFrame has been computed.
+    Count only what is written as it is, or what is cached by an action that needs all of it: Spark leaves out the part
+    of a plan whose other side turns out to be empty, and then nothing is counted.
     """
 
     def __init__(self) -> None:
         self._observations: dict[str, Observation] = {}
 
-    def __call__(self, name: str, rows: DataFrame) -> DataFrame:
-        """Return `rows`, to be counted as `name` when they are computed."""
+    def __call__(self, name: str, rows: DataFrame, **conditions: Column) -> DataFrame:
+        """Return `rows`, to be counted as `name`, and as ``name.condition`` where a condition holds."""
+        counts = [F.count_if(condition).alias(key) for key, condition in conditions.items()]
         self._observations[name] = Observation(name)
-        return rows.observe(self._observations[name], F.count(F.lit(1)).alias("rows"))
+        return rows.observe(self._observations[name], F.count(F.lit(1)).alias("rows"), *counts)
 
     def rows(self) -> dict[str, int]:
-        """Return name -> number of rows, in the order of counting."""
-        return {name: int(observation.get["rows"]) for name, observation in self._observations.items()}
+        """Return name -> number of rows, in the order of counting; waits for what was not computed yet."""
+        found = {}
+        for name, observation in self._observations.items():
+            counts = {key: int(count) for key, count in observation.get.items()}
+            found[name] = counts.pop("rows")
+            found |= {f"{name}.{key}": count for key, count in counts.items()}
+        return found
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from recommender.config import STAGES, Config, load_config
 from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
 from recommender.progress import progress
 from recommender.sample import DEFAULT_EVENTS, sample_events
-from recommender.session import start_session
+from recommender.session import error_stream, start_session
 from recommender.spark_errors import explained
 from recommender.stage import Stage
 from recommender.store import Commit, Store, new_run_id, run_id_mistake
@@ -98,7 +98,7 @@ def _run(stages: Sequence[str], options: argparse.Namespace, run: _Run) -> None:
     built = {name: STAGES[name](_stage_config(config, name, sample)) for name in stages}
     commits = _upstream(built, store)
     with progress("starting Spark"):
-        spark = start_session(f"recommender {' '.join(stages)} {run.id}")
+        spark = start_session(f"recommender {' '.join(stages)} {run.id}", options.verbose)
     try:
         if sample:
             _make_sample(spark, sample)
@@ -215,14 +215,14 @@ def _print_summary(name: str, stage: Stage, commit: Commit) -> None:
 def _fail(error: Exception, run: _Run, verbose: bool) -> int:
     """Tell the user about an error, and return its exit code."""
     ours = error if isinstance(error, RecommenderError) else explained(error)
-    if verbose:
-        traceback.print_exception(error)
+    lines = traceback.format_exception(error) if verbose else []
     if isinstance(ours, ConfigError) and len(ours.mistakes) > 1:
-        for mistake in ours.mistakes:
-            print(mistake, file=sys.stderr)
+        lines += [f"{mistake}\n" for mistake in ours.mistakes]
     if ours is None:
         reason = str(error).strip().split("\n", 1)[0][:200]
         ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}; --verbose shows where")
     place = f"stage={run.stage} run={run.id} attempt={run.attempt}"
-    print(f"RECOMMENDER_ERROR {ours.id} {place}: {ours.sentence}", file=sys.stderr, flush=True)
+    stream = error_stream()
+    stream.write("".join([*lines, f"RECOMMENDER_ERROR {ours.id} {place}: {ours.sentence}\n"]))
+    stream.flush()
     return ours.exit_code

@@ -3,18 +3,21 @@
 On a terminal one line is kept up to date; elsewhere there is one line per piece of work.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from recommender.session import error_stream
+
 
 @contextmanager
 def progress(text: str) -> Iterator[None]:
     """Show that a piece of work is running, until it ends."""
-    if not sys.stderr.isatty():
-        print(f"{text} ...", file=sys.stderr, flush=True)
+    stream = error_stream()
+    if not stream.isatty():
+        stream.write(f"{text} ...\n")
+        stream.flush()
         yield
         return
     done = threading.Event()
@@ -22,10 +25,12 @@ def progress(text: str) -> Iterator[None]:
 
     def show() -> None:
         while True:
-            print(f"\r\x1b[K{text} ... {time.monotonic() - started:.0f} s", end="", file=sys.stderr, flush=True)
+            stream.write(f"\r\x1b[K{text} ... {time.monotonic() - started:.0f} s")
+            stream.flush()
             if done.wait(1):
                 break
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        stream.write("\r\x1b[K")
+        stream.flush()
 
     ticker = threading.Thread(target=show, daemon=True)
     ticker.start()

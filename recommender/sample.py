@@ -19,11 +19,14 @@ Example usage:
 <BLANKLINE>
 """
 
+import argparse
+from collections.abc import Sequence
 from math import gcd
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 import recommender.constants as C
+from recommender.session import start_session
 
 DEFAULT_EVENTS = 50_000
 MAX_EVENTS = 100_000_000
@@ -99,3 +102,25 @@ def _scattered(number: Column, count: int) -> Column:
     while gcd(factor, count) > 1:
         factor += 2
     return F.pmod(number * factor, F.lit(count)).cast("long")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write generated events to a new Parquet folder, or to CSV files where its name ends so."""
+    parser = argparse.ArgumentParser(prog="spark-submit jobs/sample.py", description="Make events like a shop's.")
+    parser.add_argument("--events", type=int, default=DEFAULT_EVENTS, help="how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="other seeds give other events (default: %(default)s)")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder; CSV files if it ends in .csv")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.events <= MAX_EVENTS:
+        parser.error(f"--events must be 1..{MAX_EVENTS}, got {options.events}")
+    spark = start_session(f"sample {options.events} events")
+    try:
+        writer = sample_events(spark, options.events, options.seed).write
+        if options.out.endswith(".csv"):
+            writer.csv(options.out, header=True)
+        else:
+            writer.parquet(options.out)
+    finally:
+        spark.stop()
+    print(f"{options.events:,} events in {options.out}")
+    return 0

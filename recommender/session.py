@@ -1,11 +1,14 @@
-"""The Spark session of a job: what the submitter configured stays, and what was left open gets a sensible value.
+"""The edge to a classic Spark process: its session, its settings, and its stderr.
 
-This is the only module that looks at a classic Spark context, and only to read its configuration; where there is none
-(Spark Connect, a session that the platform started) the steps work all the same.
+What the submitter configured stays, and what was left open gets a sensible value. This is the only module that looks at
+a classic Spark context; where there is none (Spark Connect, a session that the platform started) all else works too.
 """
 
 import os
+import sys
+from typing import Any, Protocol
 
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
@@ -19,23 +22,48 @@ _AFTER_START = {
     "spark.sql.session.timeZone": "UTC",
 }
 _LOCAL_PARTITIONS_PER_CORE = 4
+# On one machine a failed task ends the job, whose error says why; these would add its stack trace several times.
+_LOGGERS_OF_FAILED_TASKS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 
 
-def start_session(name: str) -> SparkSession:
+class ErrorStream(Protocol):
+    """What is needed of a stream to tell the user something."""
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+
+    def flush(self) -> object:
+        """Show what was written."""
+
+    def isatty(self) -> bool:
+        """Return whether somebody is looking."""
+
+
+def start_session(name: str, verbose: bool = False) -> SparkSession:
     """Return the session of this process, or start one.
 
     A setting that spark-submit, spark-defaults.conf or the platform has made is never changed.
+
+    Args:
+        name: name of the application, unless the submitter has given one.
+        verbose: whether the stack traces of failed tasks are shown on a local master.
     """
     builder = SparkSession.builder
     if not is_remote() and SparkSession.getActiveSession() is None:
-        SparkContext._ensure_initialized()  # SparkConf reads what was submitted only through the JVM
+        jvm = _jvm()
         submitted = SparkConf()
-        if not submitted.contains("spark.app.name") or submitted.get("spark.app.name", "").endswith(".py"):
+        if submitted.get("spark.app.name", ".py").endswith(".py"):
             builder = builder.appName(name)  # spark-submit puts the file's name where no --name was given
-        for key, value in _before_start(submitted).items():
+        for key, value in _settings(submitted).items():
             if not submitted.contains(key):
                 builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+        spark = builder.getOrCreate()
+        if _is_local(submitted) and not verbose:
+            log4j = jvm.org.apache.logging.log4j
+            for logger in _LOGGERS_OF_FAILED_TASKS:
+                log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
+    else:
+        spark = builder.getOrCreate()
     made = {row["key"] for row in spark.sql("SET").toLocalIterator()}
     for key, value in _AFTER_START.items():
         if key not in made:
@@ -43,11 +71,46 @@ def start_session(name: str) -> SparkSession:
     return spark
 
 
-def _before_start(submitted: SparkConf) -> dict[str, str]:
+def error_stream() -> ErrorStream:
+    """Return the stderr that the user sees.
+
+    spark-submit joins what a Python program writes to its stderr to stdout, so there the JVM's stderr is the real one.
+    """
+    return _JvmStderr() if "PYSPARK_GATEWAY_PORT" in os.environ else sys.stderr
+
+
+class _JvmStderr:
+    """The stderr of the process that spark-submit is; spark-submit.sh tells whether it is a terminal."""
+
+    def write(self, text: str, /) -> object:
+        try:
+            return getattr(_jvm().java.lang.System, "err").print(text)  # noqa: B009 - typed as a package by py4j
+        except (Py4JError, Py4JNetworkError, OSError):  # the JVM is gone
+            return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Do nothing: the JVM's stderr is not buffered."""
+
+    def isatty(self) -> bool:
+        return os.environ.get("RECOMMENDER_TERMINAL") == "1"
+
+
+def _jvm() -> Any:
+    """Return the JVM that spark-submit has started, or start one; it has no Spark session yet."""
+    SparkContext._ensure_initialized()
+    return SparkContext._jvm
+
+
+def _is_local(submitted: SparkConf) -> bool:
+    return (submitted.get("spark.master") or "local[*]").startswith("local")
+
+
+def _settings(submitted: SparkConf) -> dict[str, str]:
     """Return the settings for what is left open."""
     settings = dict(_BEFORE_START)
-    master = submitted.get("spark.master", "local[*]") or ""
-    if master.startswith("local"):
+    if _is_local(submitted):
+        # Workers run "python3" from PATH unless they are told, which may lack numpy and pyarrow.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # Spark's 200 partitions are made for clusters; on one machine they are 200 small tasks.
         settings["spark.sql.shuffle.partitions"] = str(_LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1))
     return settings

@@ -18,6 +18,10 @@ def explained(error: BaseException) -> RecommenderError | None:
     text = str(error)
     if "No space left on device" in text:
         return StorageError("STORAGE_FULL", "a disk is full: see --root, and spark.local.dir for Spark's own files")
+    if "OutOfMemoryError" in text:
+        return RecommenderError(
+            "OUT_OF_MEMORY", "Spark ran out of memory; give it more: --driver-memory 4g before the job"
+        )
     if _UNREADABLE.search(text):
         file = _FILE.search(text)
         return InputError(

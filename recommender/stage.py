@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column
 
 from recommender.base import build_steps
 from recommender.counting import RowCounter, StepRows
@@ -33,9 +33,13 @@ class Stage:
         """Run the steps and return the tables by name."""
         raise NotImplementedError
 
-    def persist(self, path: str, data: Mapping[str, DataFrame]) -> None:
-        """Write every table to a new folder below `path`."""
-        write_tables(path, data)
+    def persist(self, path: str, data: Mapping[str, Any]) -> None:
+        """Write every table to a new folder below `path`, and count its rows."""
+        write_tables(path, {name: self.counter(name, rows, **self.conditions(name)) for name, rows in data.items()})
+
+    def conditions(self, table: str) -> dict[str, Column]:  # noqa: ARG002
+        """Return which rows of a table are counted apart, by name."""
+        return {}
 
     def execute_persist(self, path: str, **inputs: Any) -> dict[str, Any]:
         """Execute, persist, and free the intermediate results."""

@@ -3,14 +3,18 @@
 Example usage:
 >>> print(metrics_table([{"model": "als", "metric": "ndcg", "k": 10, "value": 0.05, "low": 0.04, "high": 0.06,
 ...                       "visitors": 9}]))
-9 held-out visitors    als (95 % interval)
-ndcg@10                0.0500 (0.0400–0.0600)
+9 held-out visitors              @10
+ndcg                   als    0.0500
+ndcg@10 with 95 % interval: als 0.0500 (0.0400–0.0600)
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recommender.evaluation import METRICS
 from recommender.stage4.steps.run_report import Example
+
+_CUSTOMARY_CUTOFF = 10
 
 
 def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -> str:
@@ -24,16 +28,22 @@ def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -
 
 
 def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Return a line per metric and cut-off and a column per model."""
+    """Return a line per metric and model, a column per cut-off, and the intervals of NDCG at the cut-off nearest 10."""
     if not metrics:
         return "no visitor has a holdout: the models were not judged"
-    models = list(dict.fromkeys(str(row["model"]) for row in metrics))
-    cells = {(row["metric"], row["k"], row["model"]): row for row in metrics}
-    lines = [(f"{metrics[0]['visitors']:,} held-out visitors", *(f"{model} (95 % interval)" for model in models))]
-    for metric, k in dict.fromkeys((row["metric"], row["k"]) for row in metrics):
-        found = [cells.get((metric, k, model)) for model in models]
-        lines.append((f"{metric}@{k}", *(_interval(row) if row else "" for row in found)))
-    return _table(lines)
+    cells = {(row["metric"], row["model"], row["k"]): row for row in metrics}
+    cutoffs = sorted({row["k"] for row in metrics})
+    lines = [(f"{metrics[0]['visitors']:,} held-out visitors", "", *(f"@{k}" for k in cutoffs))]
+    for metric, model in sorted({(row["metric"], row["model"]) for row in metrics}, key=_place):
+        values = (f"{cells[metric, model, k]['value']:.4f}" for k in cutoffs)
+        lines.append((metric, model, *values))
+    nearest = min(cutoffs, key=lambda k: abs(k - _CUSTOMARY_CUTOFF))
+    intervals = [
+        f"{model} {_interval(row)}"
+        for (metric, model, k), row in sorted(cells.items())
+        if (metric, k) == ("ndcg", nearest)
+    ]
+    return f"{_table(lines, right=range(2, len(lines[0])))}\nndcg@{nearest} with 95 % interval: {', '.join(intervals)}"
 
 
 def example_text(example: Example) -> str:
@@ -41,6 +51,10 @@ def example_text(example: Example) -> str:
     history = ", ".join(f"{event} {item}" for event, item in example.history)
     listed = ", ".join(f"{item} ({score:.2f})" for item, score in example.recommended)
     return f"visitor {example.visitorid} ({example.source})\n  did:         {history}\n  recommended: {listed}"
+
+
+def _place(metric_and_model: tuple[str, str]) -> tuple[int, str]:
+    return METRICS.index(metric_and_model[0]), metric_and_model[1]
 
 
 def _interval(row: Mapping[str, Any]) -> str:

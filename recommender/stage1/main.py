@@ -91,7 +91,6 @@ class Stage1(Stage):
             - history, holdout: what the evaluated visitors' lists are made from, and judged by
             - visitors, items: the encoders, with the events and the score of each id
         They share cached intermediate results, which `release` frees; `execute_persist` does so itself.
-
     Raises:
         ConfigError: the config is wrong; all mistakes are listed. InputError: see DataLoader.
     Persist strategy:
@@ -114,6 +113,7 @@ class Stage1(Stage):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.split_value = float("nan")
+        self.held_pairs = 0
         self._cached: list[DataFrame] = []
 
     def execute(self) -> dict[str, DataFrame]:
@@ -136,8 +136,8 @@ class Stage1(Stage):
             "interactions": encoded(self._grouped(events, [*_PAIR, C.EVENT])),
             "history": encoded(history),
             "holdout": encoded(holdout),
-            "visitors": self.counter("visitors", self._visitors(visitors, events, pairs, test)),
-            "items": self.counter("items", items.join(self._activity(events, C.ITEM), C.ITEM, "left")),
+            "visitors": self._visitors(visitors, events, pairs, test),
+            "items": items.join(self._activity(events, C.ITEM), C.ITEM, "left"),
         }
         return {name: as_stored(name, rows) for name, rows in tables.items()}
 
@@ -150,16 +150,16 @@ class Stage1(Stage):
         """Return the rows in and out of each step; the data must have been persisted."""
         rows = self.counter.rows()
         split: TrainTestSplit = self.steps["train_test_split"]
-        valid, test, held = rows["event_validator"], rows["test"], rows["holdout"]
-        seen = f"{held - rows['holdout_unseen']:,} of {held:,} pairs left the holdout: already in the history"
+        valid, train, held = rows["event_validator"], rows["train"], self.held_pairs
+        seen = f"{held - rows['holdout']:,} of {held:,} pairs left the holdout: already in the history"
         cut = f"train: {split.column_name} < {self.split_value:.15g}, the {split.train_percentile:g}th percentile"
         return [
             StepRows("data_loader", None, rows["data_loader"]),
             StepRows("event_validator", rows["data_loader"], valid, "complete events"),
-            StepRows("train_test_split", valid, rows["train"], cut),
-            StepRows("group_scores", rows["train"], rows["group_scores"], "pairs of visitor and item"),
+            StepRows("train_test_split", valid, train, cut),
+            StepRows("group_scores", train, rows["group_scores"], "pairs of visitor and item"),
             StepRows("score_filter", rows["group_scores"], rows["score_filter"], "pairs to learn from"),
-            StepRows("holdout", test, rows["holdout_unseen"], seen),
+            StepRows("holdout", valid - train, rows["holdout"], seen),
             StepRows("encode_visitorids", valid, rows["visitors"], "distinct visitors"),
             StepRows("encode_itemids", valid, rows["items"], "distinct items"),
         ]
@@ -196,9 +196,9 @@ class Stage1(Stage):
         """Return the scored history and holdout of the evaluated visitors."""
         holdout_split: HoldoutSplit = self.steps["holdout"]
         history, holdout = holdout_split.execute(train, test)
-        grouped = self.counter("holdout", self._grouped(holdout, _PAIR))
-        unseen = self.counter("holdout_unseen", holdout_split.unseen(grouped, history))
-        return self._grouped(history, [*_PAIR, C.EVENT]), unseen
+        grouped = self._cache(self._grouped(holdout, _PAIR))
+        self.held_pairs = grouped.count()
+        return self._grouped(history, [*_PAIR, C.EVENT]), holdout_split.unseen(grouped, history)
 
     def _activity(self, events: DataFrame, column: str) -> DataFrame:
         """Return the number of events and the summed score of each id of a column."""
@@ -208,7 +208,7 @@ class Stage1(Stage):
 
     def _visitors(self, encoder: DataFrame, events: DataFrame, pairs: DataFrame, test: DataFrame) -> DataFrame:
         trained = pairs.select(C.VISITOR).distinct().withColumn(C.TRAINED, F.lit(True))
-        tested = self.counter("test", test).select(C.VISITOR).distinct()
+        tested = test.select(C.VISITOR).distinct()
         trained = trained.join(tested, C.VISITOR, "left_anti")
         rows = encoder.join(self._activity(events, C.VISITOR), C.VISITOR, "left").join(trained, C.VISITOR, "left")
         return rows.fillna(False, [C.TRAINED])

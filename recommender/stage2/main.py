@@ -29,7 +29,7 @@ from recommender.counting import StepRows
 from recommender.stage import Stage
 from recommender.stage2.steps import AlsFitter, PopularityModel, RankingEvaluator
 from recommender.steps import FoldIn, TopKRecommender
-from recommender.tables import as_stored, write_tables
+from recommender.tables import as_stored
 
 
 class Stage2(Stage):
@@ -47,7 +47,6 @@ class Stage2(Stage):
         scores, history, holdout: the tables of stage 1.
     Execution returns:
         Dictionary with model, the ALSModel, and the DataFrames popularity and metrics (``recommender.schemas``).
-
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy:
@@ -66,12 +65,15 @@ class Stage2(Stage):
         "evaluator": RankingEvaluator,
     }
 
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.evaluated = 0
+
     def execute(self, scores: DataFrame, history: DataFrame, holdout: DataFrame) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
         model: ALSModel = self.steps["als"].execute(scores)
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
-        counted = self.counter("scores", scores)
-        popularity = self.counter("popularity", self.steps["popularity"].execute(counted))
+        popularity = self.steps["popularity"].execute(self.counter("scores", scores))
         metrics = self._metrics(model.itemFactors, popularity, history, holdout)
         return {
             "model": model,
@@ -82,7 +84,7 @@ class Stage2(Stage):
     def persist(self, path: str, data: Mapping[str, Any]) -> None:
         """Write the model and every table to a new folder below `path`."""
         data["model"].save(f"{path}/model")
-        write_tables(path, {name: rows for name, rows in data.items() if name != "model"})
+        super().persist(path, {name: rows for name, rows in data.items() if name != "model"})
 
     def report(self) -> list[StepRows]:
         """Return the rows in and out of each step; the data must have been persisted."""
@@ -92,7 +94,7 @@ class Stage2(Stage):
         return [
             StepRows("als", rows["scores"], None, f"rank {als.rank}, regParam {als.reg_param:g}, {kind}"),
             StepRows("popularity", rows["scores"], rows["popularity"]),
-            StepRows("evaluator", rows["lists"], None, "lists of als and popular, one row per place"),
+            StepRows("evaluator", self.evaluated, rows["metrics"], "held-out visitors, their lists by als and popular"),
         ]
 
     def _metrics(
@@ -102,7 +104,7 @@ class Stage2(Stage):
         als: AlsFitter = self.steps["als"]
         evaluator: RankingEvaluator = self.steps["evaluator"]
         visitors = holdout.select(C.VISITOR_INDEX).distinct()
-        number = visitors.count()
+        self.evaluated = number = visitors.count()
         solver = {"implicit_prefs": als.implicit_prefs, "alpha": als.alpha, "reg_param": als.reg_param}
         folded = self.steps["fold_in"].execute(history, item_factors, **solver, visitor_count=number)
         folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
@@ -118,5 +120,4 @@ class Stage2(Stage):
             .withColumn(C.MODEL, F.lit(name))
             for name, rows in candidates.items()
         ]
-        both = self.counter("lists", lists[0].unionByName(lists[1]))
-        return evaluator.execute(both, holdout, list(candidates))
+        return evaluator.execute(lists[0].unionByName(lists[1]), holdout, list(candidates))

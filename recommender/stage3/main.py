@@ -26,7 +26,7 @@ Example usage:
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.counting import StepRows
@@ -34,6 +34,7 @@ from recommender.stage import Stage
 from recommender.steps import FoldIn, TopKRecommender
 from recommender.tables import as_stored
 
+_SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
 _SOLVER = ("implicit_prefs", "alpha", "reg_param")
 
 
@@ -52,7 +53,6 @@ class Stage3(Stage):
         als: the parameters that the model was fitted with.
     Execution returns:
         Dictionary with the DataFrame recommendations (``recommender.schemas``): for every visitor at most k rows.
-
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy:
@@ -71,6 +71,10 @@ class Stage3(Stage):
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {"als": ("stage2", "als")}
     STEPS: ClassVar[Mapping[str, type]] = {"fold_in": FoldIn, "recommend": TopKRecommender}
 
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.visitors = 0
+
     def execute(
         self,
         visitor_factors: DataFrame,
@@ -82,24 +86,25 @@ class Stage3(Stage):
         als: Mapping[str, Any],
     ) -> dict[str, DataFrame]:
         """Return the recommendations; see the class."""
-        number = visitors.count()  # of a stored table: read from the files' footers
+        self.visitors = number = visitors.count()  # of a stored table: read from the files' footers
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         ranked = self.steps["recommend"].execute(factors, item_factors, popularity, interactions, visitor_count=number)
-        lists = (
-            self.counter("recommend", ranked)
-            .join(items.select(C.ITEM, C.ITEM_INDEX), C.ITEM_INDEX, "inner")
-            .join(visitors.select(C.VISITOR, C.VISITOR_INDEX), C.VISITOR_INDEX, "inner")
+        lists = ranked.join(items.select(C.ITEM, C.ITEM_INDEX), C.ITEM_INDEX, "inner").join(
+            visitors.select(C.VISITOR, C.VISITOR_INDEX), C.VISITOR_INDEX, "inner"
         )
         return {"recommendations": as_stored("recommendations", lists)}
 
     def report(self) -> list[StepRows]:
         """Return the rows in and out of each step; the data must have been persisted."""
         rows = self.counter.rows()
+        by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
         kinds = ", ".join(self.steps["recommend"].exclude_events) or "nothing"
-        return [
-            StepRows("fold_in", rows["untrained"], rows["fold_in"], "visitors with events outside the training"),
-            StepRows("recommend", rows["visitors"], rows["recommend"], f"left out: items with {kinds}"),
-        ]
+        note = f"{by_source}; left out: items with {kinds}"
+        return [StepRows("recommend", self.visitors, rows["recommendations"], note)]
+
+    def conditions(self, table: str) -> dict[str, Column]:  # noqa: ARG002
+        """Count the places of the lists by source."""
+        return {source: F.col(C.SOURCE) == source for source in _SOURCES}
 
     def _factors(
         self,
@@ -111,12 +116,11 @@ class Stage3(Stage):
         number: int,
     ) -> DataFrame:
         """Return visitor_index, source and features of every visitor, null where there are no factors."""
-        trained, others = visitors.where(C.TRAINED), self.counter("untrained", visitors.where(~F.col(C.TRAINED)))
+        trained, others = visitors.where(C.TRAINED), visitors.where(~F.col(C.TRAINED))
         outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
         solver = {name: als[name] for name in _SOLVER}
         folded = self.steps["fold_in"].execute(outside, item_factors, **solver, visitor_count=number)
-        folded = self.counter("fold_in", folded)
         known = visitor_factors.join(trained.select(F.col(C.VISITOR_INDEX).alias(C.ID)), C.ID, "left_semi")
         factors = known.withColumn(C.SOURCE, F.lit(C.ALS)).unionByName(folded.withColumn(C.SOURCE, F.lit(C.FOLD_IN)))
-        every = self.counter("visitors", visitors).select(F.col(C.VISITOR_INDEX).alias(C.ID))
+        every = visitors.select(F.col(C.VISITOR_INDEX).alias(C.ID))
         return every.join(factors, C.ID, "left").withColumnRenamed(C.ID, C.VISITOR_INDEX)

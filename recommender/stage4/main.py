@@ -39,7 +39,6 @@ class Stage4(Stage):
         recommendations: the table of stage 3. interactions, visitors, items: the tables of stage 1.
     Execution returns:
         Dictionary with the DataFrame recommendations; the examples are in the attribute `examples`.
-
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy:
@@ -64,10 +63,14 @@ class Stage4(Stage):
     ) -> dict[str, DataFrame]:
         """Return what is published; see the class."""
         self.examples = self.steps["report"].execute(recommendations, interactions, visitors, items)
-        published = self.counter("publish", self.steps["publish"].execute(recommendations))
+        published = self.steps["publish"].execute(recommendations)
         return {"recommendations": as_stored("recommendations", published)}
 
     def report(self) -> list[StepRows]:
         """Return the rows in and out of each step; the data must have been persisted."""
         rows = self.counter.rows()
-        return [StepRows("publish", rows["publish"], rows["publish"], f"channel {self.steps['publish'].channel}")]
+        return [
+            StepRows(
+                "publish", rows["recommendations"], rows["recommendations"], f"channel {self.steps['publish'].channel}"
+            )
+        ]

@@ -38,7 +38,6 @@ class FoldIn:
     Execution returns:
         id int, features array<float>, one row per visitor with a positive score (explicit: with any score) on an item
         that has factors; row order undefined.
-
     Raises:
         nothing of its own.
     Persist strategy: none; the factors are used at once and never stored.

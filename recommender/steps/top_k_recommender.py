@@ -51,7 +51,6 @@ class TopKRecommender:
         visitor_index int, rank int from 1, item_index int, score float (the inner product; of a popular item its
         popularity), source string (that of the visitor, or popular). At most k rows per visitor, best first, equal
         scores by item_index; row order undefined.
-
     Raises:
         ConfigError: `k` is out of range.
     Persist strategy: none of its own; stage 3 stores the lists with their ids.

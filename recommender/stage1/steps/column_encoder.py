@@ -57,7 +57,6 @@ class ColumnEncoder:
     Execution returns:
         The encoder: one row per id, `column_name` as in `rows`, `index_column_name` int from 0; row order undefined.
         It is the decoder as well. `encode` joins it to rows.
-
     Raises:
         SchemaError: the column is missing. DataQualityError: more than 2**31 - 1 ids.
     Persist strategy: stage 1 stores the encoders as the tables visitors and items.

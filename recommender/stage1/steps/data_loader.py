@@ -16,12 +16,12 @@ Example usage:
 from collections.abc import Mapping
 from typing import Literal
 
-from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
 from recommender.base import field, step
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
+from recommender.spark_errors import explained
 
 _REQUIRED = (C.TIMESTAMP, C.VISITOR, C.EVENT, C.ITEM)
 
@@ -42,7 +42,6 @@ class DataLoader:
         One row per event, order undefined: timestamp long (ms since epoch, UTC), visitorid and itemid as `id_type`,
         event string, transactionid string. A cell that is empty or cannot be read is null; transactionid is null where
         the log has no such column. Further columns are dropped.
-
     Raises:
         InputError: the file is missing, empty or unreadable. SchemaError: a column is missing or of a wrong type.
     Persist strategy: none of its own; the log is the source of truth.
@@ -61,7 +60,7 @@ class DataLoader:
 
     def execute(self) -> DataFrame:
         """Return the events; see the class."""
-        if self.event_filename is None:
+        if not self.event_filename:
             raise ConfigError(Mistake("CFG_MISSING", "event_filename", "event_filename names no events to load"))
         rows = self._read(SparkSession.active(), self.event_filename)
         if not rows.columns or rows.isEmpty():
@@ -75,17 +74,16 @@ class DataLoader:
                 # No schema: every cell is a string under the header's name, and is cast by name below.
                 return spark.read.csv(path, header=True, sep=self.delimiter, escape='"')
             return spark.read.parquet(path)
-        except AnalysisException as error:
-            if "PATH_NOT_FOUND" in str(error):
+        except Exception as error:
+            text = str(error)
+            if "PATH_NOT_FOUND" in text:
                 raise InputError("INPUT_NOT_FOUND", f"{path} does not exist; see data_loader.event_filename") from error
-            if "UNABLE_TO_INFER_SCHEMA" in str(error):
+            if "UNABLE_TO_INFER_SCHEMA" in text:
                 raise InputError("INPUT_EMPTY", f"{path} has no events") from error
+            if explained(error):
+                sentence = f"{path} cannot be read as {'CSV' if is_csv else 'Parquet'}; see data_loader.file_format"
+                raise InputError("INPUT_CORRUPT", sentence) from error
             raise
-        except PySparkException as error:
-            kind = "CSV" if is_csv else "Parquet"
-            raise InputError(
-                "INPUT_CORRUPT", f"{path} cannot be read as {kind}; see data_loader.file_format"
-            ) from error
 
     def _column(self, rows: DataFrame, name: str) -> Column:
         """Return one of our columns, made from the log's column of the mapped name."""

@@ -29,7 +29,6 @@ class EventValidator:
     Execution returns:
         the complete events, same columns, none of the four null; row order undefined. The stage counts the rows in and
         out, so that what was dropped is reported.
-
     Raises:
         nothing.
     Persist strategy: none of its own.

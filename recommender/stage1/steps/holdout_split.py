@@ -35,7 +35,6 @@ class HoldoutSplit:
         train, test: one row per event: timestamp long (ms), visitorid, itemid, event, none null; further columns stay.
     Execution returns:
         (history, holdout): events of the test visitors, with the columns of `test`. Row order undefined.
-
     Raises:
         ConfigError: both or none of `last_events` and `share` are given.
     Persist strategy: none of its own; stage 1 stores both, grouped and scored.

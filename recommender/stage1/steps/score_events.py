@@ -35,7 +35,6 @@ class ScoreEvents:
         events: one row per event, any columns, `input_column_name` string.
     Execution returns:
         `events` with `score_column_name` double, never null; row order undefined.
-
     Raises:
         ConfigError: a weight is negative or not finite. SchemaError: the column is missing.
     Persist strategy: none of its own; stage 1 stores the grouped scores.

@@ -28,7 +28,6 @@ class ScoreFilter:
         scores: one row per pair, `score_column_name` double.
     Execution returns:
         the rows whose score is >= `min_score`, same columns; row order undefined.
-
     Raises:
         ConfigError: `min_score` is negative or not finite.
     Persist strategy: none of its own; stage 1 stores the encoded result.

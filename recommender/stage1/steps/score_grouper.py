@@ -30,7 +30,6 @@ class ScoreGrouper:
     Execution returns:
         One row per key, order undefined: the key columns, `score_column_name` double, and, where the events have a
         timestamp, last_timestamp long (ms): that of the key's last event.
-
     Raises:
         SchemaError: a column is missing.
     Persist strategy: none of its own; stage 1 stores the filtered scores.

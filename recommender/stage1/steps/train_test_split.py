@@ -40,7 +40,6 @@ class TrainTestSplit:
     Execution returns:
         (train, test), both with the columns of `events`: train is < the split value, test is >=. A row whose
         `column_name` is null or NaN is in neither. Row order undefined.
-
     Raises:
         SchemaError: the column is missing or not numeric. InputError: there is no value to split by.
     Persist strategy: none of its own; stage 1 stores what is made of the parts.

@@ -56,13 +56,12 @@ class AlsFitter:
         scores: one row per pair: `user_col` int, `item_col` int, `rating_col` float.
     Execution returns:
         The ``pyspark.ml.recommendation.ALSModel``; its factors are id int, features array<float>.
-
     Raises:
         ConfigError: a parameter is out of range.
     Persist strategy: stage 2 saves the model as MLlib does.
     """
 
-    rank: Annotated[int, Field(ge=1)] = 64
+    rank: Annotated[int, Field(ge=1)] = 32
     max_iter: Annotated[int, Field(ge=0)] = 10
     reg_param: Annotated[float, Field(ge=0)] = 0.1
     num_user_blocks: Annotated[int, Field(ge=1)] | None = None

@@ -22,7 +22,6 @@ class PopularityModel:
         scores: visitor_index int, item_index int, score float: the training part only.
     Execution returns:
         item_index int, score double, one row per item; row order undefined.
-
     Raises:
         nothing.
     Persist strategy: stage 2 stores it as the table popularity.

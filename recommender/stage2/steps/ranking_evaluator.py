@@ -36,7 +36,6 @@ class RankingEvaluator:
         models: the names in `lists` to report on.
     Execution returns:
         model, metric, k int, value double (ratio 0 to 1), low, high double (95 % confidence), visitors long.
-
     Raises:
         ConfigError: a cut-off is out of range.
     Persist strategy: stage 2 stores it as the table metrics.

@@ -32,7 +32,6 @@ class Publisher:
     Execution returns:
         the same rows and columns, sorted by visitorid and rank across all files, so that a reader who looks for one
         visitor needs one row group.
-
     Raises:
         ConfigError: the channel is unknown.
     Persist strategy: stage 4 stores it as the table recommendations; the job moves the channel once that is committed.

@@ -41,7 +41,6 @@ class RunReport:
         recommendations: the published table. interactions, visitors, items: the tables of stage 1.
     Execution returns:
         A list of at most `examples` `Example`.
-
     Raises:
         ConfigError: a parameter is out of range.
     Persist strategy: none; the examples are printed.

@@ -1,0 +1,138 @@
+import importlib
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from numpy.typing import NDArray
+
+from recommender.ranking import fold_in
+
+# The package exports the function under the module's name.
+fold_in_module = importlib.import_module("recommender.ranking.fold_in")
+
+Floats = NDArray[np.float64]
+
+
+class Case(NamedTuple):
+    items: NDArray[np.float32]
+    feedback: list[dict[int, float]]  # of each visitor: position -> score
+    alpha: float
+    reg_param: float
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    count, rank = draw(st.integers(1, 12)), draw(st.integers(1, 6))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    items = random.normal(size=(count, rank)).astype(np.float32)
+    score = st.sampled_from([-3.0, -0.5, 0.0, 0.25, 1.0, 10.0])
+    feedback = draw(st.lists(st.dictionaries(st.integers(0, count - 1), score), max_size=8))
+    return Case(items, feedback, draw(st.sampled_from([0.0, 0.5, 40.0])), draw(st.sampled_from([0.01, 0.1, 2.0])))
+
+
+def solve(case: Case, *, implicit: bool) -> NDArray[np.float32]:
+    positions = np.array([item for own in case.feedback for item in own], dtype=np.int64)
+    scores = np.array([score for own in case.feedback for score in own.values()], dtype=np.float64)
+    offsets = np.cumsum([0, *map(len, case.feedback)], dtype=np.int64)
+    options = {"alpha": case.alpha, "reg_param": case.reg_param}
+    return fold_in((positions, offsets), scores, case.items, implicit_prefs=implicit, **options)
+
+
+def implicit_by_hand(case: Case, feedback: dict[int, float]) -> Floats:
+    """The paper's equation 4 with dense matrices over all items: confidence C, preference p."""
+    y = case.items.astype(np.float64)
+    scores = np.array([feedback.get(item, 0.0) for item in range(len(y))])
+    confidence, preference = np.diag(1 + case.alpha * np.abs(scores)), (scores > 0).astype(float)
+    if not preference.any():
+        return np.zeros(y.shape[1])
+    ridge = case.reg_param * preference.sum() * np.eye(y.shape[1])
+    solution: Floats = np.linalg.inv(y.T @ confidence @ y + ridge) @ y.T @ confidence @ preference
+    return solution
+
+
+def explicit_by_hand(case: Case, feedback: dict[int, float]) -> Floats:
+    """Ridge regression as ordinary least squares with one more row per factor."""
+    rank = case.items.shape[1]
+    y = case.items[list(feedback)].astype(np.float64)
+    ridge = np.sqrt(case.reg_param * len(feedback)) * np.eye(rank)
+    target = np.concatenate([list(feedback.values()), np.zeros(rank)])
+    solution: Floats = np.linalg.lstsq(np.vstack([y, ridge]), target, rcond=None)[0]
+    return solution
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_implicit_factors_equal_a_dense_solution_for_each_visitor(case: Case) -> None:
+    found = solve(case, implicit=True)
+    assert found.shape == (len(case.feedback), case.items.shape[1])
+    for factors, feedback in zip(found, case.feedback, strict=True):
+        np.testing.assert_allclose(factors, implicit_by_hand(case, feedback), rtol=1e-5, atol=1e-6)
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_explicit_factors_equal_a_least_squares_solution_for_each_visitor(case: Case) -> None:
+    found = solve(case, implicit=False)
+    for factors, feedback in zip(found, case.feedback, strict=True):
+        np.testing.assert_allclose(factors, explicit_by_hand(case, feedback), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_a_visitor_without_a_history_gets_zeros(implicit: bool) -> None:
+    case = Case(np.ones((2, 3), np.float32), [{}, {0: 1.0}, {}], 1.0, 0.1)
+    found = solve(case, implicit=implicit)
+    assert found[[0, 2]].tolist() == [[0, 0, 0]] * 2
+    assert found[1].all()
+
+
+def test_a_visitor_without_positive_implicit_feedback_gets_zeros() -> None:
+    case = Case(np.ones((2, 3), np.float32), [{0: -1.0, 1: 0.0}], 1.0, 0.1)
+    assert solve(case, implicit=True).tolist() == [[0, 0, 0]]
+
+
+def test_a_negative_score_is_confidence_that_there_is_no_preference() -> None:
+    # (2 + 3 + 0.5 * 1) x = 2 with one positive score of 1 and one negative of -2, alpha 1, both items alike.
+    case = Case(np.ones((2, 1), np.float32), [{0: 1.0, 1: -2.0}], 1.0, 0.5)
+    np.testing.assert_allclose(solve(case, implicit=True), [[2 / 5.5]], rtol=1e-6)
+
+
+def test_a_zero_score_does_not_count_for_the_regularisation() -> None:
+    case = Case(np.ones((2, 1), np.float32), [{0: 1.0, 1: 0.0}], 1.0, 0.5)
+    np.testing.assert_allclose(solve(case, implicit=True), [[2 / 3.5]], rtol=1e-6)
+
+
+def test_a_zero_rating_counts_for_the_regularisation_of_explicit_feedback() -> None:
+    case = Case(np.ones((2, 1), np.float32), [{0: 1.0, 1: 0.0}], 1.0, 0.5)
+    np.testing.assert_allclose(solve(case, implicit=False), [[1 / 3]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+@pytest.mark.parametrize("batch", [1, 3, 7, 8])
+def test_batches_of_any_size_give_the_same_factors(monkeypatch: pytest.MonkeyPatch, implicit: bool, batch: int) -> None:
+    random = np.random.default_rng(5)
+    feedback = [{int(item): float(item + 1) for item in random.choice(9, size=n)} for n in (3, 0, 1, 9, 2, 0, 4)]
+    case = Case(random.normal(size=(9, 4)).astype(np.float32), feedback, 2.0, 0.1)
+    whole = solve(case, implicit=implicit)
+    monkeypatch.setattr(fold_in_module, "_BATCH", batch)
+    np.testing.assert_array_equal(solve(case, implicit=implicit), whole)
+    assert whole[6].any()
+
+
+def test_more_visitors_than_a_batch_holds_all_get_their_own_factors() -> None:
+    feedback = [{visitor % 3: 1.0 + visitor} for visitor in range(600)]
+    case = Case(np.eye(3, dtype=np.float32), feedback, 1.0, 0.1)
+    expected = np.zeros((600, 3))
+    for visitor in range(600):
+        expected[visitor, visitor % 3] = (2 + visitor) / (2 + visitor + 0.1)
+    np.testing.assert_allclose(solve(case, implicit=True), expected, rtol=1e-6)
+
+
+def test_no_visitors_have_no_factors() -> None:
+    assert solve(Case(np.ones((2, 3), np.float32), [], 1.0, 0.1), implicit=True).shape == (0, 3)
+
+
+def test_the_item_factors_are_left_as_they_were() -> None:
+    items = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
+    solve(Case(items, [{0: 1.0}], 1.0, 0.1), implicit=True)
+    assert items.tolist() == [[1, 2], [3, 4]]

@@ -1,0 +1,199 @@
+import importlib
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from numpy.typing import NDArray
+
+from recommender.ranking import NONE, top_k
+
+# The package exports the function under the module's name.
+top_k_module = importlib.import_module("recommender.ranking.top_k")
+
+Floats = NDArray[np.float32]
+Lists = tuple[NDArray[np.int64], NDArray[np.int64]]
+NOTHING = np.array([], dtype=np.int64)
+
+
+class Problem(NamedTuple):
+    visitors: Floats
+    items: Floats
+    k: int
+    excluded: Lists
+
+
+def as_lists(lists: list[NDArray[np.int64]]) -> Lists:
+    return np.concatenate([NOTHING, *lists]), np.cumsum([0, *map(len, lists)], dtype=np.int64)
+
+
+def column(*values: float) -> Floats:
+    return np.array(values, dtype=np.float32)[:, None]
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    """Factors are small integers times powers of two: their float32 products are exact, and ties abound."""
+    count, visitors, rank = draw(st.integers(0, 300)), draw(st.integers(0, 20)), draw(st.integers(1, 8))
+    low, high = draw(st.sampled_from([(-2, 3), (-3, 0), (0, 2), (1, 2), (-9, 10)]))
+    scale = draw(st.sampled_from([1.0, 2.0**-74, 2.0**40]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    factors = [(random.integers(low, high, (n, rank)) * scale).astype(np.float32) for n in (visitors, count)]
+    shares = random.choice(draw(st.sampled_from([[0.0], [1.0], [0.0, 0.1, 0.5, 0.99, 1.0]])), visitors)
+    excluded = [random.permutation(np.flatnonzero(random.random(count) < share)) for share in shares]
+    k = draw(st.sampled_from([1, 2, 3, 5, 10, 130, 299, 300, 400]))
+    return Problem(factors[0], factors[1], k, as_lists(excluded))
+
+
+def by_full_sort(problem: Problem) -> tuple[list[list[int]], list[list[float]]]:
+    """The items of each visitor's list and their scores, from a sort of the whole row."""
+    values, offsets = problem.excluded
+    product = (problem.visitors.astype(np.float64) @ problem.items.astype(np.float64).T).astype(np.float32)
+    lists = []
+    for visitor, row in enumerate(product):
+        order = np.lexsort((np.arange(len(row)), -row))
+        barred = set(values[offsets[visitor] : offsets[visitor + 1]].tolist())
+        lists.append([int(item) for item in order if int(item) not in barred][: problem.k])
+    return lists, [[float(product[visitor, item]) for item in row] for visitor, row in enumerate(lists)]
+
+
+@given(problems())
+@settings(max_examples=200, deadline=None)
+def test_the_lists_are_those_of_a_full_sort(problem: Problem) -> None:
+    positions, scores = top_k(*problem)
+    expected, expected_scores = by_full_sort(problem)
+    assert positions.shape == scores.shape == (len(problem.visitors), problem.k)
+    assert [row[row != NONE].tolist() for row in positions] == expected
+    assert [row[: len(wanted)].tolist() for row, wanted in zip(scores, expected, strict=True)] == expected_scores
+
+
+@given(problems())
+@settings(max_examples=100, deadline=None)
+def test_the_free_places_come_last_and_only_they_have_no_score(problem: Problem) -> None:
+    positions, scores = top_k(*problem)
+    free = positions == NONE
+    assert (free == np.isnan(scores)).all()
+    assert (np.diff(free.astype(int), axis=1) >= 0).all()
+
+
+@given(problems())
+@settings(max_examples=100, deadline=None)
+def test_an_excluded_item_is_never_recommended_and_no_item_twice(problem: Problem) -> None:
+    positions, _ = top_k(*problem)
+    values, offsets = problem.excluded
+    for visitor, row in enumerate(positions):
+        listed = row[row != NONE].tolist()
+        assert len(listed) == len(set(listed))
+        assert not set(listed) & set(values[offsets[visitor] : offsets[visitor + 1]].tolist())
+
+
+@given(problems(), st.sampled_from([1, 4 * 128, 4 * 384 * 3, 4 * 384 * 7]))
+@settings(max_examples=100, deadline=None)
+def test_slices_of_any_size_give_the_same_lists(problem: Problem, slice_bytes: int) -> None:
+    whole = top_k(*problem)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(top_k_module, "_SLICE_BYTES", slice_bytes)
+        sliced = top_k(*problem)
+    np.testing.assert_array_equal(sliced[0], whole[0])
+    np.testing.assert_array_equal(sliced[1], whole[1])
+
+
+def test_a_small_slice_size_cuts_the_visitors_into_several_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    best = top_k_module._best
+
+    def watched(rows: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
+        seen.append(len(rows))
+        found: tuple[NDArray[np.int64], Floats] = best(rows, k)
+        return found
+
+    monkeypatch.setattr(top_k_module, "_best", watched)
+    monkeypatch.setattr(top_k_module, "_SLICE_BYTES", 2 * 4 * 128)
+    top_k(np.ones((5, 1), np.float32), np.ones((3, 1), np.float32), 1, (NOTHING, np.zeros(6, np.int64)))
+    assert seen == [2, 2, 1]
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 200])
+def test_equal_scores_come_by_position_in_all_chunks(k: int) -> None:
+    excluded = np.array([0, 2, 128]), np.array([0, 3])
+    positions, _ = top_k(column(1), column(*[7] * 300), k, excluded)
+    allowed = [item for item in range(300) if item not in {0, 2, 128}]
+    assert positions.tolist() == [allowed[:k]]
+
+
+def test_the_best_items_are_found_when_all_are_in_the_last_chunk() -> None:
+    scores = [1.0] * 256 + [2.0, 5.0, 4.0]
+    positions, _ = top_k(column(1), column(*scores), 2, (NOTHING, np.array([0, 0])))
+    assert positions.tolist() == [[257, 258]]
+
+
+def test_negative_scores_are_ranked_like_any_other() -> None:
+    positions, scores = top_k(column(-1), column(3, 1, 2), 3, (NOTHING, np.array([0, 0])))
+    assert positions.tolist() == [[1, 2, 0]]
+    assert scores.tolist() == [[-1, -2, -3]]
+
+
+def test_negative_zero_equals_zero() -> None:
+    rows = np.full((1, 128), -1, dtype=np.float32)
+    rows[0, [3, 5, 7, 9]] = [-0.0, 0.0, -0.0, 0.0]
+    columns, values = top_k_module._best(rows, 5)
+    assert columns.tolist() == [[3, 5, 7, 9, 0]]
+    assert values.tolist() == [[0, 0, 0, 0, -1]]
+
+
+def test_negative_zero_equals_zero_among_the_maxima_of_chunks() -> None:
+    rows = np.full((1, 3 * 128), -1, dtype=np.float32)
+    rows[0, [100, 200, 300]] = [-0.0, 0.0, 0.0]
+    columns, _ = top_k_module._best(rows, 2)
+    assert columns.tolist() == [[100, 200]]
+
+
+def test_denormal_scores_are_told_apart() -> None:
+    tiny = 2.0**-149
+    positions, scores = top_k(column(1), column(tiny, 3 * tiny, -tiny, 0, 2 * tiny), 5, (NOTHING, np.array([0, 0])))
+    assert positions.tolist() == [[1, 4, 0, 3, 2]]
+    assert scores.tolist() == [[3 * tiny, 2 * tiny, tiny, 0, -tiny]]
+
+
+def test_the_largest_and_smallest_floats_are_scores_too() -> None:
+    largest = float(np.finfo(np.float32).max)
+    positions, scores = top_k(column(1), column(-largest, largest, 0), 3, (NOTHING, np.array([0, 0])))
+    assert positions.tolist() == [[1, 2, 0]]
+    assert scores.tolist() == [[largest, 0, -largest]]
+
+
+def test_one_item_is_a_list_of_one() -> None:
+    positions, scores = top_k(column(2, 3), column(5), 3, (np.array([0]), np.array([0, 0, 1])))
+    assert positions.tolist() == [[0, NONE, NONE], [NONE] * 3]
+    np.testing.assert_array_equal(scores, np.array([[10, np.nan, np.nan], [np.nan] * 3], dtype=np.float32))
+
+
+def test_a_visitor_who_may_see_nothing_gets_an_empty_list() -> None:
+    excluded = np.arange(300), np.array([0, 300, 300])
+    positions, scores = top_k(column(1, 1), column(*range(300)), 2, excluded)
+    assert positions.tolist() == [[NONE, NONE], [299, 298]]
+    assert np.isnan(scores[0]).all()
+
+
+def test_an_item_that_is_excluded_twice_is_excluded() -> None:
+    positions, _ = top_k(column(1), column(3, 2, 1), 2, (np.array([0, 0]), np.array([0, 2])))
+    assert positions.tolist() == [[1, 2]]
+
+
+def test_no_items_leave_every_place_free() -> None:
+    positions, scores = top_k(np.ones((2, 3), np.float32), np.empty((0, 3), np.float32), 2, (NOTHING, np.zeros(3, int)))
+    assert positions.tolist() == [[NONE, NONE]] * 2
+    assert np.isnan(scores).all()
+
+
+def test_no_visitors_have_no_lists() -> None:
+    positions, scores = top_k(np.empty((0, 3), np.float32), np.ones((4, 3), np.float32), 2, (NOTHING, np.zeros(1, int)))
+    assert positions.shape == scores.shape == (0, 2)
+
+
+def test_the_factors_and_exclusions_are_left_as_they_were() -> None:
+    visitors, items = column(1, -1), column(3, 1, 2)
+    values, offsets = np.array([2, 0]), np.array([0, 1, 2])
+    top_k(visitors, items, 2, (values, offsets))
+    assert (visitors.tolist(), items.tolist()) == ([[1], [-1]], [[3], [1], [2]])
+    assert (values.tolist(), offsets.tolist()) == ([2, 0], [0, 1, 2])

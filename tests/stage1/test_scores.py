@@ -1,0 +1,97 @@
+"""Scoring, grouping, filtering and validating: the rules, nulls, empty input and every error."""
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import SparkSession
+
+from recommender.errors import ConfigError, SchemaError
+from recommender.stage1.steps import EventValidator, ScoreEvents, ScoreFilter, ScoreGrouper
+
+
+def test_a_kind_has_its_weight_and_others_weigh_nothing(spark: SparkSession) -> None:
+    events = spark.createDataFrame(
+        [(1, "view"), (2, "transaction"), (3, "wave"), (4, None)], "itemid long, event string"
+    )
+    expected = spark.createDataFrame(
+        [(1, "view", 1.0), (2, "transaction", 10.0), (3, "wave", 0.0), (4, None, 0.0)],
+        "itemid long, event string, score double",
+    )
+    scored = ScoreEvents().execute(events)
+    assert_df_equality(scored, expected, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_an_empty_map_weighs_nothing(spark: SparkSession) -> None:
+    events = spark.createDataFrame([("view",)], "event string")
+    assert ScoreEvents(score_map={}).execute(events).collect()[0]["score"] == 0.0
+
+
+def test_the_columns_of_scoring_can_be_named(spark: SparkSession) -> None:
+    events = spark.createDataFrame([("view",)], "kind string")
+    scored = ScoreEvents(input_column_name="kind", score_column_name="weight", score_map={"view": 3}).execute(events)
+    assert scored.collect()[0].asDict() == {"kind": "view", "weight": 3.0}
+
+
+def test_scoring_names_a_missing_column(spark: SparkSession) -> None:
+    with pytest.raises(SchemaError, match=r"SCHEMA_MISSING event; found \[id\]; see score_events.input_column_name"):
+        ScoreEvents().execute(spark.range(1))
+
+
+@pytest.mark.parametrize("weight", [-1, float("inf"), float("nan")])
+def test_a_weight_that_is_no_weight_is_refused(weight: float) -> None:
+    with pytest.raises(ConfigError, match=r"score_map\.view must be >= 0, got"):
+        ScoreEvents(score_map={"view": weight})
+
+
+def test_scores_are_summed_per_pair_with_the_last_timestamp(spark: SparkSession) -> None:
+    scored = spark.createDataFrame(
+        [(7, 1, 1.0, 5), (7, 1, 10.0, 9), (7, 2, 1.0, 6), (8, 1, 5.0, 4)],
+        "visitorid long, itemid long, score double, timestamp long",
+    )
+    expected = spark.createDataFrame(
+        [(7, 1, 11.0, 9), (7, 2, 1.0, 6), (8, 1, 5.0, 4)],
+        "visitorid long, itemid long, score double, last_timestamp long",
+    )
+    for order in (scored, scored.orderBy("score")):
+        assert_df_equality(ScoreGrouper().execute(order), expected, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_another_key_is_grouped_by(spark: SparkSession) -> None:
+    scored = spark.createDataFrame([(1, 1.0), (1, 2.0)], "itemid long, score double")
+    assert ScoreGrouper(key=["itemid"]).execute(scored).collect()[0]["score"] == 3.0
+
+
+def test_no_events_have_no_groups(spark: SparkSession) -> None:
+    empty = spark.createDataFrame([], "visitorid long, itemid long, score double")
+    assert ScoreGrouper().execute(empty).count() == 0
+
+
+def test_grouping_names_missing_columns(spark: SparkSession) -> None:
+    with pytest.raises(
+        SchemaError, match=r"SCHEMA_MISSING visitorid, itemid, score; found \[id\]; see group_scores.key"
+    ):
+        ScoreGrouper().execute(spark.range(1))
+
+
+def test_an_empty_key_is_refused() -> None:
+    with pytest.raises(ConfigError, match="key must be a list"):
+        ScoreGrouper(key=[])
+
+
+def test_the_least_score_is_kept(spark: SparkSession) -> None:
+    scores = spark.createDataFrame([(1, 10.0), (2, 9.99), (3, 11.0), (4, None)], "itemid long, score double")
+    kept = ScoreFilter(min_score=10).execute(scores)
+    assert sorted(row.itemid for row in kept.collect()) == [1, 3]
+    assert scores.count() == 4
+
+
+def test_a_negative_least_score_is_refused() -> None:
+    with pytest.raises(ConfigError, match="min_score must be >= 0, got -1"):
+        ScoreFilter(min_score=-1)
+
+
+def test_only_complete_events_pass(spark: SparkSession) -> None:
+    schema = "timestamp long, visitorid long, event string, itemid long, transactionid string"
+    good = (5, 7, "view", 3, None)
+    bad = [tuple(None if i == missing else cell for i, cell in enumerate(good)) for missing in range(4)]
+    events = spark.createDataFrame([good, *bad], schema)
+    assert [tuple(row) for row in EventValidator().execute(events).collect()] == [good]

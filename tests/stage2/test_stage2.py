@@ -1,0 +1,149 @@
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pyspark.ml.recommendation import ALSModel
+from pyspark.sql import DataFrame, Row, SparkSession
+
+from recommender import schemas
+from recommender.counting import StepRows
+from recommender.errors import ConfigError
+from recommender.stage2.main import Stage2
+from recommender.tables import read_table
+
+Factors = Mapping[int, NDArray[np.float64]]
+
+CONFIG: Mapping[str, Mapping[str, Any]] = {
+    "als": {"rank": 2, "max_iter": 1, "alpha": 3.0, "reg_param": 0.2},
+    "evaluator": {"cutoffs": [1, 2]},
+}
+# Summed: item 0 has 12, item 1 has 9, item 2 has 6, item 3 has 2.
+SCORES = [(0, 0, 5.0), (0, 1, 4.0), (1, 0, 7.0), (1, 3, 1.0), (2, 1, 5.0), (2, 2, 3.0), (3, 2, 3.0), (3, 3, 1.0)]
+HISTORY = [
+    (10, 0, "addtocart", 5.0, 1),
+    (11, 1, "view", 1.0, 2),
+    (11, 1, "transaction", 10.0, 3),
+    (11, 2, "view", 1.0, 4),
+    (12, 99, "view", 1.0, 5),  # an item that was not in training
+]
+HOLDOUT = [(10, 2, 1.0, 9), (11, 0, 1.0, 9), (11, 3, 1.0, 9), (12, 0, 1.0, 9)]
+POPULAR = [0, 1, 2, 3]
+
+
+class Run(NamedTuple):
+    stage: Stage2
+    path: Path
+    data: dict[str, Any]
+
+
+def tables(spark: SparkSession) -> dict[str, DataFrame]:
+    rows: dict[str, Sequence[Any]] = {"scores": SCORES, "history": HISTORY, "holdout": HOLDOUT}
+    return {name: spark.createDataFrame(rows[name], schemas.TABLES[name]) for name in rows}
+
+
+@pytest.fixture(scope="module")
+def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    stage, path = Stage2(CONFIG), tmp_path_factory.mktemp("stage2")
+    return Run(stage, path, stage.execute_persist(str(path), **tables(spark)))
+
+
+@pytest.fixture(scope="module")
+def metrics(run: Run) -> dict[tuple[str, str, int], Row]:
+    rows = read_table(f"{run.path}/metrics", run.data["metrics"].schema).collect()
+    return {(row["model"], row["metric"], row["k"]): row for row in rows}
+
+
+def folded_in(item_factors: Factors, visitor: int) -> NDArray[np.float64] | None:
+    """The paper's equation 4, with alpha 3 and regParam 0.2; the scores of a pair are summed."""
+    y = np.array([item_factors[item] for item in POPULAR])
+    scores = np.zeros(4)
+    for who, item, _, score, _ in HISTORY:
+        if who == visitor and item in POPULAR:
+            scores[item] += score
+    if not scores.any():
+        return None
+    confidence = np.diag(1 + 3 * scores)
+    preference = (scores > 0).astype(float)
+    left = y.T @ confidence @ y + 0.2 * preference.sum() * np.eye(2)
+    solution: NDArray[np.float64] = np.linalg.solve(left, y.T @ confidence @ preference)
+    return solution
+
+
+def first_two(visitor: int, factors: Factors | None) -> list[int]:
+    """The list by the rules: nothing that is in the cart or bought, popular items where there are no factors."""
+    barred = {item for who, item, kind, _, _ in HISTORY if who == visitor and kind in {"addtocart", "transaction"}}
+    own = folded_in(factors, visitor) if factors else None
+    ranked = sorted(POPULAR, key=lambda item: -own @ factors[item]) if factors and own is not None else POPULAR
+    return [item for item in ranked if item not in barred][:2]
+
+
+def test_the_result_has_the_model_and_the_tables_of_the_contract(run: Run) -> None:
+    assert list(run.data) == ["model", "popularity", "metrics"]
+    assert isinstance(run.data["model"], ALSModel)
+    for name in ("popularity", "metrics"):
+        assert schemas.mismatch(name, run.data[name].dtypes) == ""
+
+
+def test_the_stored_model_and_tables_can_be_read_again(spark: SparkSession, run: Run) -> None:
+    for name, count in (("userFactors", 4), ("itemFactors", 4)):
+        stored = spark.read.parquet(f"{run.path}/model/{name}")
+        assert schemas.mismatch(f"model/{name}", stored.dtypes) == ""
+        assert stored.count() == count
+    popularity = read_table(f"{run.path}/popularity", run.data["popularity"].schema)
+    assert dict(popularity.collect()) == {0: 12.0, 1: 9.0, 2: 6.0, 3: 2.0}
+
+
+def test_every_metric_of_both_models_is_reported_for_all_visitors_with_a_holdout(
+    metrics: dict[tuple[str, str, int], Row],
+) -> None:
+    names = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
+    assert metrics.keys() == {(model, name, k) for model in ("als", "popular") for name in names for k in (1, 2)}
+    assert {row["visitors"] for row in metrics.values()} == {3}
+
+
+def test_the_popular_lists_are_judged_by_the_rules_of_the_shop(metrics: dict[tuple[str, str, int], Row]) -> None:
+    # 10 gets 1, 2 (and took 2); 11 gets 0, 2 (took 0 and 3); 12 gets 0, 1 (took 0).
+    assert [first_two(visitor, None) for visitor in (10, 11, 12)] == [[1, 2], [0, 2], [0, 1]]
+    assert metrics["popular", "mrr", 2]["value"] == pytest.approx((1 / 2 + 1 + 1) / 3)
+    assert metrics["popular", "recall", 2]["value"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+    assert metrics["popular", "hit_rate", 1]["value"] == pytest.approx(2 / 3)
+
+
+def test_the_lists_of_als_are_judged_as_folded_in_by_hand(run: Run, metrics: dict[tuple[str, str, int], Row]) -> None:
+    factors = {row["id"]: np.array(row["features"]) for row in run.data["model"].itemFactors.collect()}
+    held = {10: {2}, 11: {0, 3}, 12: {0}}
+    hits = {visitor: [item in held[visitor] for item in first_two(visitor, factors)] for visitor in held}
+    assert metrics["als", "recall", 2]["value"] == pytest.approx(sum(sum(hits[v]) / len(held[v]) for v in held) / 3)
+    assert metrics["als", "hit_rate", 1]["value"] == pytest.approx(sum(hits[v][0] for v in held) / 3)
+    reciprocal = [1.0 if first else second / 2 for first, second in hits.values()]
+    assert metrics["als", "mrr", 2]["value"] == pytest.approx(sum(reciprocal) / 3)
+
+
+def test_the_report_counts_the_rows_of_each_step(run: Run) -> None:
+    assert run.stage.report() == [
+        StepRows("als", 8, None, "rank 2, regParam 0.2, implicit, alpha 3"),
+        StepRows("popularity", 8, 4),
+        StepRows("evaluator", 2 * 3 * 2, None, "lists of als and popular, one row per place"),
+    ]
+
+
+def test_the_judged_lists_follow_the_settings_of_the_recommendations(
+    spark: SparkSession, metrics: dict[tuple[str, str, int], Row]
+) -> None:
+    stage = Stage2({**CONFIG, "recommend": {"exclude_events": [], "k": 1}, "evaluator": {"cutoffs": [2]}})
+    rows = stage.execute(**tables(spark))["metrics"].where("metric = 'mrr'").collect()
+    values = {row["model"]: row["value"] for row in rows}
+    # Everybody gets 0, 1 now: 10 took 2, 11 took 0 and 3, 12 took 0.
+    assert values["popular"] == pytest.approx((0 + 1 + 1) / 3)
+    assert values["popular"] != metrics["popular", "mrr", 2]["value"]
+
+
+def test_all_mistakes_of_a_config_are_listed() -> None:
+    with pytest.raises(ConfigError) as error:
+        Stage2({"evalutor": {}, "als": {"rank": 0}, "recommend": {"k": 0}})
+    assert error.value.sentence == (
+        "evalutor, did you mean evaluator; als.rank must be >= 1, got 0; recommend.k must be 1..1000, got 0"
+    )

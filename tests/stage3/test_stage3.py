@@ -1,0 +1,166 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import DataFrame, SparkSession
+
+from recommender import schemas
+from recommender.counting import StepRows
+from recommender.errors import ConfigError
+from recommender.stage3.main import Stage3
+from recommender.tables import read_table
+
+Place = tuple[str, float, str]  # itemid, score, source
+
+ALS: Mapping[str, Any] = {"implicit_prefs": True, "alpha": 2.0, "reg_param": 0.5, "rank": 2}
+SCHEMAS: Mapping[str, str] = {
+    "visitor_factors": schemas.TABLES["model/userFactors"],
+    "item_factors": schemas.TABLES["model/itemFactors"],
+    "popularity": schemas.TABLES["popularity"],
+    "interactions": schemas.TABLES["interactions"],
+    "visitors": schemas.TABLES["visitors"].replace("visitorid id", "visitorid string"),
+    "items": schemas.TABLES["items"].replace("itemid id", "itemid string"),
+}
+ROWS: Mapping[str, list[Any]] = {
+    # cat was in training, but has done more since.
+    "visitor_factors": [(0, [1.0, 0.0]), (2, [9.0, 9.0])],
+    "item_factors": [(0, [1.0, 0.0]), (1, [0.5, 0.5]), (2, [0.25, -1.0])],
+    "popularity": [(0, 9.0), (1, 4.0), (2, 6.0)],
+    "interactions": [
+        (0, 0, "transaction", 10.0, 5),
+        (0, 1, "view", 1.0, 6),
+        (1, 1, "view", 1.0, 7),
+        (1, 1, "addtocart", 5.0, 8),
+        (2, 2, "view", 2.0, 9),
+        (3, 3, "transaction", 10.0, 10),
+    ],
+    "visitors": [
+        ("ann", 0, 2, 11.0, True),
+        ("bob", 1, 2, 6.0, False),
+        ("cat", 2, 1, 2.0, False),
+        ("dan", 3, 1, 10.0, False),
+        ("eve", 4, 0, 0.0, False),
+    ],
+    "items": [("tea", 0, 1, 10.0), ("jam", 1, 3, 7.0), ("oil", 2, 1, 2.0), ("salt", 3, 1, 10.0)],
+}
+
+
+class Run(NamedTuple):
+    stage: Stage3
+    path: Path
+    data: dict[str, DataFrame]
+    tables: dict[str, DataFrame]
+
+
+def tables(spark: SparkSession, **other_rows: list[Any]) -> dict[str, DataFrame]:
+    rows = {**ROWS, **other_rows}
+    return {name: spark.createDataFrame(rows[name], schema) for name, schema in SCHEMAS.items()}
+
+
+@pytest.fixture(scope="module")
+def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    stage, path, inputs = Stage3({"recommend": {"k": 2}}), tmp_path_factory.mktemp("stage3"), tables(spark)
+    return Run(stage, path, stage.execute_persist(str(path), **inputs, als=ALS), inputs)
+
+
+@pytest.fixture(scope="module")
+def lists(run: Run) -> dict[str, list[Place]]:
+    rows = read_table(f"{run.path}/recommendations", run.data["recommendations"].schema).collect()
+    found: dict[str, list[Place]] = {}
+    for row in sorted(rows, key=lambda row: (row["visitorid"], row["rank"])):
+        found.setdefault(row["visitorid"], []).append((row["itemid"], row["score"], row["source"]))
+        assert row["rank"] == len(found[row["visitorid"]])
+    return found
+
+
+def folded_in_scores(item: int, score: float) -> list[float]:
+    """Scores of all items for a visitor with one item, by the paper's equation 4."""
+    y = np.array([features for _, features in ROWS["item_factors"]])
+    confidence = np.ones(3)
+    confidence[item] += 2.0 * score
+    factors = np.linalg.solve((y.T * confidence) @ y + 0.5 * np.eye(2), y[item] * confidence[item])
+    scores: list[float] = (y @ factors).tolist()
+    return scores
+
+
+def test_every_visitor_gets_a_list(lists: dict[str, list[Place]]) -> None:
+    assert {visitor: len(places) for visitor, places in lists.items()} == dict.fromkeys(
+        ["ann", "bob", "cat", "dan", "eve"], 2
+    )
+
+
+def test_a_trained_visitor_gets_its_list_from_the_model_without_what_it_bought(lists: dict[str, list[Place]]) -> None:
+    assert lists["ann"] == [("jam", 0.5, "als"), ("oil", 0.25, "als")]
+
+
+def test_an_untrained_visitor_is_folded_in_from_all_its_events(lists: dict[str, list[Place]]) -> None:
+    tea, _, oil = folded_in_scores(item=1, score=6.0)
+    assert [(item, source) for item, _, source in lists["bob"]] == [("tea", "fold_in"), ("oil", "fold_in")]
+    assert [score for _, score, _ in lists["bob"]] == pytest.approx([tea, oil], rel=1e-6)
+
+
+def test_a_visitor_with_events_since_training_is_folded_in_too(lists: dict[str, list[Place]]) -> None:
+    tea, _, oil = folded_in_scores(item=2, score=2.0)
+    assert [(item, source) for item, _, source in lists["cat"]] == [("oil", "fold_in"), ("tea", "fold_in")]
+    assert [score for _, score, _ in lists["cat"]] == pytest.approx([oil, tea], rel=1e-6)
+
+
+@pytest.mark.parametrize("visitor", ["dan", "eve"])
+def test_a_visitor_that_the_model_knows_nothing_about_gets_popular_items(
+    lists: dict[str, list[Place]], visitor: str
+) -> None:
+    assert lists[visitor] == [("tea", 9.0, "popular"), ("oil", 6.0, "popular")]
+
+
+def test_excluded_items_are_gone(lists: dict[str, list[Place]]) -> None:
+    excluded = {"ann": "tea", "bob": "jam", "dan": "salt"}
+    assert not {(v, item) for v in excluded for item, _, _ in lists[v]} & set(excluded.items())
+
+
+def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
+    assert list(run.data) == ["recommendations"]
+    assert schemas.mismatch("recommendations", run.data["recommendations"].dtypes) == ""
+    assert dict(run.data["recommendations"].dtypes)["visitorid"] == "string"
+
+
+def test_the_report_counts_the_rows_of_each_step(run: Run, lists: dict[str, list[Place]]) -> None:
+    assert run.stage.report() == [
+        StepRows("fold_in", 4, 2, "visitors with events outside the training"),
+        StepRows("recommend", 5, 10, "left out: items with addtocart, transaction"),
+    ]
+
+
+def test_the_input_is_left_as_it_was(run: Run) -> None:
+    assert {name: [tuple(row) for row in rows.collect()] for name, rows in run.tables.items()} == ROWS
+    assert ALS == {"implicit_prefs": True, "alpha": 2.0, "reg_param": 0.5, "rank": 2}
+
+
+def test_shuffled_tables_and_other_rules_give_the_lists_of_those_rules(spark: SparkSession) -> None:
+    stage = Stage3({"recommend": {"k": 1, "exclude_events": []}})
+    turned = tables(spark, **{name: rows[::-1] for name, rows in ROWS.items()})
+    rows = stage.execute(**turned, als=ALS)["recommendations"].collect()
+    assert {row["visitorid"]: (row["itemid"], row["source"]) for row in rows} == {
+        "ann": ("tea", "als"),
+        "bob": (["tea", "jam", "oil"][int(np.argmax(folded_in_scores(item=1, score=6.0)))], "fold_in"),
+        "cat": ("oil", "fold_in"),
+        "dan": ("tea", "popular"),
+        "eve": ("tea", "popular"),
+    }
+
+
+@pytest.mark.xfail(
+    strict=True, raises=Py4JJavaError, reason="Spark drops the observed node when no visitor is untrained"
+)
+def test_the_report_counts_no_untrained_visitor_where_all_are_trained(spark: SparkSession, tmp_path: Path) -> None:
+    stage = Stage3({})
+    stage.execute_persist(str(tmp_path), **tables(spark, visitors=ROWS["visitors"][:1]), als=ALS)
+    assert [(rows.rows_in, rows.rows_out) for rows in stage.report()] == [(0, 0), (1, 2)]
+
+
+def test_all_mistakes_of_a_config_are_listed() -> None:
+    with pytest.raises(ConfigError) as error:
+        Stage3({"recommend": {"k": 0}, "foldin": {}})
+    assert error.value.sentence == "recommend.k must be 1..1000, got 0; foldin, did you mean fold_in"

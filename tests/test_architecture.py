@@ -1,0 +1,141 @@
+"""The arrows between the modules point one way, and the driver holds no data."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "recommender"
+LEAVES = {"base", "constants", "errors", "schemas", "spark_errors", "partitions", "recommender"}
+
+# Part of the package -> the parts that it may import. What is not listed here fails the test below.
+ARROWS: dict[str, set[str]] = {
+    "constants": set(),
+    "errors": set(),
+    "schemas": set(),
+    "partitions": set(),
+    "spark_errors": {"errors"},
+    "base": {"errors"},
+    "ranking": set(),
+    "blocks": {"recommender"},
+    "counting": set(),
+    "tables": {"schemas"},
+    "evaluation": {"constants"},
+    "store": {"errors"},
+    "stage": {"base", "counting", "tables"},
+    "steps": LEAVES | {"ranking", "blocks"},
+    **{f"stage{n}/steps": LEAVES | {"ranking", "blocks", "evaluation"} for n in "1234"},
+    **{f"stage{n}/main": LEAVES | {"steps", f"stage{n}/steps", "stage", "counting", "tables"} for n in "1234"},
+    "config": {"base", "errors", *(f"stage{n}/main" for n in "1234")},
+    "session": set(),
+    "progress": {"session"},
+    "sample": {"constants", "session"},
+    "summary": {"evaluation", "stage4/steps"},
+    "job": {
+        *("recommender", "base", "config", "errors", "progress", "sample", "session", "spark_errors", "stage"),
+        *("store", "summary", "tables"),
+    },
+    "__main__": {"recommender", "config"},
+    "recommender": set(),
+}
+
+
+def part(path: Path) -> str:
+    """Return the part of the package that a file or module belongs to."""
+    names = list(path.with_suffix("").parts) if path.name else []
+    if not names or names == ["__init__"]:
+        return "recommender"
+    if names[0].startswith("stage") and names[0][5:].isdigit():
+        return "/".join(names[:2])
+    return names[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Return the parts that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "recommender":
+            modules = [f"recommender.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules = [node.module]
+        for module in modules:
+            if module.split(".")[0] == "recommender":
+                inner = Path(*module.split(".")[1:])
+                known = (PACKAGE / inner).exists() or (PACKAGE / inner).with_suffix(".py").exists()
+                yield part(inner) if known else "recommender"
+
+
+FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_a_module_imports_only_what_it_may(file: Path) -> None:
+    own = part(file)
+    if own.endswith("/__init__"):
+        assert not set(imports(PACKAGE / file))
+        return
+    assert set(imports(PACKAGE / file)) - {own} <= ARROWS[own]
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if "steps" in f.parts and f.name != "__init__.py"], ids=str)
+def test_a_step_imports_no_other_step(file: Path) -> None:
+    text = (PACKAGE / file).read_text(encoding="utf-8")
+    assert not re.search(r"^from recommender\.(\w+\.)?steps", text, re.MULTILINE)
+
+
+def test_numpy_kernels_know_no_spark() -> None:
+    for path in (PACKAGE / "ranking").rglob("*.py"):
+        assert "pyspark" not in path.read_text(encoding="utf-8")
+
+
+def code(path: Path) -> str:
+    """Return the code of a module without its docstrings and comments."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    return ast.unparse(tree)
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_the_driver_holds_no_data(file: Path) -> None:
+    forbidden = r"\.(collect|toPandas|collectAsMap|rdd|sparkContext|toArrow)\b|StringIndexer|randomSplit|monotonically"
+    assert not re.search(forbidden, code(PACKAGE / file))
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_only_the_session_module_starts_a_session(file: Path) -> None:
+    if file != Path("session.py"):
+        assert not re.search(r"SparkSession\.builder|SparkContext|getOrCreate", code(PACKAGE / file))
+
+
+def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
+    """Every place that fetches rows is listed, so that a new one is looked at."""
+    found = {
+        str(file): len(re.findall(r"\.(?:toLocalIterator|first|head|take)\(", code(PACKAGE / file))) for file in FILES
+    }
+    assert {file: number for file, number in found.items() if number} == {
+        "job.py": 1,  # the metrics
+        "partitions.py": 1,  # the number of cores
+        "session.py": 1,  # the settings
+        "stage1/steps/column_encoder.py": 2,  # one aggregate; the sizes of at most 512 buckets
+        "stage1/steps/train_test_split.py": 2,  # one aggregate; the distinct values inside the bracket
+        "stage4/steps/run_report.py": 3,  # the few example visitors
+        "steps/top_k_recommender.py": 1,  # numpy's take
+    }
+
+
+def test_every_window_has_a_partition() -> None:
+    for file in FILES:
+        for window in re.findall(r"Window\.(\w+)", code(PACKAGE / file)):
+            assert window == "partitionBy"
+
+
+def test_jobs_hold_nothing_but_the_names_of_their_stages() -> None:
+    for path in (ROOT / "jobs").glob("*.py"):
+        assert len(path.read_text().splitlines()) < 20

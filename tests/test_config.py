@@ -1,0 +1,177 @@
+"""The configuration: precedence, environment variables, and every mistake that can be made in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from recommender.base import parameters
+from recommender.config import STAGES, config_schema, load_config, own_steps, parse_config
+from recommender.errors import ConfigError
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+def mistakes(text: str, *overrides: str, environ: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        parse_config(text, overrides, environ or {})
+    return [str(mistake) for mistake in raised.value.mistakes]
+
+
+def test_the_defaults_stand_where_nothing_is_given() -> None:
+    config = parse_config("", environ={})
+    assert config.root == "output"
+    assert all(config.stage(name) == {} for name in STAGES)
+
+
+def test_an_override_beats_the_file() -> None:
+    config = parse_config("stage1: {score_filter: {min_score: 2}}", ["stage1.score_filter.min_score=5"], {})
+    assert config.stage("stage1")["score_filter"]["min_score"] == 5
+
+
+def test_the_last_of_two_overrides_counts() -> None:
+    assert parse_config("", ["root=a", "root=b"], {}).root == "b"
+
+
+def test_an_override_reaches_into_a_mapping_and_keeps_the_rest() -> None:
+    text = "stage1: {score_events: {score_map: {view: 1, transaction: 10}}}"
+    config = parse_config(text, ["stage1.score_events.score_map.view=3"], {})
+    assert config.stage("stage1")["score_events"]["score_map"] == {"view": 3, "transaction": 10}
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("stage1.score_filter.min_score=5", 5),
+        ("stage1.group_scores.key=[visitorid, itemid]", ["visitorid", "itemid"]),
+        ("stage1.holdout.share=null", None),
+        ("stage1.data_loader.columns={visitorid: user}", {"visitorid": "user"}),
+        ("stage1.data_loader.event_filename=a=b.csv", "a=b.csv"),
+    ],
+)
+def test_an_override_is_read_as_yaml(override: str, value: Any) -> None:
+    step, parameter = override.partition("=")[0].split(".")[1:]
+    assert parse_config("", [override], {}).stage("stage1")[step][parameter] == value
+
+
+def test_a_number_may_have_an_exponent_without_a_point() -> None:
+    assert parse_config("stage2: {als: {reg_param: 1e-3}}", environ={}).stage("stage2")["als"]["reg_param"] == 0.001
+
+
+def test_an_environment_variable_is_put_into_a_value() -> None:
+    text = "stage1: {data_loader: {event_filename: '${DATA}/events.csv'}}"
+    config = parse_config(text, environ={"DATA": "/srv"})
+    assert config.stage("stage1")["data_loader"]["event_filename"] == "/srv/events.csv"
+
+
+def test_the_text_after_a_missing_variable_is_its_default() -> None:
+    assert parse_config("root: ${OUT:-here}", environ={}).root == "here"
+
+
+def test_a_missing_variable_is_named_with_its_place() -> None:
+    text = "stage1: {data_loader: {event_filename: '${EVENTS}'}}"
+    assert mistakes(text) == [
+        "CFG_ENV stage1.data_loader.event_filename uses ${EVENTS}, but the environment variable EVENTS is not set"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("stage1: {scroe_filter: {}}", "CFG_UNKNOWN_KEY stage1.scroe_filter, did you mean score_filter"),
+        ("stgae1: {}", "CFG_UNKNOWN_KEY stgae1, did you mean stage1"),
+        (
+            "stage1: {score_filter: {min_scor: 1}}",
+            "CFG_UNKNOWN_KEY stage1.score_filter.min_scor, did you mean min_score",
+        ),
+        ("stage2: {als: {rank: 0}}", "CFG_RANGE stage2.als.rank must be >= 1, got 0"),
+        ("stage3: {recommend: {k: 0}}", "CFG_RANGE stage3.recommend.k must be 1..1000, got 0"),
+        ("stage1: {score_filter: {min_score: .nan}}", "CFG_RANGE stage1.score_filter.min_score must be >= 0, got nan"),
+        ("stage2: {recommend: {k: 5}}", "CFG_UNKNOWN_KEY stage2.recommend"),
+        ("stage1: 3", "CFG_TYPE stage1 must be a mapping of steps, got 3"),
+        ("stage1: {score_filter: 3}", "CFG_TYPE stage1.score_filter must be a mapping of parameters, got 3"),
+        ("root: 3", "CFG_TYPE root must be a path, got 3"),
+        ("- 1", "CFG_TYPE the configuration must be a mapping of stages"),
+        ("a: [", "CFG_YAML the configuration is not valid YAML"),
+        ("a: !!python/object/apply:os.system [true]", "CFG_YAML_TAG the configuration uses a tag that is not allowed"),
+        ("root: a\nroot: b", "CFG_YAML the configuration is not valid: the key root stands here a second time, line 2"),
+    ],
+)
+def test_a_mistake_is_named(text: str, expected: str) -> None:
+    assert mistakes(text)[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("stage1.score_filter.min_score", "CFG_SET --set needs stage.step.parameter=value"),
+        ("=5", "CFG_SET --set needs stage.step.parameter=value"),
+        ("root.x=5", "CFG_SET --set root.x: root has a value, not a section"),
+        ("root=[", "CFG_YAML the value of --set root is not valid YAML"),
+        (
+            "stage1.score_filter.min_score=low",
+            "CFG_TYPE stage1.score_filter.min_score must be a number >= 0, got 'low'",
+        ),
+    ],
+)
+def test_a_wrong_override_is_named(override: str, expected: str) -> None:
+    assert mistakes("root: here", override)[0].startswith(expected)
+
+
+def test_all_mistakes_are_listed_at_once_in_the_order_of_the_stages() -> None:
+    found = mistakes("{stage3: {recommend: {k: 0}}, stage1: {score_filter: {min_score: -1}}, zzz: 1}", "broken")
+    assert [mistake.split()[0] for mistake in found] == ["CFG_SET", "CFG_UNKNOWN_KEY", "CFG_RANGE", "CFG_RANGE"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"CFG_FILE the configuration .*no\.yaml cannot be read: No such file"):
+        load_config(tmp_path / "no.yaml")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"CFG_FILE .* it is not UTF-8 text"):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_stage_2_judges_by_the_settings_of_stage_3() -> None:
+    config = parse_config("stage3: {recommend: {k: 5}, fold_in: {visitors_per_block: 7}}", environ={})
+    assert config.stage("stage2") == {"recommend": {"k": 5}, "fold_in": {"visitors_per_block": 7}}
+
+
+def test_the_local_configuration_documents_every_key_with_its_default() -> None:
+    document = yaml.safe_load((CONF / "local.yaml").read_text())
+    expected: dict[str, Any] = {"root": "output"}
+    for name in STAGES:
+        expected[name] = {key: parameters(step()) for key, step in own_steps(name).items()}
+    expected["stage1"]["data_loader"]["event_filename"] = "${EVENTS_PATH:-}"
+    assert document == expected
+
+
+def test_every_configuration_in_the_repository_is_valid() -> None:
+    for path in CONF.glob("*.yaml"):
+        load_config(path)
+
+
+def test_the_stored_json_schema_is_current() -> None:
+    stored = json.loads((CONF / "config.schema.json").read_text())
+    assert stored == config_schema(), "run: python -m recommender schema > conf/config.schema.json"
+
+
+def test_the_json_schema_accepts_the_local_configuration_and_refuses_a_wrong_key() -> None:
+    schema = config_schema()
+    document = yaml.safe_load((CONF / "local.yaml").read_text())
+    jsonschema.validate(document, schema)
+    document["stage1"]["score_filter"]["min_scor"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="min_scor"):
+        jsonschema.validate(document, schema)
+
+
+def test_every_parameter_is_described_in_the_schema() -> None:
+    for stage in config_schema()["properties"].values():
+        for step in stage.get("properties", {}).values():
+            for rule in step["properties"].values():
+                assert rule["description"]
