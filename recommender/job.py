@@ -154,7 +154,7 @@ def _run_stage(name: str, stage: Stage, store: Store, commits: Mapping[str, Comm
     attempt = store.begin(name, run.id)
     run.attempt = attempt.id
     try:
-        with progress(f"{name}: {stage.NAME}"):
+        with progress(f"{name} {stage.NAME}") as stage.announce:
             inputs: dict[str, Any] = {
                 argument: _read(commits[upstream], table) for argument, (upstream, table) in stage.INPUTS.items()
             }

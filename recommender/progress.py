@@ -5,37 +5,45 @@ On a terminal one line is kept up to date; elsewhere there is one line per piece
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from recommender.session import error_stream
 
 
 @contextmanager
-def progress(text: str) -> Iterator[None]:
-    """Show that a piece of work is running, until it ends."""
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Show that a piece of work is running, until it ends; the function it gives tells what part of it is."""
     stream = error_stream()
     if not stream.isatty():
-        stream.write(f"{text} ...\n")
-        stream.flush()
-        yield
+
+        def write(part: str) -> None:
+            stream.write(f"{text}{part} ...\n")
+            stream.flush()
+
+        write("")
+        yield lambda part: write(f": {part}")
         return
+    running = [text]
     done = threading.Event()
     started = time.monotonic()
 
     def show() -> None:
         while True:
-            stream.write(f"\r\x1b[K{text} ... {time.monotonic() - started:.0f} s")
+            stream.write(f"\r\x1b[K{running[0]} ... {time.monotonic() - started:.0f} s")
             stream.flush()
             if done.wait(1):
                 break
         stream.write("\r\x1b[K")
         stream.flush()
 
+    def tell(part: str) -> None:
+        running[0] = f"{text}: {part}"
+
     ticker = threading.Thread(target=show, daemon=True)
     ticker.start()
     try:
-        yield
+        yield tell
     finally:
         done.set()
         ticker.join()

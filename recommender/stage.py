@@ -1,13 +1,13 @@
 """What all stages have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from pyspark.sql import Column
 
 from recommender.base import build_steps
 from recommender.counting import RowCounter, StepRows
-from recommender.tables import write_tables
+from recommender.tables import write_table
 
 
 class Stage:
@@ -28,6 +28,7 @@ class Stage:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.steps = build_steps(self.STEPS, config)
         self.counter = RowCounter()
+        self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
 
     def execute(self, *args: Any, **inputs: Any) -> dict[str, Any]:
         """Run the steps and return the tables by name."""
@@ -35,7 +36,9 @@ class Stage:
 
     def persist(self, path: str, data: Mapping[str, Any]) -> None:
         """Write every table to a new folder below `path`, and count its rows."""
-        write_tables(path, {name: self.counter(name, rows, **self.conditions(name)) for name, rows in data.items()})
+        for name, rows in data.items():
+            self.announce(f"writing {name}")
+            write_table(path, name, self.counter(name, rows, **self.conditions(name)))
 
     def conditions(self, table: str) -> dict[str, Column]:  # noqa: ARG002
         """Return which rows of a table are counted apart, by name."""

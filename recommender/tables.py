@@ -4,12 +4,10 @@ Example usage:
 >>> import tempfile
 >>> path = tempfile.mkdtemp()
 >>> rows = spark.createDataFrame([(3, 2.0)], "item_index int, score double")
->>> write_tables(path, {"popularity": rows})
+>>> write_table(path, "popularity", rows)
 >>> read_table(f"{path}/popularity", rows.schema).collect()
 [Row(item_index=3, score=2.0)]
 """
-
-from collections.abc import Mapping
 
 from pyspark.sql import DataFrame, SparkSession, functions as F
 from pyspark.sql.types import StructType
@@ -27,13 +25,12 @@ def as_stored(table: str, rows: DataFrame) -> DataFrame:
     )
 
 
-def write_tables(path: str, tables: Mapping[str, DataFrame]) -> None:
-    """Write each table to a folder of its name below `path`; none of the folders may exist."""
-    for name, rows in tables.items():
-        difference = schemas.mismatch(name, rows.dtypes)
-        if difference:
-            raise TypeError(f"{name} breaks its contract: {difference}")
-        rows.write.mode("errorifexists").parquet(f"{path}/{name}")
+def write_table(path: str, name: str, rows: DataFrame) -> None:
+    """Write a table to the new folder of its name below `path`."""
+    difference = schemas.mismatch(name, rows.dtypes)
+    if difference:
+        raise TypeError(f"{name} breaks its contract: {difference}")
+    rows.write.mode("errorifexists").parquet(f"{path}/{name}")
 
 
 def read_table(path: str, schema: StructType) -> DataFrame:

@@ -153,7 +153,7 @@ def test_the_local_configuration_documents_every_key_with_its_default() -> None:
 
 def test_every_configuration_in_the_repository_is_valid() -> None:
     for path in CONF.glob("*.yaml"):
-        load_config(path)
+        load_config(path, environ={"RECOMMENDER_ROOT": "/srv/out", "EVENTS_PATH": "/srv/events"})
 
 
 def test_the_stored_json_schema_is_current() -> None:

@@ -118,8 +118,10 @@ class Stage1(Stage):
 
     def execute(self) -> dict[str, DataFrame]:
         """Return the tables; see the class."""
+        self.announce("loading events, finding the split")
         events = self._load_events()
         train, test = self._split(events)
+        self.announce("numbering visitors and items")
         pairs = self._cache(self._pairs(train))
         visitors = self._cache(self._encoder("encode_visitorids", pairs, events))
         items = self._cache(self._encoder("encode_itemids", pairs, events))

@@ -71,6 +71,7 @@ class Stage2(Stage):
 
     def execute(self, scores: DataFrame, history: DataFrame, holdout: DataFrame) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
+        self.announce("fitting ALS")
         model: ALSModel = self.steps["als"].execute(scores)
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
         popularity = self.steps["popularity"].execute(self.counter("scores", scores))
@@ -83,6 +84,7 @@ class Stage2(Stage):
 
     def persist(self, path: str, data: Mapping[str, Any]) -> None:
         """Write the model and every table to a new folder below `path`."""
+        self.announce("saving the model")
         data["model"].save(f"{path}/model")
         super().persist(path, {name: rows for name, rows in data.items() if name != "model"})
 

@@ -27,11 +27,12 @@ import recommender.constants as C
 from recommender.base import Annotated, Field, field, step
 from recommender.blocks import lists, map_blocks, matrix, pack, positions_of
 from recommender.partitions import partitions_for
+from recommender.persistent import Persistent
 from recommender.ranking import NONE, fill_up, top_k
 
 
 @step
-class TopKRecommender:
+class TopKRecommender(Persistent):
     """Recommend the k items with the largest inner product, exactly, by the rules of the shop.
 
     Init parameters:
@@ -53,7 +54,7 @@ class TopKRecommender:
         scores by item_index; row order undefined.
     Raises:
         ConfigError: `k` is out of range.
-    Persist strategy: none of its own; stage 3 stores the lists with their ids.
+    Persist strategy: Parquet; stage 3 stores the lists with their ids.
     """
 
     k: Annotated[int, Field(ge=1, le=1000)] = 10

@@ -126,7 +126,7 @@ def test_the_summary_tells_rows_times_metrics_place_and_examples(workflow: Done)
 def test_spark_s_own_log_stays_out_of_sight(workflow: Done) -> None:
     lines = [line for line in workflow.err.splitlines() if " INFO " in line]
     assert len(lines) <= 3  # what Spark says before it has read its settings
-    assert "stage2: train ..." in workflow.err
+    assert "stage2 train: fitting ALS ..." in workflow.err
 
 
 def test_a_stage_runs_alone_on_what_is_stored(workflow: Done, submit: Callable[..., Done], folder: Path) -> None:

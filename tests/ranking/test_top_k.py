@@ -34,14 +34,15 @@ def column(*values: float) -> Floats:
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     """Factors are small integers times powers of two: their float32 products are exact, and ties abound."""
-    count, visitors, rank = draw(st.integers(0, 300)), draw(st.integers(0, 20)), draw(st.integers(1, 8))
+    count = draw(st.integers(0, 300) | st.integers(257, 300))
+    visitors, rank = draw(st.integers(0, 20)), draw(st.integers(1, 8))
     low, high = draw(st.sampled_from([(-2, 3), (-3, 0), (0, 2), (1, 2), (-9, 10)]))
     scale = draw(st.sampled_from([1.0, 2.0**-74, 2.0**40]))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     factors = [(random.integers(low, high, (n, rank)) * scale).astype(np.float32) for n in (visitors, count)]
     shares = random.choice(draw(st.sampled_from([[0.0], [1.0], [0.0, 0.1, 0.5, 0.99, 1.0]])), visitors)
     excluded = [random.permutation(np.flatnonzero(random.random(count) < share)) for share in shares]
-    k = draw(st.sampled_from([1, 2, 3, 5, 10, 130, 299, 300, 400]))
+    k = draw(st.integers(1, 10) | st.sampled_from([1, 2, 130, 299, 300, 400]))
     return Problem(factors[0], factors[1], k, as_lists(excluded))
 
 
@@ -119,6 +120,17 @@ def test_equal_scores_come_by_position_in_all_chunks(k: int) -> None:
     positions, _ = top_k(column(1), column(*[7] * 300), k, excluded)
     allowed = [item for item in range(300) if item not in {0, 2, 128}]
     assert positions.tolist() == [allowed[:k]]
+
+
+def test_equal_scores_come_by_position_among_many_chunks() -> None:
+    positions, _ = top_k(column(1), column(*[7] * 5000), 10, (NOTHING, np.array([0, 0])))
+    assert positions.tolist() == [list(range(10))]
+
+
+def test_equal_scores_come_by_position_though_a_later_chunk_has_the_best_item() -> None:
+    scores = [5.0] * 128 + [7.0] + [5.0] * 200
+    positions, _ = top_k(column(1), column(*scores), 2, (NOTHING, np.array([0, 0])))
+    assert positions.tolist() == [[128, 0]]
 
 
 def test_the_best_items_are_found_when_all_are_in_the_last_chunk() -> None:

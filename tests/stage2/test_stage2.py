@@ -33,8 +33,21 @@ HOLDOUT = [(10, 2, 1.0, 9), (11, 0, 1.0, 9), (11, 3, 1.0, 9), (12, 0, 1.0, 9)]
 POPULAR = [0, 1, 2, 3]
 
 
+class Watched:
+    """A step, and the options that it was executed with."""
+
+    def __init__(self, step: Any) -> None:
+        self.step = step
+        self.options: dict[str, Any] = {}
+
+    def execute(self, *tables: DataFrame, **options: Any) -> Any:
+        self.options = options
+        return self.step.execute(*tables, **options)
+
+
 class Run(NamedTuple):
     stage: Stage2
+    fold_in: Watched
     path: Path
     data: dict[str, Any]
 
@@ -47,7 +60,8 @@ def tables(spark: SparkSession) -> dict[str, DataFrame]:
 @pytest.fixture(scope="module")
 def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Run:
     stage, path = Stage2(CONFIG), tmp_path_factory.mktemp("stage2")
-    return Run(stage, path, stage.execute_persist(str(path), **tables(spark)))
+    fold_in = stage.steps["fold_in"] = Watched(stage.steps["fold_in"])
+    return Run(stage, fold_in, path, stage.execute_persist(str(path), **tables(spark)))
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +124,10 @@ def test_the_popular_lists_are_judged_by_the_rules_of_the_shop(metrics: dict[tup
     assert metrics["popular", "mrr", 2]["value"] == pytest.approx((1 / 2 + 1 + 1) / 3)
     assert metrics["popular", "recall", 2]["value"] == pytest.approx((1 + 1 / 2 + 1) / 3)
     assert metrics["popular", "hit_rate", 1]["value"] == pytest.approx(2 / 3)
+
+
+def test_the_evaluated_visitors_are_folded_in_with_the_parameters_of_the_fit(run: Run) -> None:
+    assert run.fold_in.options == {"implicit_prefs": True, "alpha": 3.0, "reg_param": 0.2, "visitor_count": 3}
 
 
 def test_the_lists_of_als_are_judged_as_folded_in_by_hand(run: Run, metrics: dict[tuple[str, str, int], Row]) -> None:

@@ -80,8 +80,10 @@ def test_each_source_has_its_turn_before_one_has_a_second_and_nobody_is_shown_tw
     assert len({example.visitorid for example in shown}) == len(shown) >= 3
 
 
-def test_fewer_sources_are_shown_where_fewer_examples_are_wanted(spark: SparkSession) -> None:
-    assert [example.visitorid for example in examples(spark, TABLES, examples=1)] == [70]
+def test_only_the_first_place_of_a_list_says_what_its_source_is(spark: SparkSession) -> None:
+    filled_up = TABLES._replace(recommendations=[row for row in TABLES.recommendations if row[0] != 71])
+    shown = examples(spark, filled_up, examples=2)
+    assert [(example.visitorid, example.source) for example in shown] == [(70, "als"), (72, "fold_in")]
 
 
 def test_no_examples_are_shown_where_none_are_wanted(spark: SparkSession) -> None:

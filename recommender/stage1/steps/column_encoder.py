@@ -32,6 +32,7 @@ from pyspark.sql import Column, DataFrame, functions as F
 import recommender.constants as C
 from recommender.base import step
 from recommender.errors import DataQualityError, SchemaError
+from recommender.persistent import Persistent
 
 _MAX_INDEX = 2**31 - 1
 _IDS_PER_BUCKET = 100_000
@@ -41,7 +42,7 @@ _INDEX_NAMES = {C.VISITOR: C.VISITOR_INDEX, C.ITEM: C.ITEM_INDEX}
 
 
 @step
-class ColumnEncoder:
+class ColumnEncoder(Persistent):
     """Number the distinct ids of a column from 0 without gaps, in the order of the ids.
 
     Ids that are known keep their index and new ones get the next, so an index never changes its meaning. The ids are
@@ -59,7 +60,7 @@ class ColumnEncoder:
         It is the decoder as well. `encode` joins it to rows.
     Raises:
         SchemaError: the column is missing. DataQualityError: more than 2**31 - 1 ids.
-    Persist strategy: stage 1 stores the encoders as the tables visitors and items.
+    Persist strategy: Parquet; stage 1 stores the encoders as the tables visitors and items.
     """
 
     column_name: str = C.ITEM

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, functions as F, types as T
 import recommender.constants as C
 from recommender.base import Annotated, Field, step
 from recommender.errors import InputError, SchemaError
+from recommender.persistent import Persistent
 
 # What a sketch promises: the rank of its answer is wrong by at most rows / ACCURACY.
 _ACCURACY = 10_000
@@ -25,7 +26,7 @@ _EXACT_ROWS = 200_000
 
 
 @step
-class TrainTestSplit:
+class TrainTestSplit(Persistent):
     """Split an event stream in two at a percentile of one column.
 
     The split value is numpy's: the linearly interpolated percentile over all events. It is found in memory that does
@@ -42,7 +43,7 @@ class TrainTestSplit:
         `column_name` is null or NaN is in neither. Row order undefined.
     Raises:
         SchemaError: the column is missing or not numeric. InputError: there is no value to split by.
-    Persist strategy: none of its own; stage 1 stores what is made of the parts.
+    Persist strategy: Parquet, in the new folders train and test below the path. Stage 1 stores what is made of them.
     """
 
     column_name: str = C.VISITOR
@@ -64,6 +65,11 @@ class TrainTestSplit:
         rank = math.floor(position)
         low, high = _values_at(values, count, rank, bounds)
         return float(np.quantile(np.array([low, high]), position - rank))
+
+    def persist(self, path: str, data: tuple[DataFrame, DataFrame]) -> None:
+        """Write (train, test) to new folders below `path`."""
+        for name, rows in zip(("train", "test"), data, strict=True):
+            super().persist(f"{path}/{name}", rows)
 
     def divide(self, events: DataFrame, split_value: float) -> tuple[DataFrame, DataFrame]:
         """Return the events below the value, and the others."""

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 import recommender.constants as C
 from recommender.base import Annotated, Field, step
 from recommender.partitions import cores
+from recommender.persistent import Persistent
 
 StorageLevelName = Literal[
     "MEMORY_AND_DISK", "MEMORY_AND_DISK_SER", "MEMORY_ONLY", "MEMORY_ONLY_SER", "DISK_ONLY", "OFF_HEAP"
@@ -22,7 +23,7 @@ StorageLevelName = Literal[
 
 
 @step
-class AlsFitter:
+class AlsFitter(Persistent):
     """Factorise the scores into factors of visitors and items by alternating least squares.
 
     With implicit feedback MLlib minimises, over the factors x_u and y_i of all visitors and items,
@@ -58,7 +59,7 @@ class AlsFitter:
         The ``pyspark.ml.recommendation.ALSModel``; its factors are id int, features array<float>.
     Raises:
         ConfigError: a parameter is out of range.
-    Persist strategy: stage 2 saves the model as MLlib does.
+    Persist strategy: as MLlib saves a model; stage 2 does so.
     """
 
     rank: Annotated[int, Field(ge=1)] = 32

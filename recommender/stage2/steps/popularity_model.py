@@ -10,10 +10,11 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.base import step
+from recommender.persistent import Persistent
 
 
 @step
-class PopularityModel:
+class PopularityModel(Persistent):
     """Sum the scores of each item over all visitors.
 
     Init parameters:
@@ -24,7 +25,7 @@ class PopularityModel:
         item_index int, score double, one row per item; row order undefined.
     Raises:
         nothing.
-    Persist strategy: stage 2 stores it as the table popularity.
+    Persist strategy: Parquet; stage 2 stores it as the table popularity.
     """
 
     def execute(self, scores: DataFrame) -> DataFrame:

@@ -19,10 +19,11 @@ from pyspark.sql import DataFrame
 
 from recommender.base import Annotated, Field, field, step
 from recommender.evaluation import ranking_metrics
+from recommender.persistent import Persistent
 
 
 @step
-class RankingEvaluator:
+class RankingEvaluator(Persistent):
     """Compute NDCG, recall, precision, MAP, MRR and hit rate, with binary relevance.
 
     The definitions are in ``recommender.evaluation.metrics``. Of each model the first places of the lists that it would
@@ -38,7 +39,7 @@ class RankingEvaluator:
         model, metric, k int, value double (ratio 0 to 1), low, high double (95 % confidence), visitors long.
     Raises:
         ConfigError: a cut-off is out of range.
-    Persist strategy: stage 2 stores it as the table metrics.
+    Persist strategy: Parquet; stage 2 stores it as the table metrics.
     """
 
     cutoffs: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1)] = field(

@@ -19,10 +19,11 @@ from pyspark.sql import DataFrame
 
 import recommender.constants as C
 from recommender.base import step
+from recommender.persistent import Persistent
 
 
 @step
-class Publisher:
+class Publisher(Persistent):
     """Publish the recommendations as Parquet, and name them in a channel.
 
     Init parameters:
@@ -34,7 +35,7 @@ class Publisher:
         visitor needs one row group.
     Raises:
         ConfigError: the channel is unknown.
-    Persist strategy: stage 4 stores it as the table recommendations; the job moves the channel once that is committed.
+    Persist strategy: Parquet; stage 4 stores it as the table recommendations, and the job then moves the channel.
     """
 
     channel: Literal["live", "candidate"] = "live"

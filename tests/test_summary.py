@@ -1,0 +1,51 @@
+"""The summary for people."""
+
+from typing import Any
+
+from recommender.stage4.steps.run_report import Example
+from recommender.summary import example_text, metrics_table, stage_summary
+
+
+def row(model: str, metric: str, k: int, value: float, low: float | None = None) -> dict[str, Any]:
+    high = None if low is None else 2 * value - low
+    return {"model": model, "metric": metric, "k": k, "value": value, "low": low, "high": high, "visitors": 1234}
+
+
+def test_models_stand_beside_each_other_by_cut_off() -> None:
+    metrics = [
+        row(m, n, k, v) for m, v in (("als", 0.5), ("popular", 0.25)) for n in ("recall", "ndcg") for k in (20, 5)
+    ]
+    assert metrics_table(metrics).splitlines()[:5] == [
+        "1,234 held-out visitors                   @5       @20",
+        "ndcg                       als        0.5000    0.5000",
+        "ndcg                       popular    0.2500    0.2500",
+        "recall                     als        0.5000    0.5000",
+        "recall                     popular    0.2500    0.2500",
+    ]
+
+
+def test_the_interval_of_ndcg_is_told_at_the_cut_off_nearest_ten() -> None:
+    metrics = [row("als", "ndcg", k, 0.5, 0.4) for k in (1, 9, 20)]
+    assert metrics_table(metrics).splitlines()[-1] == "ndcg@9 with 95 % interval: als 0.5000 (0.4000–0.6000)"
+
+
+def test_a_model_that_was_not_judged_is_said_to_be_so() -> None:
+    assert metrics_table([]) == "no visitor has a holdout: the models were not judged"
+
+
+def test_a_stage_tells_rows_time_and_place() -> None:
+    steps = [{"step": "als", "rows_in": 12345, "rows_out": None, "note": "rank 2"}]
+    record = {"seconds": 2.0, "events_per_second": 6172.5, "steps": steps}
+    assert stage_summary("stage2", "train", record, "/srv/x").splitlines() == [
+        "stage2 train: 2.0 s, 6,172 events/s",
+        "  step    rows in    rows out",
+        "  als      12,345                rank 2",
+        "  -> /srv/x",
+    ]
+
+
+def test_an_example_shows_history_and_recommendations() -> None:
+    example = Example("ann", "als", [("view", "tea")], [("jam", 0.5), ("cup", 0.25)])
+    assert example_text(example) == (
+        "visitor ann (als)\n  did:         view tea\n  recommended: jam (0.50), cup (0.25)"
+    )
