@@ -144,9 +144,10 @@ def _mistake(step_class: type, details: Any) -> Mistake:
         return Mistake("CFG_VALUE", "", str(details["ctx"]["error"]))
     path, rule = location[0], json_schema(step_class)["properties"][location[0]]
     for part in location[1:]:
-        if "additionalProperties" not in rule:
-            break
-        path, rule = f"{path}.{part}", rule["additionalProperties"]
+        if "additionalProperties" in rule:
+            path, rule = f"{path}.{part}", rule["additionalProperties"]
+        elif "items" in rule:
+            path, rule = f"{path}[{part}]", rule["items"]
     if kind.startswith(("greater_than", "less_than", "finite_number")):
         return Mistake("CFG_RANGE", path, f"{path} must be {_range(rule) or 'finite'}, got {_shown(details['input'])}")
     if kind == "literal_error":

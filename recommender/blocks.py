@@ -75,7 +75,7 @@ def matrix(column: pa.ChunkedArray, rank: int) -> tuple[NDArray[np.float32], NDA
     """Return a column of factors as a matrix, zeros where it is null, and which rows are not null."""
     factors = _one(column)
     present = pc.is_valid(factors).to_numpy(zero_copy_only=False)
-    values = factors.flatten().to_numpy(zero_copy_only=False).reshape(-1, rank)
+    values = factors.flatten().to_numpy(zero_copy_only=False).reshape(int(present.sum()), rank)
     if present.all():
         return values, present
     dense = np.zeros((len(factors), rank), dtype=np.float32)

@@ -14,6 +14,7 @@ class Example:
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     weights: Mapping[str, Annotated[float, Field(ge=0)]] = field(default_factory=lambda: {"view": 1.0})
     names: list[str] = field(default_factory=list)
+    places: list[Annotated[int, Field(ge=1, le=9)]] = field(default_factory=list)
     mode: Literal["fast", "exact"] = "fast"
     limit: Annotated[int, Field(ge=1)] | None = None
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -36,7 +37,8 @@ class Example:
         ({"weights": {"view": "much"}}, "CFG_TYPE weights.view must be a number >= 0, got 'much'"),
         ({"weights": 3}, "CFG_TYPE weights must be a mapping to a number >= 0, got 3"),
         ({"names": "visitorid"}, "CFG_TYPE names must be a list, each a string, got 'visitorid'"),
-        ({"names": [1]}, "CFG_TYPE names must be a list, each a string, got 1"),
+        ({"names": ["a", 1]}, "CFG_TYPE names[1] must be a string, got 1"),
+        ({"places": [5, 0]}, "CFG_RANGE places[1] must be 1..9, got 0"),
         ({"mode": "slow"}, "CFG_RANGE mode must be one of fast, exact, got 'slow'"),
         ({"limit": 0}, "CFG_RANGE limit must be >= 1, got 0"),
         ({"limit": "no"}, "CFG_TYPE limit must be an integer >= 1 or null, got 'no'"),
@@ -44,7 +46,7 @@ class Example:
         ({"scale": float("nan")}, "CFG_RANGE scale must be finite, got nan"),
         ({"scale": float("inf")}, "CFG_RANGE scale must be finite, got inf"),
         ({"wieghts": {}}, "CFG_UNKNOWN_KEY wieghts, did you mean weights"),
-        ({"zzz": 1}, "CFG_UNKNOWN_KEY zzz, known are k, weights, names, mode, limit, share, scale"),
+        ({"zzz": 1}, "CFG_UNKNOWN_KEY zzz, known are k, weights, names, places, mode, limit, share, scale"),
         ({"limit": 10}, "CFG_VALUE k and limit must differ"),
         ({"names": "n" * 99}, f"got '{'n' * 56}..."),
     ],

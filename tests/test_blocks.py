@@ -114,6 +114,12 @@ def test_a_matrix_of_nulls_is_all_zeros() -> None:
     assert not present.any()
 
 
+def test_a_matrix_of_nulls_may_be_of_rank_0() -> None:
+    values, present = matrix(pa.chunked_array([pa.array([None, None], pa.list_(pa.float32()))]), 0)
+    assert values.shape == (2, 0)
+    assert not present.any()
+
+
 def test_a_matrix_may_come_in_chunks_and_from_the_middle_of_an_array() -> None:
     whole = pa.array([[9.0, 9.0], [1.0, 2.0], None, [3.0, 4.0], [9.0, 9.0]], pa.list_(pa.float32()))
     expected = [[1, 2], [0, 0], [3, 4]]

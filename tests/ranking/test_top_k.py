@@ -127,6 +127,16 @@ def test_equal_scores_come_by_position_among_many_chunks() -> None:
     assert positions.tolist() == [list(range(10))]
 
 
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=30), st.integers(1, 9))
+@settings(max_examples=200, deadline=None)
+def test_the_first_of_the_chunks_that_are_equally_good_are_chosen(best_of_chunk: list[int], k: int) -> None:
+    scores = np.full((len(best_of_chunk), 128), -1, dtype=np.float32)
+    scores[:, 5] = best_of_chunk
+    positions, _ = top_k(column(1), scores.reshape(-1, 1), min(k, len(best_of_chunk)), (NOTHING, np.array([0, 0])))
+    chunks = sorted(range(len(best_of_chunk)), key=lambda chunk: -best_of_chunk[chunk])
+    assert positions.tolist() == [[128 * chunk + 5 for chunk in chunks[:k]]]
+
+
 def test_equal_scores_come_by_position_though_a_later_chunk_has_the_best_item() -> None:
     scores = [5.0] * 128 + [7.0] + [5.0] * 200
     positions, _ = top_k(column(1), column(*scores), 2, (NOTHING, np.array([0, 0])))

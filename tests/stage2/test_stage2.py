@@ -144,7 +144,7 @@ def test_the_report_counts_the_rows_of_each_step(run: Run) -> None:
     assert run.stage.report() == [
         StepRows("als", 8, None, "rank 2, regParam 0.2, implicit, alpha 3"),
         StepRows("popularity", 8, 4),
-        StepRows("evaluator", 2 * 3 * 2, None, "lists of als and popular, one row per place"),
+        StepRows("evaluator", 3, 2 * 6 * 2, "held-out visitors, their lists by als and popular"),
     ]
 
 
@@ -157,6 +157,14 @@ def test_the_judged_lists_follow_the_settings_of_the_recommendations(
     # Everybody gets 0, 1 now: 10 took 2, 11 took 0 and 3, 12 took 0.
     assert values["popular"] == pytest.approx((0 + 1 + 1) / 3)
     assert values["popular"] != metrics["popular", "mrr", 2]["value"]
+
+
+def test_without_a_holdout_there_is_a_model_and_nothing_to_judge(spark: SparkSession, tmp_path: Path) -> None:
+    stage = Stage2(CONFIG)
+    inputs = {**tables(spark), "holdout": spark.createDataFrame([], schemas.TABLES["holdout"])}
+    data = stage.execute_persist(str(tmp_path), **inputs)
+    assert read_table(f"{tmp_path}/metrics", data["metrics"].schema).collect() == []
+    assert [(rows.rows_in, rows.rows_out) for rows in stage.report()] == [(8, None), (8, 4), (0, 0)]
 
 
 def test_all_mistakes_of_a_config_are_listed() -> None:

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender import schemas
@@ -126,11 +125,9 @@ def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
     assert dict(run.data["recommendations"].dtypes)["visitorid"] == "string"
 
 
-def test_the_report_counts_the_rows_of_each_step(run: Run, lists: dict[str, list[Place]]) -> None:
-    assert run.stage.report() == [
-        StepRows("fold_in", 4, 2, "visitors with events outside the training"),
-        StepRows("recommend", 5, 10, "left out: items with addtocart, transaction"),
-    ]
+def test_the_report_counts_the_visitors_and_the_places_of_each_source(run: Run) -> None:
+    note = "als 2, fold_in 4, popular 4; left out: items with addtocart, transaction"
+    assert run.stage.report() == [StepRows("recommend", 5, 10, note)]
 
 
 def test_the_input_is_left_as_it_was(run: Run) -> None:
@@ -151,13 +148,11 @@ def test_shuffled_tables_and_other_rules_give_the_lists_of_those_rules(spark: Sp
     }
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Py4JJavaError, reason="Spark drops the observed node when no visitor is untrained"
-)
-def test_the_report_counts_no_untrained_visitor_where_all_are_trained(spark: SparkSession, tmp_path: Path) -> None:
-    stage = Stage3({})
+def test_nobody_is_folded_in_where_all_visitors_are_trained(spark: SparkSession, tmp_path: Path) -> None:
+    stage = Stage3({"recommend": {"exclude_events": []}})
     stage.execute_persist(str(tmp_path), **tables(spark, visitors=ROWS["visitors"][:1]), als=ALS)
-    assert [(rows.rows_in, rows.rows_out) for rows in stage.report()] == [(0, 0), (1, 2)]
+    note = "als 3, fold_in 0, popular 0; left out: items with nothing"
+    assert stage.report() == [StepRows("recommend", 1, 3, note)]
 
 
 def test_all_mistakes_of_a_config_are_listed() -> None:

@@ -3,7 +3,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender.errors import ConfigError
@@ -188,7 +187,6 @@ def test_without_visitors_or_items_there_are_no_lists(spark: SparkSession, empty
     assert lists(spark, SMALL._replace(**empty)) == {}
 
 
-@pytest.mark.xfail(strict=True, raises=PythonException, reason="blocks.matrix cannot reshape with rank 0")
 def test_without_any_item_factors_everybody_gets_popular_items(spark: SparkSession) -> None:
     found = lists(spark, SMALL._replace(visitors=[(EVE, None, None)], item_factors=[]), k=1)
     assert found == {EVE: [(3, 30, "popular")]}
