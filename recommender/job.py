@@ -97,6 +97,7 @@ def _run(stages: Sequence[str], options: argparse.Namespace, run: _Run) -> None:
     sample = _sample_path(config, store) if "stage1" in stages else None
     built = {name: STAGES[name](_stage_config(config, name, sample)) for name in stages}
     commits = _upstream(built, store)
+    shared = SparkSession.getActiveSession()  # a platform's own session is not ours to stop
     with progress("starting Spark"):
         spark = start_session(f"recommender {' '.join(stages)} {run.id}", options.verbose)
     try:
@@ -107,7 +108,7 @@ def _run(stages: Sequence[str], options: argparse.Namespace, run: _Run) -> None:
             commits[name] = _run_stage(name, stage, store, commits, run)
             _print_summary(name, stage, commits[name])
     finally:
-        with progress("stopping Spark"):
+        if not shared:
             spark.stop()
 
 

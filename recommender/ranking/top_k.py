@@ -1,7 +1,9 @@
-"""The k best items of each visitor by the inner product of their factors, exactly.
+"""The k best items of each visitor by the inner product of their factors, exactly, without scoring them all.
 
-The scores of a slice of visitors are one matrix product. To find the k best of a row without sorting it, the row is cut
-into chunks: the k chunks with the largest maxima hold the k best items, so only those are looked at again.
+An inner product is at most the product of the norms. So the items are taken in the order of falling norm, a block at
+a time, and a visitor leaves as soon as its norm times the largest remaining norm cannot reach its k-th score. Within a
+block the scores are one matrix product, cut into chunks: only chunks whose maximum reaches the k-th score are looked at
+again.
 
 Example usage:
 >>> visitors = np.array([[1.0, 0.0], [0.0, 2.0]], dtype=np.float32)
@@ -17,7 +19,9 @@ from numpy.typing import NDArray
 
 NONE = -1  # the position where a visitor has fewer than k items
 _CHUNK = 128
-_SLICE_BYTES = 64 * 2**20
+_VISITORS = 256  # are worked on together
+_WIDTH = 4096  # items at least are scored at once
+_SCORES = 2**21  # that are computed at once: 8 MB, so that they are still in the cache when they are looked at
 
 Positions = NDArray[np.int32]
 Factors = NDArray[np.float32]
@@ -38,55 +42,107 @@ def top_k(visitors: Factors, items: Factors, k: int, excluded: Lists) -> tuple[P
         positions, shape (visitors, k), best first, equal scores by position, `NONE` where no item is left; and their
         scores, NaN where there is none.
     """
-    count = len(visitors)
-    positions = np.full((count, k), NONE, dtype=np.int32)
-    scores = np.full((count, k), np.nan, dtype=np.float32)
-    if not len(items):
-        return positions, scores
+    norms = np.sqrt(np.einsum("ij,ij->i", items, items, dtype=np.float64))
+    order = np.argsort(-norms, kind="stable")
+    falling = np.ascontiguousarray(items[order])
+    place = np.empty(len(items), dtype=np.int64)
+    place[order] = np.arange(len(items))
     values, offsets = excluded
-    # Whole chunks, so that the maxima are those of a reshaped array; what is added is never chosen.
-    width = -(-len(items) // _CHUNK) * _CHUNK
-    size = max(_SLICE_BYTES // (4 * width), 1)
-    product = np.empty((min(size, count), width), dtype=np.float32)
-    for start in range(0, count, size):
-        stop = min(start + size, count)
-        rows = product[: stop - start]
-        np.matmul(visitors[start:stop], items.T, out=rows[:, : len(items)])
-        rows[:, len(items) :] = -np.inf
-        lengths = np.diff(offsets[start : stop + 1])
-        rows[np.repeat(np.arange(stop - start), lengths), values[offsets[start] : offsets[stop]]] = -np.inf
-        found, best = _best(rows, min(k, len(items)))
-        missing = np.isneginf(best)
-        positions[start:stop, : found.shape[1]] = np.where(missing, NONE, found)
-        scores[start:stop, : found.shape[1]] = np.where(missing, np.nan, best)
+    barred = place[values]
+    positions = np.full((len(visitors), k), NONE, dtype=np.int32)
+    scores = np.full((len(visitors), k), -np.inf, dtype=np.float32)
+    for start in range(0, len(visitors), _VISITORS):
+        own = slice(start, start + _VISITORS)
+        bounds = offsets[start : start + _VISITORS + 1]
+        rows = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+        search = _Search(visitors[own], falling, norms[order], order, positions[own], scores[own])
+        search.run(rows, barred[bounds[0] : bounds[-1]])
+    scores[positions == NONE] = np.nan
     return positions, scores
 
 
-def _best(rows: Factors, k: int) -> tuple[NDArray[np.int64], Factors]:
-    """Return the columns of the k largest values of each row and the values, equal values by column."""
-    chunks = rows.reshape(len(rows), -1, _CHUNK)
-    maxima = chunks.max(axis=2)
-    if k < maxima.shape[1]:
-        # Of chunks with equal maxima the first ones are taken: their items come first among equals, too.
-        chosen = np.sort(np.argpartition(_order(maxima), k - 1, axis=1)[:, :k], axis=1)
-        candidates = np.take_along_axis(chunks, chosen[:, :, None], axis=1).reshape(len(rows), -1)
-        columns = (chosen[:, :, None] * _CHUNK + np.arange(_CHUNK)).reshape(len(rows), -1)
-    else:
-        candidates, columns = rows, np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
-    order = _order(candidates)
-    if k < order.shape[1]:
-        order_index = np.argpartition(order, k - 1, axis=1)[:, :k]
-    else:
-        order_index = np.broadcast_to(np.arange(order.shape[1]), order.shape)
-    inner = np.argsort(np.take_along_axis(order, order_index, axis=1), axis=1)
-    picked = np.take_along_axis(order_index, inner, axis=1)
-    return np.take_along_axis(columns, picked, axis=1), np.take_along_axis(candidates, picked, axis=1)
+class _Search:
+    """The search for one slice of visitors. `positions` and `scores` hold the best so far, best first."""
 
+    def __init__(
+        self,
+        visitors: Factors,
+        items: Factors,
+        norms: NDArray[np.float64],
+        order: NDArray[np.int64],
+        positions: Positions,
+        scores: Factors,
+    ) -> None:
+        self.visitors, self.items, self.order = visitors, items, order
+        self.positions, self.scores = positions, scores
+        lengths = np.sqrt(np.einsum("ij,ij->i", visitors, visitors, dtype=np.float64))
+        # A sum of float32 products may exceed the product of the norms by its rounding.
+        self.reach = lengths * (1 + 2.0**-22 * (visitors.shape[1] + 4))
+        self.norms = norms
 
-def _order(values: Factors) -> NDArray[np.int64]:
-    """Return distinct integers that sort as the values do, largest first, equal values by column."""
-    bits = (np.ascontiguousarray(values) + np.float32(0.0)).view(np.int32)  # + 0.0: -0.0 equals 0.0
-    # A float's bits sort as an integer once those of the negative ones are turned round.
-    ascending = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
-    ordered: NDArray[np.int64] = (-ascending << 32) | np.arange(values.shape[1], dtype=np.int64)
-    return ordered
+    def run(self, barred_rows: NDArray[np.int64], barred: NDArray[np.int64]) -> None:
+        """Search all items; row `barred_rows[i]` must not get the item at `barred[i]` of the falling order."""
+        by_item = np.argsort(barred, kind="stable")
+        barred_rows, barred = barred_rows[by_item], barred[by_item]
+        active = np.arange(len(self.visitors))
+        start = 0
+        while start < len(self.items) and len(active):
+            width = max(_SCORES // len(active), _WIDTH)
+            stop = min(start + width, len(self.items))
+            inside = slice(*np.searchsorted(barred, [start, stop]))
+            self._block(active, start, stop, barred_rows[inside], barred[inside] - start)
+            if stop < len(self.items):
+                active = active[self.reach[active] * self.norms[stop] >= self.scores[active, -1]]
+            start = stop
+
+    def _block(
+        self,
+        active: NDArray[np.int64],
+        start: int,
+        stop: int,
+        barred_rows: NDArray[np.int64],
+        barred: NDArray[np.int64],
+    ) -> None:
+        """Score the active visitors with the items of a block and keep what is among their best."""
+        k = self.scores.shape[1]
+        # Enough chunks that the k largest maxima say something, and each of them cheap to look at.
+        chunks = max((stop - start) // _CHUNK, min(4 * k, (stop - start) // 2), 1)
+        depth = -(-(stop - start) // chunks)
+        product = np.empty((len(active), depth * chunks), dtype=np.float32)
+        np.matmul(self.visitors[active], self.items[start:stop].T, out=product[:, : stop - start])
+        product[:, stop - start :] = -np.inf
+        row_of = np.full(len(self.visitors), -1)
+        row_of[active] = np.arange(len(active))
+        rows = row_of[barred_rows]
+        product[rows[rows >= 0], barred[rows >= 0]] = -np.inf
+
+        # Chunk c holds the columns c, c + chunks, c + 2 chunks, ...: so the maxima are taken over whole rows at once.
+        pieces = product.reshape(len(active), depth, chunks)
+        maxima = pieces.max(axis=1)
+        least = self.scores[active, -1]
+        if chunks > k:
+            # At least k scores reach the k-th largest maximum, so a smaller one is not among the k best.
+            least = np.maximum(least, np.partition(maxima, chunks - k, axis=1)[:, chunks - k])
+        rows, chunk = np.nonzero((maxima >= least[:, None]) & (maxima > -np.inf))
+        candidates = pieces[rows, :, chunk]
+        which, layer = np.nonzero(candidates >= np.maximum(least[rows, None], np.finfo(np.float32).min))
+        if len(which):
+            columns = layer * chunks + chunk[which]
+            self._merge(active, rows[which], self.order[start + columns], candidates[which, layer])
+
+    def _merge(
+        self, active: NDArray[np.int64], rows: NDArray[np.int64], positions: NDArray[np.int64], found: Factors
+    ) -> None:
+        """Merge candidates, given by row of `active`, into the best so far."""
+        touched = np.unique(rows)
+        k = self.scores.shape[1]
+        old = active[touched]
+        all_rows = np.concatenate([np.repeat(np.arange(len(touched)), k), np.searchsorted(touched, rows)])
+        all_positions = np.concatenate([self.positions[old].ravel().astype(np.int64), positions])
+        all_scores = np.concatenate([self.scores[old].ravel(), found])
+        best_first = np.lexsort((all_positions, -all_scores, all_rows))
+        sizes = np.bincount(all_rows, minlength=len(touched))
+        firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+        kept = best_first[firsts[:, None] + np.arange(k)]
+        self.positions[old] = all_positions[kept]
+        self.scores[old] = all_scores[kept]

@@ -88,30 +88,50 @@ def test_an_excluded_item_is_never_recommended_and_no_item_twice(problem: Proble
         assert not set(listed) & set(values[offsets[visitor] : offsets[visitor + 1]].tolist())
 
 
-@given(problems(), st.sampled_from([1, 4 * 128, 4 * 384 * 3, 4 * 384 * 7]))
-@settings(max_examples=100, deadline=None)
-def test_slices_of_any_size_give_the_same_lists(problem: Problem, slice_bytes: int) -> None:
-    whole = top_k(*problem)
+@given(problems(), st.sampled_from([1, 3, 256]), st.sampled_from([1, 7, 64, 4096]))
+@settings(max_examples=200, deadline=None)
+def test_blocks_of_any_size_give_what_a_full_sort_gives(problem: Problem, visitors: int, width: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(top_k_module, "_SLICE_BYTES", slice_bytes)
-        sliced = top_k(*problem)
-    np.testing.assert_array_equal(sliced[0], whole[0])
-    np.testing.assert_array_equal(sliced[1], whole[1])
+        patch.setattr(top_k_module, "_VISITORS", visitors)
+        patch.setattr(top_k_module, "_WIDTH", width)
+        patch.setattr(top_k_module, "_SCORES", 1)
+        positions, scores = top_k(*problem)
+    expected_positions, expected_scores = by_full_sort(problem)
+    assert [[p for p in row if p != NONE] for row in positions.tolist()] == expected_positions
+    assert [row[~np.isnan(row)].tolist() for row in scores] == expected_scores
 
 
-def test_a_small_slice_size_cuts_the_visitors_into_several_products(monkeypatch: pytest.MonkeyPatch) -> None:
+def scored(
+    monkeypatch: pytest.MonkeyPatch, visitors: Floats, items: Floats, k: int
+) -> list[tuple[list[int], int, int]]:
+    """Return the (visitors, first item, last item + 1) of every block that is scored, ten items a block."""
     seen = []
-    best = top_k_module._best
+    block = top_k_module._Search._block
 
-    def watched(rows: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
-        seen.append(len(rows))
-        found: tuple[NDArray[np.int64], Floats] = best(rows, k)
-        return found
+    def watched(self: object, active: NDArray[np.int64], start: int, stop: int, *rest: NDArray[np.int64]) -> None:
+        seen.append((active.tolist(), start, stop))
+        block(self, active, start, stop, *rest)
 
-    monkeypatch.setattr(top_k_module, "_best", watched)
-    monkeypatch.setattr(top_k_module, "_SLICE_BYTES", 2 * 4 * 128)
-    top_k(np.ones((5, 1), np.float32), np.ones((3, 1), np.float32), 1, (NOTHING, np.zeros(6, np.int64)))
-    assert seen == [2, 2, 1]
+    monkeypatch.setattr(top_k_module._Search, "_block", watched)
+    monkeypatch.setattr(top_k_module, "_WIDTH", 10)
+    monkeypatch.setattr(top_k_module, "_SCORES", 1)
+    top_k(visitors, items, k, (NOTHING, np.zeros(len(visitors) + 1, np.int64)))
+    return seen
+
+
+def test_a_visitor_leaves_once_no_remaining_item_can_be_among_its_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    large, small = np.eye(2, dtype=np.float32) * 100, np.eye(2, dtype=np.float32)
+    items = np.concatenate([np.repeat(large[:1], 10, axis=0), np.repeat(small, 10, axis=0)])
+    # The first visitor finds its ten best in the first block; the second finds nothing but zeros there.
+    assert scored(monkeypatch, np.eye(2, dtype=np.float32), items, 10) == [
+        ([0, 1], 0, 10),
+        ([1], 10, 20),
+        ([1], 20, 30),
+    ]
+
+
+def test_a_visitor_stays_while_an_equal_score_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(scored(monkeypatch, column(1), column(*[7] * 30), 5)) == 3
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 200])
@@ -156,18 +176,18 @@ def test_negative_scores_are_ranked_like_any_other() -> None:
 
 
 def test_negative_zero_equals_zero() -> None:
-    rows = np.full((1, 128), -1, dtype=np.float32)
-    rows[0, [3, 5, 7, 9]] = [-0.0, 0.0, -0.0, 0.0]
-    columns, values = top_k_module._best(rows, 5)
-    assert columns.tolist() == [[3, 5, 7, 9, 0]]
-    assert values.tolist() == [[0, 0, 0, 0, -1]]
+    rows = np.full(128, -1, dtype=np.float32)
+    rows[[3, 5, 7, 9]] = [-0.0, 0.0, -0.0, 0.0]
+    positions, scores = top_k(column(1), column(*rows), 5, (NOTHING, np.array([0, 0])))
+    assert positions.tolist() == [[3, 5, 7, 9, 0]]
+    assert scores.tolist() == [[0, 0, 0, 0, -1]]
 
 
 def test_negative_zero_equals_zero_among_the_maxima_of_chunks() -> None:
-    rows = np.full((1, 3 * 128), -1, dtype=np.float32)
-    rows[0, [100, 200, 300]] = [-0.0, 0.0, 0.0]
-    columns, _ = top_k_module._best(rows, 2)
-    assert columns.tolist() == [[100, 200]]
+    rows = np.full(3 * 128, -1, dtype=np.float32)
+    rows[[100, 200, 300]] = [-0.0, 0.0, 0.0]
+    positions, _ = top_k(column(1), column(*rows), 2, (NOTHING, np.array([0, 0])))
+    assert positions.tolist() == [[100, 200]]
 
 
 def test_denormal_scores_are_told_apart() -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from recommender import schemas
+from recommender.base import parameters
 from recommender.counting import StepRows
 from recommender.errors import ConfigError
 from recommender.stage2.main import Stage2
@@ -62,6 +64,13 @@ def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Run:
     stage, path = Stage2(CONFIG), tmp_path_factory.mktemp("stage2")
     fold_in = stage.steps["fold_in"] = Watched(stage.steps["fold_in"])
     return Run(stage, fold_in, path, stage.execute_persist(str(path), **tables(spark)))
+
+
+def with_the_model_of(run: Run, config: Mapping[str, Mapping[str, Any]]) -> Stage2:
+    """A stage that takes a model that is fitted already."""
+    stage = Stage2(config)
+    stage.steps["als"] = SimpleNamespace(**parameters(stage.steps["als"]), execute=lambda *_: run.data["model"])
+    return stage
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +158,10 @@ def test_the_report_counts_the_rows_of_each_step(run: Run) -> None:
 
 
 def test_the_judged_lists_follow_the_settings_of_the_recommendations(
-    spark: SparkSession, metrics: dict[tuple[str, str, int], Row]
+    spark: SparkSession, run: Run, metrics: dict[tuple[str, str, int], Row]
 ) -> None:
-    stage = Stage2({**CONFIG, "recommend": {"exclude_events": [], "k": 1}, "evaluator": {"cutoffs": [2]}})
+    other_rules = {**CONFIG, "recommend": {"exclude_events": [], "k": 1}, "evaluator": {"cutoffs": [2]}}
+    stage = with_the_model_of(run, other_rules)
     rows = stage.execute(**tables(spark))["metrics"].where("metric = 'mrr'").collect()
     values = {row["model"]: row["value"] for row in rows}
     # Everybody gets 0, 1 now: 10 took 2, 11 took 0 and 3, 12 took 0.
@@ -159,8 +169,8 @@ def test_the_judged_lists_follow_the_settings_of_the_recommendations(
     assert values["popular"] != metrics["popular", "mrr", 2]["value"]
 
 
-def test_without_a_holdout_there_is_a_model_and_nothing_to_judge(spark: SparkSession, tmp_path: Path) -> None:
-    stage = Stage2(CONFIG)
+def test_without_a_holdout_there_is_a_model_and_nothing_to_judge(spark: SparkSession, run: Run, tmp_path: Path) -> None:
+    stage = with_the_model_of(run, {**CONFIG, "evaluator": {"cutoffs": [1]}})
     inputs = {**tables(spark), "holdout": spark.createDataFrame([], schemas.TABLES["holdout"])}
     data = stage.execute_persist(str(tmp_path), **inputs)
     assert read_table(f"{tmp_path}/metrics", data["metrics"].schema).collect() == []
