@@ -124,7 +124,8 @@ def unknown_key(path: str, known: Iterable[str]) -> Mistake:
     """Return the mistake of a key that nobody knows, with the nearest known name."""
     names = list(known)
     close = get_close_matches(path.rsplit(".", 1)[-1], names, n=1)
-    hint = f"did you mean {close[0]}" if close else f"known are {', '.join(names)}"
+    known_names = f"known are {', '.join(names)}" if names else "there is nothing to set"
+    hint = f"did you mean {close[0]}" if close else known_names
     return Mistake("CFG_UNKNOWN_KEY", path, f"{path}, {hint}")
 
 

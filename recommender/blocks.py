@@ -91,13 +91,14 @@ def lists(column: pa.ChunkedArray) -> tuple[Any, NDArray[np.int64]]:
 
 
 def positions_of(
-    catalogue: NDArray[np.int32], values: NDArray[np.int32], offsets: NDArray[np.int64]
+    catalogue: NDArray[np.int32], values: Any, offsets: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Translate lists of indexes into positions in a sorted catalogue.
 
     Returns:
         The positions and offsets of the lists without the indexes that the catalogue lacks, and which values are left.
     """
+    values = np.asarray(values)
     found = np.searchsorted(catalogue, values)
     known = found < len(catalogue)
     known[known] = catalogue[found[known]] == values[known]

@@ -87,7 +87,7 @@ def test_a_missing_variable_is_named_with_its_place() -> None:
             "stage1: {score_filter: {min_scor: 1}}",
             "CFG_UNKNOWN_KEY stage1.score_filter.min_scor, did you mean min_score",
         ),
-        ("stage2: {als: {rank: 0}}", "CFG_RANGE stage2.als.rank must be >= 1, got 0"),
+        ("stage2: {als: {rank: 0}}", "CFG_RANGE stage2.als.rank must be 1..1000, got 0"),
         ("stage3: {recommend: {k: 0}}", "CFG_RANGE stage3.recommend.k must be 1..1000, got 0"),
         ("stage1: {score_filter: {min_score: .nan}}", "CFG_RANGE stage1.score_filter.min_score must be >= 0, got nan"),
         ("stage2: {recommend: {k: 5}}", "CFG_UNKNOWN_KEY stage2.recommend"),

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from recommender.ranking.top_k import Factors, Lists
 
 _BATCH = 256
+_SWEEPS = 10_000
+_PRECISION = 1e-9
 
 
 def fold_in(
@@ -30,6 +32,7 @@ def fold_in(
     implicit_prefs: bool,
     alpha: float,
     reg_param: float,
+    nonnegative: bool = False,
 ) -> Factors:
     """Return the factors of visitors that were not in training, or whose history has changed.
 
@@ -37,7 +40,7 @@ def fold_in(
         history: the positions of each visitor's items in `items`, as (values, offsets).
         scores: the feedback r that belongs to each of the values.
         items: factors, shape (items, rank).
-        implicit_prefs, alpha, reg_param: as the items' factors were fitted with.
+        implicit_prefs, alpha, reg_param, nonnegative: as the items' factors were fitted with.
 
     Returns:
         Factors, shape (visitors, rank), zeros for a visitor without positive feedback (implicit) or items (explicit).
@@ -64,5 +67,28 @@ def fold_in(
                 left[row], right[row, :, 0], counted = y.T @ y, y.T @ r, len(r)
             # A visitor without feedback has the solution 0, whatever the left side.
             left[row] += (reg_param * counted if counted else 1.0) * np.eye(rank)
-        factors[start:stop] = np.linalg.solve(left, right)[:, :, 0]
+        factors[start:stop] = _nonnegative(left, right[:, :, 0]) if nonnegative else _solve(left, right)[:, :, 0]
     return factors
+
+
+def _solve(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve a batch of systems; one that has many solutions (reg_param 0, few items) gets the shortest."""
+    try:
+        solution = np.linalg.solve(left, right)
+    except np.linalg.LinAlgError:
+        solution = np.linalg.pinv(left, hermitian=True) @ right
+    return solution.astype(np.float64, copy=False)
+
+
+def _nonnegative(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimise xᵀAx/2 - bᵀx over x >= 0 for a batch, a coordinate of all of them at a time."""
+    x = np.zeros_like(right)
+    diagonal = np.maximum(np.einsum("vii->vi", left), np.finfo(np.float64).tiny)
+    for _ in range(_SWEEPS):
+        before = x.copy()
+        for j in range(x.shape[1]):
+            gradient = np.einsum("vi,vi->v", left[:, j], x) - right[:, j]
+            x[:, j] = np.maximum(x[:, j] - gradient / diagonal[:, j], 0)
+        if np.abs(x - before).max(initial=0) <= _PRECISION * np.abs(x).max(initial=0):
+            break
+    return x

@@ -22,6 +22,7 @@ _CHUNK = 128
 _VISITORS = 256  # are worked on together
 _WIDTH = 4096  # items at least are scored at once
 _SCORES = 2**21  # that are computed at once: 8 MB, so that they are still in the cache when they are looked at
+_TINY = float(np.finfo(np.float32).tiny)  # what rounding may add to a denormal product
 
 Positions = NDArray[np.int32]
 Factors = NDArray[np.float32]
@@ -57,8 +58,21 @@ def top_k(visitors: Factors, items: Factors, k: int, excluded: Lists) -> tuple[P
         rows = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
         search = _Search(visitors[own], falling, norms[order], order, positions[own], scores[own])
         search.run(rows, barred[bounds[0] : bounds[-1]])
-    scores[positions == NONE] = np.nan
+        _score_again(visitors[own], items, positions[own], scores[own])
     return positions, scores
+
+
+def _score_again(visitors: Factors, items: Factors, positions: Positions, scores: Factors) -> None:
+    """Score the found items in double precision, in place: their scores depend on no matrix product's shape."""
+    if not len(items):
+        scores[:] = np.nan
+        return
+    chosen = items[positions].astype(np.float64)
+    exact = np.einsum("vkr,vr->vk", chosen, visitors.astype(np.float64)).astype(np.float32)
+    exact[positions == NONE] = np.nan
+    best_first = np.lexsort((positions, -exact), axis=1)  # NaN comes last
+    positions[:] = np.take_along_axis(positions, best_first, axis=1)
+    scores[:] = np.take_along_axis(exact, best_first, axis=1)
 
 
 class _Search:
@@ -92,7 +106,8 @@ class _Search:
             inside = slice(*np.searchsorted(barred, [start, stop]))
             self._block(active, start, stop, barred_rows[inside], barred[inside] - start)
             if stop < len(self.items):
-                active = active[self.reach[active] * self.norms[stop] >= self.scores[active, -1]]
+                best = self.reach[active] * self.norms[stop] + _TINY
+                active = active[best >= self.scores[active, -1]]
             start = stop
 
     def _block(

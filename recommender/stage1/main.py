@@ -28,6 +28,7 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.counting import StepRows
+from recommender.errors import DataQualityError
 from recommender.stage import Stage
 from recommender.stage1.steps import (
     ColumnEncoder,
@@ -93,6 +94,7 @@ class Stage1(Stage):
         They share cached intermediate results, which `release` frees; `execute_persist` does so itself.
     Raises:
         ConfigError: the config is wrong; all mistakes are listed. InputError: see DataLoader.
+        DataQualityError: no training pair passed the filter.
     Persist strategy:
         Parquet, a folder per table, below the given path.
     """
@@ -123,6 +125,10 @@ class Stage1(Stage):
         train, test = self._split(events)
         self.announce("numbering visitors and items")
         pairs = self._cache(self._pairs(train))
+        if pairs.isEmpty():
+            least = self.steps["score_filter"].min_score
+            sentence = f"score_filter(min_score={least:g}): no pair of the training part is left to learn from"
+            raise DataQualityError("NO_ROWS_AFTER", sentence)
         visitors = self._cache(self._encoder("encode_visitorids", pairs, events))
         items = self._cache(self._encoder("encode_itemids", pairs, events))
         history, holdout = self._evaluated(train, test)

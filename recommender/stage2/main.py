@@ -107,8 +107,15 @@ class Stage2(Stage):
         evaluator: RankingEvaluator = self.steps["evaluator"]
         visitors = holdout.select(C.VISITOR_INDEX).distinct()
         self.evaluated = number = visitors.count()
-        solver = {"implicit_prefs": als.implicit_prefs, "alpha": als.alpha, "reg_param": als.reg_param}
-        folded = self.steps["fold_in"].execute(history, item_factors, **solver, visitor_count=number)
+        folded = self.steps["fold_in"].execute(
+            history,
+            item_factors,
+            implicit_prefs=als.implicit_prefs,
+            alpha=als.alpha,
+            reg_param=als.reg_param,
+            nonnegative=als.nonnegative,
+            visitor_count=number,
+        )
         folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
         nothing = F.lit(None).cast("string").alias(C.SOURCE), F.lit(None).cast("array<float>").alias(C.FEATURES)
         candidates = {

@@ -11,7 +11,7 @@ Example usage:
 ...                                       "visitorid string, visitor_index int, trained boolean"),
 ...     "items": spark.createDataFrame([("tea", 0), ("jam", 1)], "itemid string, item_index int"),
 ... }
->>> als = {"implicit_prefs": True, "alpha": 1.0, "reg_param": 0.1}
+>>> als = {"implicit_prefs": True, "alpha": 1.0, "reg_param": 0.1, "nonnegative": False}
 >>> result = Stage3({"recommend": {"k": 1}}).execute(**tables, als=als)
 >>> result["recommendations"].orderBy("visitorid").select("visitorid", "rank", "itemid", "source").show()
 +---------+----+------+-------+
@@ -35,7 +35,7 @@ from recommender.steps import FoldIn, TopKRecommender
 from recommender.tables import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
-_SOLVER = ("implicit_prefs", "alpha", "reg_param")
+_SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")
 
 
 class Stage3(Stage):

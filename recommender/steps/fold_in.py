@@ -33,11 +33,11 @@ class FoldIn:
         interactions: visitor_index int, item_index int, score float, any number of rows per pair; more columns are
             ignored. Items without factors are left out.
         item_factors: id int, features array<float>.
-        implicit_prefs, alpha, reg_param: as the item factors were fitted with.
+        implicit_prefs, alpha, reg_param, nonnegative: as the item factors were fitted with.
         visitor_count: about how many distinct visitors there are; it sets the number of blocks.
     Execution returns:
-        id int, features array<float>, one row per visitor with a positive score (explicit: with any score) on an item
-        that has factors; row order undefined.
+        id int, features array<float>, one row per visitor whose factors are not all zero: one with a positive score
+        (explicit: another score than 0) on an item that has factors; row order undefined.
     Raises:
         nothing of its own.
     Persist strategy: none; the factors are used at once and never stored.
@@ -53,6 +53,7 @@ class FoldIn:
         implicit_prefs: bool,
         alpha: float,
         reg_param: float,
+        nonnegative: bool = False,
         visitor_count: int,
     ) -> DataFrame:
         """Return the visitors' factors; see the class."""
@@ -71,6 +72,7 @@ class FoldIn:
                 implicit_prefs=implicit_prefs,
                 alpha=alpha,
                 reg_param=reg_param,
+                nonnegative=nonnegative,
             )
             usable = folded.any(axis=1)
             features = pa.FixedSizeListArray.from_arrays(pa.array(folded[usable].ravel()), folded.shape[1])

@@ -101,23 +101,20 @@ def _ranked(visitors: pa.Table, items: pa.Table, k: int, fill: bool) -> pa.Table
     rank = next((len(features) for features in items[C.FEATURES].drop_null()), 0)
     item_factors, has_factors = matrix(items[C.FEATURES], rank)
     visitor_factors, known = matrix(visitors[C.FEATURES], rank)
-    values, offsets = lists(visitors["excluded"])
-    values = values.to_numpy(zero_copy_only=False)
 
     positions = np.full((len(visitors), k), NONE, dtype=np.int32)
     scores = np.full((len(visitors), k), np.nan, dtype=np.float32)
     if known.any() and has_factors.any():
-        candidates = np.flatnonzero(has_factors)
-        barred = positions_of(catalogue[candidates], values, offsets)[:2]
-        found, scores = top_k(visitor_factors, item_factors[candidates], k, barred)
-        listed = (found != NONE) & known[:, None]
-        positions = np.where(listed, candidates[found], NONE).astype(np.int32)
+        candidates, rows = np.flatnonzero(has_factors), np.flatnonzero(known)
+        barred = positions_of(catalogue[candidates], *lists(visitors["excluded"].take(rows)))[:2]
+        found, scores[rows] = top_k(visitor_factors[rows], item_factors[candidates], k, barred)
+        positions[rows] = np.where(found != NONE, candidates[found], NONE)
     filled = np.zeros(positions.shape, dtype=np.bool_)
     if fill:
         popularity = items[C.SCORE].to_numpy()
         order = np.argsort(-popularity, kind="stable")
         order = order[~np.isnan(popularity[order])]
-        barred = positions_of(catalogue, values, offsets)[:2]
+        barred = positions_of(catalogue, *lists(visitors["excluded"]))[:2]
         filled = fill_up(positions, scores, (order, popularity[order]), barred)
 
     rows, places = np.nonzero(positions != NONE)

@@ -136,3 +136,26 @@ def test_the_item_factors_are_left_as_they_were() -> None:
     items = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
     solve(Case(items, [{0: 1.0}], 1.0, 0.1), implicit=True)
     assert items.tolist() == [[1, 2], [3, 4]]
+
+
+def test_a_system_with_many_solutions_gets_the_shortest() -> None:
+    items = np.array([[1, 0], [0.5, 0.5]], dtype=np.float32)
+    history = np.array([0]), np.array([0, 1])
+    found = fold_in(history, np.array([3.0]), items, implicit_prefs=False, alpha=1.0, reg_param=0.0)
+    np.testing.assert_allclose(found, [[3.0, 0.0]], atol=1e-6)
+
+
+def test_a_nonnegative_solution_is_the_best_of_all_nonnegative_ones() -> None:
+    random = np.random.default_rng(5)
+    items = random.normal(size=(12, 2)).astype(np.float32)
+    values, scores = np.arange(6), random.uniform(1, 5, 6)
+    settings = {"implicit_prefs": True, "alpha": 2.0, "reg_param": 0.1}
+    (found,) = fold_in((values, np.array([0, 6])), scores, items, nonnegative=True, **settings)  # type: ignore[arg-type]
+    exact = items.astype(np.float64)
+    own = exact[values]
+    left = exact.T @ exact + (own.T * (2 * scores)) @ own + 0.6 * np.eye(2)
+    right = own.T @ (1 + 2 * scores)
+    grid = np.stack(np.meshgrid(*[np.linspace(0, 2, 401)] * 2), axis=-1).reshape(-1, 2)
+    cost = 0.5 * np.einsum("gi,ij,gj->g", grid, left, grid) - grid @ right
+    np.testing.assert_allclose(found, grid[cost.argmin()], atol=0.005)
+    assert (found >= 0).all()

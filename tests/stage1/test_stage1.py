@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender import schemas
-from recommender.errors import ConfigError
+from recommender.errors import ConfigError, DataQualityError
 from recommender.stage1.main import Stage1
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "retailrocket"
@@ -113,8 +113,13 @@ def test_any_log_gives_what_pandas_gives(
         "score_filter": {"min_score": min_score},
     }
     stage = Stage1(config)
+    expected = pandas_scores(frame, percentile, min_score)
     try:
-        assert spark_scores(stage.execute()) == pandas_scores(frame, percentile, min_score)
+        if expected:
+            assert spark_scores(stage.execute()) == expected
+        else:
+            with pytest.raises(DataQualityError, match="NO_ROWS_AFTER"):
+                stage.execute()
     finally:
         stage.release()
 
@@ -164,3 +169,10 @@ def test_all_mistakes_of_a_config_are_listed() -> None:
     with pytest.raises(ConfigError) as raised:
         Stage1({"event_filter": {"min_score": 10}, "score_filter": {"min_score": -1}})
     assert [m.path for m in raised.value.mistakes] == ["event_filter", "score_filter.min_score"]
+
+
+def test_a_filter_that_leaves_nothing_is_an_error(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("timestamp,visitorid,event,itemid\n1,1,view,1\n2,2,view,1\n")
+    stage = Stage1(seed_config(tmp_path / "events.csv"))
+    with pytest.raises(DataQualityError, match=r"NO_ROWS_AFTER score_filter\(min_score=10\): no pair of the training"):
+        stage.execute_persist(str(tmp_path / "out"))

@@ -6,7 +6,7 @@ import pytest
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender.errors import ConfigError
+from recommender.errors import ConfigError, DataQualityError
 from recommender.partitions import cores
 from recommender.stage2.steps import AlsFitter
 
@@ -107,18 +107,18 @@ def test_the_model_has_factors_of_the_wanted_rank_for_every_visitor_and_item(sco
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"rank": 0}, "CFG_RANGE rank must be >= 1, got 0"),
-        ({"max_iter": -1}, "CFG_RANGE max_iter must be >= 0, got -1"),
+        ({"rank": 0}, "CFG_RANGE rank must be 1..1000, got 0"),
+        ({"max_iter": -1}, "CFG_RANGE max_iter must be 0..1000, got -1"),
         ({"reg_param": nan}, "CFG_RANGE reg_param must be >= 0, got nan"),
         ({"reg_param": -0.5}, "CFG_RANGE reg_param must be >= 0, got -0.5"),
         ({"alpha": inf}, "CFG_RANGE alpha must be >= 0, got inf"),
-        ({"num_user_blocks": 0}, "CFG_RANGE num_user_blocks must be >= 1, got 0"),
-        ({"num_item_blocks": -3}, "CFG_RANGE num_item_blocks must be >= 1, got -3"),
-        ({"block_size": 0}, "CFG_RANGE block_size must be >= 1, got 0"),
+        ({"num_user_blocks": 0}, "CFG_RANGE num_user_blocks must be 1..100000, got 0"),
+        ({"num_item_blocks": -3}, "CFG_RANGE num_item_blocks must be 1..100000, got -3"),
+        ({"block_size": 0}, "CFG_RANGE block_size must be 1..1000000, got 0"),
         ({"checkpoint_interval": 0}, "CFG_VALUE checkpoint_interval must be >= 1, or -1 for none, got 0"),
-        ({"checkpoint_interval": -2}, "CFG_RANGE checkpoint_interval must be >= -1, got -2"),
+        ({"checkpoint_interval": -2}, "CFG_RANGE checkpoint_interval must be -1..1000, got -2"),
         ({"cold_start_strategy": "keep"}, "CFG_RANGE cold_start_strategy must be one of nan, drop, got 'keep'"),
-        ({"rank": "ten"}, "CFG_TYPE rank must be an integer >= 1, got 'ten'"),
+        ({"rank": "ten"}, "CFG_TYPE rank must be an integer 1..1000, got 'ten'"),
         ({"implicit_prefs": 1}, "CFG_TYPE implicit_prefs must be true or false, got 1"),
         ({"rnak": 3}, "CFG_UNKNOWN_KEY rnak, did you mean rank"),
         ({"regParam": 0.1}, "CFG_UNKNOWN_KEY regParam, did you mean reg_param"),
@@ -139,5 +139,11 @@ def test_an_unknown_storage_level_is_an_error() -> None:
 
 
 def test_all_wrong_parameters_are_listed() -> None:
-    with pytest.raises(ConfigError, match=r"^CFG_RANGE rank must be >= 1, got 0; alpha must be >= 0, got -1\.0$"):
+    with pytest.raises(ConfigError, match=r"^CFG_RANGE rank must be 1\.\.1000, got 0; alpha must be >= 0, got -1\.0$"):
         AlsFitter(rank=0, alpha=-1.0)
+
+
+def test_no_scores_are_an_error(spark: SparkSession) -> None:
+    empty = spark.createDataFrame([], "visitor_index int, item_index int, score float")
+    with pytest.raises(DataQualityError, match="NO_ROWS als has no scores to fit; see score_filter"):
+        AlsFitter().execute(empty)

@@ -136,7 +136,13 @@ def test_the_popular_lists_are_judged_by_the_rules_of_the_shop(metrics: dict[tup
 
 
 def test_the_evaluated_visitors_are_folded_in_with_the_parameters_of_the_fit(run: Run) -> None:
-    assert run.fold_in.options == {"implicit_prefs": True, "alpha": 3.0, "reg_param": 0.2, "visitor_count": 3}
+    assert run.fold_in.options == {
+        "implicit_prefs": True,
+        "alpha": 3.0,
+        "reg_param": 0.2,
+        "nonnegative": False,
+        "visitor_count": 3,
+    }
 
 
 def test_the_lists_of_als_are_judged_as_folded_in_by_hand(run: Run, metrics: dict[tuple[str, str, int], Row]) -> None:
@@ -181,5 +187,5 @@ def test_all_mistakes_of_a_config_are_listed() -> None:
     with pytest.raises(ConfigError) as error:
         Stage2({"evalutor": {}, "als": {"rank": 0}, "recommend": {"k": 0}})
     assert error.value.sentence == (
-        "evalutor, did you mean evaluator; als.rank must be >= 1, got 0; recommend.k must be 1..1000, got 0"
+        "evalutor, did you mean evaluator; als.rank must be 1..1000, got 0; recommend.k must be 1..1000, got 0"
     )

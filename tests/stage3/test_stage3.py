@@ -14,7 +14,7 @@ from recommender.tables import read_table
 
 Place = tuple[str, float, str]  # itemid, score, source
 
-ALS: Mapping[str, Any] = {"implicit_prefs": True, "alpha": 2.0, "reg_param": 0.5, "rank": 2}
+ALS: Mapping[str, Any] = {"implicit_prefs": True, "alpha": 2.0, "reg_param": 0.5, "nonnegative": False, "rank": 2}
 SCHEMAS: Mapping[str, str] = {
     "visitor_factors": schemas.TABLES["model/userFactors"],
     "item_factors": schemas.TABLES["model/itemFactors"],
@@ -132,7 +132,7 @@ def test_the_report_counts_the_visitors_and_the_places_of_each_source(run: Run) 
 
 def test_the_input_is_left_as_it_was(run: Run) -> None:
     assert {name: [tuple(row) for row in rows.collect()] for name, rows in run.tables.items()} == ROWS
-    assert ALS == {"implicit_prefs": True, "alpha": 2.0, "reg_param": 0.5, "rank": 2}
+    assert ALS == {"implicit_prefs": True, "alpha": 2.0, "reg_param": 0.5, "nonnegative": False, "rank": 2}
 
 
 def test_shuffled_tables_and_other_rules_give_the_lists_of_those_rules(spark: SparkSession) -> None:

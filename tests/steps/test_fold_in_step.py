@@ -161,3 +161,16 @@ def test_no_item_factors_give_no_factors(spark: SparkSession) -> None:
 def test_a_block_size_out_of_range_is_an_error(size: int) -> None:
     with pytest.raises(ConfigError, match=f"visitors_per_block must be 1..10000000, got {size}$"):
         FoldIn(visitors_per_block=size)
+
+
+def test_a_nonnegative_fit_is_folded_in_without_negative_factors(spark: SparkSession) -> None:
+    rows = [(v, i, float(1 + (v * i) % 3)) for v in range(12) for i in range(8) if (v + 3 * i) % 4]
+    scores = spark.createDataFrame(rows, "visitor_index int, item_index int, score float")
+    als = AlsFitter(rank=3, max_iter=3, nonnegative=True)
+    model = als.execute(scores)
+    folded = FoldIn().execute(
+        scores, model.itemFactors, implicit_prefs=True, alpha=1.0, reg_param=0.1, nonnegative=True, visitor_count=12
+    )
+    found = {row.id: np.array(row.features) for row in folded.collect()}
+    for row in model.userFactors.collect():
+        assert np.linalg.norm(found[row.id] - row.features) <= 1e-4 * np.linalg.norm(row.features)

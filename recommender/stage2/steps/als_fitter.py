@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 
 import recommender.constants as C
 from recommender.base import Annotated, Field, step
+from recommender.errors import DataQualityError
 from recommender.partitions import cores
 from recommender.persistent import Persistent
 
@@ -35,15 +36,15 @@ class AlsFitter(Persistent):
     proportion to its data: the two are searched together. Source: Hu, Koren and Volinsky 2008; Zhou et al. 2008.
 
     Init parameters:
-        rank: number of factors, >= 1; the time of a fit grows with its square to cube.
-        max_iter: number of iterations, >= 0.
+        rank: number of factors, 1 to 1000; the time of a fit grows with its square to cube.
+        max_iter: number of iterations, 0 to 1000.
         reg_param: regularisation, >= 0.
         num_user_blocks: blocks of visitors; null: as many as there are cores.
         num_item_blocks: blocks of items; null: as many as there are cores.
         implicit_prefs: whether scores are confidence in a preference (implicit) or ratings (explicit).
         alpha: confidence per unit of score, >= 0; only implicit.
         nonnegative: whether factors may not be negative.
-        checkpoint_interval: iterations between checkpoints, >= 1, or -1 for none.
+        checkpoint_interval: iterations between checkpoints, 1 to 1000, or -1 for none.
         seed: seed of the random start.
         intermediate_storage_level: storage of the blocks while fitting.
         final_storage_level: storage of the factors of the model.
@@ -58,24 +59,24 @@ class AlsFitter(Persistent):
     Execution returns:
         The ``pyspark.ml.recommendation.ALSModel``; its factors are id int, features array<float>.
     Raises:
-        ConfigError: a parameter is out of range.
+        ConfigError: a parameter is out of range. DataQualityError: there are no scores.
     Persist strategy: as MLlib saves a model; stage 2 does so.
     """
 
-    rank: Annotated[int, Field(ge=1)] = 32
-    max_iter: Annotated[int, Field(ge=0)] = 10
+    rank: Annotated[int, Field(ge=1, le=1000)] = 32
+    max_iter: Annotated[int, Field(ge=0, le=1000)] = 10
     reg_param: Annotated[float, Field(ge=0)] = 0.1
-    num_user_blocks: Annotated[int, Field(ge=1)] | None = None
-    num_item_blocks: Annotated[int, Field(ge=1)] | None = None
+    num_user_blocks: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    num_item_blocks: Annotated[int, Field(ge=1, le=100_000)] | None = None
     implicit_prefs: bool = True
     alpha: Annotated[float, Field(ge=0)] = 1.0
     nonnegative: bool = False
-    checkpoint_interval: Annotated[int, Field(ge=-1)] = 10
-    seed: int = 0
+    checkpoint_interval: Annotated[int, Field(ge=-1, le=1000)] = 10
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] = 0
     intermediate_storage_level: StorageLevelName = "MEMORY_AND_DISK"
     final_storage_level: StorageLevelName = "MEMORY_AND_DISK"
     cold_start_strategy: Literal["nan", "drop"] = "drop"
-    block_size: Annotated[int, Field(ge=1)] = 4096
+    block_size: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
     user_col: str = C.VISITOR_INDEX
     item_col: str = C.ITEM_INDEX
     rating_col: str = C.SCORE
@@ -87,6 +88,8 @@ class AlsFitter(Persistent):
 
     def execute(self, scores: DataFrame) -> ALSModel:
         """Return the fitted model; see the class."""
+        if scores.isEmpty():
+            raise DataQualityError("NO_ROWS", "als has no scores to fit; see score_filter and train_test_split")
         blocks = cores(scores.sparkSession)
         als = ALS(
             rank=self.rank,

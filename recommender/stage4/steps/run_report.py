@@ -19,6 +19,8 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender.base import Annotated, Field, step
 
+_SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -72,13 +74,21 @@ class RunReport:
 
     def _chosen(self, recommendations: DataFrame) -> list[tuple[Any, str]]:
         """Return (visitorid, source of its first place), the sources in turn."""
-        first = recommendations.where(F.col(C.RANK) == 1)
-        smallest = [
-            F.min_by(C.VISITOR, F.xxhash64(C.VISITOR, F.lit(draw))).alias(f"draw{draw}")
-            for draw in range(self.examples)
-        ]
-        if not smallest:
+        if not self.examples:
             return []
-        drawn = sorted(first.groupBy(C.SOURCE).agg(*smallest).toLocalIterator(), key=lambda row: str(row[C.SOURCE]))
-        turns = [(row[f"draw{draw}"], row[C.SOURCE]) for draw in range(self.examples) for row in drawn]
-        return list(dict(turns).items())[: self.examples]
+        first = recommendations.where(F.col(C.RANK) == 1)
+        draw = F.xxhash64(C.VISITOR), F.col(C.VISITOR)
+        drawn = [
+            [
+                row[0]
+                for row in first.where(F.col(C.SOURCE) == source).orderBy(*draw).limit(self.examples).toLocalIterator()
+            ]
+            for source in _SOURCES
+        ]
+        turns = [
+            (visitors[turn], source)
+            for turn in range(self.examples)
+            for source, visitors in zip(_SOURCES, drawn, strict=True)
+            if turn < len(visitors)
+        ]
+        return turns[: self.examples]

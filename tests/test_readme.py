@@ -1,0 +1,46 @@
+"""What the README shows works as it is written there."""
+
+import doctest
+import re
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from recommender.config import parse_config
+from recommender.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_new_step_works(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("night_filter")
+    monkeypatch.setitem(sys.modules, "night_filter", module)
+    exec(compile(blocks("python")[0], "README.md", "exec"), module.__dict__)  # noqa: S102
+    with pytest.raises(ConfigError, match=r"wakes_at must be 0\.\.23, got 24"):
+        module.NightFilter(wakes_at=24)
+    result = doctest.testmod(module, extraglobs={"spark": spark})
+    assert (result.attempted, result.failed) == (2, 0)
+
+
+def test_the_example_configuration_is_valid() -> None:
+    config = parse_config(blocks("yaml")[0], environ={"EVENTS_PATH": "events"})
+    assert config.stage("stage3")["recommend"]["exclude_events"] == ["order"]
+
+
+def test_the_mistakes_are_told_as_shown() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_config("", ["stage1.scroe_filter.min_score=5", "stage3.recommend.k=0"], {})
+    assert "\n".join(map(str, raised.value.mistakes)) in README
+
+
+def test_every_linked_file_exists() -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
