@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
             shift 2
             ;;
         --config=* | --set=* | --root=* | --run-id=* | --verbose) arguments+=("$1"); shift ;;
-        --supervise | --version | --load-spark-defaults | -*=*) submit+=("$1"); shift ;;
+        -v | --supervise | --version | --load-spark-defaults | -*=*) submit+=("$1"); shift ;;
         -*)
             [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 10; }
             submit+=("$1" "$2")
@@ -76,6 +76,7 @@ export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
 if [ -n "${SPARK_HOME:-}" ]; then
     program=$SPARK_HOME/bin/spark-submit
 else
+    unset SPARK_HOME
     program=$(dirname "$PYTHON")/spark-submit
 fi
 [ -x "$program" ] || die "$program does not exist; set SPARK_HOME to a Spark 3.5 or 4 installation, or unset it."

@@ -18,6 +18,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -55,13 +56,19 @@ def step(cls: type[T]) -> type[T]:
     return cast("type[T]", made)
 
 
-def build_steps(steps: Mapping[str, type], config: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+def build_steps(
+    steps: Mapping[str, type],
+    config: Mapping[str, Any],
+    path: str = "",
+    fixed: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Build every step of a stage from its part of the config.
 
     Args:
         steps: config key -> class of the step.
         config: config key -> parameters; a step that is not named gets its defaults.
         path: what to put before the keys in error sentences, for example ``stage1.``.
+        fixed: config key -> parameters that a step has, but that the stage relies on.
 
     Returns:
         config key -> the step.
@@ -69,6 +76,8 @@ def build_steps(steps: Mapping[str, type], config: Mapping[str, Any], path: str 
     Raises:
         ConfigError: with the mistakes of all steps.
     """
+    if not isinstance(config, Mapping):
+        raise ConfigError(_type_mistake(path.rstrip(".") or "config", "a mapping of steps", config))
     mistakes = []
     built = {}
     for name, given in config.items():
@@ -84,9 +93,20 @@ def build_steps(steps: Mapping[str, type], config: Mapping[str, Any], path: str 
             built[name] = step_class(**{str(key): value for key, value in given.items()})
         except ConfigError as error:
             mistakes += [_under(f"{path}{name}", mistake) for mistake in error.mistakes]
+        mistakes += _moved(f"{path}{name}", built.get(name), fixed.get(name, {}))
     if mistakes:
         raise ConfigError(*sorted(mistakes, key=lambda m: _position(m.path, path, config)))
     return built
+
+
+def _moved(step_path: str, built: Any, fixed: Mapping[str, Any]) -> list[Mistake]:
+    """Return a mistake for each parameter that is not what the stage relies on."""
+    found = {f"{step_path}.{name}": (getattr(built, name, value), value) for name, value in fixed.items()}
+    return [
+        Mistake("CFG_FIXED", path, f"{path} must stay {_shown(value)} in this stage, got {_shown(given)}")
+        for path, (given, value) in found.items()
+        if given != value
+    ]
 
 
 def _under(step_path: str, mistake: Mistake) -> Mistake:
@@ -149,11 +169,23 @@ def _mistake(step_class: type, details: Any) -> Mistake:
             path, rule = f"{path}.{part}", rule["additionalProperties"]
         elif "items" in rule:
             path, rule = f"{path}[{part}]", rule["items"]
+    return _broken(kind, path, rule, details["input"])
+
+
+def _broken(kind: str, path: str, rule: Mapping[str, Any], value: Any) -> Mistake:
+    """Return the mistake of a value that breaks its rule, a JSON schema."""
+    if kind == "too_short":
+        return Mistake("CFG_RANGE", path, f"{path} must not be empty")
+    wanted = None
     if kind.startswith(("greater_than", "less_than", "finite_number")):
-        return Mistake("CFG_RANGE", path, f"{path} must be {_range(rule) or 'finite'}, got {_shown(details['input'])}")
-    if kind == "literal_error":
-        return Mistake("CFG_RANGE", path, f"{path} must be {_describe(rule)}, got {_shown(details['input'])}")
-    return _type_mistake(path, _describe(rule), details["input"])
+        wanted = _range(rule) or "finite"
+    elif kind == "string_pattern_mismatch":
+        wanted = f"text that matches {rule['pattern']}"
+    elif kind == "literal_error":
+        wanted = _describe(rule)
+    if wanted is None:
+        return _type_mistake(path, _describe(rule), value)
+    return Mistake("CFG_RANGE", path, f"{path} must be {wanted}, got {_shown(value)}")
 
 
 def _type_mistake(path: str, expected: str, value: Any) -> Mistake:

@@ -16,6 +16,7 @@ Traceback (most recent call last):
 recommender.errors.ConfigError: CFG_ENV root uses ${OUT}, but the environment variable OUT is not set
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -102,7 +103,7 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
     if mistakes:
         raise ConfigError(*mistakes)
     return Config(
-        root=document.get("root") or DEFAULT_ROOT,
+        root=document.get("root", DEFAULT_ROOT),
         stages={stage: {s: p or {} for s, p in (document.get(stage) or {}).items()} for stage in STAGES},
     )
 
@@ -171,16 +172,23 @@ def _parameter_texts(docstring: str) -> dict[str, str]:
 
 def _check(document: Mapping[str, Any]) -> list[Mistake]:
     mistakes = [unknown_key(str(key), ["root", *STAGES]) for key in document if key not in {"root", *STAGES}]
-    root = document.get("root")
-    if root is not None and not isinstance(root, str):
+    root = document.get("root", DEFAULT_ROOT)
+    if not isinstance(root, str) or not root.strip():
         mistakes.append(Mistake("CFG_TYPE", "root", f"root must be a path, got {root!r}"))
-    for name in STAGES:
-        section = document.get(name) or {}
-        if not isinstance(section, Mapping):
-            mistakes.append(Mistake("CFG_TYPE", name, f"{name} must be a mapping of steps, got {section!r}"))
-            continue
+    for name, stage in STAGES.items():
+        section = {} if document.get(name) is None else document[name]
+        lender, borrowed = _BORROWED.get(name, ("", ()))
+        if isinstance(section, Mapping):
+            elsewhere = [step for step in borrowed if step in section]
+            mistakes += [
+                Mistake(
+                    "CFG_UNKNOWN_KEY", f"{name}.{step}", f"{name}.{step} is set as {lender}.{step}, for both stages"
+                )
+                for step in elsewhere
+            ]
+            section = {step: given for step, given in section.items() if step not in elsewhere}
         try:
-            build_steps(own_steps(name), section, f"{name}.")
+            build_steps(own_steps(name), section, f"{name}.", stage.FIXED)
         except ConfigError as error:
             mistakes += error.mistakes
     return mistakes
@@ -192,6 +200,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
             if key_node.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key_node.value} stands here a second time", key_node.start_mark
@@ -208,7 +218,11 @@ _Loader.add_implicit_resolver(
 
 def _parse_yaml(text: str, owner: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        json.dumps(document, default=str)  # a document that holds itself has no end
+        return document
+    except (ValueError, RecursionError):
+        raise ConfigError(Mistake("CFG_YAML", "", f"{owner} is not valid: it cannot be read to an end")) from None
     except yaml.constructor.ConstructorError as error:
         unsafe = "could not determine a constructor" in str(error.problem)
         kind = "CFG_YAML_TAG" if unsafe else "CFG_YAML"
@@ -242,7 +256,8 @@ def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> 
             mistakes.append(Mistake("CFG_SET", path, f"--set {path}: {key} has a value, not a section"))
             return
     try:
-        target[keys[-1]] = _parse_yaml(value, f"the value of --set {path}")
+        # A glob is no YAML, but what is meant is clear.
+        target[keys[-1]] = value if value.startswith("*") else _parse_yaml(value, f"the value of --set {path}")
     except ConfigError as error:
         mistakes += error.mistakes
 
@@ -266,4 +281,7 @@ def _substitute(value: Any, path: str, environ: Mapping[str, str], mistakes: lis
             mistakes.append(Mistake("CFG_ENV", path, sentence))
         return environ.get(name, default or "")
 
+    if "${" in _VARIABLE.sub("", value):
+        sentence = f"{path} has a ${{ that begins no variable; write ${{NAME}} or ${{NAME:-text}}"
+        mistakes.append(Mistake("CFG_ENV", path, sentence))
     return _VARIABLE.sub(replace, value)

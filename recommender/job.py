@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
@@ -49,23 +49,31 @@ def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None 
     Returns:
         The exit code: 0, or that of the error, whose line is the last one on stderr.
     """
-    options = _parser(stages, script).parse_args(arguments)
     run = _Run(stage=stages[0] if len(stages) == 1 else "-")
+    verbose = "--verbose" in (sys.argv if arguments is None else arguments)
     try:
-        _run(stages, options, run)
+        _run(stages, _parser(stages, script).parse_args(arguments), run)
     except Exception as error:  # noqa: BLE001 - the boundary: every error gets its line and its code
-        return _fail(error, run, options.verbose)
+        return _fail(error, run, verbose)
     return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are told as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
 
 
 def _parser(stages: Sequence[str], script: str) -> argparse.ArgumentParser:
     what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"spark-submit jobs/{Path(script).name}",
         description=f"Run, each from what is stored to what is stored:\n\n{what}",
         epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
         "16 damaged artifact, 17 storage, 18 try again.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
     parser.add_argument("--config", metavar="FILE", default=default, help="the YAML file (default: conf/local.yaml)")
@@ -97,6 +105,7 @@ def _run(stages: Sequence[str], options: argparse.Namespace, run: _Run) -> None:
     sample = _sample_path(config, store) if "stage1" in stages else None
     built = {name: STAGES[name](_stage_config(config, name, sample)) for name in stages}
     commits = _upstream(built, store)
+    store.check()
     shared = SparkSession.getActiveSession()  # a platform's own session is not ours to stop
     with progress("starting Spark"):
         spark = start_session(f"recommender {' '.join(stages)} {run.id}", options.verbose)
@@ -137,11 +146,16 @@ def _make_sample(spark: SparkSession, path: Path) -> None:
 
 
 def _upstream(built: Mapping[str, Stage], store: Store) -> dict[str, Commit]:
-    """Return the newest commits of the stages that are read but not run."""
+    """Return the commits of the stages that are read but not run: the newest of the last, and what that was made from.
+
+    So the indexes of a model always meet the visitors and items that they number, also where a stage before it has
+    committed again meanwhile.
+    """
     needed = {stage for s in built.values() for stage, _ in (*s.INPUTS.values(), *s.SETTINGS.values())} - set(built)
-    commits = {}
-    for stage in sorted(needed):
-        commit = store.latest(stage)
+    commits: dict[str, Commit] = {}
+    for stage in sorted(needed, reverse=True):
+        made_from = next((c.record["upstream"][stage] for c in commits.values() if stage in c.record["upstream"]), None)
+        commit = store.latest(stage) if made_from is None else store.commit_number(stage, made_from)
         if commit is None:
             sentence = f"{stage} has no committed result below {store.root}; run {stage} first, or see --root"
             raise InputError("UPSTREAM_NOT_COMMITTED", sentence)

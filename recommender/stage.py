@@ -16,17 +16,19 @@ class Stage:
     Class attributes:
         NAME: the verb of the stage.
         STEPS: config key -> class of the step.
+        FIXED: config key -> parameters of the step that the stage relies on; a config that moves one is refused.
         INPUTS: argument of `execute` -> (stage, table) that it is read from.
         SETTINGS: argument of `execute` -> (stage, step) whose parameters it is given.
     """
 
     NAME: ClassVar[str]
     STEPS: ClassVar[Mapping[str, type]]
+    FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {}
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.steps = build_steps(self.STEPS, config)
+        self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
         self.counter = RowCounter()
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
 

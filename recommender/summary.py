@@ -49,7 +49,7 @@ def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
 def example_text(example: Example) -> str:
     """Return one visitor's history and recommendations."""
     history = ", ".join(f"{event} {item}" for event, item in example.history)
-    listed = ", ".join(f"{item} ({score:.2f})" for item, score in example.recommended)
+    listed = ", ".join(f"{item} ({score:.3g})" for item, score in example.recommended)
     return f"visitor {example.visitorid} ({example.source})\n  did:         {history}\n  recommended: {listed}"
 
 
@@ -59,7 +59,7 @@ def _place(metric_and_model: tuple[str, str]) -> tuple[int, str]:
 
 def _interval(row: Mapping[str, Any]) -> str:
     value = f"{row['value']:.4f}"
-    return value if row["low"] is None else f"{value} ({max(row['low'], 0):.4f}–{row['high']:.4f})"
+    return value if row["low"] is None else f"{value} ({max(row['low'], 0):.4f}–{min(row['high'], 1):.4f})"
 
 
 def _number(value: int | None) -> str:

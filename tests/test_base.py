@@ -19,6 +19,8 @@ class Example:
     limit: Annotated[int, Field(ge=1)] | None = None
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     scale: float = 1.0
+    pair: Annotated[list[str], Field(min_length=1)] = field(default_factory=lambda: ["a"])
+    sign: Annotated[str, Field(pattern="^.$")] = ","
 
     def __post_init__(self) -> None:
         if self.k == self.limit:
@@ -46,7 +48,9 @@ class Example:
         ({"scale": float("nan")}, "CFG_RANGE scale must be finite, got nan"),
         ({"scale": float("inf")}, "CFG_RANGE scale must be finite, got inf"),
         ({"wieghts": {}}, "CFG_UNKNOWN_KEY wieghts, did you mean weights"),
-        ({"zzz": 1}, "CFG_UNKNOWN_KEY zzz, known are k, weights, names, places, mode, limit, share, scale"),
+        ({"pair": []}, "CFG_RANGE pair must not be empty"),
+        ({"sign": "ab"}, "CFG_RANGE sign must be text that matches ^.$, got 'ab'"),
+        ({"zzz": 1}, "CFG_UNKNOWN_KEY zzz, known are k, weights, names, places, mode, limit, share, scale, pair, sign"),
         ({"limit": 10}, "CFG_VALUE k and limit must differ"),
         ({"names": "n" * 99}, f"got '{'n' * 56}..."),
     ],
@@ -99,3 +103,23 @@ def test_a_step_cannot_be_changed_afterwards() -> None:
 def test_parameters_rebuild_the_step() -> None:
     made = Example(k=3, weights={"view": 2}, limit=7)
     assert Example(**parameters(made)) == made
+
+
+def test_a_parameter_that_the_stage_relies_on_cannot_be_moved() -> None:
+    with pytest.raises(ConfigError, match=r"CFG_FIXED stage9\.one\.k must stay 10 in this stage, got 3"):
+        build_steps({"one": Example}, {"one": {"k": 3}}, "stage9.", {"one": {"k": 10}})
+
+
+@pytest.mark.parametrize("config", [None, [], "x"])
+def test_a_stage_is_built_from_a_mapping(config: Any) -> None:
+    with pytest.raises(ConfigError, match="CFG_TYPE config must be a mapping of steps, got"):
+        build_steps({"one": Example}, config)
+
+
+def test_a_step_without_parameters_says_so() -> None:
+    @step
+    class Plain:
+        pass
+
+    with pytest.raises(ConfigError, match="CFG_UNKNOWN_KEY x, there is nothing to set"):
+        Plain(x=1)  # type: ignore[call-arg]

@@ -46,6 +46,4 @@ def test_a_stage_tells_rows_time_and_place() -> None:
 
 def test_an_example_shows_history_and_recommendations() -> None:
     example = Example("ann", "als", [("view", "tea")], [("jam", 0.5), ("cup", 0.25)])
-    assert example_text(example) == (
-        "visitor ann (als)\n  did:         view tea\n  recommended: jam (0.50), cup (0.25)"
-    )
+    assert example_text(example) == ("visitor ann (als)\n  did:         view tea\n  recommended: jam (0.5), cup (0.25)")

@@ -28,7 +28,7 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.counting import StepRows
-from recommender.errors import DataQualityError
+from recommender.errors import DataQualityError, InputError
 from recommender.stage import Stage
 from recommender.stage1.steps import (
     ColumnEncoder,
@@ -112,6 +112,14 @@ class Stage1(Stage):
         "encode_itemids": ColumnEncoder,
     }
 
+    FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "score_events": {"score_column_name": C.SCORE},
+        "group_scores": {"key": _PAIR, "score_column_name": C.SCORE},
+        "score_filter": {"score_column_name": C.SCORE},
+        "encode_visitorids": {"column_name": C.VISITOR, "index_column_name": None},
+        "encode_itemids": {"column_name": C.ITEM, "index_column_name": None},
+    }
+
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.split_value = float("nan")
@@ -125,10 +133,10 @@ class Stage1(Stage):
         train, test = self._split(events)
         self.announce("numbering visitors and items")
         pairs = self._cache(self._pairs(train))
-        if pairs.isEmpty():
+        if pairs.where(F.col(C.SCORE) > 0).isEmpty():
             least = self.steps["score_filter"].min_score
-            sentence = f"score_filter(min_score={least:g}): no pair of the training part is left to learn from"
-            raise DataQualityError("NO_ROWS_AFTER", sentence)
+            sentence = f"score_filter(min_score={least:g}): no pair of the training part has a score to learn from"
+            raise DataQualityError("NO_ROWS_AFTER", f"{sentence}; see score_map and train_test_split")
         visitors = self._cache(self._encoder("encode_visitorids", pairs, events))
         items = self._cache(self._encoder("encode_itemids", pairs, events))
         history, holdout = self._evaluated(train, test)
@@ -178,7 +186,11 @@ class Stage1(Stage):
 
     def _load_events(self) -> DataFrame:
         loaded = self.counter("data_loader", self.steps["data_loader"].execute())
-        return self._cache(self.counter("event_validator", self.steps["event_validator"].execute(loaded)))
+        events = self._cache(self.counter("event_validator", self.steps["event_validator"].execute(loaded)))
+        if events.isEmpty():
+            complete = "timestamp, visitorid, event and itemid that can be read"
+            raise InputError("INPUT_EMPTY", f"no event has a {complete}; see data_loader.columns and id_type")
+        return events
 
     def _split(self, events: DataFrame) -> tuple[DataFrame, DataFrame]:
         split: TrainTestSplit = self.steps["train_test_split"]

@@ -65,6 +65,10 @@ class Stage2(Stage):
         "evaluator": RankingEvaluator,
     }
 
+    FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "als": {"user_col": C.VISITOR_INDEX, "item_col": C.ITEM_INDEX, "rating_col": C.SCORE},
+    }
+
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.evaluated = 0

@@ -84,11 +84,23 @@ class Store:
     def latest(self, stage: str) -> Commit | None:
         """Return the newest commit of a stage."""
         numbered = sorted(self._commits(stage).glob("[0-9]*.json"))
-        if not numbered:
-            return None
-        record = json.loads(numbered[-1].read_text(encoding="utf-8"))
-        path = self.root / stage / "data" / record["attempt"]
-        return Commit(stage, int(numbered[-1].stem), str(path), record)
+        return self._read(stage, numbered[-1]) if numbered else None
+
+    def commit_number(self, stage: str, number: int) -> Commit | None:
+        """Return a commit of a stage by its number."""
+        path = self._commits(stage) / f"{number:020d}.json"
+        return self._read(stage, path) if path.exists() else None
+
+    def check(self) -> None:
+        """Make the root where it is missing, so that a root that cannot be written is found early."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError("STORAGE_DENIED", f"--root {self.root} is no folder: {error.strerror}") from error
+
+    def _read(self, stage: str, path: Path) -> Commit:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return Commit(stage, int(path.stem), str(self.root / stage / "data" / record["attempt"]), record)
 
     def publish(self, channel: str, commit: Commit) -> None:
         """Let a channel name a commit."""

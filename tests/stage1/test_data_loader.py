@@ -134,3 +134,8 @@ def test_the_seed_s_own_file_is_loaded(spark: SparkSession) -> None:
         pytest.skip(f"the real events are not there: {path}")
     events = DataLoader(event_filename=str(path)).execute()
     assert events.dropna(subset=["timestamp", "visitorid", "event", "itemid"]).count() == 10_000
+
+
+def test_a_file_system_that_spark_does_not_know_is_named(spark: SparkSession) -> None:
+    with pytest.raises(InputError, match=r"INPUT_NOT_FOUND foo://b/k\.csv: this Spark has no library for its file"):
+        DataLoader(event_filename="foo://b/k.csv").execute()

@@ -73,7 +73,7 @@ def test_grouping_names_missing_columns(spark: SparkSession) -> None:
 
 
 def test_an_empty_key_is_refused() -> None:
-    with pytest.raises(ConfigError, match="key must be a list"):
+    with pytest.raises(ConfigError, match="CFG_RANGE key must not be empty"):
         ScoreGrouper(key=[])
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender import schemas
-from recommender.errors import ConfigError, DataQualityError
+from recommender.errors import ConfigError, DataQualityError, InputError
 from recommender.stage1.main import Stage1
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "retailrocket"
@@ -176,3 +176,16 @@ def test_a_filter_that_leaves_nothing_is_an_error(spark: SparkSession, tmp_path:
     stage = Stage1(seed_config(tmp_path / "events.csv"))
     with pytest.raises(DataQualityError, match=r"NO_ROWS_AFTER score_filter\(min_score=10\): no pair of the training"):
         stage.execute_persist(str(tmp_path / "out"))
+
+
+def test_events_that_cannot_be_read_are_an_error(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("timestamp,visitorid,event,itemid\n2015-05-03,1,view,1\n")
+    with pytest.raises(InputError, match="INPUT_EMPTY no event has a timestamp, visitorid, event and itemid that can"):
+        Stage1(seed_config(tmp_path / "events.csv")).execute_persist(str(tmp_path / "out"))
+
+
+def test_scores_of_nothing_are_an_error(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("timestamp,visitorid,event,itemid\n1,1,wave,1\n2,2,wave,1\n3,3,wave,1\n")
+    config = seed_config(tmp_path / "events.csv") | {"score_filter": {"min_score": 0}}
+    with pytest.raises(DataQualityError, match=r"NO_ROWS_AFTER .* has a score to learn from; see score_map"):
+        Stage1(config).execute_persist(str(tmp_path / "out"))

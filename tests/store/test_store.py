@@ -34,6 +34,21 @@ def test_the_newest_commit_is_read(store: Store) -> None:
     assert (newest.number, newest.record["text"], newest.record["run"]) == (2, "new", "monday")
 
 
+def test_an_older_commit_can_be_read_by_its_number(store: Store) -> None:
+    write(store, "old")
+    write(store, "new")
+    older = store.commit_number("stage1", 1)
+    assert older is not None
+    assert Path(older.path, "part").read_text() == "old"
+    assert store.commit_number("stage1", 3) is None
+
+
+def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"STORAGE_DENIED --root .*file is no folder: File exists"):
+        Store(str(tmp_path / "file")).check()
+
+
 def test_a_commit_lists_its_files_with_their_sizes(store: Store) -> None:
     write(store, "12345")
     newest = store.latest("stage1")

@@ -19,7 +19,7 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
-from recommender.base import field, step
+from recommender.base import Annotated, Field, field, step
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.spark_errors import explained
 
@@ -49,7 +49,7 @@ class DataLoader:
 
     event_filename: str | None = None
     file_format: Literal["auto", "csv", "parquet"] = "auto"
-    delimiter: str = ","
+    delimiter: Annotated[str, Field(pattern=r'^[^"\\\r\n]$')] = ","
     columns: Mapping[str, str] = field(default_factory=dict)
     id_type: Literal["long", "string"] = "long"
 
@@ -80,6 +80,8 @@ class DataLoader:
                 raise InputError("INPUT_NOT_FOUND", f"{path} does not exist; see data_loader.event_filename") from error
             if "UNABLE_TO_INFER_SCHEMA" in text:
                 raise InputError("INPUT_EMPTY", f"{path} has no events") from error
+            if "No FileSystem for scheme" in text or "ClassNotFoundException" in text:
+                raise InputError("INPUT_NOT_FOUND", f"{path}: this Spark has no library for its file system") from error
             if explained(error):
                 sentence = f"{path} cannot be read as {'CSV' if is_csv else 'Parquet'}; see data_loader.file_format"
                 raise InputError("INPUT_CORRUPT", sentence) from error
@@ -91,7 +93,7 @@ class DataLoader:
         if source not in rows.columns:
             if name not in _REQUIRED and name not in self.columns:
                 return F.lit(None).cast("string")
-            found = ", ".join(rows.columns)
+            found = ", ".join(column if column.isprintable() else ascii(column) for column in rows.columns)[:300]
             hint = "map other names with data_loader.columns"
             raise SchemaError("SCHEMA_MISSING", f"{source}; found [{found}] in {self.event_filename}; {hint}")
         wanted = {C.TIMESTAMP: "bigint", C.VISITOR: self._id_type, C.ITEM: self._id_type}.get(name, "string")

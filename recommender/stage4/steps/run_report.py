@@ -62,7 +62,7 @@ class RunReport:
         place = F.struct(C.RANK, C.ITEM, C.SCORE)
         lists = recommendations.join(F.broadcast(ids.select(C.VISITOR)), C.VISITOR, "left_semi")
         recommended = {
-            row[0]: [(p[C.ITEM], round(p[C.SCORE], 3)) for p in row[1]]
+            row[0]: [(p[C.ITEM], float(f"{p[C.SCORE]:.4g}")) for p in row[1]]
             for row in lists.groupBy(C.VISITOR).agg(F.array_sort(F.collect_list(place))).toLocalIterator()
         }
         event = F.struct(C.LAST_TIMESTAMP, C.EVENT, C.ITEM)
