@@ -99,7 +99,8 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
     for override in overrides:
         _apply(document, override, mistakes)
     document = _substitute(document, "", environ, mistakes)
-    mistakes += _check(document)
+    told = {mistake.path for mistake in mistakes}
+    mistakes += [mistake for mistake in _check(document) if mistake.path not in told]
     if mistakes:
         raise ConfigError(*mistakes)
     return Config(

@@ -59,7 +59,7 @@ def test_the_usual_cut_offs_are_1_5_10_and_20() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"cutoffs": []}, "CFG_TYPE cutoffs must be a list, each an integer 1..1000, got []"),
+        ({"cutoffs": []}, "CFG_RANGE cutoffs must not be empty"),
         ({"cutoffs": 10}, "CFG_TYPE cutoffs must be a list, each an integer 1..1000, got 10"),
         ({"cutoffs": [5, "a"]}, "CFG_TYPE cutoffs[1] must be an integer 1..1000, got 'a'"),
         ({"cutoffs": [0]}, "CFG_RANGE cutoffs[0] must be 1..1000, got 0"),

@@ -61,7 +61,7 @@ def shown(spark: SparkSession) -> list[Example]:
 
 def test_an_example_shows_the_last_events_and_the_list_of_one_visitor_of_each_source(shown: list[Example]) -> None:
     assert shown == [
-        Example(70, "als", [("addtocart", 501), ("view", 502), ("transaction", 500)], [(502, 0.123), (501, 0.25)]),
+        Example(70, "als", [("addtocart", 501), ("view", 502), ("transaction", 500)], [(502, 0.1235), (501, 0.25)]),
         Example(72, "fold_in", [("view", 502)], [(501, 0.5)]),
         Example(71, "popular", [], [(500, 3.0)]),
     ]
