@@ -57,11 +57,9 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
         for key, value in _settings(submitted).items():
             if not submitted.contains(key):
                 builder = builder.config(key, value)
-        log4j = jvm.org.apache.logging.log4j
-        if not submitted.contains("spark.log.level"):  # Spark itself looks at it only after its first lines
-            log4j.core.config.Configurator.setLevel("org.apache.spark", log4j.Level.WARN)
         spark = builder.getOrCreate()
         if _is_local(submitted) and not verbose:
+            log4j = jvm.org.apache.logging.log4j
             for logger in _LOGGERS_OF_FAILED_TASKS:
                 log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
     else:
