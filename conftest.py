@@ -1,6 +1,8 @@
 """The one Spark session that all tests and doctests share."""
 
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +15,24 @@ os.environ["PYSPARK_PYTHON"] = sys.executable
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pyspark
 from pyspark.sql import SparkSession
+
+FAULTY_FILES = Path(__file__).parent / "tests" / "store" / "FaultyFiles.java"
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def java_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the tests' own file systems, compiled; it is empty where that cannot be done."""
+    folder = tmp_path_factory.mktemp("classes")
+    if shutil.which("javac"):
+        hadoop = ":".join(str(jar) for jar in Path(pyspark.__file__).parent.glob("jars/hadoop-client-api-*.jar"))
+        subprocess.run(["javac", "--release", "17", "-cp", hadoop, "-d", folder, FAULTY_FILES], check=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Iterator[SparkSession]:
     session = (
         SparkSession.builder.master("local[2]")
         .appName("recommender tests")
@@ -27,10 +42,22 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
+        .config("spark.driver.extraClassPath", str(java_classes))
+        .config("spark.hadoop.fs.hdfs.impl", "faults.FaultyFiles$Hdfs")
+        .config("spark.hadoop.fs.s3a.impl", "faults.FaultyFiles$S3a")
         .getOrCreate()
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def faulty_files(spark: SparkSession, java_classes: Path) -> Any:
+    """Return the Java class that tells hdfs: and s3a: when to fail; see tests/store/FaultyFiles.java."""
+    if not shutil.which("javac"):
+        pytest.skip("no javac on PATH: tests/store/FaultyFiles.java cannot be compiled")
+    assert list(java_classes.iterdir()), "tests/store/FaultyFiles.java was not compiled; javac says why"
+    return spark._jvm.faults.FaultyFiles  # type: ignore[union-attr]
 
 
 @pytest.fixture(autouse=True)

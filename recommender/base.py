@@ -15,23 +15,48 @@ recommender.errors.ConfigError: CFG_UNKNOWN_KEY greet.tmies, did you mean times;
 """
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 from typing_extensions import dataclass_transform
 
 from recommender.errors import ConfigError, Mistake
 
-__all__ = ["Annotated", "Field", "build_steps", "field", "json_schema", "parameters", "step", "unknown_key"]
+__all__ = [
+    "Annotated",
+    "ColumnName",
+    "Field",
+    "build_steps",
+    "field",
+    "json_schema",
+    "parameters",
+    "step",
+    "unknown_key",
+]
 
 T = TypeVar("T")
 
 _SHOWN = 60  # characters of a value in an error
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f`\"';\\]|--|/\*")
+_LONGEST_NAME = 255
+
+
+def _column_name(name: str) -> str:
+    if not 1 <= len(name.strip()) <= _LONGEST_NAME or _NO_NAME.search(name):
+        raise PydanticCustomError("bad_identifier", "no name of a column")
+    return name
+
+
+# The name of a column. It is quoted wherever it is used, but what could be SQL is refused before anything is sent.
+ColumnName = Annotated[str, AfterValidator(_column_name)]
+
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -169,6 +194,9 @@ def _mistake(step_class: type, details: Any) -> Mistake:
             path, rule = f"{path}.{part}", rule["additionalProperties"]
         elif "items" in rule:
             path, rule = f"{path}[{part}]", rule["items"]
+    if kind == "bad_identifier":
+        rule_text = "the name of a column: no quotes, semicolons, backslashes, comments or control characters"
+        return Mistake("BAD_IDENTIFIER", path, f"{path} must be {rule_text}, got {_shown(details['input'])}")
     return _broken(kind, path, rule, details["input"])
 
 

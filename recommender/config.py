@@ -28,6 +28,7 @@ import yaml
 
 from recommender.base import build_steps, json_schema, parameters, unknown_key
 from recommender.errors import ConfigError, Mistake
+from recommender.redaction import holds_secret, is_secret_name, remember
 from recommender.stage1.main import Stage1
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
@@ -98,9 +99,13 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
     mistakes: list[Mistake] = []
     for override in overrides:
         _apply(document, override, mistakes)
+    mistakes += _inline_secrets(document, "")
     document = _substitute(document, "", environ, mistakes)
     told = {mistake.path for mistake in mistakes}
-    mistakes += [mistake for mistake in _check(document) if mistake.path not in told]
+    hidden = {mistake.path for mistake in mistakes if mistake.id == "SECRET_INLINE"}
+    mistakes += [
+        mistake for mistake in _check(document) if mistake.path not in told and not _is_above(mistake.path, hidden)
+    ]
     if mistakes:
         raise ConfigError(*mistakes)
     return Config(
@@ -195,6 +200,27 @@ def _check(document: Mapping[str, Any]) -> list[Mistake]:
     return mistakes
 
 
+def _is_above(path: str, hidden: Iterable[str]) -> bool:
+    """Return whether a path is that of a section with something hidden in it, whose value must not be shown."""
+    return any(secret.startswith(f"{path}.") for secret in hidden)
+
+
+def _inline_secrets(value: Any, path: str) -> list[Mistake]:
+    """Return a mistake for every secret that is written into the configuration; what it is is not told."""
+    if isinstance(value, Mapping):
+        return [m for key, item in value.items() for m in _inline_secrets(item, f"{path}.{key}".lstrip("."))]
+    if isinstance(value, list):
+        return [m for item in value for m in _inline_secrets(item, path)]
+    name = path.rsplit(".", 1)[-1]
+    named = is_secret_name(name) and value not in (None, "") and not isinstance(value, bool)
+    if named and _VARIABLE.sub("", str(value)) == "":
+        return []  # nothing but ${NAME}
+    if named or (isinstance(value, str) and holds_secret(_VARIABLE.sub("", value))):
+        sentence = f"{path} holds a secret; write ${{NAME}} there and set the environment variable NAME"
+        return [Mistake("SECRET_INLINE", path, sentence)]
+    return []
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without Python objects and without repeated keys; 1e-3 is a number."""
 
@@ -280,6 +306,8 @@ def _substitute(value: Any, path: str, environ: Mapping[str, str], mistakes: lis
         if name not in environ and default is None:
             sentence = f"{path} uses ${{{name}}}, but the environment variable {name} is not set"
             mistakes.append(Mistake("CFG_ENV", path, sentence))
+        if is_secret_name(name) or is_secret_name(path.rsplit(".", 1)[-1]):
+            remember(environ.get(name, ""))
         return environ.get(name, default or "")
 
     if "${" in _VARIABLE.sub("", value):

@@ -1,4 +1,4 @@
-"""A job: arguments, configuration, session, and one or more stages from the store to the store.
+"""A job: arguments, configuration, and one or more stages from the store to the store; every error gets its line here.
 
 The files in ``jobs/`` are the entry points; they hold nothing but the names of their stages.
 """
@@ -8,34 +8,26 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql import SparkSession
 
-from recommender import __version__
-from recommender.base import parameters
 from recommender.config import STAGES, Config, load_config
-from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
+from recommender.errors import ConfigError, Mistake, RecommenderError
+from recommender.preflight import check_overlap
 from recommender.progress import progress
-from recommender.sample import DEFAULT_EVENTS, sample_events
-from recommender.session import error_stream, start_session
+from recommender.redaction import redacted
+from recommender.runner import SAMPLE, Outcome, Progress, Runner, publish
+from recommender.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.spark_errors import explained
 from recommender.stage import Stage
-from recommender.store import Commit, Store, new_run_id, run_id_mistake
+from recommender.store import Store, new_run_id, open_files, run_id_mistake
 from recommender.summary import example_text, metrics_table, stage_summary
-from recommender.tables import read_table
+from recommender.termination import Terminated, heed_signals
 
-
-@dataclass
-class _Run:
-    """What a job knows of itself; the error line names it."""
-
-    id: str = "-"
-    stage: str = "-"
-    attempt: str = "-"
+_SIGTERM = 15
+_SETTLING = 0.5  # seconds
 
 
 def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None = None) -> int:
@@ -49,12 +41,16 @@ def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None 
     Returns:
         The exit code: 0, or that of the error, whose line is the last one on stderr.
     """
-    run = _Run(stage=stages[0] if len(stages) == 1 else "-")
+    where = Progress(stage=stages[0] if len(stages) == 1 else "-")
     verbose = "--verbose" in (sys.argv if arguments is None else arguments)
+    session = _Session(verbose)
     try:
-        _run(stages, _parser(stages, script).parse_args(arguments), run)
-    except Exception as error:  # noqa: BLE001 - the boundary: every error gets its line and its code
-        return _fail(error, run, verbose)
+        heed_signals()
+        _run(_parser(stages, script).parse_args(arguments), where, session)
+    except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary: each gets line and code
+        session.stop()
+        return _tell(error, session.told, where, verbose)
+    session.stop()
     return 0
 
 
@@ -85,7 +81,17 @@ def _parser(stages: Sequence[str], script: str) -> argparse.ArgumentParser:
         help="override one parameter, as often as needed: --set stage1.score_filter.min_score=5",
     )
     parser.add_argument("--root", metavar="FOLDER", help="where results are stored (default: root of the YAML file)")
-    parser.add_argument("--run-id", metavar="ID", help="name of this run (default: made from the time)")
+    parser.add_argument(
+        "--run-id",
+        metavar="ID",
+        help="name of this run, for one result for good: "
+        "what it has committed is not done again (default: made from the time)",
+    )
+    parser.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
+    if len(stages) > 1:
+        parser.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
+        parser.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")
+    parser.set_defaults(stages=tuple(stages), first=stages[0], last=stages[-1])
     parser.add_argument("--verbose", action="store_true", help="show the stack trace of an error")
     return parser
 
@@ -94,150 +100,137 @@ def _first_line(documented: type) -> str:
     return (documented.__doc__ or "").split("\n", 1)[0].split(": ", 1)[-1]
 
 
-def _run(stages: Sequence[str], options: argparse.Namespace, run: _Run) -> None:
-    """Check everything that can be checked, then start Spark and run the stages."""
-    run.id = options.run_id or new_run_id()
-    wrong_id = run_id_mistake(run.id)
+class _Session:
+    """The session of a job, which is started when it is needed for the first time.
+
+    Init parameters:
+        verbose: see `start_session`.
+    """
+
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+        self._spark: SparkSession | None = None
+        self._ours = False
+        self.name = "recommender"
+        self.told: Mapping[str, Any] = {}  # what an attempt's folder says of the error that ended it
+
+    def start(self) -> SparkSession:
+        """Return the session."""
+        if self._spark is None:
+            self._ours = SparkSession.getActiveSession() is None  # a platform's own session is not ours to stop
+            with progress("starting Spark"):
+                self._spark = start_session(self.name, self._verbose)
+            warning = unhidden(self._spark)
+            if warning:
+                error_stream().write(f"warning: {warning}\n")
+        return self._spark
+
+    def places(self) -> str:
+        """Return where Spark keeps its temporary files."""
+        return local_folders(self._spark) if self._spark else ""
+
+    def stop(self) -> None:
+        """Stop the session, if it is ours; what it is doing ends too."""
+        spark, self._spark = self._spark, None
+        if spark and self._ours:
+            try:
+                spark.stop()
+            except Exception as error:  # noqa: BLE001 - there is nothing left to stop
+                del error
+
+
+def _run(options: argparse.Namespace, where: Progress, session: _Session) -> None:
+    """Check everything that can be checked without Spark, then run the stages."""
+    where.run = options.run_id or new_run_id()
+    wrong_id = run_id_mistake(where.run)
     if wrong_id:
         raise ConfigError(Mistake("RUN_ID", "--run-id", f"{wrong_id}, got {options.run_id[:60]!r}"))
+    stages = _chosen(options)
+    session.name = f"recommender {' '.join(stages)} {where.run}"
     config = load_config(options.config, options.set)
-    store = Store(options.root or config.root)
-    sample = _sample_path(config, store) if "stage1" in stages else None
-    built = {name: STAGES[name](_stage_config(config, name, sample)) for name in stages}
-    commits = _upstream(built, store)
-    store.check()
-    shared = SparkSession.getActiveSession()  # a platform's own session is not ours to stop
-    with progress("starting Spark"):
-        spark = start_session(f"recommender {' '.join(stages)} {run.id}", options.verbose)
-    try:
-        if sample:
-            _make_sample(spark, sample)
-        for name, stage in built.items():
-            run.stage = name
-            commits[name] = _run_stage(name, stage, store, commits, run)
-            _print_summary(name, stage, commits[name])
-    finally:
-        if not shared:
-            spark.stop()
+    store = Store(open_files(options.root or config.root, hadoop))
+    built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
+    sources = [source for stage in built.values() for source in stage.sources()]
+    check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
+
+    def failure(error: BaseException) -> Mapping[str, Any]:
+        told = _explained(error, session.places(), store.files.root)
+        session.told = told
+        session.stop()  # nothing may be written any more
+        return told
+
+    named = options.run_id is not None
+    runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure)
+    runner.pin(built)
+    if "stage1" in built and not sources:
+        built["stage1"] = STAGES["stage1"](_with_events(config, runner.sample()))
+    for name, stage in built.items():
+        outcome = runner.run(name, stage)
+        if name == "stage4":
+            publish(store, stage.steps["publish"].channel, outcome.commit)
+        _print_summary(name, stage, outcome, store)
 
 
-def _sample_path(config: Config, store: Store) -> Path | None:
-    """Return where the sample events are, if the configuration names no others."""
-    named = config.stage("stage1").get("data_loader", {}).get("event_filename")
-    return None if named else store.root / "sample" / f"{DEFAULT_EVENTS}-events.parquet"
+def _chosen(options: argparse.Namespace) -> list[str]:
+    """Return the stages from the first to the last that were asked for."""
+    first, last = options.stages.index(options.first), options.stages.index(options.last)
+    if first > last:
+        sentence = f"--from {options.first} comes after --until {options.last}; there is nothing to run"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--from", sentence))
+    return list(options.stages[first : last + 1])
 
 
-def _stage_config(config: Config, name: str, sample: Path | None) -> dict[str, Any]:
-    section: dict[str, Any] = config.stage(name)
-    if name == "stage1" and sample:
-        section["data_loader"] = {**section.get("data_loader", {}), "event_filename": str(sample)}
-    return section
+def _with_events(config: Config, path: str) -> dict[str, Any]:
+    section: dict[str, Any] = config.stage("stage1")
+    return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
 
 
-def _make_sample(spark: SparkSession, path: Path) -> None:
-    """Generate the sample events, unless they are there."""
-    if path.exists():
-        return
-    print(f"The configuration names no events: generating {DEFAULT_EVENTS:,} sample events into {path}")
-    temporary = path.with_name(f".{path.name}-{new_run_id()}")
-    with progress("generating sample events"):
-        sample_events(spark).write.parquet(str(temporary))
-    temporary.rename(path)
-
-
-def _upstream(built: Mapping[str, Stage], store: Store) -> dict[str, Commit]:
-    """Return the commits of the stages that are read but not run: the newest of the last, and what that was made from.
-
-    So the indexes of a model always meet the visitors and items that they number, also where a stage before it has
-    committed again meanwhile.
-    """
-    needed = {stage for s in built.values() for stage, _ in (*s.INPUTS.values(), *s.SETTINGS.values())} - set(built)
-    commits: dict[str, Commit] = {}
-    for stage in sorted(needed, reverse=True):
-        made_from = next((c.record["upstream"][stage] for c in commits.values() if stage in c.record["upstream"]), None)
-        commit = store.latest(stage) if made_from is None else store.commit_number(stage, made_from)
-        if commit is None:
-            sentence = f"{stage} has no committed result below {store.root}; run {stage} first, or see --root"
-            raise InputError("UPSTREAM_NOT_COMMITTED", sentence)
-        commits[stage] = commit
-    return commits
-
-
-def _run_stage(name: str, stage: Stage, store: Store, commits: Mapping[str, Commit], run: _Run) -> Commit:
-    """Run one stage into a new attempt, and commit it."""
-    started = time.monotonic()
-    attempt = store.begin(name, run.id)
-    run.attempt = attempt.id
-    try:
-        with progress(f"{name} {stage.NAME}") as stage.announce:
-            inputs: dict[str, Any] = {
-                argument: _read(commits[upstream], table) for argument, (upstream, table) in stage.INPUTS.items()
-            }
-            settings = {
-                argument: commits[upstream].record["config"][step]
-                for argument, (upstream, step) in stage.SETTINGS.items()
-            }
-            data = stage.execute_persist(attempt.path, **inputs, **settings)
-            steps = stage.report()
-    except BaseException:
-        store.discard(attempt)
-        raise
-    seconds = time.monotonic() - started
-    events = commits["stage1"].record["events"] if "stage1" in commits else steps[0].rows_out or 0
-    record = {
-        "version": __version__,
-        "config": {key: parameters(step) for key, step in stage.steps.items()},
-        "upstream": {key: commit.number for key, commit in commits.items()},
-        "tables": _schemas(data),
-        "steps": [asdict(step) for step in steps],
-        "events": events,
-        "seconds": seconds,
-        "events_per_second": events / seconds,
-    }
-    if "metrics" in data:
-        rows = read_table(f"{attempt.path}/metrics", data["metrics"].schema)
-        record["metrics"] = [row.asDict() for row in rows.orderBy("model", "metric", "k").toLocalIterator()]
-    commit = store.commit(attempt, record)
-    if name == "stage4":
-        store.publish(stage.steps["publish"].channel, commit)
-    return commit
-
-
-def _read(commit: Commit, table: str) -> DataFrame:
-    return read_table(f"{commit.path}/{table}", StructType.fromJson(commit.record["tables"][table]))
-
-
-def _schemas(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of every stored table; those of a model are its factors'."""
-    schemas = {name: rows.schema for name, rows in data.items() if name != "model"}
-    if "model" in data:
-        schemas["model/userFactors"] = data["model"].userFactors.schema
-        schemas["model/itemFactors"] = data["model"].itemFactors.schema
-    return {name: schema.jsonValue() for name, schema in schemas.items()}
-
-
-def _print_summary(name: str, stage: Stage, commit: Commit) -> None:
-    print(f"\n{stage_summary(name, stage.NAME, commit.record, commit.path)}")
-    if "metrics" in commit.record:
-        print(f"\n{metrics_table(commit.record['metrics'])}")
+def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:
+    record = outcome.commit.record
+    if outcome.skipped:
+        print(f"\n{name} {stage.NAME}: {outcome.skipped}")
+    else:
+        place = _place(store, name, outcome)
+        print(f"\n{stage_summary(name, stage.NAME, record, place)}")
+    if "metrics" in record:
+        print(f"\n{metrics_table(record['metrics'])}")
     for example in getattr(stage, "examples", ()):
         print(f"\n{example_text(example)}")
     if name == "stage4":
-        print(f"\nThe recommendations are Parquet files in {commit.path}/recommendations")
+        print(f"\nThe recommendations are Parquet files in {_place(store, name, outcome)}/recommendations")
     sys.stdout.flush()
 
 
-def _fail(error: Exception, run: _Run, verbose: bool) -> int:
-    """Tell the user about an error, and return its exit code."""
-    ours = error if isinstance(error, RecommenderError) else explained(error)
-    lines = traceback.format_exception(error) if verbose else []
-    if isinstance(ours, ConfigError) and len(ours.mistakes) > 1:
-        lines += [f"{mistake}\n" for mistake in ours.mistakes]
+def _place(store: Store, name: str, outcome: Outcome) -> str:
+    return store.files.url(f"{name}/data/{outcome.commit.attempt}").removeprefix("file://")
+
+
+def _explained(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
+    """Return what is told of an error: id, sentence, exit_code, and the signal where there was one."""
+    if isinstance(error, KeyboardInterrupt):
+        error = Terminated(2)
+    elif isinstance(error, Exception) and not isinstance(error, RecommenderError) and is_ending():
+        error = Terminated(_SIGTERM)
+    if isinstance(error, Terminated):
+        sentence = f"told to end by SIG{error.signal}; nothing is half visible, start it again to go on"
+        return {"id": "TERMINATED", "sentence": sentence, "exit_code": error.exit_code, "signal": error.signal}
+    ours = error if isinstance(error, RecommenderError) else explained(error, local, root)
     if ours is None:
         reason = str(error).strip().split("\n", 1)[0][:200]
         ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}; --verbose shows where")
-    place = f"stage={run.stage} run={run.id} attempt={run.attempt}"
+    return {"id": ours.id, "sentence": redacted(ours.sentence), "exit_code": ours.exit_code}
+
+
+def _tell(error: BaseException, told: Mapping[str, Any], where: Progress, verbose: bool) -> int:
+    """Tell the user about an error, by what is told of it already, if anything is; return its exit code."""
+    told = told or _explained(error)
+    lines = traceback.format_exception(error) if verbose else []
+    if isinstance(error, ConfigError) and len(error.mistakes) > 1:
+        lines += [f"{mistake}\n" for mistake in error.mistakes]
+    place = f"stage={where.stage} run={where.run} attempt={where.attempt}"
     stream = error_stream()
-    stream.write("".join([*lines, f"RECOMMENDER_ERROR {ours.id} {place}: {ours.sentence}\n"]))
+    if "signal" in told:
+        time.sleep(_SETTLING)  # Spark says something too while it ends, and the last line is ours
+    stream.write(redacted("".join([*lines, f"RECOMMENDER_ERROR {told['id']} {place}: {told['sentence']}\n"])))
     stream.flush()
-    return ours.exit_code
+    return int(told["exit_code"])

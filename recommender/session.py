@@ -1,19 +1,26 @@
-"""The edge to a classic Spark process: its session, its settings, and its stderr.
+"""The edge to a classic Spark process: its session, its settings, its JVM, its end, and its stderr.
 
 What the submitter configured stays, and what was left open gets a sensible value. This is the only module that looks at
 a classic Spark context; where there is none (Spark Connect, a session that the platform started) all else works too.
 """
 
 import os
+import re
 import sys
+import tempfile
 from typing import Any, Protocol
 
-from py4j.protocol import Py4JError, Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
+from recommender.redaction import CANARIES, SPARK_PATTERN, SPARK_STRING_PATTERN
+from recommender.store import Hadoop
+
 _BEFORE_START = {
+    "spark.redaction.regex": SPARK_PATTERN,
+    "spark.redaction.string.regex": SPARK_STRING_PATTERN,
     "spark.log.level": "WARN",
     "spark.ui.showConsoleProgress": "false",  # the job has a progress line of its own
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",  # a task has one core
@@ -22,6 +29,7 @@ _AFTER_START = {
     "spark.sql.session.timeZone": "UTC",
 }
 _LOCAL_PARTITIONS_PER_CORE = 4
+_GRACE = 8  # seconds that a JVM that is told to end gives this process
 # On one machine a failed task ends the job, whose error says why; these would add its stack trace several times.
 _LOGGERS_OF_FAILED_TASKS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 
@@ -51,6 +59,7 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
     builder = SparkSession.builder
     if not is_remote() and SparkSession.getActiveSession() is None:
         jvm = _jvm()
+        _wait_for_this_process()
         submitted = SparkConf()
         if submitted.get("spark.app.name", ".py").endswith(".py"):
             builder = builder.appName(name)  # spark-submit puts the file's name where no --name was given
@@ -69,6 +78,47 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
         if key not in made:
             spark.conf.set(key, value)
     return spark
+
+
+def unhidden(spark: SparkSession) -> str:
+    """Say which secrets Spark would show in its log of events, by the pattern that is in force; nothing if none."""
+    pattern = spark.conf.get("spark.redaction.regex", "") or ""
+    shown = [] if not pattern else [canary for canary in CANARIES if not re.search(pattern, canary)]
+    return f"spark.redaction.regex does not cover {', '.join(shown)}: secrets may show in Spark's logs" if shown else ""
+
+
+def local_folders(spark: SparkSession) -> str:
+    """Return where Spark keeps its own temporary files on this machine."""
+    return os.environ.get("SPARK_LOCAL_DIRS") or spark.conf.get("spark.local.dir", None) or tempfile.gettempdir()
+
+
+def hadoop() -> Hadoop | None:
+    """Return the way to Hadoop's file systems, with what was submitted for them; None over Spark Connect.
+
+    It needs a JVM, which spark-submit has started or which is started here, but no Spark session.
+    """
+    if is_remote():
+        return None
+    jvm = _jvm()
+    configuration = jvm.org.apache.hadoop.conf.Configuration()
+    for key, value in SparkConf().getAll():
+        if key.startswith("spark.hadoop."):
+            configuration.set(key.removeprefix("spark.hadoop."), value)
+    return Hadoop(jvm, configuration)
+
+
+def is_ending() -> bool:
+    """Return whether the JVM was told to end, as by SIGTERM; it waits for this process then, for some seconds."""
+    if is_remote() or SparkContext._jvm is None:
+        return False
+    try:
+        runtime = SparkContext._jvm.java.lang.Runtime.getRuntime()
+        runtime.removeShutdownHook(SparkContext._jvm.java.lang.Thread())
+    except Py4JJavaError:  # IllegalStateException: shutdown in progress
+        return True
+    except (Py4JError, OSError):  # it is gone
+        pass
+    return False
 
 
 def error_stream() -> ErrorStream:
@@ -99,6 +149,28 @@ def _jvm() -> Any:
     """Return the JVM that spark-submit has started, or start one; it has no Spark session yet."""
     SparkContext._ensure_initialized()
     return SparkContext._jvm
+
+
+def _wait_for_this_process() -> None:
+    """Let the JVM of spark-submit, when it is told to end, wait until this process has cleaned up.
+
+    A shutdown hook must be Java; a method handle makes one of ``onExit().get(seconds)`` of this process.
+    """
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return  # this process has started the JVM, and is the one that is told
+    gateway, jvm = SparkContext._gateway, _jvm()
+    invoke, find = jvm.java.lang.invoke, jvm.java.lang.Class.forName
+    end = jvm.java.lang.ProcessHandle.of(os.getpid()).get().onExit()
+    more_types = gateway.new_array(jvm.java.lang.Class, 1)  # type: ignore[union-attr]
+    more_types[0] = find("java.util.concurrent.TimeUnit")
+    takes_time = invoke.MethodType.methodType(find("java.lang.Object"), jvm.java.lang.Long.TYPE, more_types)
+    time = gateway.new_array(jvm.java.lang.Object, 2)  # type: ignore[union-attr]
+    time[0], time[1] = _GRACE, jvm.java.util.concurrent.TimeUnit.SECONDS
+    wait = invoke.MethodHandles.insertArguments(
+        invoke.MethodHandles.publicLookup().bind(end, "get", takes_time), 0, time
+    )
+    hook = invoke.MethodHandleProxies.asInterfaceInstance(find("java.lang.Runnable"), wait)
+    jvm.java.lang.Runtime.getRuntime().addShutdownHook(jvm.java.lang.Thread(hook))
 
 
 def _is_local(submitted: SparkConf) -> bool:

@@ -6,25 +6,75 @@ INPUT_CORRUPT file:///e.csv.gz cannot be read to its end; replace the file
 """
 
 import re
+import shutil
+from pathlib import Path
 
-from recommender.errors import InputError, RecommenderError, StorageError
+from recommender.errors import ArtifactError, InputError, RecommenderError, StorageError, TransientError
 
-_UNREADABLE = re.compile(r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream")
+_UNREADABLE = re.compile(
+    r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
+    r"|ChecksumException|Checksum error|ParquetDecodingException"
+)
 _FILE = re.compile(r"(?:reading file|read file(?: at path)?:?|footer for file:?)\s+'?(\S+?)'?[.,]?(?:\s|$)")
+_LOST = re.compile(
+    r"ExecutorLostFailure|Executor (?:\S+ )?(?:lost|exited)|All masters are unresponsive|Master removed our application"
+    r"|FetchFailed|has failed the maximum allowable number of times|was shut down|cancelled because"
+    r"|Cannot call methods on a stopped"
+)
+_GONE = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
+_FULL_SHARE, _FULL_BYTES = 0.01, 64 * 2**20  # a disk with less than either free is called full
 
 
-def explained(error: BaseException) -> RecommenderError | None:
-    """Return the error of ours that an error of Spark's is, or nothing where it is a bug."""
+def explained(error: BaseException, local: str = "", root: str = "") -> RecommenderError | None:
+    """Return the error of ours that an error of Spark's is, or nothing where it is a bug.
+
+    Args:
+        error: what was raised.
+        local: where Spark keeps its own files on this machine, folders joined by commas.
+        root: where the stages store their results.
+    """
     text = str(error)
-    if "No space left on device" in text:
-        return StorageError("STORAGE_FULL", "a disk is full: see --root, and spark.local.dir for Spark's own files")
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        return _full_disk(local, root)
     if "OutOfMemoryError" in text:
         return RecommenderError(
             "OUT_OF_MEMORY", "Spark ran out of memory; give it more: --driver-memory 4g before the job"
         )
     if _UNREADABLE.search(text):
-        file = _FILE.search(text)
-        return InputError(
-            "INPUT_CORRUPT", f"{file[1] if file else 'a file'} cannot be read to its end; replace the file"
-        )
+        return _unreadable(text)
+    return _lost(error, text)
+
+
+def _lost(error: BaseException, text: str) -> TransientError | None:
+    if type(error).__name__ in _GONE:
+        return TransientError("DRIVER_LOST", "the JVM that Spark ran in is gone; start it again to go on")
+    if _LOST.search(text):
+        sentence = "Spark lost executors, or its cluster, more often than it tries again; start it again to go on"
+        return TransientError("CLUSTER_LOST", sentence)
     return None
+
+
+def _unreadable(text: str) -> RecommenderError:
+    """Say which file cannot be read: one of the log, or one of ours."""
+    found = _FILE.search(text)
+    file = found[1] if found else "a file"
+    if re.search(r"/data/[0-9a-f]{32}/", file):
+        sentence = f"{file} cannot be read to its end; run its stage again with --force, or restore the file"
+        return ArtifactError("ARTIFACT_CORRUPT", sentence)
+    return InputError("INPUT_CORRUPT", f"{file} cannot be read to its end; replace the file")
+
+
+def _full_disk(local: str, root: str) -> StorageError:
+    """Say which disk of this machine is full; on a cluster it may be another machine's."""
+    names = {folder: f"spark.local.dir {folder}" for folder in local.split(",") if folder} | {root: f"root {root}"}
+    full = [name for folder, name in names.items() if _is_full(folder)]
+    where = " and ".join(full) or "a disk is full: see --root, and spark.local.dir for Spark's own files"
+    return StorageError("STORAGE_FULL", f"{where}: no space left; free some, or take another folder" if full else where)
+
+
+def _is_full(folder: str) -> bool:
+    place = next((path for path in (Path(folder), *Path(folder).parents) if folder and path.exists()), None)
+    if place is None:
+        return False
+    usage = shutil.disk_usage(place)
+    return usage.free < max(_FULL_SHARE * usage.total, _FULL_BYTES)

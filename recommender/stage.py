@@ -32,25 +32,37 @@ class Stage:
         self.counter = RowCounter()
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
 
+    def sources(self) -> list[str]:
+        """Return the files, folders and globs that the stage reads besides `INPUTS`."""
+        return []
+
+    def shards(self, inputs: Mapping[str, Any]) -> int:  # noqa: ARG002
+        """Return into how many parts the work is cut that can be done, and stored, one by one.
+
+        Args:
+            inputs: the arguments of `execute`; a stage of several parts takes one more, shard: (number, of how many).
+        """
+        return 1
+
     def execute(self, *args: Any, **inputs: Any) -> dict[str, Any]:
         """Run the steps and return the tables by name."""
         raise NotImplementedError
 
-    def persist(self, path: str, data: Mapping[str, Any]) -> None:
-        """Write every table to a new folder below `path`, and count its rows."""
+    def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
+        """Write every table to a new folder below `path`, or a part of it into that, and count its rows."""
         for name, rows in data.items():
             self.announce(f"writing {name}")
-            write_table(path, name, self.counter(name, rows, **self.conditions(name)))
+            write_table(path, name, self.counter(name, rows, **self.conditions(name)), part)
 
     def conditions(self, table: str) -> dict[str, Column]:  # noqa: ARG002
         """Return which rows of a table are counted apart, by name."""
         return {}
 
-    def execute_persist(self, path: str, **inputs: Any) -> dict[str, Any]:
+    def execute_persist(self, path: str, part: str = "", **inputs: Any) -> dict[str, Any]:
         """Execute, persist, and free the intermediate results."""
         try:
             data = self.execute(**inputs)
-            self.persist(path, data)
+            self.persist(path, data, part)
         finally:
             self.release()
         return data
@@ -58,6 +70,6 @@ class Stage:
     def release(self) -> None:
         """Free what `execute` has cached."""
 
-    def report(self) -> list[StepRows]:
-        """Return the rows in and out of each step; the data must have been persisted."""
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the rows in and out of each step, given what was counted while the data was persisted."""
         raise NotImplementedError

@@ -25,14 +25,24 @@ def as_stored(table: str, rows: DataFrame) -> DataFrame:
     )
 
 
-def write_table(path: str, name: str, rows: DataFrame) -> None:
-    """Write a table to the new folder of its name below `path`."""
+def write_table(path: str, name: str, rows: DataFrame, part: str = "") -> None:
+    """Write a table to the new folder of its name below `path`, or a part of it to a new folder in there."""
     difference = schemas.mismatch(name, rows.dtypes)
     if difference:
         raise TypeError(f"{name} breaks its contract: {difference}")
-    rows.write.mode("errorifexists").parquet(f"{path}/{name}")
+    # Version 2 of Hadoop's committer shows what a task wrote before the job is done.
+    writer = rows.write.mode("errorifexists").option("mapreduce.fileoutputcommitter.algorithm.version", "1")
+    writer.parquet("/".join(filter(None, (path, name, part))))
 
 
-def read_table(path: str, schema: StructType) -> DataFrame:
-    """Read a table with the schema that it was written with."""
-    return SparkSession.active().read.schema(schema).parquet(path)
+def read_table(paths: str | list[str], schema: StructType) -> DataFrame:
+    """Read a table, or just the listed files of it, with the schema that it was written with.
+
+    Parquet compares each page with its checksum while it is read.
+    """
+    spark = SparkSession.active()
+    if not paths:
+        return spark.createDataFrame([], schema)
+    strict = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
+    checked = {"parquet.page.verify-checksum.enabled": "true", **strict}
+    return spark.read.schema(schema).options(**checked).parquet(*([paths] if isinstance(paths, str) else paths))

@@ -25,19 +25,26 @@ ARROWS: dict[str, set[str]] = {
     "counting": set(),
     "tables": {"schemas"},
     "evaluation": {"constants"},
+    "redaction": set(),
     "store": {"errors"},
+    "audit": {"errors", "store", "tables"},
     "stage": {"base", "counting", "tables"},
     "steps": LEAVES | {"ranking", "blocks"},
     **{f"stage{n}/steps": LEAVES | {"ranking", "blocks", "evaluation"} for n in "1234"},
     **{f"stage{n}/main": LEAVES | {"steps", f"stage{n}/steps", "stage", "counting", "tables"} for n in "1234"},
-    "config": {"base", "errors", *(f"stage{n}/main" for n in "1234")},
-    "session": set(),
+    "config": {"base", "errors", "redaction", *(f"stage{n}/main" for n in "1234")},
+    "session": {"redaction", "store"},
+    "termination": set(),
     "progress": {"session"},
     "sample": {"constants", "session"},
     "summary": {"evaluation", "stage4/steps"},
+    "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
+    "runner": {
+        *("audit", "errors", "preflight", "progress", "redaction", "sample", "session", "stage", "store", "tables"),
+    },
     "job": {
-        *("recommender", "base", "config", "errors", "progress", "sample", "session", "spark_errors", "stage"),
-        *("store", "summary", "tables"),
+        *("config", "errors", "preflight", "progress", "redaction", "runner", "session", "spark_errors", "stage"),
+        *("store", "summary", "termination"),
     },
     "__main__": {"recommender", "config"},
     "recommender": set(),
@@ -121,8 +128,9 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         str(file): len(re.findall(r"\.(?:toLocalIterator|first|head|take)\(", code(PACKAGE / file))) for file in FILES
     }
     assert {file: number for file, number in found.items() if number} == {
-        "job.py": 1,  # the metrics
+        "audit.py": 2,  # a row per file
         "partitions.py": 1,  # the number of cores
+        "runner.py": 1,  # the metrics
         "session.py": 1,  # the settings
         "stage1/steps/column_encoder.py": 2,  # one aggregate; the sizes of at most 512 buckets
         "stage1/steps/train_test_split.py": 2,  # one aggregate; the distinct values inside the bracket

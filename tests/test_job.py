@@ -6,8 +6,6 @@ import pytest
 
 from recommender import job
 from recommender.job import run_job
-from recommender.stage3.main import Stage3
-from recommender.store import Store
 
 SCRIPT = str(Path(__file__).resolve().parent.parent / "jobs" / "stage1.py")
 
@@ -49,11 +47,3 @@ def test_a_wrong_argument_is_told_as_all_errors_are(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == (
         "RECOMMENDER_ERROR CFG_ARGUMENT stage=stage1 run=- attempt=-: unrecognized arguments: --conf a=b; see --help\n"
     )
-
-
-def test_a_model_meets_the_tables_that_it_was_made_from(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    for stage, upstream in (("stage1", {}), ("stage2", {"stage1": 1}), ("stage1", {})):
-        store.commit(store.begin(stage, "monday"), {"upstream": upstream})
-    pinned = job._upstream({"stage3": Stage3({})}, store)
-    assert {stage: commit.number for stage, commit in pinned.items()} == {"stage1": 1, "stage2": 1}

@@ -126,6 +126,11 @@ class Stage1(Stage):
         self.held_pairs = 0
         self._cached: list[DataFrame] = []
 
+    def sources(self) -> list[str]:
+        """Return where the log is."""
+        named = self.steps["data_loader"].event_filename
+        return [named] if named else []
+
     def execute(self) -> dict[str, DataFrame]:
         """Return the tables; see the class."""
         self.announce("loading events, finding the split")
@@ -162,9 +167,8 @@ class Stage1(Stage):
         while self._cached:
             self._cached.pop().unpersist()
 
-    def report(self) -> list[StepRows]:
-        """Return the rows in and out of each step; the data must have been persisted."""
-        rows = self.counter.rows()
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the rows in and out of each step, given what was counted while the data was persisted."""
         split: TrainTestSplit = self.steps["train_test_split"]
         valid, train, held = rows["event_validator"], rows["train"], self.held_pairs
         seen = f"{held - rows['holdout']:,} of {held:,} pairs left the holdout: already in the history"

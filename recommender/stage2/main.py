@@ -86,15 +86,14 @@ class Stage2(Stage):
             "metrics": as_stored("metrics", metrics),
         }
 
-    def persist(self, path: str, data: Mapping[str, Any]) -> None:
+    def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write the model and every table to a new folder below `path`."""
         self.announce("saving the model")
         data["model"].save(f"{path}/model")
-        super().persist(path, {name: rows for name, rows in data.items() if name != "model"})
+        super().persist(path, {name: rows for name, rows in data.items() if name != "model"}, part)
 
-    def report(self) -> list[StepRows]:
-        """Return the rows in and out of each step; the data must have been persisted."""
-        rows = self.counter.rows()
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the rows in and out of each step, given what was counted while the data was persisted."""
         als: AlsFitter = self.steps["als"]
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
         return [

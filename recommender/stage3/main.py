@@ -31,6 +31,7 @@ from pyspark.sql import Column, DataFrame, functions as F
 import recommender.constants as C
 from recommender.counting import StepRows
 from recommender.stage import Stage
+from recommender.stage3.steps import VisitorShards
 from recommender.steps import FoldIn, TopKRecommender
 from recommender.tables import as_stored
 
@@ -42,6 +43,7 @@ class Stage3(Stage):
     """Predict: rank all items for every visitor, and keep the best.
 
     It consists of the following steps:
+    - shards: the visitors in parts, each stored when it is done
     - fold_in: factors of the visitors that have events outside the training scores, from all their events
     - recommend: the best items by the model's or the folded-in factors, popular items where there are none
 
@@ -51,6 +53,7 @@ class Stage3(Stage):
         visitor_factors, item_factors: those of the model of stage 2. popularity: the table of stage 2.
         interactions, visitors, items: the tables of stage 1.
         als: the parameters that the model was fitted with.
+        shard: (number from 0, of how many): which part of the visitors; all by default.
     Execution returns:
         Dictionary with the DataFrame recommendations (``recommender.schemas``): for every visitor at most k rows.
     Raises:
@@ -69,7 +72,11 @@ class Stage3(Stage):
         "items": ("stage1", "items"),
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {"als": ("stage2", "als")}
-    STEPS: ClassVar[Mapping[str, type]] = {"fold_in": FoldIn, "recommend": TopKRecommender}
+    STEPS: ClassVar[Mapping[str, type]] = {
+        "shards": VisitorShards,
+        "fold_in": FoldIn,
+        "recommend": TopKRecommender,
+    }
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
@@ -84,9 +91,12 @@ class Stage3(Stage):
         visitors: DataFrame,
         items: DataFrame,
         als: Mapping[str, Any],
+        shard: tuple[int, int] = (0, 1),
     ) -> dict[str, DataFrame]:
         """Return the recommendations; see the class."""
-        self.visitors = number = visitors.count()  # of a stored table: read from the files' footers
+        number = -(-self._count(visitors) // shard[1])
+        cut: VisitorShards = self.steps["shards"]
+        visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         ranked = self.steps["recommend"].execute(factors, item_factors, popularity, interactions, visitor_count=number)
         lists = ranked.join(items.select(C.ITEM, C.ITEM_INDEX), C.ITEM_INDEX, "inner").join(
@@ -94,9 +104,13 @@ class Stage3(Stage):
         )
         return {"recommendations": as_stored("recommendations", lists)}
 
-    def report(self) -> list[StepRows]:
-        """Return the rows in and out of each step; the data must have been persisted."""
-        rows = self.counter.rows()
+    def shards(self, inputs: Mapping[str, Any]) -> int:
+        """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
+        cut: VisitorShards = self.steps["shards"]
+        return cut.number_of(self._count(inputs["visitors"]))
+
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the rows in and out of each step, given what was counted while the data was persisted."""
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
         kinds = ", ".join(self.steps["recommend"].exclude_events) or "nothing"
         note = f"{by_source}; left out: items with {kinds}"
@@ -105,6 +119,11 @@ class Stage3(Stage):
     def conditions(self, table: str) -> dict[str, Column]:  # noqa: ARG002
         """Count the places of the lists by source."""
         return {source: F.col(C.SOURCE) == source for source in _SOURCES}
+
+    def _count(self, visitors: DataFrame) -> int:
+        if not self.visitors:
+            self.visitors = visitors.count()  # of a stored table: read from the files' footers
+        return self.visitors
 
     def _factors(
         self,

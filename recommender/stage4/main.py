@@ -66,9 +66,8 @@ class Stage4(Stage):
         published = self.steps["publish"].execute(recommendations)
         return {"recommendations": as_stored("recommendations", published)}
 
-    def report(self) -> list[StepRows]:
-        """Return the rows in and out of each step; the data must have been persisted."""
-        rows = self.counter.rows()
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the rows in and out of each step, given what was counted while the data was persisted."""
         return [
             StepRows(
                 "publish", rows["recommendations"], rows["recommendations"], f"channel {self.steps['publish'].channel}"

@@ -2,21 +2,54 @@
 
     <root>/<stage>/data/<attempt>/<table>/part-*     written once, never changed
     <root>/<stage>/commits/<number>.json             what makes an attempt visible
-    <root>/channels/<channel>/<number>.json          which attempt a channel names
+    <root>/<stage>/shards/<fingerprint>/<number>.json   finished parts of a stage that is not finished
+    <root>/channels/<channel>/<number>.json          which commit a channel names
 
 Example usage:
 >>> import pathlib, tempfile
->>> store = Store(tempfile.mkdtemp())
+>>> store = Store(open_files(tempfile.mkdtemp(), hadoop=lambda: None))
 >>> attempt = store.begin("stage1", "monday")
->>> _ = pathlib.Path(attempt.path, "scores").write_text("rows")
+>>> _ = store.files.create(f"stage1/data/{attempt.id}/scores/part-0.parquet", b"rows")
 >>> store.latest("stage1") is None
 True
->>> commit = store.commit(attempt, {"rows": 1})
->>> store.latest("stage1").path == attempt.path, commit.number
+>>> commit = store.commit(attempt, {"files": {f"{attempt.id}/scores/part-0.parquet": {"bytes": 4}}})
+>>> store.latest("stage1").attempt == attempt.id, commit.number
 (True, 1)
+>>> store.check(commit)
 """
 
+from recommender.store.channels import Channels, Publication
+from recommender.store.clean_up import Removal, removals, remove
+from recommender.store.file_info import FileInfo
+from recommender.store.files import Files, open_files
+from recommender.store.hadoop_files import Hadoop
 from recommender.store.run_id import new_run_id, run_id_mistake
-from recommender.store.store import Attempt, Commit, Store
+from recommender.store.sealed import digest
+from recommender.store.shards import Shards
+from recommender.store.store import ATTEMPT_FILE, FAILED_FILE, Attempt, Commit, Store, damaged, now
+from recommender.store.verification import Damage, verify
 
-__all__ = ["Attempt", "Commit", "Store", "new_run_id", "run_id_mistake"]
+__all__ = [
+    "ATTEMPT_FILE",
+    "FAILED_FILE",
+    "Attempt",
+    "Channels",
+    "Commit",
+    "Damage",
+    "FileInfo",
+    "Files",
+    "Hadoop",
+    "Publication",
+    "Removal",
+    "Shards",
+    "Store",
+    "damaged",
+    "digest",
+    "new_run_id",
+    "now",
+    "open_files",
+    "removals",
+    "remove",
+    "run_id_mistake",
+    "verify",
+]

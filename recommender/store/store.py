@@ -1,129 +1,197 @@
-"""The store on a file system that Python reaches; see the package."""
+"""Attempts and commits; see the package."""
 
 import json
-import os
-import shutil
+import posixpath
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from recommender.errors import ConflictError, StorageError
+from recommender.errors import ArtifactError, ConflictError
+from recommender.store.files import Files
+from recommender.store.log import Log
+
+ATTEMPT_FILE: Final = "_ATTEMPT.json"
+FAILED_FILE: Final = "_FAILED.json"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at writing the result of a stage: a new folder that nobody reads yet."""
+    """One try at writing the result of a stage: a new folder that nobody reads yet.
+
+    Attributes:
+        parent: number of the newest commit when the attempt began, 0 if there was none.
+    """
 
     stage: str
     run_id: str
     id: str
-    path: str
+    url: str
+    parent: int
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A result that is visible: its number within the stage, its folder, and what was recorded with it."""
+    """A result that is visible: its number within the stage, and what was recorded with it.
+
+    The record's ``files`` are {path below the stage's data folder: {bytes, sha256, rows}}.
+    """
 
     stage: str
     number: int
-    path: str
     record: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """Return the id of the run that made it."""
+        return str(self.record["run"])
+
+    @property
+    def attempt(self) -> str:
+        """Return the id of the attempt that it made visible."""
+        return str(self.record["attempt"])
+
+    def files(self, *tables: str) -> dict[str, Mapping[str, Any]]:
+        """Return the files of some tables, or of all: {path below the stage's data folder: what is known of it}."""
+        return {
+            path: facts
+            for path, facts in self.record["files"].items()
+            if not tables or path.split("/", 1)[1].startswith(tuple(f"{table}/" for table in tables))
+        }
 
 
 class Store:
-    """The results of all runs below one folder.
+    """The results of all runs below one root.
 
     Init parameters:
-        root: path of a folder, or its file: URI; it is made where it is missing.
-    Raises:
-        StorageError: the root is not a path that Python reaches.
+        files: the file system of the root.
     """
 
-    def __init__(self, root: str) -> None:
-        scheme, colon, rest = root.partition(":")
-        if colon and scheme != "file":
-            raise StorageError("STORAGE_SCHEME", f"--root {root}: only folders are supported so far, not {scheme}:")
-        self.root = Path(rest if colon else root).absolute()
+    def __init__(self, files: Files) -> None:
+        self.files = files
+
+    def stages(self) -> list[str]:
+        """Return the stages that have something stored."""
+        return [name for name in self.files.names("") if self.files.names(f"{name}/data")]
 
     def begin(self, stage: str, run_id: str) -> Attempt:
-        """Make the folder of a new attempt."""
-        attempt = uuid.uuid4().hex
-        path = self.root / stage / "data" / attempt
-        try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            raise StorageError("STORAGE_DENIED", f"{path.parent} cannot be written: {error.strerror}") from error
-        return Attempt(stage, run_id, attempt, str(path))
+        """Make the folder of a new attempt, and note there who is at it.
 
-    def discard(self, attempt: Attempt) -> None:
-        """Remove an attempt that failed, and the folders that were made for it alone."""
-        shutil.rmtree(attempt.path, ignore_errors=True)
-        for folder in list(Path(attempt.path).parents)[:2]:
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        Raises:
+            StorageError: the root cannot be written.
+        """
+        attempt = uuid.uuid4().hex
+        started = {"run": run_id, "stage": stage, "attempt": attempt, "started_at": now()}
+        self.files.create(f"{stage}/data/{attempt}/{ATTEMPT_FILE}", json.dumps(started).encode())
+        parent = self._commits(stage).newest_number()
+        return Attempt(stage, run_id, attempt, self.files.url(f"{stage}/data/{attempt}"), parent)
+
+    def fail(self, attempt: Attempt, failure: Mapping[str, Any], keep: Sequence[str] = ()) -> None:
+        """Remove what a failed attempt wrote, and leave a note of why it failed.
+
+        Args:
+            attempt: the attempt.
+            failure: what to write.
+            keep: names in the attempt's folder that stay.
+        """
+        folder = f"{attempt.stage}/data/{attempt.id}"
+        for name in self.files.names(folder):
+            if name not in {ATTEMPT_FILE, FAILED_FILE, *keep}:
+                self.files.delete(f"{folder}/{name}")
+        failed = {"run": attempt.run_id, "stage": attempt.stage, "attempt": attempt.id, "failed_at": now(), **failure}
+        self.files.create(f"{folder}/{FAILED_FILE}", json.dumps(failed, indent=1).encode())
 
     def commit(self, attempt: Attempt, record: Mapping[str, Any]) -> Commit:
-        """Make an attempt visible, with a record of what it holds."""
-        last = self.latest(attempt.stage)
-        number = last.number + 1 if last else 1
-        path = Path(attempt.path)
-        files = {str(f.relative_to(path)): f.stat().st_size for f in sorted(path.rglob("*")) if f.is_file()}
-        record = {
+        """Make an attempt visible, with a record of what it holds.
+
+        Raises:
+            ConflictError: another run has committed this stage since the attempt began.
+        """
+        body = {
             "run": attempt.run_id,
             "attempt": attempt.id,
-            "committed_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "files": files,
+            "parent": attempt.parent,
+            "committed_at": now(),
             **record,
         }
-        _create(self._commits(attempt.stage) / f"{number:020d}.json", record)
-        return Commit(attempt.stage, number, attempt.path, record)
+        log, number = self._commits(attempt.stage), attempt.parent + 1
+        newest = log.newest_number()
+        if newest != attempt.parent or not log.append(number, body, is_ours={"attempt": attempt.id}):
+            newest = log.newest_number()
+            sentence = f"expected {attempt.parent} found {newest}: another run has committed {attempt.stage} meanwhile"
+            raise ConflictError("COMMIT_CONFLICT", f"{sentence}; its result stands, start this run again")
+        return Commit(attempt.stage, number, body)
 
     def latest(self, stage: str) -> Commit | None:
-        """Return the newest commit of a stage."""
-        numbered = sorted(self._commits(stage).glob("[0-9]*.json"))
-        return self._read(stage, numbered[-1]) if numbered else None
+        """Return the newest commit of a stage.
+
+        Raises:
+            ArtifactError: its record is damaged; an older one is never taken instead.
+        """
+        return next(self.commits(stage), None)
+
+    def commits(self, stage: str) -> Iterator[Commit]:
+        """Return the commits of a stage, newest first."""
+        for number, record in self._commits(stage).newest_first():
+            yield Commit(stage, number, record)
 
     def commit_number(self, stage: str, number: int) -> Commit | None:
         """Return a commit of a stage by its number."""
-        path = self._commits(stage) / f"{number:020d}.json"
-        return self._read(stage, path) if path.exists() else None
+        record = self._commits(stage).record(number)
+        return None if record is None else Commit(stage, number, record)
 
-    def check(self) -> None:
-        """Make the root where it is missing, so that a root that cannot be written is found early."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError("STORAGE_DENIED", f"--root {self.root} is no folder: {error.strerror}") from error
+    def of_run(self, stage: str, run_id: str) -> Commit | None:
+        """Return what a run has committed of a stage."""
+        return next((commit for commit in self.commits(stage) if commit.run_id == run_id), None)
 
-    def _read(self, stage: str, path: Path) -> Commit:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return Commit(stage, int(path.stem), str(self.root / stage / "data" / record["attempt"]), record)
+    def expire(self, commit: Commit) -> None:
+        """Delete a commit's record; its data is then no longer anybody's."""
+        self._commits(commit.stage).delete(commit.number)
 
-    def publish(self, channel: str, commit: Commit) -> None:
-        """Let a channel name a commit."""
-        folder = self.root / "channels" / channel
-        number = len(list(folder.glob("[0-9]*.json"))) + 1
-        named = {"stage": commit.stage, "attempt": commit.record["attempt"], "run": commit.record["run"]}
-        _create(folder / f"{number:020d}.json", named)
+    def urls(self, commit: Commit, table: str) -> list[str]:
+        """Return what Spark calls the Parquet files of a table."""
+        return [
+            self.files.url(f"{commit.stage}/data/{path}")
+            for path in commit.files(table)
+            if path.endswith(".parquet") and table == posixpath.dirname(path).split("/", 1)[1].split("/shard-")[0]
+        ]
 
-    def _commits(self, stage: str) -> Path:
-        return self.root / stage / "commits"
+    def check(self, commit: Commit, tables: Sequence[str] = ()) -> None:
+        """Compare the files that a commit lists with those that are there, by name and size.
+
+        Raises:
+            ArtifactError: one is missing or has another size.
+        """
+        check_sizes(self.files, commit.stage, commit.files(*tables))
+
+    def _commits(self, stage: str) -> Log:
+        return Log(self.files, f"{stage}/commits")
 
 
-def _create(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file that must not exist yet, so that it is there with all of its content or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, default=str)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise ConflictError("COMMIT_CONFLICT", f"{path} was written by another run meanwhile") from None
-    finally:
-        temporary.unlink()
+def check_sizes(files: Files, stage: str, listed: Mapping[str, Mapping[str, Any]]) -> None:
+    """Compare listed files of a stage with those that are there, by name and size; other files do not matter.
+
+    Raises:
+        ArtifactError: one is missing or has another size.
+    """
+    attempts = {path.split("/", 1)[0] for path in listed}
+    found = {
+        f"{attempt}/{file.path}": file.size for attempt in attempts for file in files.walk(f"{stage}/data/{attempt}")
+    }
+    for path, facts in listed.items():
+        place = files.url(f"{stage}/data/{path}")
+        if path not in found:
+            raise damaged(f"missing {posixpath.basename(path)}: {place} is gone")
+        if found[path] != facts["bytes"]:
+            raise damaged(f"{place} has {found[path]:,} bytes, not {facts['bytes']:,}")
+
+
+def damaged(what: str) -> ArtifactError:
+    """Return the error of a stored file that is not as it was written."""
+    return ArtifactError("ARTIFACT_CORRUPT", f"{what}; run its stage again with --force, or restore the file")
+
+
+def now() -> str:
+    """Return the time as UTC, to the millisecond."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -1,43 +1,16 @@
 """The jobs as users start them: real processes, real files, from another folder, without PYTHONPATH."""
 
-import gzip
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-
-JOBS = Path(__file__).resolve().parent.parent.parent / "jobs"
-SUBMIT = Path(sys.executable).parent / "spark-submit"
+from submitting import JOBS, SUBMIT, Done, run, write_events
 
 pytestmark = pytest.mark.job
-
-
-@dataclass
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last(self) -> str:
-        return self.err.strip().splitlines()[-1]
-
-
-def run(program: list[str], folder: Path) -> Done:
-    hidden = {"PYTHONPATH", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_HOME", "EVENTS_PATH"}
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    environment["PATH"] = f"{SUBMIT.parent}:{environment['PATH']}"
-    done = subprocess.run(
-        program, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +38,7 @@ def python(folder: Path) -> Callable[..., Done]:
 
 @pytest.fixture(scope="module")
 def events(folder: Path) -> Path:
-    """Return 3,000 events in which visitors of one half like one half of the items."""
-    lines = ["timestamp,visitorid,event,itemid,transactionid"]
-    for i in range(3000):
-        visitor = i % 150
-        item = (i // 150 * 7 + visitor) % 20 + 20 * (visitor % 2)
-        lines.append(f"{1430622000000 + i * 1000},{visitor},{('view', 'addtocart', 'transaction')[i % 7 % 3]},{item},")
-    path = folder / "events.csv.gz"
-    with gzip.open(path, "wt") as file:
-        file.write("\n".join(lines) + "\n")
-    return path
+    return write_events(folder / "events.csv.gz")
 
 
 @pytest.fixture(scope="module")

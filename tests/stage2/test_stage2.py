@@ -156,7 +156,7 @@ def test_the_lists_of_als_are_judged_as_folded_in_by_hand(run: Run, metrics: dic
 
 
 def test_the_report_counts_the_rows_of_each_step(run: Run) -> None:
-    assert run.stage.report() == [
+    assert run.stage.report(run.stage.counter.rows()) == [
         StepRows("als", 8, None, "rank 2, regParam 0.2, implicit, alpha 3"),
         StepRows("popularity", 8, 4),
         StepRows("evaluator", 3, 2 * 6 * 2, "held-out visitors, their lists by als and popular"),
@@ -180,7 +180,7 @@ def test_without_a_holdout_there_is_a_model_and_nothing_to_judge(spark: SparkSes
     inputs = {**tables(spark), "holdout": spark.createDataFrame([], schemas.TABLES["holdout"])}
     data = stage.execute_persist(str(tmp_path), **inputs)
     assert read_table(f"{tmp_path}/metrics", data["metrics"].schema).collect() == []
-    assert [(rows.rows_in, rows.rows_out) for rows in stage.report()] == [(8, None), (8, 4), (0, 0)]
+    assert [(rows.rows_in, rows.rows_out) for rows in stage.report(stage.counter.rows())] == [(8, None), (8, 4), (0, 0)]
 
 
 def test_all_mistakes_of_a_config_are_listed() -> None:

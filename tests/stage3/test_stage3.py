@@ -127,7 +127,7 @@ def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
 
 def test_the_report_counts_the_visitors_and_the_places_of_each_source(run: Run) -> None:
     note = "als 2, fold_in 4, popular 4; left out: items with addtocart, transaction"
-    assert run.stage.report() == [StepRows("recommend", 5, 10, note)]
+    assert run.stage.report(run.stage.counter.rows()) == [StepRows("recommend", 5, 10, note)]
 
 
 def test_the_input_is_left_as_it_was(run: Run) -> None:
@@ -152,7 +152,7 @@ def test_nobody_is_folded_in_where_all_visitors_are_trained(spark: SparkSession,
     stage = Stage3({"recommend": {"exclude_events": []}})
     stage.execute_persist(str(tmp_path), **tables(spark, visitors=ROWS["visitors"][:1]), als=ALS)
     note = "als 3, fold_in 0, popular 0; left out: items with nothing"
-    assert stage.report() == [StepRows("recommend", 1, 3, note)]
+    assert stage.report(stage.counter.rows()) == [StepRows("recommend", 1, 3, note)]
 
 
 def test_all_mistakes_of_a_config_are_listed() -> None:

@@ -30,7 +30,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import step
+from recommender.base import ColumnName, step
 from recommender.errors import DataQualityError, SchemaError
 from recommender.persistent import Persistent
 
@@ -63,8 +63,8 @@ class ColumnEncoder(Persistent):
     Persist strategy: Parquet; stage 1 stores the encoders as the tables visitors and items.
     """
 
-    column_name: str = C.ITEM
-    index_column_name: str | None = None
+    column_name: ColumnName = C.ITEM
+    index_column_name: ColumnName | None = None
 
     @property
     def index(self) -> str:
@@ -128,7 +128,7 @@ class VisitorEncoder(ColumnEncoder):
             column's name with "_index" appended.
     """
 
-    column_name: str = C.VISITOR
+    column_name: ColumnName = C.VISITOR
 
 
 def _bucket(column: Column, bounds: Sequence[Any], first: int = 0) -> Column:

@@ -19,7 +19,7 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, field, step
+from recommender.base import Annotated, ColumnName, Field, field, step
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.spark_errors import explained
 
@@ -50,7 +50,7 @@ class DataLoader:
     event_filename: str | None = None
     file_format: Literal["auto", "csv", "parquet"] = "auto"
     delimiter: Annotated[str, Field(pattern=r'^[^"\\\r\n]$')] = ","
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, ColumnName] = field(default_factory=dict)
     id_type: Literal["long", "string"] = "long"
 
     def __post_init__(self) -> None:

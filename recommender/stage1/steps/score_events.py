@@ -19,7 +19,7 @@ from itertools import chain
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, field, step
+from recommender.base import Annotated, ColumnName, Field, field, step
 from recommender.errors import SchemaError
 
 
@@ -40,8 +40,8 @@ class ScoreEvents:
     Persist strategy: none of its own; stage 1 stores the grouped scores.
     """
 
-    input_column_name: str = C.EVENT
-    score_column_name: str = C.SCORE
+    input_column_name: ColumnName = C.EVENT
+    score_column_name: ColumnName = C.SCORE
     score_map: Mapping[str, Annotated[float, Field(ge=0)]] = field(default_factory=lambda: dict(C.DEFAULT_SCORES))
 
     def execute(self, events: DataFrame) -> DataFrame:

@@ -14,7 +14,7 @@ Example usage:
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
+from recommender.base import Annotated, ColumnName, Field, step
 
 
 @step
@@ -33,7 +33,7 @@ class ScoreFilter:
     Persist strategy: none of its own; stage 1 stores the encoded result.
     """
 
-    score_column_name: str = C.SCORE
+    score_column_name: ColumnName = C.SCORE
     min_score: Annotated[float, Field(ge=0)] = 1.0
 
     def execute(self, scores: DataFrame) -> DataFrame:

@@ -14,7 +14,7 @@ Example usage:
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, field, step
+from recommender.base import Annotated, ColumnName, Field, field, step
 from recommender.errors import SchemaError
 
 
@@ -35,8 +35,8 @@ class ScoreGrouper:
     Persist strategy: none of its own; stage 1 stores the filtered scores.
     """
 
-    key: Annotated[list[str], Field(min_length=1)] = field(default_factory=lambda: [C.VISITOR, C.ITEM])
-    score_column_name: str = C.SCORE
+    key: Annotated[list[ColumnName], Field(min_length=1)] = field(default_factory=lambda: [C.VISITOR, C.ITEM])
+    score_column_name: ColumnName = C.SCORE
 
     def execute(self, scored_events: DataFrame) -> DataFrame:
         """Return one row per key; see the class."""

@@ -14,7 +14,7 @@ import numpy as np
 from pyspark.sql import DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
+from recommender.base import Annotated, ColumnName, Field, step
 from recommender.errors import InputError, SchemaError
 from recommender.persistent import Persistent
 
@@ -46,7 +46,7 @@ class TrainTestSplit(Persistent):
     Persist strategy: Parquet, in the new folders train and test below the path. Stage 1 stores what is made of them.
     """
 
-    column_name: str = C.VISITOR
+    column_name: ColumnName = C.VISITOR
     train_percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
 
     def execute(self, events: DataFrame) -> tuple[DataFrame, DataFrame]:

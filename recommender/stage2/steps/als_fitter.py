@@ -13,7 +13,7 @@ from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
+from recommender.base import Annotated, ColumnName, Field, step
 from recommender.errors import DataQualityError
 from recommender.partitions import cores
 from recommender.persistent import Persistent
@@ -77,10 +77,10 @@ class AlsFitter(Persistent):
     final_storage_level: StorageLevelName = "MEMORY_AND_DISK"
     cold_start_strategy: Literal["nan", "drop"] = "drop"
     block_size: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
-    user_col: str = C.VISITOR_INDEX
-    item_col: str = C.ITEM_INDEX
-    rating_col: str = C.SCORE
-    prediction_col: str = "prediction"
+    user_col: ColumnName = C.VISITOR_INDEX
+    item_col: ColumnName = C.ITEM_INDEX
+    rating_col: ColumnName = C.SCORE
+    prediction_col: ColumnName = "prediction"
 
     def __post_init__(self) -> None:
         if self.checkpoint_interval == 0:

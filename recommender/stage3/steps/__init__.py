@@ -1,1 +1,5 @@
-"""The steps of stage 3 that no other stage uses; those that stage 2 judges by are in ``recommender.steps``."""
+"""The steps that only stage 3 has."""
+
+from recommender.stage3.steps.visitor_shards import VisitorShards
+
+__all__ = ["VisitorShards"]

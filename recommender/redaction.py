@@ -1,0 +1,65 @@
+"""Keep secrets out of everything that is written: configurations, records, messages, logs.
+
+Secrets come from the environment: ``${DB_PASSWORD}`` in a configuration. What is written into it directly is refused,
+and what came from the environment is replaced by three stars wherever it would be shown.
+
+Example usage:
+>>> redacted("cannot reach jdbc:postgresql://ann:hunter2@db/shop?password=hunter2")
+'cannot reach jdbc:postgresql://***@db/shop?password=***'
+>>> redacted({"password": "hunter2", "user": "ann"})
+{'password': '***', 'user': 'ann'}
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+HIDDEN: Final = "***"
+
+_WORDS = r"secret|passw(?:or)?d|passphrase|token|credential|access[._-]?key|api[._-]?key|private[._-]?key"
+_LOGIN = r"://[^/\s@:]*:[^/\s@]+@"
+# What Spark must hide in its log of events and its pages: matched against the keys and the values of its properties.
+SPARK_PATTERN: Final = f"(?i){_WORDS}|{_LOGIN}"
+# The same for the text of queries and plans, of which only the match is replaced.
+SPARK_STRING_PATTERN: Final = f"(?i){_LOGIN}|(?:{_WORDS})=[^&;\\s]+"
+# What a pattern must match, whoever has set it.
+CANARIES: Final = ("spark.my.password", "DB_TOKEN", "jdbc:postgresql://ann:hunter2@db/shop")
+
+_SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
+_IN_URL = re.compile(_LOGIN)
+_PARAMETER = re.compile(rf"((?:{_WORDS})=)[^&;\s,\"']+", re.IGNORECASE)
+_SHORTEST = 4  # characters of a value that is hidden wherever it turns up; shorter ones would hide too much
+
+_known: set[str] = set()
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether what has this name is a secret: a password, a token, a key."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def holds_secret(text: str) -> bool:
+    """Return whether a text has a login in a URL, or a secret as a parameter."""
+    return bool(_IN_URL.search(text) or _PARAMETER.search(text))
+
+
+def remember(value: str) -> None:
+    """Hide a value from now on, wherever it turns up."""
+    if len(value) >= _SHORTEST:
+        _known.add(value)
+
+
+def redacted(value: Any) -> Any:
+    """Return a text, or a tree of plain JSON types, without its secrets."""
+    if isinstance(value, str):
+        for secret in sorted(_known, key=len, reverse=True):
+            value = value.replace(secret, HIDDEN)
+        return _PARAMETER.sub(rf"\g<1>{HIDDEN}", _IN_URL.sub(f"://{HIDDEN}@", value))
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if isinstance(item, str) and item and is_secret_name(str(key)) else redacted(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redacted(item) for item in value]
+    return value

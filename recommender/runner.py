@@ -1,0 +1,318 @@
+"""Run stages from the store to the store: decide what is to be done, do it, check it, and make it visible.
+
+preflight -> attempt -> Spark -> read inputs -> execute, persist -> audit -> commit -> channel
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from recommender.audit import added, audit, check_contents, check_rows
+from recommender.errors import ConflictError, InputError, StorageError
+from recommender.preflight import differences, fingerprint, identity
+from recommender.progress import progress
+from recommender.redaction import redacted
+from recommender.sample import DEFAULT_EVENTS, sample_events
+from recommender.session import hadoop
+from recommender.stage import Stage
+from recommender.store import Attempt, Channels, Commit, Shards, Store
+from recommender.tables import read_table
+
+SAMPLE = "sample"
+
+
+@dataclass
+class Progress:
+    """Where a run is; the error line names it."""
+
+    run: str = "-"
+    stage: str = "-"
+    attempt: str = "-"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a stage: its commit, and why nothing was computed if nothing was."""
+
+    commit: Commit
+    skipped: str = ""
+
+
+class Runner:
+    """Run stages, one after the other, as one run.
+
+    Init parameters:
+        store: where they read and write.
+        start: returns the Spark session; it is called when one is needed for the first time.
+        where: is kept up to date; its run id is that of the run.
+        named: whether the user has given the run's id: then it stands for one result for good.
+        force: compute also what was computed before.
+        failure: turns an error into what is left in the attempt's folder.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        start: Callable[[], SparkSession],
+        where: Progress,
+        *,
+        named: bool,
+        force: bool,
+        failure: Callable[[BaseException], Mapping[str, Any]],
+    ) -> None:
+        self._store = store
+        self._start = start
+        self._where = where
+        self._named = named
+        self._force = force
+        self._failure = failure
+        self._commits: dict[str, Commit] = {}
+
+    def pin(self, stages: Mapping[str, Stage]) -> None:
+        """Choose the commits of the stages that are read but not run; they stay the same for the whole run.
+
+        Of the last such stage it is this run's own commit, or the newest; of those before it, what that was made from,
+        so that the indexes of a model always meet the visitors and items that they number.
+
+        Raises:
+            InputError: a stage that is needed has no commit.
+        """
+        needed = {s for stage in stages.values() for s, _ in (*stage.INPUTS.values(), *stage.SETTINGS.values())}
+        for name in sorted(needed - set(stages), reverse=True):
+            made_from = [c.record["upstream"][name] for c in self._commits.values() if name in c.record["upstream"]]
+            commit = self._store.commit_number(name, made_from[0]) if made_from else self._own_or_newest(name, stages)
+            if commit is None:
+                sentence = f"{name} has no committed result below {self._store.files.root}; run {name} first"
+                raise InputError("UPSTREAM_NOT_COMMITTED", f"{sentence}, or see --root")
+            self._commits[name] = commit
+
+    def run(self, name: str, stage: Stage) -> Outcome:
+        """Run one stage, or find that there is nothing to do.
+
+        Raises:
+            RecommenderError: of any kind; the stage's last commit stays what it was.
+        """
+        self._where.stage, self._where.attempt = name, "-"
+        read = {upstream for upstream, _ in (*stage.INPUTS.values(), *stage.SETTINGS.values())}
+        upstream = {key: self._commits[key] for key in sorted(read)}
+        made_of = identity(stage, upstream, hadoop)
+        outcome = self._done_before(name, made_of)
+        if outcome is None:
+            outcome = Outcome(self._compute(name, stage, upstream, made_of))
+        self._commits[name] = outcome.commit
+        return outcome
+
+    def sample(self) -> str:
+        """Return the folder with the sample events, which are made where they are missing."""
+        commit = self._store.latest(SAMPLE)
+        if commit is None:
+            self._where.stage = SAMPLE
+            with self._attempt(SAMPLE) as attempt, progress(f"generating {DEFAULT_EVENTS:,} sample events"):
+                sample = sample_events(self._start())
+                sample.write.mode("errorifexists").parquet(f"{attempt.url}/events")
+                written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema})
+                commit = self._store.commit(attempt, {"files": written.files, "contents": written.tables})
+        self._store.check(commit)
+        return self._store.files.url(f"{SAMPLE}/data/{commit.attempt}/events")
+
+    def _own_or_newest(self, name: str, stages: Mapping[str, Stage]) -> Commit | None:
+        if self._named:
+            own = self._store.of_run(name, self._where.run)
+            reader = next((c for s in stages if (c := self._store.of_run(s, self._where.run))), None)
+            if own is None and reader is not None and name in reader.record["upstream"]:
+                own = self._store.commit_number(name, reader.record["upstream"][name])
+            if own is not None:
+                return own
+        return self._store.latest(name)
+
+    def _done_before(self, name: str, made_of: Mapping[str, Any]) -> Outcome | None:
+        """Return the commit that makes computing needless.
+
+        Raises:
+            ConflictError: the run's id stands for something else.
+        """
+        wanted = fingerprint(made_of)
+        if self._named:
+            own = self._store.of_run(name, self._where.run)
+            if own is None:
+                return None
+            if own.record["fingerprint"] != wanted:
+                keys = ", ".join(differences(_identity(own), made_of)[:10])
+                sentence = f"run {self._where.run} has committed {name} with another {keys}; take another --run-id"
+                raise ConflictError("RUN_ID_REUSED", sentence)
+            self._store.check(own)
+            return Outcome(own, f"ALREADY_COMMITTED: run {own.run_id} has committed it as commit {own.number}")
+        if self._force:
+            return None
+        newest = self._store.latest(name)
+        same = next((c for c in self._store.commits(name) if c.record.get("fingerprint") == wanted), None)
+        if newest is None or same is None:
+            return None
+        self._store.check(same)
+        if same.number == newest.number:
+            return Outcome(same, f"nothing has changed since run {same.run_id}, commit {same.number}; --force runs it")
+        # Another result came in between: this one is made the newest again, by a record of its own.
+        attempt = Attempt(name, self._where.run, same.attempt, "", newest.number)
+        again = self._store.commit(attempt, {**_without_header(same), "reused": same.number})
+        return Outcome(again, f"the same as run {same.run_id}, commit {same.number}: now commit {again.number}")
+
+    def _compute(self, name: str, stage: Stage, upstream: Mapping[str, Commit], made_of: Mapping[str, Any]) -> Commit:
+        """Compute a stage into a new attempt, audit it, and commit it."""
+        with self._attempt(name) as attempt:
+            self._start()
+            started = time.monotonic()
+            mark = fingerprint(made_of)
+            with progress(f"{name} {stage.NAME}") as stage.announce:
+                inputs = self._inputs(stage)
+                shards = Shards(self._store, name, mark)
+                record = self._executed(name, stage, inputs, attempt, shards)
+                seconds = time.monotonic() - started
+                events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]
+                body = {
+                    "fingerprint": mark,
+                    **made_of,
+                    "upstream": {key: commit.number for key, commit in upstream.items()},
+                    "upstream_attempts": made_of["upstream"],
+                    **record,
+                    "events": events,
+                    "seconds": seconds,
+                    "events_per_second": events / seconds,
+                }
+                commit = self._store.commit(attempt, redacted(body))
+            with suppress(StorageError):  # the clean-up finds it
+                shards.forget()
+        return commit
+
+    @contextmanager
+    def _attempt(self, name: str) -> Iterator[Attempt]:
+        """Begin an attempt; if its work fails, remove what it wrote and leave a note why."""
+        attempt = self._store.begin(name, self._where.run)
+        self._where.attempt = attempt.id
+        try:
+            yield attempt
+        except BaseException as error:
+            with suppress(Exception):  # the first error counts; what stays is found by the clean-up
+                self._store.fail(attempt, self._failure(error), keep=self._kept(name, attempt))
+            raise
+
+    def _kept(self, name: str, attempt: Attempt) -> list[str]:
+        """Return what stays of a failed attempt: the folders of tables that have finished shards."""
+        for fingerprints in self._store.files.names(f"{name}/shards"):
+            if attempt.id in Shards(self._store, name, fingerprints).attempts():
+                return self._store.files.names(f"{name}/data/{attempt.id}")
+        return []
+
+    def _inputs(self, stage: Stage) -> dict[str, Any]:
+        """Return the arguments of `execute`: tables whose files are all as they were written, and settings."""
+        stage.announce("checking the inputs")
+        read: dict[str, list[str]] = {}
+        for name, table in stage.INPUTS.values():
+            read.setdefault(name, []).append(table)
+        for name, tables in read.items():
+            check_contents(self._store, self._commits[name], tables)
+        tables_of = {
+            argument: self._table(self._commits[name], table) for argument, (name, table) in stage.INPUTS.items()
+        }
+        settings = {
+            argument: self._commits[name].record["config"][step] for argument, (name, step) in stage.SETTINGS.items()
+        }
+        return {**tables_of, **settings}
+
+    def _table(self, commit: Commit, table: str) -> Any:
+        return read_table(self._store.urls(commit, table), StructType.fromJson(commit.record["tables"][table]))
+
+    def _executed(
+        self, name: str, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
+    ) -> dict[str, Any]:
+        """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
+        number = stage.shards(inputs)
+        if number == 1:
+            part = self._part(stage, inputs, attempt, "")
+        else:
+            parts = []
+            for shard in range(number):
+                finished = shards.finished(shard, number)
+                stage.announce(f"shard {shard + 1} of {number}{' was done before' if finished else ''}")
+                if finished is None:
+                    one = self._part(stage, {**inputs, "shard": (shard, number)}, attempt, f"shard-{shard:05d}")
+                    finished = shards.finish(shard, number, attempt.id, one)
+                parts.append(finished)
+            part = _together(parts)
+        steps = stage.report(part["rows"])
+        record = {
+            "files": part["files"],
+            "contents": part["contents"],
+            "tables": part["tables"],
+            "steps": [asdict(step) for step in steps],
+        }
+        if "metrics" in part["tables"]:
+            urls = [self._store.files.url(f"{name}/data/{path}") for path in part["files"] if "/metrics/" in path]
+            rows = read_table(urls, StructType.fromJson(part["tables"]["metrics"]))
+            record["metrics"] = [row.asDict() for row in rows.orderBy("model", "metric", "k").toLocalIterator()]
+        return record
+
+    def _part(self, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, part: str) -> dict[str, Any]:
+        """Execute, persist and audit one part of the work."""
+        data = stage.execute_persist(attempt.url, part, **inputs)
+        stage.announce("reading back what was written")
+        rows = stage.counter.rows()
+        schemas = _schemas(data)
+        written = audit(self._store, attempt.stage, attempt.id, schemas, part)
+        check_rows(written.tables, rows)
+        return {
+            "files": written.files,
+            "contents": written.tables,
+            "tables": {table: schema.jsonValue() for table, schema in schemas.items()},
+            "rows": rows,
+        }
+
+
+def publish(store: Store, channel: str, commit: Commit) -> None:
+    """Let a channel name a commit, unless it has named that result before: a rollback is not undone by a second run."""
+    channels = Channels(store)
+    if "reused" in commit.record or not channels.has_named(channel, commit):
+        channels.publish(channel, commit)
+
+
+def _schemas(data: Mapping[str, Any]) -> dict[str, StructType]:
+    """Return the schema of every stored table; those of a model are its factors'."""
+    schemas = {name: rows.schema for name, rows in data.items() if name != "model"}
+    if "model" in data:
+        schemas["model/userFactors"] = data["model"].userFactors.schema
+        schemas["model/itemFactors"] = data["model"].itemFactors.schema
+    return schemas
+
+
+def _together(parts: list[Any]) -> dict[str, Any]:
+    """Return the record of all shards as one."""
+    contents: dict[str, dict[str, Any]] = {}
+    rows: dict[str, int] = {}
+    for part in parts:
+        for table, found in part["contents"].items():
+            one = contents.setdefault(table, {"rows": 0, "checksum": "0" * 32})
+            one["rows"] += found["rows"]
+            one["checksum"] = added(one["checksum"], found["checksum"])
+        for name, number in part["rows"].items():
+            rows[name] = rows.get(name, 0) + number
+    files = {path: facts for part in parts for path, facts in part["files"].items()}
+    return {"files": files, "contents": contents, "tables": parts[0]["tables"], "rows": rows}
+
+
+def _identity(commit: Commit) -> dict[str, Any]:
+    return {
+        "config": commit.record["config"],
+        "version": commit.record["version"],
+        "upstream": commit.record["upstream_attempts"],
+        "inputs": commit.record["inputs"],
+    }
+
+
+def _without_header(commit: Commit) -> dict[str, Any]:
+    return {
+        key: value for key, value in commit.record.items() if key not in {"run", "attempt", "parent", "committed_at"}
+    }

@@ -1,0 +1,117 @@
+"""Channels: names, such as ``live``, that point to a published commit.
+
+A channel is a log: a publication, a promotion or a rollback is one more record, and the newest record counts.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recommender.errors import ConfigError, ConflictError, Mistake
+from recommender.store.files import Files
+from recommender.store.log import Log
+from recommender.store.store import Commit, Store, now
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A record of a channel: its number, and the commit that it names."""
+
+    channel: str
+    number: int
+    record: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """Return the run whose result is published."""
+        return str(self.record["run"])
+
+
+class Channels:
+    """All channels of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._files: Files = store.files
+
+    def names(self) -> list[str]:
+        """Return the channels that were ever published to."""
+        return self._files.names("channels")
+
+    def history(self, channel: str) -> Iterator[Publication]:
+        """Return the records of a channel, newest first."""
+        for number, record in self._log(channel).newest_first():
+            yield Publication(channel, number, record)
+
+    def current(self, channel: str) -> Publication | None:
+        """Return what a channel names now."""
+        return next(self.history(channel), None)
+
+    def commit(self, publication: Publication) -> Commit | None:
+        """Return the commit that a publication names, or None if it has expired."""
+        found = self._store.commit_number(publication.record["stage"], publication.record["commit"])
+        return found if found and found.attempt == publication.record["attempt"] else None
+
+    def publish(self, channel: str, commit: Commit, action: str = "publish") -> Publication:
+        """Let a channel name a commit.
+
+        Raises:
+            ConflictError: somebody else moved the channel at the same moment.
+        """
+        log = self._log(channel)
+        number, token = log.newest_number() + 1, uuid.uuid4().hex
+        record = {
+            "action": action,
+            "stage": commit.stage,
+            "commit": commit.number,
+            "attempt": commit.attempt,
+            "run": commit.run_id,
+            "at": now(),
+            "token": token,
+        }
+        if not log.append(number, record, is_ours={"token": token}):
+            sentence = f"expected {number - 1} found {log.newest_number()}: channel {channel} was moved meanwhile"
+            raise ConflictError("COMMIT_CONFLICT", f"{sentence}; look at it, and start again")
+        return Publication(channel, number, record)
+
+    def has_named(self, channel: str, commit: Commit) -> bool:
+        """Return whether a channel has ever named what a commit holds."""
+        return any(publication.record["attempt"] == commit.attempt for publication in self.history(channel))
+
+    def rollback(self, channel: str, to: str | None = None) -> Publication:
+        """Let a channel name an earlier version again.
+
+        Args:
+            channel: its name.
+            to: number of a record of the channel, or a run id; by default the version before the current one.
+
+        Raises:
+            ConfigError: there is no such channel or version. ArtifactError: its files are damaged.
+        """
+        history = list(self.history(channel))
+        if not history:
+            known = ", ".join(self.names()) or "none yet"
+            raise ConfigError(Mistake("CHANNEL_UNKNOWN", "", f"no channel {channel}; there are {known}"))
+        current = history[0].record["attempt"]
+        if to is None:
+            found = next((p for p in history if p.record["attempt"] != current), None)
+        else:
+            found = next((p for p in history if to in {str(p.number), p.run_id}), None)
+        if found is None:
+            sought = "an earlier version" if to is None else f"a version {to}"
+            sentence = f"channel {channel} has not had {sought}; it had {_versions(history)}"
+            raise ConfigError(Mistake("VERSION_UNKNOWN", "", sentence))
+        commit = self.commit(found)
+        if commit is None:
+            sentence = f"the files of run {found.run_id} have expired; it had {_versions(history)}"
+            raise ConfigError(Mistake("VERSION_EXPIRED", "", f"channel {channel} cannot go back: {sentence}"))
+        self._store.check(commit)
+        return self.publish(channel, commit, action="rollback")
+
+    def _log(self, channel: str) -> Log:
+        return Log(self._files, f"channels/{channel}")
+
+
+def _versions(history: list[Publication]) -> str:
+    return ", ".join(f"{p.number} (run {p.run_id})" for p in history[:10])

@@ -1,0 +1,119 @@
+"""What may be deleted, and its deletion: records before data, and never what somebody may be reading.
+
+A commit is kept if
+- it is among the newest of its stage, or was until not long ago (a reader pins the newest and may be at it since then),
+- a channel names it, or the version before,
+- a kept commit was made from it.
+An attempt is kept if a kept commit lists a file in it, or if something in it changed not long ago.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from recommender.store.channels import Channels
+from recommender.store.file_info import TEMPORARY
+from recommender.store.store import FAILED_FILE, Commit, Store
+
+_VERSIONS_OF_A_CHANNEL = 2
+_ATTEMPT = re.compile("[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One thing to delete: the record of a commit, an attempt's folder, or a file that was not finished."""
+
+    path: str
+    why: str
+    size: int
+
+
+def removals(store: Store, older_than: float, keep: int, clock: Callable[[], float] = time.time) -> list[Removal]:
+    """Return what may be deleted, in the order in which it must be.
+
+    Args:
+        store: the store.
+        older_than: seconds for which it must have been of no use.
+        keep: how many of the newest commits of each stage stay in any case, at least 1.
+        clock: returns the time in seconds since epoch.
+    """
+    stages = {stage: list(store.commits(stage)) for stage in store.files.names("") if stage != "channels"}
+    kept = _kept(store, stages, clock() - older_than, keep)
+    records: list[Removal] = []
+    data: list[Removal] = []
+    for stage, commits in stages.items():
+        for commit in commits:
+            if (stage, commit.number) not in kept:
+                path = f"{stage}/commits/{commit.number:020d}.json"
+                records.append(Removal(path, f"run {commit.run_id}, superseded", 0))
+        named = {
+            path.split("/", 1)[0] for commit in commits if (stage, commit.number) in kept for path in commit.files()
+        } | {commit.attempt for commit in commits if (stage, commit.number) in kept}
+        data += _attempts(store, stage, named, clock() - older_than)
+        records += _unfinished(store, stage, clock() - older_than)
+    return records + data
+
+
+def remove(store: Store, removal: Removal) -> None:
+    """Delete one thing."""
+    store.files.delete(removal.path)
+
+
+def _kept(store: Store, stages: dict[str, list[Commit]], before: float, keep: int) -> set[tuple[str, int]]:
+    kept: set[tuple[str, int]] = set()
+    for stage, commits in stages.items():
+        newer: Commit | None = None
+        for place, commit in enumerate(commits):  # newest first
+            if place < keep or (newer and _seconds(newer.record["committed_at"]) >= before):
+                kept.add((stage, commit.number))
+            newer = commit
+    kept |= _published(store)
+    by_place = {(stage, commit.number): commit for stage, commits in stages.items() for commit in commits}
+    waiting = list(kept)
+    while waiting:
+        commit_or_none = by_place.get(waiting.pop())
+        for upstream in (commit_or_none.record.get("upstream", {}) if commit_or_none else {}).items():
+            if upstream not in kept:
+                kept.add(upstream)
+                waiting.append(upstream)
+    return kept
+
+
+def _published(store: Store) -> set[tuple[str, int]]:
+    """Return the commits that channels name now, and those that a rollback would name."""
+    found: set[tuple[str, int]] = set()
+    channels = Channels(store)
+    for channel in channels.names():
+        versions: set[str] = set()
+        for publication in channels.history(channel):
+            versions.add(publication.record["attempt"])
+            if len(versions) > _VERSIONS_OF_A_CHANNEL:
+                break
+            found.add((publication.record["stage"], publication.record["commit"]))
+    return found
+
+
+def _attempts(store: Store, stage: str, named: set[str], before: float) -> Iterator[Removal]:
+    for attempt in store.files.names(f"{stage}/data"):
+        if attempt in named or not _ATTEMPT.fullmatch(attempt):
+            continue
+        files = list(store.files.walk(f"{stage}/data/{attempt}"))
+        if all(file.modified < before for file in files):
+            names = {file.path for file in files}
+            why = "failed" if FAILED_FILE in names else "never committed, or its commit has expired"
+            yield Removal(f"{stage}/data/{attempt}", why, sum(file.size for file in files))
+
+
+def _unfinished(store: Store, stage: str, before: float) -> Iterator[Removal]:
+    for file in store.files.walk(f"{stage}/commits"):
+        if file.path.startswith(TEMPORARY) and file.modified < before:
+            yield Removal(f"{stage}/commits/{file.path}", "a record that was never finished", file.size)
+    for file in store.files.walk(f"{stage}/shards"):
+        if file.modified < before:
+            yield Removal(f"{stage}/shards/{file.path}", "a shard of a run that never went on", file.size)
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()

@@ -1,0 +1,80 @@
+"""What the store needs of a file system, and which one a root is on.
+
+Two things are asked of it beyond the ordinary: `Files.create` makes a file with all of its content or not at all, and
+tells of two callers one that it came second. Everything else in the store rests on that.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from recommender.errors import ConfigError, Mistake, StorageError
+from recommender.store.file_info import FileInfo
+from recommender.store.hadoop_files import Hadoop, HadoopFiles
+from recommender.store.local_files import LocalFiles
+
+_GLOB = set("*?[]{}\\")
+
+
+class Files(Protocol):
+    """The files below one root; a path is relative to it, its parts joined by a slash."""
+
+    root: str
+
+    def url(self, path: str) -> str:
+        """Return what Spark calls a path."""
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it."""
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Make a file, durably, with all of its content or not at all; False if the name is taken."""
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content; FileNotFoundError if there is none."""
+
+    def names(self, path: str) -> list[str]:
+        """Return the sorted names in a folder; none if there is no folder."""
+
+    def walk(self, path: str) -> Iterator[FileInfo]:
+        """Return all files below a folder."""
+
+    def sha256(self, path: str) -> str:
+        """Return the hash of a file's content; FileNotFoundError if there is none."""
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all that is in it; nothing if there is none."""
+
+
+def open_files(root: str, hadoop: Callable[[], Hadoop | None]) -> Files:
+    """Return the files below a root.
+
+    Args:
+        root: a path, or a URI; its scheme chooses: none and ``file:`` are paths that Python reaches; ``hdfs:``,
+            ``s3a:``, ``abfss:`` and ``dbfs:`` go through Hadoop's FileSystem. Without a JVM, as over Spark Connect,
+            ``dbfs:`` is where Databricks mounts it.
+        hadoop: returns the gateway to a JVM, or None; called where the scheme needs one.
+
+    Raises:
+        ConfigError: the root is no path. StorageError: its scheme is unknown, or cannot be reached from here.
+    """
+    scheme, colon, rest = root.partition(":")
+    if _GLOB & set(root):
+        raise ConfigError(Mistake("CFG_VALUE", "root", f"root must not contain any of * ? [ ] {{ }} \\, got {root}"))
+    if not colon or scheme == "file":
+        path = Path("/", rest.lstrip("/")) if colon else Path(root)
+        return LocalFiles(path, "dbfs:" if path.is_relative_to("/Volumes") else "file://")
+    if not HadoopFiles.knows(scheme):
+        known = ", ".join(f"{name}:" for name in HadoopFiles.SCHEMES)
+        raise StorageError("STORAGE_SCHEME", f"root {root}: {scheme}: is not supported; use a path, file:, {known}")
+    gateway = hadoop()
+    if gateway:
+        return HadoopFiles(gateway, root)
+    if scheme == "dbfs":
+        mounted = Path("/", rest.lstrip("/"))
+        if not mounted.is_relative_to("/Volumes"):
+            mounted = Path("/dbfs", rest.lstrip("/"))
+        if mounted.parents[-2].exists():
+            return LocalFiles(mounted, "dbfs:", cut="/dbfs")
+    sentence = f"root {root}: {scheme}: needs a JVM, and there is none here (Spark Connect); use a path that is mounted"
+    raise StorageError("STORAGE_SCHEME", sentence)

@@ -1,0 +1,202 @@
+"""Files through Hadoop's FileSystem, by way of the JVM that Spark runs in: HDFS and object stores."""
+
+import errno
+import posixpath
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import IllegalArgumentException
+
+from recommender.errors import StorageError
+from recommender.store.file_info import TEMPORARY, FileInfo
+
+_CONDITIONAL = "fs.option.create.conditional.overwrite"
+_ABORTABLE = "fs.capability.outputstream.abortable"
+_MISSING = {"FileNotFoundException", "NoSuchFileException"}
+_TAKEN = {"FileAlreadyExistsException"}
+_DENIED = {"AccessControlException", "AccessDeniedException"}
+_FULL = ("No space left on device", "quota", "Quota")
+
+
+@dataclass(frozen=True)
+class Hadoop:
+    """The way to a JVM: py4j's view of it, and a Hadoop Configuration with what was submitted for Hadoop."""
+
+    jvm: Any
+    configuration: Any
+
+    def listed(self, pattern: str) -> Iterator[tuple[str, list[float]]]:
+        """Return the files that a path or glob names, folders with all that is in them: (path, [bytes, changed])."""
+        path = self.jvm.org.apache.hadoop.fs.Path(pattern)
+        try:
+            files = path.getFileSystem(self.configuration)
+            for match in files.globStatus(path) or ():
+                found = files.listFiles(match.getPath(), True)
+                while found.hasNext():
+                    status = found.next()
+                    yield str(status.getPath()), [status.getLen(), status.getModificationTime() / 1000]
+        except Py4JJavaError:
+            return  # what cannot be listed cannot be loaded; the loader says so
+
+
+class HadoopFiles:
+    """The files below a folder of HDFS or of an object store.
+
+    How `create` makes a name once depends on the store:
+    - hdfs, abfss: a finished file is renamed to its name; the name node, or the service, refuses a name that is taken.
+    - s3a since Hadoop 3.4.2, where its FileSystem says that it can: a conditional write.
+    - others: look, write, and read back. That is safe with one writer at a time, and finds a second one that wrote
+      over us while we were looking.
+
+    Init parameters:
+        hadoop: the way to the JVM.
+        root: a URI.
+    """
+
+    SCHEMES: ClassVar[tuple[str, ...]] = ("hdfs", "s3a", "abfss", "abfs", "dbfs")
+    _RENAME: ClassVar[set[str]] = {"hdfs", "abfss", "abfs"}
+
+    def __init__(self, hadoop: Hadoop, root: str) -> None:
+        self.root = root.rstrip("/")
+        self._jvm = hadoop.jvm
+        self._scheme = root.partition(":")[0]
+        try:
+            self._files = self._path("").getFileSystem(hadoop.configuration)
+        except (Py4JJavaError, IllegalArgumentException) as error:  # pyspark replaces Java's, once there is a session
+            reason = str(error).split("\n", 1)[0] if isinstance(error, IllegalArgumentException) else _reason(error)
+            sentence = (
+                f"root {root}: this Spark cannot reach {self._scheme}: ({reason}); correct it, or add its library"
+            )
+            raise StorageError("STORAGE_SCHEME", sentence) from error
+
+    @classmethod
+    def knows(cls, scheme: str) -> bool:
+        """Return whether roots may have a scheme."""
+        return scheme in cls.SCHEMES
+
+    def url(self, path: str) -> str:
+        """Return what Spark calls a path."""
+        return f"{self.root}/{path}"
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it."""
+        try:
+            self._files.mkdirs(self._path(path))
+        except Py4JJavaError as error:
+            raise self._told(error, path) from error
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Make a file with all of its content or not at all; False if the name is taken."""
+        try:
+            if self._scheme in self._RENAME:
+                return self._create_by_rename(path, content)
+            if self._files.hasPathCapability(self._path(path), _CONDITIONAL):
+                builder = self._files.createFile(self._path(path)).recursive().must(_CONDITIONAL, True)
+                return self._write(builder.build(), content)
+            if self._files.exists(self._path(path)):
+                return False
+            self._write(self._files.create(self._path(path), False), content)
+            return self.read(path) == content
+        except Py4JJavaError as error:
+            if _class(error) in _TAKEN or "412" in str(error.java_exception.getMessage()):
+                return False
+            raise self._told(error, path) from error
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content."""
+        try:
+            stream = self._files.open(self._path(path))
+            try:
+                return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            raise self._told(error, path) from error
+
+    def names(self, path: str) -> list[str]:
+        """Return the sorted names in a folder; none if there is no folder."""
+        try:
+            return sorted(status.getPath().getName() for status in self._files.listStatus(self._path(path)))
+        except Py4JJavaError as error:
+            if _class(error) in _MISSING:
+                return []
+            raise self._told(error, path) from error
+
+    def walk(self, path: str) -> Iterator[FileInfo]:
+        """Return all files below a folder."""
+        try:
+            top = self._files.makeQualified(self._path(path)).toUri().getPath()
+            found = self._files.listFiles(self._path(path), True)
+            while found.hasNext():
+                status = found.next()
+                file = posixpath.relpath(status.getPath().toUri().getPath(), top)
+                yield FileInfo(file, status.getLen(), status.getModificationTime() / 1000)
+        except Py4JJavaError as error:
+            if _class(error) not in _MISSING:
+                raise self._told(error, path) from error
+
+    def sha256(self, path: str) -> str:
+        """Return the hash of a file's content; the JVM computes it."""
+        try:
+            stream = self._files.open(self._path(path))
+            try:
+                return str(self._jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            raise self._told(error, path) from error
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all that is in it."""
+        try:
+            self._files.delete(self._path(path), True)
+        except Py4JJavaError as error:
+            if _class(error) not in _MISSING:
+                raise self._told(error, path) from error
+
+    def _path(self, path: str) -> Any:
+        return self._jvm.org.apache.hadoop.fs.Path(f"{self.root}/{path}".rstrip("/"))
+
+    def _create_by_rename(self, path: str, content: bytes) -> bool:
+        folder, _ = posixpath.split(path)
+        temporary = self._path(f"{folder}/{TEMPORARY}{uuid.uuid4().hex}")
+        self._write(self._files.create(temporary, False), content)
+        renamed = bool(self._files.rename(temporary, self._path(path)))
+        if not renamed:
+            with suppress(Py4JJavaError):  # the clean-up finds it
+                self._files.delete(temporary, False)
+        return renamed
+
+    def _write(self, stream: Any, content: bytes) -> bool:
+        try:
+            stream.write(bytearray(content))
+            if stream.hasCapability("hsync"):
+                stream.hsync()
+        except Py4JJavaError:
+            if stream.hasCapability(_ABORTABLE):
+                stream.abort()  # closing it would publish what was written so far
+            raise
+        stream.close()
+        return True
+
+    def _told(self, error: Py4JJavaError, path: str) -> Exception:
+        place, reason = self.url(path), _reason(error)
+        if _class(error) in _MISSING:
+            return FileNotFoundError(errno.ENOENT, "there is no such file", place)
+        if any(word in reason for word in _FULL):
+            return StorageError("STORAGE_FULL", f"{place} cannot be written: {reason}; free some space")
+        if _class(error) in _DENIED:
+            return StorageError("STORAGE_DENIED", f"{place} cannot be written: {reason}; see --root")
+        return StorageError("STORAGE_FAILED", f"{place} cannot be used: {reason}; see --root")
+
+
+def _class(error: Py4JJavaError) -> str:
+    return str(error.java_exception.getClass().getSimpleName())
+
+
+def _reason(error: Py4JJavaError) -> str:
+    return f"{_class(error)}: {error.java_exception.getMessage()}".split("\n", 1)[0][:200]

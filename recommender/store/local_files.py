@@ -1,0 +1,158 @@
+"""Files that Python itself reaches: a disk, a network share, a mounted volume."""
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from recommender.errors import StorageError
+from recommender.store.file_info import TEMPORARY, FileInfo
+
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EINVAL}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class LocalFiles:
+    """The files below a folder.
+
+    `create` links a finished file to its name, which fails if the name is taken. On a mount without links (a FUSE
+    mount of an object store) it looks, moves, and reads back: safe with one writer at a time.
+
+    Init parameters:
+        root: the folder.
+        scheme: what Spark wants before the path.
+        cut: a prefix of the path that Spark does not know.
+    """
+
+    def __init__(self, root: Path, scheme: str = "file://", cut: str = "") -> None:
+        self.root = str(root.absolute())
+        self._prefix = scheme + self.root.removeprefix(cut)
+
+    def url(self, path: str) -> str:
+        """Return what Spark calls a path."""
+        return f"{self._prefix}/{path}"
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it."""
+        try:
+            self._path(path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._told(error, path) from error
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Make a file with all of its content or not at all; False if the name is taken."""
+        final = self._path(path)
+        temporary = final.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                created = _linked(temporary, final)
+            finally:
+                temporary.unlink(missing_ok=True)
+            _sync_folder(final.parent)
+        except OSError as error:
+            raise self._told(error, path) from error
+        return created
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content."""
+        try:
+            return self._path(path).read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._told(error, path) from error
+
+    def names(self, path: str) -> list[str]:
+        """Return the sorted names in a folder; none if there is no folder."""
+        try:
+            return sorted(entry.name for entry in self._path(path).iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._told(error, path) from error
+
+    def walk(self, path: str) -> Iterator[FileInfo]:
+        """Return all files below a folder."""
+        top = self._path(path)
+        for folder, _, names in os.walk(top):
+            for name in names:
+                file = Path(folder, name)
+                try:
+                    status = file.stat()
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
+                yield FileInfo(file.relative_to(top).as_posix(), status.st_size, status.st_mtime)
+
+    def sha256(self, path: str) -> str:
+        """Return the hash of a file's content."""
+        digest = hashlib.sha256()
+        try:
+            with self._path(path).open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._told(error, path) from error
+        return digest.hexdigest()
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all that is in it."""
+        target = self._path(path)
+        try:
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+        except FileNotFoundError:  # somebody else is deleting it too
+            pass
+        except OSError as error:
+            raise self._told(error, path) from error
+
+    def _path(self, path: str) -> Path:
+        return Path(self.root, path)
+
+    def _told(self, error: OSError, path: str) -> StorageError:
+        place = self._path(path)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return StorageError("STORAGE_FULL", f"{place} cannot be written: the disk is full; free some space")
+        if error.errno in _DENIED:
+            return StorageError("STORAGE_DENIED", f"{place} cannot be written: {error.strerror}; see --root")
+        return StorageError("STORAGE_FAILED", f"{place} cannot be used: {error.strerror}; see --root")
+
+
+def _linked(temporary: Path, final: Path) -> bool:
+    """Give a finished file its name, unless the name is taken."""
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if final.exists():
+            return False
+        content = temporary.read_bytes()
+        temporary.rename(final)
+        return final.read_bytes() == content
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the file system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}:
+            raise
+    finally:
+        os.close(descriptor)

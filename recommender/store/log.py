@@ -1,0 +1,82 @@
+"""A folder of numbered records, each written once: the only thing in the store that two writers compete for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from recommender.errors import StorageError
+from recommender.store.files import Files
+from recommender.store.sealed import seal, unseal
+
+_DIGITS = 20
+
+
+class Log:
+    """Records 1, 2, 3, ... in a folder.
+
+    Init parameters:
+        files: the file system.
+        folder: path of the folder; it is made with the first record.
+    """
+
+    def __init__(self, files: Files, folder: str) -> None:
+        self._files = files
+        self._folder = folder
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the records, ascending; deleted ones are missing."""
+        names = self._files.names(self._folder)
+        return [int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdigit()]
+
+    def newest_number(self) -> int:
+        """Return the highest number, 0 if there is none."""
+        return max(self.numbers(), default=0)
+
+    def newest_first(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Return numbers and records, newest first."""
+        for number in reversed(self.numbers()):
+            record = self.record(number)
+            if record is not None:
+                yield number, record
+
+    def record(self, number: int) -> dict[str, Any] | None:
+        """Return one record, or None.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
+        try:
+            return unseal(self._files.read(self._path(number)), self._files.url(self._path(number)))
+        except FileNotFoundError:
+            return None
+
+    def append(self, number: int, record: Mapping[str, Any], is_ours: Mapping[str, Any]) -> bool:
+        """Write a record under a number that must be free.
+
+        Where the outcome is unknown (the connection broke after the store had done it), the record that is there tells.
+
+        Args:
+            number: that of the record.
+            record: plain JSON types.
+            is_ours: what a record has that this writer has written.
+
+        Returns:
+            Whether the record is there now; False if somebody else's is.
+        """
+        try:
+            created = self._files.create(self._path(number), seal(record))
+        except StorageError:
+            if not self._has(number, is_ours):
+                raise
+            return True
+        return created or self._has(number, is_ours)
+
+    def delete(self, number: int) -> None:
+        """Delete a record."""
+        self._files.delete(self._path(number))
+
+    def _has(self, number: int, wanted: Mapping[str, Any]) -> bool:
+        found = self.record(number) or {}
+        return all(found.get(key) == value for key, value in wanted.items())
+
+    def _path(self, number: int) -> str:
+        return f"{self._folder}/{number:0{_DIGITS}d}.json"

@@ -1,0 +1,57 @@
+"""Finished parts of a stage that is not finished: what a stage need not do again after a crash.
+
+Each shard has a record of its own, in a log that is named by the stage's fingerprint: only a run that would compute the
+same goes on with it. The commit of the stage lists the files of all shards, and the log has served.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recommender.errors import ArtifactError
+from recommender.store.log import Log
+from recommender.store.store import Store, check_sizes
+
+
+class Shards:
+    """The finished shards of one stage and fingerprint.
+
+    Init parameters:
+        store: the store.
+        stage: name of the stage.
+        fingerprint: that of what is computed.
+    """
+
+    def __init__(self, store: Store, stage: str, fingerprint: str) -> None:
+        self._store = store
+        self._stage = stage
+        self._folder = f"{stage}/shards/{fingerprint}"
+        self._log = Log(store.files, self._folder)
+
+    def finished(self, shard: int, of: int) -> Mapping[str, Any] | None:
+        """Return the record of a shard, numbered from 0, if it was finished and its files are all there."""
+        record = self._log.record(shard + 1)
+        if record is None:
+            return None
+        try:
+            if record["of"] != of:
+                raise ArtifactError("ARTIFACT_CORRUPT", "the visitors were cut in another way")
+            check_sizes(self._store.files, self._stage, record["files"])
+        except ArtifactError:
+            self._log.delete(shard + 1)
+            return None
+        return record
+
+    def finish(self, shard: int, of: int, attempt: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Record a shard, and return what counts: this, or what another run has recorded meanwhile."""
+        body = {"attempt": attempt, "of": of, **record}
+        if self._log.append(shard + 1, body, is_ours={"attempt": attempt}):
+            return body
+        return self._log.record(shard + 1) or body
+
+    def attempts(self) -> set[str]:
+        """Return the attempts that hold finished shards."""
+        return {record["attempt"] for _, record in self._log.newest_first()}
+
+    def forget(self) -> None:
+        """Delete the log; the commit knows the files."""
+        self._store.files.delete(self._folder)

@@ -1,0 +1,42 @@
+"""Leave in order when the process is told to end.
+
+A scheduler sends SIGTERM, a terminal SIGINT. Both become an exception in the main thread, so that what is unfinished is
+cleaned up and the error line is written; should that take too long, the process ends all the same.
+"""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+_LONGEST = 9.0  # seconds; schedulers kill after ten or more
+
+
+class Terminated(BaseException):
+    """The process was told to end. No `except Exception` stops it.
+
+    Init parameters:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = signal.Signals(number).name.removeprefix("SIG")
+        self.exit_code = 128 + number
+
+
+def heed_signals() -> None:
+    """Raise `Terminated` in the main thread on the first SIGTERM or SIGINT; later ones change nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # a notebook's thread: the platform handles signals
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    timer = threading.Timer(_LONGEST, os._exit, [128 + number])
+    timer.daemon = True
+    timer.start()
+    raise Terminated(number)
