@@ -1,7 +1,7 @@
 """The summary of a run for people: plain text for the terminal, made from the commit records.
 
 Example usage:
->>> print(metrics_table([{"model": "als", "metric": "ndcg", "k": 10, "value": 0.05, "low": 0.04, "high": 0.06,
+>>> print(metricstable([{"model": "als", "metric": "ndcg", "k": 10, "value": 0.05, "low": 0.04, "high": 0.06,
 ...                       "visitors": 9}]))
 9 held-out visitors              @10
 ndcg                   als    0.0500
@@ -13,6 +13,7 @@ from typing import Any
 
 from recommender.evaluation import METRICS
 from recommender.stage4.steps.run_report import Example
+from recommender.text import indented, table
 
 _CUSTOMARY_CUTOFF = 10
 
@@ -23,8 +24,8 @@ def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -
     rows = [
         (step["step"], _number(step["rows_in"]), _number(step["rows_out"]), step["note"]) for step in record["steps"]
     ]
-    table = _table([("step", "rows in", "rows out", ""), *rows], right=(1, 2))
-    return f"{stage} {name}: {record['seconds']:.1f} s{speed}\n{_indented(table)}\n  -> {path}"
+    lines = table([("step", "rows in", "rows out", ""), *rows], right=(1, 2))
+    return f"{stage} {name}: {record['seconds']:.1f} s{speed}\n{indented(lines)}\n  -> {path}"
 
 
 def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
@@ -43,7 +44,7 @@ def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
         for (metric, model, k), row in sorted(cells.items())
         if (metric, k) == ("ndcg", nearest)
     ]
-    return f"{_table(lines, right=range(2, len(lines[0])))}\nndcg@{nearest} with 95 % interval: {', '.join(intervals)}"
+    return f"{table(lines, right=range(2, len(lines[0])))}\nndcg@{nearest} with 95 % interval: {', '.join(intervals)}"
 
 
 def example_text(example: Example) -> str:
@@ -64,18 +65,3 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 def _number(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-def _table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "    ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )

@@ -37,7 +37,9 @@ ARROWS: dict[str, set[str]] = {
     "termination": set(),
     "progress": {"session"},
     "sample": {"constants", "session"},
-    "summary": {"evaluation", "stage4/steps"},
+    "text": set(),
+    "summary": {"evaluation", "stage4/steps", "text"},
+    "commands": {"errors", "progress", "store", "summary", "text"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
     "runner": {
         *("audit", "errors", "preflight", "progress", "redaction", "sample", "session", "stage", "store", "tables"),
@@ -46,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
         *("config", "errors", "preflight", "progress", "redaction", "runner", "session", "spark_errors", "stage"),
         *("store", "summary", "termination"),
     },
-    "__main__": {"recommender", "config"},
+    "__main__": {"recommender", "commands", "config", "errors", "redaction", "session", "store"},
     "recommender": set(),
 }
 

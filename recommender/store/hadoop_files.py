@@ -2,6 +2,7 @@
 
 import errno
 import posixpath
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from recommender.errors import StorageError
 from recommender.store.file_info import TEMPORARY, FileInfo
 
 _CONDITIONAL = "fs.option.create.conditional.overwrite"
+_REFUSED = re.compile(r"(?i)status code:? 4(?:09|12)|PreconditionFailed|ConditionalRequestConflict")
 _ABORTABLE = "fs.capability.outputstream.abortable"
 _MISSING = {"FileNotFoundException", "NoSuchFileException"}
 _TAKEN = {"FileAlreadyExistsException"}
@@ -102,7 +104,7 @@ class HadoopFiles:
             self._write(self._files.create(self._path(path), False), content)
             return self.read(path) == content
         except Py4JJavaError as error:
-            if _class(error) in _TAKEN or "412" in str(error.java_exception.getMessage()):
+            if _class(error) in _TAKEN or _REFUSED.search(str(error.java_exception.getMessage())):
                 return False
             raise self._told(error, path) from error
 

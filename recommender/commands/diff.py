@@ -1,0 +1,69 @@
+"""Show in what two runs differ: configuration, inputs, rows, contents, metrics."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from recommender.commands.overview import one_run
+from recommender.store import Commit, Store
+from recommender.text import indented, table
+
+_COMPARED = ("config", "version", "inputs")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this command takes."""
+    parser.add_argument("one", metavar="RUN", help="id of a run; see the command runs")
+    parser.add_argument("other", metavar="RUN", help="id of another")
+
+
+def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
+    """Return, by stage, what differs, as [of the one, of the other]."""
+    one, other = one_run(store, options.one), one_run(store, options.other)
+    stages = sorted({**one.commits, **other.commits})
+    found = {stage: _stage(one.commits.get(stage), other.commits.get(stage)) for stage in stages}
+    return {"runs": [one.id, other.id], "stages": {stage: differs for stage, differs in found.items() if differs}}
+
+
+def text(result: dict[str, Any]) -> str:
+    """Return a table per stage."""
+    parts = []
+    for stage, differs in result["stages"].items():
+        lines = [("", *result["runs"])]
+        lines += [(key, _cell(values[0]), _cell(values[1])) for key, values in differs.items()]
+        parts.append(f"{stage}\n{indented(table(lines))}")
+    return "\n\n".join(parts) or f"no difference between {' and '.join(result['runs'])}"
+
+
+def _stage(one: Commit | None, other: Commit | None) -> dict[str, list[Any]]:
+    values = [_flat(commit) if commit else {"committed": "no"} for commit in (one, other)]
+    keys = sorted({**values[0], **values[1]}) if one and other else ["committed"]
+    pairs = {key: [each.get(key, "yes" if key == "committed" else None) for each in values] for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _flat(commit: Commit) -> dict[str, Any]:
+    """Return everything that is compared of a commit, by a path of keys."""
+    record = commit.record
+    found = _leaves({key: record[key] for key in _COMPARED if key in record}, "")
+    for name, facts in record.get("contents", {}).items():
+        found |= {f"rows.{name}": facts["rows"], f"checksum.{name}": facts["checksum"]}
+    for each in record.get("steps", ()):
+        found |= {f"steps.{each['step']}.rows_in": each["rows_in"], f"steps.{each['step']}.rows_out": each["rows_out"]}
+    for row in record.get("metrics", ()):
+        found[f"metrics.{row['metric']}@{row['k']}.{row['model']}"] = row["value"]
+    return found
+
+
+def _leaves(tree: Any, path: str) -> dict[str, Any]:
+    if not isinstance(tree, Mapping):
+        return {path: tree}
+    return {
+        key: value
+        for name, item in tree.items()
+        for key, value in _leaves(item, f"{path}.{name}" if path else str(name)).items()
+    }
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

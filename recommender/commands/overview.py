@@ -1,0 +1,104 @@
+"""What is known of every run: the commits, failures and unfinished attempts of all stages, by run id."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from recommender.errors import ConfigError, Mistake
+from recommender.store import ATTEMPT_FILE, FAILED_FILE, Channels, Commit, Store
+
+_NOT_STAGES = ("channels", "sample")
+
+
+@dataclass
+class Run:
+    """One run: the commits it made, its attempts that failed, those that are not finished, and its last activity."""
+
+    id: str
+    commits: dict[str, Commit] = field(default_factory=dict)
+    failures: list[Mapping[str, Any]] = field(default_factory=list)
+    unfinished: list[Mapping[str, Any]] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    last: str = ""
+
+    @property
+    def status(self) -> str:
+        """Return in a few words how far it has come."""
+        open_failures = [note for note in self.failures if note["stage"] not in self.commits]
+        if open_failures:
+            newest = max(open_failures, key=lambda note: str(note["failed_at"]))
+            return f"failed in {newest['stage']}: {newest.get('id', 'unknown')}"
+        still_open = [note["stage"] for note in self.unfinished if note["stage"] not in self.commits]
+        return f"unfinished: {max(still_open)}" if still_open else "done"
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all committed files."""
+        return sum(facts["bytes"] for commit in self.commits.values() for facts in commit.files().values())
+
+
+def stages(store: Store) -> list[str]:
+    """Return the stages that have something stored."""
+    return [stage for stage in store.stages() if stage not in _NOT_STAGES]
+
+
+def all_runs(store: Store) -> list[Run]:
+    """Return all runs, the one that was last active first.
+
+    Raises:
+        ArtifactError: a record is damaged.
+    """
+    runs: dict[str, Run] = {}
+    for stage in stages(store):
+        named: set[str] = set()
+        for commit in store.commits(stage):
+            named |= {commit.attempt} | {path.split("/", 1)[0] for path in commit.files()}
+            run = runs.setdefault(commit.run_id, Run(commit.run_id))
+            run.commits.setdefault(stage, commit)
+            run.last = max(run.last, str(commit.record["committed_at"]))
+        for note in _notes(store, stage, named):
+            run = runs.setdefault(note["run"], Run(note["run"]))
+            (run.failures if "failed_at" in note else run.unfinished).append(note)
+            run.last = max(run.last, str(note.get("failed_at") or note["started_at"]))
+    channels = Channels(store)
+    for channel in channels.names():
+        current = channels.current(channel)
+        if current and current.run_id in runs:
+            runs[current.run_id].channels.append(channel)
+    return sorted(runs.values(), key=lambda run: run.last, reverse=True)
+
+
+def one_run(store: Store, run_id: str) -> Run:
+    """Return one run.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    runs = {run.id: run for run in all_runs(store)}
+    if run_id not in runs:
+        near = get_close_matches(run_id, runs, n=1) or list(runs)[:5]
+        known = f"did you mean {near[0]}" if len(near) == 1 else f"there are {', '.join(near) or 'none'}"
+        raise ConfigError(Mistake("RUN_UNKNOWN", "", f"no run {run_id} below {store.files.root}; {known}"))
+    return runs[run_id]
+
+
+def ndcg_at_10(commits: Iterable[Commit]) -> float | None:
+    """Return NDCG@10 of ALS, where it was measured."""
+    rows = [row for commit in commits for row in commit.record.get("metrics", ())]
+    wanted = ("als", "ndcg", 10)
+    return next((row["value"] for row in rows if (row["model"], row["metric"], row["k"]) == wanted), None)
+
+
+def _notes(store: Store, stage: str, committed: set[str]) -> Iterable[dict[str, Any]]:
+    """Return what the attempts without a commit say of themselves."""
+    for attempt in store.files.names(f"{stage}/data"):
+        if attempt in committed:
+            continue
+        for name in (FAILED_FILE, ATTEMPT_FILE):
+            try:
+                yield json.loads(store.files.read(f"{stage}/data/{attempt}/{name}"))
+            except (FileNotFoundError, ValueError):
+                continue
+            break

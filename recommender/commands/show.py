@@ -1,0 +1,79 @@
+"""Show all that is known of one run."""
+
+import argparse
+import json
+from typing import Any
+
+from recommender.commands.overview import one_run
+from recommender.store import Commit, Store
+from recommender.summary import metrics_table
+from recommender.text import indented, size, table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this command takes."""
+    parser.add_argument("run", metavar="RUN", help="id of the run; see the command runs")
+
+
+def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what is known of a run."""
+    found = one_run(store, options.run)
+    return {
+        "run": found.id,
+        "status": found.status,
+        "channels": found.channels,
+        "stages": {stage: _stage(commit) for stage, commit in sorted(found.commits.items())},
+        "failures": found.failures,
+        "unfinished": found.unfinished,
+    }
+
+
+def text(result: dict[str, Any]) -> str:
+    """Return a paragraph per stage."""
+    named = f", named by {', '.join(result['channels'])}" if result["channels"] else ""
+    parts = [f"{result['run']}: {result['status']}{named}"]
+    parts += [_paragraph(stage, facts) for stage, facts in result["stages"].items()]
+    for failure in result["failures"]:
+        what = f"{failure.get('id')} {failure.get('sentence', '')}"
+        parts.append(f"{failure['stage']} failed at {failure['failed_at']}: {what}")
+    parts += [
+        f"{note['stage']} was begun at {note['started_at']}, and is not finished" for note in result["unfinished"]
+    ]
+    return "\n\n".join(parts)
+
+
+def _stage(commit: Commit) -> dict[str, Any]:
+    record = commit.record
+    tables = {
+        name: {**facts, "bytes": sum(file["bytes"] for file in commit.files(name).values())}
+        for name, facts in record.get("contents", {}).items()
+    }
+    kept = ("committed_at", "seconds", "version", "upstream", "inputs", "config", "steps", "metrics", "reused")
+    return {
+        "commit": commit.number,
+        "attempt": commit.attempt,
+        **{key: record[key] for key in kept if key in record},
+        "tables": tables,
+    }
+
+
+def _paragraph(stage: str, facts: dict[str, Any]) -> str:
+    upstream = ", ".join(f"{name} commit {number}" for name, number in facts.get("upstream", {}).items())
+    made = f", from {upstream}" if upstream else ""
+    lines = [f"{stage}: commit {facts['commit']}, {facts['committed_at']}, {facts.get('seconds', 0):.1f} s{made}"]
+    rows = [
+        (name, f"{each['rows']:,} rows", size(each["bytes"]), f"checksum {each['checksum']}")
+        for name, each in facts["tables"].items()
+    ]
+    if rows:
+        lines.append(indented(table(rows, right=[1, 2])))
+    settings = [
+        (f"{step}.{key}", json.dumps(value))
+        for step, values in facts.get("config", {}).items()
+        for key, value in values.items()
+    ]
+    if settings:
+        lines.append(indented(table(settings)))
+    if facts.get("metrics"):
+        lines.append(indented(metrics_table(facts["metrics"])))
+    return "\n".join(lines)

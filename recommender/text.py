@@ -1,0 +1,60 @@
+"""Plain text for people: tables, sizes, ages, durations.
+
+Example usage:
+>>> print(table([("run", "bytes"), ("monday", size(1536))], right=[1]))
+run         bytes
+monday    1.5 KiB
+>>> age(90), age(3 * 86_400), seconds("12h")
+('1 min', '3 d', 43200.0)
+"""
+
+import re
+from collections.abc import Sequence
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Return lines of cells as columns; those with the numbers in `right` are aligned to the right."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "    ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def indented(text: str) -> str:
+    """Return a text with two spaces before each line."""
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def size(number: float) -> str:
+    """Return bytes in the unit that suits them."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if number < 1024:  # noqa: PLR2004
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def age(number: float) -> str:
+    """Return seconds in the unit that suits them."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if number >= length:
+            return f"{number // length:.0f} {unit}"
+    return f"{max(number, 0):.0f} s"
+
+
+def seconds(duration: str) -> float:
+    """Return the seconds of a duration such as 90s, 30m, 12h or 7d.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", duration)
+    if not found:
+        raise ValueError(f"{duration!r} is no duration; write 90s, 30m, 12h or 7d")
+    return float(found[1]) * _UNITS[found[2]]
