@@ -37,6 +37,7 @@ from pyspark.sql import Column, DataFrame, Window, functions as F
 import recommender.constants as C
 
 METRICS = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
+_UNIT_INTERVAL = "decimal(16,15)"  # holds 0 to 1, in 64 bits
 _Z_95 = 1.959964  # the normal distribution's 97.5 % quantile
 
 
@@ -94,16 +95,22 @@ def _metric(name: str, k: int) -> Column:
 
 
 def _means(per_visitor: DataFrame, cutoffs: Sequence[int]) -> DataFrame:
-    """Return the mean of each metric over the visitors, with its confidence interval."""
+    """Return the mean of each metric over the visitors, with its confidence interval.
+
+    Sums of decimals are exact, so that the result does not depend on the order in which a cluster adds.
+    """
     keys = [(name, k) for name in METRICS for k in cutoffs]
     sums = [F.count(F.lit(1)).alias(C.VISITOR)]
     for name, k in keys:
-        column = F.col(f"`{name}@{k}`")
-        sums += [F.avg(column).alias(f"mean_{name}_{k}"), F.stddev_samp(column).alias(f"deviation_{name}_{k}")]
+        value = F.col(f"`{name}@{k}`")
+        for power, sum_of in ((value, "sum"), (value * value, "squares")):
+            sums.append(F.sum(power.cast(_UNIT_INTERVAL)).cast("double").alias(f"{sum_of}_{name}_{k}"))
     cells = []
+    number = F.col(C.VISITOR)
     for name, k in keys:
-        mean = F.col(f"mean_{name}_{k}")
-        margin = _Z_95 * F.col(f"deviation_{name}_{k}") / F.sqrt(C.VISITOR)
+        mean = F.col(f"sum_{name}_{k}") / number
+        spread = F.greatest(F.col(f"squares_{name}_{k}") - number * mean * mean, F.lit(0.0))
+        margin = _Z_95 * F.sqrt(F.when(number > 1, spread / (number - 1)) / number)
         bounds = ((mean - margin).alias("low"), (mean + margin).alias("high"))
         cells.append(F.struct(F.lit(name).alias(C.METRIC), F.lit(k).alias("k"), mean.alias("value"), *bounds))
     rows = per_visitor.groupBy(C.MODEL).agg(*sums).select(C.MODEL, C.VISITOR, F.explode(F.array(*cells)).alias("_cell"))

@@ -74,7 +74,7 @@ class LocalFiles:
         """Return the sorted names in a folder; none if there is no folder."""
         try:
             return sorted(entry.name for entry in self._path(path).iterdir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise self._told(error, path) from error

@@ -1,0 +1,206 @@
+"""The commands, as people and as machines use them, on a store with two runs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "store"))
+
+from literal_store import file_of, open_store, record_of, result
+
+from recommender.__main__ import main
+from recommender.store import Channels, Store
+
+METRIC = {"model": "als", "metric": "ndcg", "k": 10, "low": None, "high": None, "visitors": 9}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return a store with the runs monday, which is live, and tuesday, of which stage 2 has failed."""
+    store = open_store(tmp_path / "out")
+    settings = {"seconds": 1.5, "version": "1", "inputs": {}, "config": {"als": {"rank": 8}}, "steps": []}
+    result(store, "stage1", "monday", "12345", **settings)
+    result(store, "stage2", "monday", "123", **settings, metrics=[{**METRIC, "value": 0.5}])
+    stage4 = result(store, "stage4", "monday", "12", **settings)
+    Channels(store).publish("live", stage4)
+    changed = {**settings, "config": {"als": {"rank": 16}}}
+    result(store, "stage1", "tuesday", "123456", **changed)
+    store.fail(store.begin("stage2", "tuesday"), {"id": "STORAGE_FULL", "sentence": "no space"})
+    return store
+
+
+@pytest.fixture
+def call(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a function that runs a command: (exit code, stdout, stderr)."""
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        code = main([*arguments, "--root", str(tmp_path / "out")])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return called
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_runs_are_listed_the_newest_first(call: Any) -> None:
+    code, out, err = call("runs")
+    assert (code, err) == (0, "")
+    header, tuesday, monday = rows(out)
+    assert header == ["run", "status", "stages", "size", "ndcg@10", "age", "channels"]
+    assert tuesday[:6] == ["tuesday", "failed", "in", "stage2:", "STORAGE_FULL", "1"]
+    assert monday[:8] == ["monday", "done", "1", "2", "4", "10", "bytes", "0.5000"]
+    assert monday[-1] == "live"
+
+
+def test_an_attempt_that_is_not_finished_is_listed(call: Any, store: Store) -> None:
+    store.begin("stage1", "wednesday")
+    assert rows(call("runs")[1])[1][:3] == ["wednesday", "unfinished:", "stage1"]
+
+
+def test_a_failure_that_was_made_good_is_no_status(call: Any, store: Store) -> None:
+    result(store, "stage2", "tuesday")
+    assert "tuesday    done" in call("runs")[1]
+
+
+def test_a_limit_is_kept(call: Any) -> None:
+    assert [each["run"] for each in json.loads(call("runs", "--json", "--limit", "1")[1])] == ["tuesday"]
+
+
+def test_machines_get_the_same(call: Any) -> None:
+    found = {each["run"]: each for each in json.loads(call("runs", "--json")[1])}
+    assert found["monday"]["stages"] == ["stage1", "stage2", "stage4"]
+    assert (found["monday"]["bytes"], found["monday"]["ndcg@10"], found["monday"]["channels"]) == (10, 0.5, ["live"])
+    assert found["tuesday"]["status"] == "failed in stage2: STORAGE_FULL"
+
+
+def test_a_run_is_shown(call: Any) -> None:
+    code, out, _ = call("show", "monday")
+    assert code == 0
+    for text in ("monday: done, named by live", "stage1: commit 1", "1 rows", "5 bytes", "als.rank    8", "0.5000"):
+        assert text in out
+
+
+def test_a_run_that_failed_is_shown_with_the_reason(call: Any) -> None:
+    assert "STORAGE_FULL no space" in call("show", "tuesday")[1]
+
+
+def test_a_run_that_does_not_exist_is_told(call: Any) -> None:
+    code, out, err = call("show", "munday")
+    assert (code, out) == (10, "")
+    assert err.startswith("RECOMMENDER_ERROR RUN_UNKNOWN command=show: no run munday below ")
+    assert err.endswith("did you mean monday\n")
+
+
+def test_two_runs_are_compared(call: Any) -> None:
+    code, out, _ = call("diff", "monday", "tuesday")
+    assert code == 0
+    assert ["config.als.rank", "8", "16"] in rows(out)
+    assert ["committed", "yes", "no"] in rows(out)
+    differing = json.loads(call("diff", "monday", "tuesday", "--json")[1])["stages"]["stage1"]
+    assert sorted(differing) == ["checksum.scores", "config.als.rank"]
+
+
+def test_a_run_does_not_differ_from_itself(call: Any) -> None:
+    assert call("diff", "monday", "monday")[1] == "no difference between monday and monday\n"
+
+
+def test_all_files_are_verified(call: Any) -> None:
+    code, out, _ = call("verify")
+    assert (code, out) == (0, "4 files, 16 bytes, compared by their contents: all are as they were written\n")
+
+
+def test_damage_is_listed_and_has_an_exit_code(call: Any, store: Store, tmp_path: Path) -> None:
+    commit = store.latest("stage1")
+    assert commit is not None
+    file_of(tmp_path / "out", commit).unlink()
+    code, out, err = call("verify")
+    assert code == 16
+    assert "missing" in out
+    assert "1 damaged" in out
+    assert err.splitlines()[-1].startswith("RECOMMENDER_ERROR ARTIFACT_CORRUPT command=verify: ")
+
+
+def test_a_damaged_record_is_told_by_every_command(call: Any, store: Store, tmp_path: Path) -> None:
+    commit = store.latest("stage1")
+    assert commit is not None
+    record_of(tmp_path / "out", commit).write_text("{")
+    for command in (["runs"], ["show", "monday"], ["verify"], ["gc"]):
+        code, _, err = call(*command)
+        assert code == 16
+        assert "RECOMMENDER_ERROR ARTIFACT_CORRUPT" in err
+
+
+def test_a_clean_up_says_first_what_it_would_do(call: Any, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    code, out, _ = call("gc", "--older-than", "0s", "--keep", "1", "--dry-run")
+    assert code == 0
+    assert out.splitlines()[-1].endswith("would be deleted")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_clean_up_keeps_what_is_live_and_what_it_was_made_from(call: Any, store: Store) -> None:
+    result(store, "stage4", "wednesday", upstream={"stage1": 1})
+    result(store, "stage4", "thursday")
+    code, out, _ = call("gc", "--older-than", "0s", "--keep", "1", "--json")
+    assert code == 0
+    removed = json.loads(out)["removed"]
+    assert [commit.run_id for commit in store.commits("stage4")] == ["thursday", "monday"]
+    assert any(each["why"] == "failed" for each in removed)
+    assert call("verify")[0] == 0
+
+
+def test_there_may_be_nothing_to_delete(call: Any) -> None:
+    assert call("gc")[1] == "there is nothing to delete\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--older-than", "soon"], "'soon' is no duration; write 90s, 30m, 12h or 7d"),
+        (["--keep", "0"], "'0' is no number of commits, 1 or more"),
+    ],
+)
+def test_a_clean_up_with_a_wrong_argument_is_told(call: Any, arguments: list[str], text: str) -> None:
+    code, _, err = call("gc", *arguments)
+    assert code == 10
+    assert "RECOMMENDER_ERROR CFG_ARGUMENT command=" in err
+    assert text in err
+
+
+def test_a_channel_goes_back_and_forth(call: Any, store: Store) -> None:
+    Channels(store).publish("live", result(store, "stage4", "tuesday"))
+    assert call("rollback", "live")[1] == "channel live now names run monday, no longer run tuesday (record 3)\n"
+    found = json.loads(call("rollback", "live", "tuesday", "--json")[1])
+    assert found == {"channel": "live", "from": "monday", "to": "tuesday", "number": 4}
+
+
+def test_a_channel_without_an_earlier_version_is_told(call: Any) -> None:
+    code, _, err = call("rollback", "live")
+    assert (code, "VERSION_UNKNOWN command=rollback" in err) == (10, True)
+
+
+def test_an_empty_root_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--root", str(tmp_path / "nothing")]) == 12
+    assert "RECOMMENDER_ERROR STORE_EMPTY command=runs: " in capsys.readouterr().err
+
+
+def test_the_root_may_come_from_a_configuration(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "conf.yaml").write_text(f"root: {tmp_path}/out\n")
+    assert main(["runs", "--config", str(tmp_path / "conf.yaml")]) == 0
+    assert "monday" in capsys.readouterr().out
+
+
+def test_no_command_needs_a_stage(call: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    help_text = capsys.readouterr().out
+    assert all(command in help_text for command in ("runs", "show", "diff", "verify", "gc", "rollback", "schema"))

@@ -1,0 +1,123 @@
+"""The clean-up removes what nobody needs, records before data, and nothing else."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from literal_store import file_of, open_store, record_of, result
+
+from recommender.store import Channels, Shards, Store, removals, remove
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path)
+
+
+def later(days: float) -> float:
+    return time.time() + days * DAY
+
+
+def planned(store: Store, days: float, keep: int = 1) -> list[str]:
+    """Return what would go in some days, if things go after 7."""
+    return [removal.path for removal in removals(store, 7 * DAY, keep, clock=lambda: later(days))]
+
+
+def clean(store: Store, days: float, keep: int = 1) -> None:
+    for removal in removals(store, 7 * DAY, keep, clock=lambda: later(days)):
+        remove(store, removal)
+
+
+def test_the_newest_commits_stay_for_ever(store: Store) -> None:
+    commits = [result(store, "stage1", f"run-{n}") for n in range(4)]
+    clean(store, days=100, keep=2)
+    assert list(store.commits("stage1")) == [commits[3], commits[2]]
+
+
+def test_what_was_the_newest_not_long_ago_stays(store: Store) -> None:
+    result(store, "stage1", "old")
+    result(store, "stage1", "new")
+    assert planned(store, days=6.9) == []
+    assert len(planned(store, days=7.1)) == 2
+
+
+def test_a_record_goes_before_its_data(store: Store) -> None:
+    old = result(store, "stage1", "old")
+    result(store, "stage1", "new")
+    assert planned(store, days=8) == [f"stage1/commits/{1:020d}.json", f"stage1/data/{old.attempt}"]
+
+
+def test_what_a_channel_names_stays_and_the_version_before(store: Store) -> None:
+    commits = [result(store, "stage4", f"run-{n}") for n in range(5)]
+    for commit in commits[:3]:
+        Channels(store).publish("live", commit)
+    clean(store, days=100)
+    assert list(store.commits("stage4")) == [commits[4], commits[2], commits[1]]
+    Channels(store).rollback("live")
+
+
+def test_what_a_kept_commit_was_made_from_stays(store: Store) -> None:
+    for n in range(3):
+        result(store, "stage1", f"run-{n}")
+    result(store, "stage2", "reader", upstream={"stage1": 2})
+    clean(store, days=100)
+    assert [commit.number for commit in store.commits("stage1")] == [3, 2]
+
+
+def test_data_that_a_kept_commit_lists_stays_with_whatever_attempt_wrote_it(store: Store, tmp_path: Path) -> None:
+    old = result(store, "stage3", "old")
+    attempt = store.begin("stage3", "again")
+    store.commit(attempt, {"files": old.record["files"], "upstream": {}})
+    clean(store, days=100)
+    assert [commit.number for commit in store.commits("stage3")] == [2]
+    assert file_of(tmp_path, old).exists()
+
+
+def test_attempts_without_a_commit_go_when_they_are_old(store: Store, tmp_path: Path) -> None:
+    orphan, failed = store.begin("stage1", "killed"), store.begin("stage1", "failed")
+    store.fail(failed, {"id": "TEST"})
+    assert planned(store, days=6.9) == []
+    assert sorted(planned(store, days=7.1)) == sorted(f"stage1/data/{a.id}" for a in (orphan, failed))
+    clean(store, days=7.1)
+    assert list((tmp_path / "stage1" / "data").iterdir()) == []
+
+
+def test_an_attempt_that_still_writes_stays(store: Store, tmp_path: Path) -> None:
+    attempt = store.begin("stage1", "long")
+    folder = tmp_path / "stage1" / "data" / attempt.id
+    os.utime(folder / "_ATTEMPT.json", (time.time() - 9 * DAY,) * 2)
+    (folder / "scores").mkdir()
+    (folder / "scores" / "part-0").write_text("just now")
+    assert planned(store, days=0) == []
+
+
+def test_records_that_were_never_finished_go(store: Store, tmp_path: Path) -> None:
+    result(store, "stage1", "monday")
+    (tmp_path / "stage1" / "commits" / ".temporary-abc").write_text("half")
+    assert planned(store, days=6) == []
+    assert planned(store, days=8) == ["stage1/commits/.temporary-abc"]
+
+
+def test_shards_that_nobody_went_on_with_go(store: Store) -> None:
+    attempt = store.begin("stage3", "killed")
+    Shards(store, "stage3", "abc").finish(0, 2, attempt.id, {"files": {}})
+    assert planned(store, days=8) == [f"stage3/shards/abc/{1:020d}.json", f"stage3/data/{attempt.id}"]
+
+
+def test_what_is_not_ours_is_never_touched(store: Store, tmp_path: Path) -> None:
+    result(store, "stage1", "monday")
+    for path in ("photos/data/holiday/one.jpg", "stage1/data/notes/today.txt", "readme.txt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("mine")
+    assert planned(store, days=1000) == []
+
+
+def test_a_clean_up_that_was_interrupted_is_finished_by_the_next(store: Store, tmp_path: Path) -> None:
+    old = result(store, "stage1", "old")
+    result(store, "stage1", "new")
+    remove(store, removals(store, 0, 1, clock=lambda: later(1))[0])
+    assert not record_of(tmp_path, old).exists()
+    assert planned(store, days=8) == [f"stage1/data/{old.attempt}"]

@@ -1,0 +1,238 @@
+"""What a run decides to do, and what it leaves when it fails."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession, functions as F
+
+from recommender.base import step
+from recommender.counting import StepRows
+from recommender.errors import ArtifactError, ConflictError, DataQualityError, InputError
+from recommender.runner import Outcome, Progress, Runner
+from recommender.stage import Stage
+from recommender.store import Commit, Store, open_files
+
+
+@step
+class Numbers:
+    """Some numbers in a row."""
+
+    count: int = 3
+    in_shards: bool = True
+
+    def execute(self) -> DataFrame:
+        number = F.col("id")
+        return SparkSession.active().range(self.count).select(number.cast("int").alias("item_index"), "id")
+
+
+class First(Stage):
+    """A stage that reads nothing."""
+
+    NAME = "first"
+    STEPS: ClassVar[Mapping[str, type]] = {"numbers": Numbers}
+
+    def execute(self) -> dict[str, DataFrame]:
+        rows = self.steps["numbers"].execute()
+        return {"popularity": rows.select("item_index", F.col("id").cast("double").alias("score"))}
+
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        return [StepRows("numbers", None, rows["popularity"])]
+
+
+class Second(First):
+    """A stage that reads the first, and works in shards of one row."""
+
+    NAME = "second"
+    INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {"rows": ("stage1", "popularity")}
+
+    def shards(self, inputs: Mapping[str, Any]) -> int:
+        return inputs["rows"].count() if self.steps["numbers"].in_shards else 1
+
+    def execute(self, rows: DataFrame, shard: tuple[int, int] = (0, 1)) -> dict[str, DataFrame]:  # type: ignore[override]
+        number, of = shard
+        Second.computed.append(number)
+        if number == Second.dies_in:
+            raise DataQualityError("TEST_DEATH", "as the test wants it")
+        return {"popularity": rows.where(F.col("item_index") % of == number)}
+
+    computed: ClassVar[list[int]] = []
+    dies_in: ClassVar[int | None] = None
+
+
+class Job:
+    """Runs stages on one store, each call as a process of its own would."""
+
+    def __init__(self, root: Path, spark: SparkSession) -> None:
+        self.root = root
+        self.store = Store(open_files(str(root), hadoop=lambda: None))
+        self.started = 0
+        self._spark = spark
+
+    def start(self) -> SparkSession:
+        self.started += 1
+        return self._spark
+
+    def run(
+        self, name: str, stage: Stage, run: str | None = None, *, force: bool = False, meanwhile: Any = None
+    ) -> Outcome:
+        where = Progress(run=run or "unnamed")
+        runner = Runner(
+            self.store, self.start, where, named=run is not None, force=force, failure=lambda error: {"id": str(error)}
+        )
+        runner.pin({name: stage})
+        if meanwhile:
+            meanwhile()
+        return runner.run(name, stage)
+
+    def first(self, count: int = 3, run: str | None = None, **more: Any) -> Outcome:
+        return self.run("stage1", First({"numbers": {"count": count}}), run, **more)
+
+    def second(self, run: str | None = None, **more: Any) -> Outcome:
+        return self.run("stage2", Second({}), run, **more)
+
+    def rows(self, commit: Commit) -> list[int]:
+        paths = [self.root / commit.stage / "data" / path for path in commit.files()]
+        return sorted(row["item_index"] for path in paths for row in pq.ParquetFile(path).read().to_pylist())
+
+
+@pytest.fixture
+def job(tmp_path: Path, spark: SparkSession) -> Job:
+    Second.computed, Second.dies_in = [], None
+    return Job(tmp_path / "out", spark)
+
+
+def test_a_record_tells_what_was_made_from_what(job: Job) -> None:
+    first, second = job.first().commit, job.second().commit
+    assert second.record["upstream"] == {"stage1": 1}
+    assert first.record["config"] == {"numbers": {"count": 3, "in_shards": True}}
+    assert first.record["contents"]["popularity"]["rows"] == 3
+    assert first.record["steps"] == [{"step": "numbers", "rows_in": None, "rows_out": 3, "note": ""}]
+    assert sum(facts["rows"] for facts in first.files().values()) == 3
+
+
+def test_a_named_run_that_is_finished_is_not_done_again(job: Job) -> None:
+    done = job.first(run="monday")
+    job.started = 0
+    again = job.first(run="monday")
+    assert again.commit == done.commit
+    assert again.skipped == "ALREADY_COMMITTED: run monday has committed it as commit 1"
+    assert job.started == 0
+
+
+def test_a_run_s_name_stands_for_one_result(job: Job) -> None:
+    job.first(run="monday")
+    text = "RUN_ID_REUSED run monday has committed stage1 with another config.numbers.count; take another --run-id"
+    with pytest.raises(ConflictError, match=text):
+        job.first(4, run="monday")
+
+
+def test_a_finished_run_whose_files_are_damaged_is_told(job: Job) -> None:
+    done = job.first(run="monday")
+    (job.root / "stage1" / "data" / next(iter(done.commit.files()))).unlink()
+    with pytest.raises(ArtifactError, match="ARTIFACT_CORRUPT missing part-"):
+        job.first(run="monday")
+
+
+def test_what_has_not_changed_is_not_done_again(job: Job) -> None:
+    job.first()
+    job.started = 0
+    assert job.first().skipped == "nothing has changed since run unnamed, commit 1; --force runs it"
+    assert job.started == 0
+
+
+def test_what_has_not_changed_is_done_again_when_forced(job: Job) -> None:
+    one, other = job.first().commit, job.first(force=True).commit
+    assert other.number == 2
+    assert one.record["contents"] == other.record["contents"]
+
+
+def test_an_earlier_result_becomes_the_newest_without_work(job: Job) -> None:
+    old = job.first(3).commit
+    job.first(4)
+    job.started = 0
+    again = job.first(3)
+    assert job.started == 0
+    assert again.skipped == "the same as run unnamed, commit 1: now commit 3"
+    assert (again.commit.number, again.commit.attempt) == (3, old.attempt)
+    assert job.store.latest("stage1") == again.commit
+
+
+def test_a_stage_follows_a_changed_one(job: Job) -> None:
+    job.first(3)
+    job.second()
+    job.first(4)
+    assert job.rows(job.second().commit) == [0, 1, 2, 3]
+
+
+def test_a_stage_whose_input_was_not_made_is_told(job: Job) -> None:
+    with pytest.raises(InputError, match="UPSTREAM_NOT_COMMITTED stage1 has no committed result below"):
+        job.second()
+
+
+def test_what_is_read_is_chosen_once(job: Job) -> None:
+    job.first(3)
+    outcome = job.second(meanwhile=lambda: job.first(5))
+    assert job.rows(outcome.commit) == [0, 1, 2]
+    assert outcome.commit.record["upstream"] == {"stage1": 1}
+
+
+def test_a_named_run_reads_its_own_results(job: Job) -> None:
+    job.first(3, run="monday")
+    job.first(5, run="tuesday")
+    assert job.rows(job.second(run="monday").commit) == [0, 1, 2]
+
+
+def test_a_named_run_is_finished_also_when_others_have_gone_on(job: Job) -> None:
+    job.first(3, run="other")
+    job.second(run="monday")
+    job.first(5, run="tuesday")
+    assert job.second(run="monday").skipped.startswith("ALREADY_COMMITTED")
+
+
+def test_a_failure_leaves_a_note_and_the_old_result(job: Job) -> None:
+    job.first()
+    old = job.second().commit
+    Second.dies_in = 0
+    with pytest.raises(DataQualityError, match="TEST_DEATH"):
+        job.second(force=True)
+    assert job.store.latest("stage2") == old
+    (note,) = (job.root / "stage2" / "data").glob("*/_FAILED.json")
+    assert json.loads(note.read_text())["id"] == "TEST_DEATH as the test wants it"
+    assert sorted(path.name for path in note.parent.iterdir()) == ["_ATTEMPT.json", "_FAILED.json"]
+
+
+def test_a_stage_that_died_in_a_shard_goes_on_there(job: Job) -> None:
+    job.first()
+    Second.dies_in = 2
+    with pytest.raises(DataQualityError, match="TEST_DEATH"):
+        job.second()
+    assert Second.computed == [0, 1, 2]
+    Second.computed, Second.dies_in = [], None
+    commit = job.second().commit
+    assert Second.computed == [2]
+    assert job.rows(commit) == [0, 1, 2]
+    assert len({path.split("/")[0] for path in commit.files()}) == 2
+    assert commit.record["steps"] == [{"step": "numbers", "rows_in": None, "rows_out": 3, "note": ""}]
+    assert list((job.root / "stage2").glob("shards/*/*")) == []
+
+
+def test_shards_make_the_same_table(job: Job) -> None:
+    job.first()
+    cut = job.second().commit
+    whole = job.run("stage2", Second({"numbers": {"in_shards": False}})).commit
+    assert cut.record["contents"] == whole.record["contents"]
+
+
+def test_a_damaged_shard_is_done_again(job: Job) -> None:
+    job.first()
+    Second.dies_in = 2
+    with pytest.raises(DataQualityError, match="TEST_DEATH"):
+        job.second()
+    next(job.root.glob("stage2/data/*/popularity/shard-00001/part-*")).unlink()
+    Second.computed, Second.dies_in = [], None
+    assert job.rows(job.second().commit) == [0, 1, 2]
+    assert Second.computed == [1, 2]
