@@ -215,8 +215,11 @@ def _inline_secrets(value: Any, path: str) -> list[Mistake]:
     named = is_secret_name(name) and value not in (None, "") and not isinstance(value, bool)
     if named and _VARIABLE.sub("", str(value)) == "":
         return []  # nothing but ${NAME}
-    if named or (isinstance(value, str) and holds_secret(_VARIABLE.sub("", value))):
-        sentence = f"{path} holds a secret; write ${{NAME}} there and set the environment variable NAME"
+    # Also one that comes from a variable: what is in a URL turns up in Spark's own log.
+    if named or (isinstance(value, str) and holds_secret(_VARIABLE.sub("variable", value))):
+        sentence = (
+            f"{path} holds a secret; give it a key of its own, as ${{NAME}}, and set the environment variable NAME"
+        )
         return [Mistake("SECRET_INLINE", path, sentence)]
     return []
 

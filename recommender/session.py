@@ -31,6 +31,11 @@ _AFTER_START = {
 _LOCAL_PARTITIONS_PER_CORE = 4
 _GRACE = 8  # seconds that a JVM that is told to end gives this process
 # On one machine a failed task ends the job, whose error says why; these would add its stack trace several times.
+# These show a path that does not exist, and a stack trace, before the job says the same in a sentence.
+_LOGGERS_OF_PATHS = (
+    "org.apache.spark.sql.execution.streaming.FileStreamSink",
+    "org.apache.spark.sql.execution.streaming.sinks.FileStreamSink",
+)
 _LOGGERS_OF_FAILED_TASKS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 
 
@@ -67,9 +72,9 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
             if not submitted.contains(key):
                 builder = builder.config(key, value)
         spark = builder.getOrCreate()
-        if _is_local(submitted) and not verbose:
+        if not verbose:
             log4j = jvm.org.apache.logging.log4j
-            for logger in _LOGGERS_OF_FAILED_TASKS:
+            for logger in (*_LOGGERS_OF_PATHS, *(_LOGGERS_OF_FAILED_TASKS if _is_local(submitted) else ())):
                 log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
     else:
         spark = builder.getOrCreate()
