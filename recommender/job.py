@@ -24,7 +24,7 @@ from recommender.spark_errors import explained
 from recommender.stage import Stage
 from recommender.store import Store, new_run_id, open_files, run_id_mistake
 from recommender.summary import example_text, metrics_table, stage_summary
-from recommender.termination import Terminated, heed_signals
+from recommender.termination import Terminated, heeding_signals
 
 _SIGTERM = 15
 _SETTLING = 0.5  # seconds
@@ -44,13 +44,13 @@ def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None 
     where = Progress(stage=stages[0] if len(stages) == 1 else "-")
     verbose = "--verbose" in (sys.argv if arguments is None else arguments)
     session = _Session(verbose)
-    try:
-        heed_signals()
-        _run(_parser(stages, script).parse_args(arguments), where, session)
-    except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary: each gets line and code
-        session.stop()
-        return _tell(error, session.told, where, verbose)
-    session.stop()
+    with heeding_signals():
+        try:
+            _run(_parser(stages, script).parse_args(arguments), where, session)
+            session.stop()
+        except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary of all errors
+            session.stop()
+            return _tell(error, session.told, where, verbose)
     return 0
 
 

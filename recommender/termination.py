@@ -7,8 +7,11 @@ cleaned up and the error line is written; should that take too long, the process
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
+_HEEDED = (signal.SIGTERM, signal.SIGINT)
 _LONGEST = 9.0  # seconds; schedulers kill after ten or more
 
 
@@ -25,18 +28,27 @@ class Terminated(BaseException):
         self.exit_code = 128 + number
 
 
-def heed_signals() -> None:
+@contextmanager
+def heeding_signals() -> Iterator[None]:
     """Raise `Terminated` in the main thread on the first SIGTERM or SIGINT; later ones change nothing."""
     if threading.current_thread() is not threading.main_thread():
-        return  # a notebook's thread: the platform handles signals
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+        yield  # a notebook's thread: the platform handles signals
+        return
+    timers: list[threading.Timer] = []
 
+    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        for each in _HEEDED:
+            signal.signal(each, signal.SIG_IGN)
+        timers.append(threading.Timer(_LONGEST, os._exit, [128 + number]))
+        timers[0].daemon = True
+        timers[0].start()
+        raise Terminated(number)
 
-def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, signal.SIG_IGN)
-    timer = threading.Timer(_LONGEST, os._exit, [128 + number])
-    timer.daemon = True
-    timer.start()
-    raise Terminated(number)
+    before = {number: signal.signal(number, leave) for number in _HEEDED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for timer in timers:
+            timer.cancel()

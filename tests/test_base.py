@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from recommender.base import Annotated, Field, build_steps, field, parameters, step
+from recommender.base import Annotated, ColumnName, Field, build_steps, field, parameters, step
 from recommender.errors import ConfigError
 
 
@@ -123,3 +123,19 @@ def test_a_step_without_parameters_says_so() -> None:
 
     with pytest.raises(ConfigError, match="CFG_UNKNOWN_KEY x, there is nothing to set"):
         Plain(x=1)  # type: ignore[call-arg]
+
+
+@step
+class Named:
+    column: ColumnName = "itemid"
+
+
+@pytest.mark.parametrize("name", ["a`b", "a'b", 'a"b', "a;b", "a--b", "a/*b", "a\\b", "a\nb", "", " ", "x" * 256])
+def test_what_may_be_sql_is_no_name_of_a_column(name: str) -> None:
+    with pytest.raises(ConfigError, match="BAD_IDENTIFIER column must be the name of a column: no quotes"):
+        Named(column=name)
+
+
+@pytest.mark.parametrize("name", ["item id", "item.id", "größe", "x" * 255, "item-id"])
+def test_ordinary_names_of_columns_are_fine(name: str) -> None:
+    assert Named(column=name).column == name

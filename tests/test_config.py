@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
+from recommender import redaction
 from recommender.base import parameters
 from recommender.config import STAGES, config_schema, load_config, own_steps, parse_config
 from recommender.errors import ConfigError
@@ -186,3 +187,33 @@ def test_every_parameter_is_described_in_the_schema() -> None:
         for step in stage.get("properties", {}).values():
             for rule in step["properties"].values():
                 assert rule["description"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("stage1: {data_loader: {password: hunter2}}", "stage1.data_loader.password"),
+        ("stage1: {data_loader: {api_key: hunter2}}", "stage1.data_loader.api_key"),
+        ("stage1: {data_loader: {event_filename: 's3a://ann:hunter2@b/e'}}", "stage1.data_loader.event_filename"),
+        ("root: 's3a://ann:${PW}@b/hunter2'", "root"),
+        ("root: 'x://b?token=hunter2'", "root"),
+    ],
+)
+def test_a_secret_in_the_configuration_is_refused_and_not_told(text: str, path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, environ={"PW": "hunter2"})
+    assert (caught.value.mistakes[0].id, caught.value.mistakes[0].path) == ("SECRET_INLINE", path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_among_the_overrides_is_refused_and_not_told() -> None:
+    with pytest.raises(ConfigError, match=r"SECRET_INLINE stage1\.data_loader\.password holds a secret") as caught:
+        parse_config("", ["stage1.data_loader.password=hunter2"])
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_from_the_environment_is_hidden_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_known", set())
+    config = parse_config("root: /data/${SHOP_TOKEN}", environ={"SHOP_TOKEN": "hunter2"})
+    assert config.root == "/data/hunter2"
+    assert redaction.redacted(config.root) == "/data/***"

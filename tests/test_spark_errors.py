@@ -1,5 +1,9 @@
 """What Spark raises becomes a sentence for the user, or stays a bug."""
 
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
 import pytest
 
 from recommender.errors import RecommenderError
@@ -28,3 +32,40 @@ def test_a_known_fault_is_explained(text: str, expected: str, code: int) -> None
 
 def test_an_unknown_fault_is_a_bug() -> None:
     assert explained(ValueError("what?")) is None
+
+
+class Py4JNetworkError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "id"),
+    [
+        (RuntimeError("Job aborted due to stage failure: ExecutorLostFailure (executor 1 exited)"), "CLUSTER_LOST"),
+        (RuntimeError("Job 3 cancelled because SparkContext was shut down"), "CLUSTER_LOST"),
+        (Py4JNetworkError("Answer from Java side is empty"), "DRIVER_LOST"),
+    ],
+)
+def test_what_is_lost_may_be_tried_again(error: Exception, id: str) -> None:  # noqa: A002
+    found = explained(error)
+    assert found is not None
+    assert (found.id, found.exit_code) == (id, 18)
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage(NamedTuple):
+        total: int
+        free: int
+
+    full = tmp_path / "spark"
+    full.mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 0 if path == full else 10**11))
+    found = explained(RuntimeError("No space left on device"), local=str(full), root=str(tmp_path / "out"))
+    assert str(found) == f"STORAGE_FULL spark.local.dir {full}: no space left; free some, or take another folder"
+
+
+def test_a_damaged_file_of_ours_is_no_damaged_input() -> None:
+    path = f"file:///out/stage1/data/{'a' * 32}/scores/part-0.parquet"
+    found = explained(RuntimeError(f"[FAILED_READ_FILE] Encountered error while reading file {path}. x"))
+    assert found is not None
+    assert (found.id, found.exit_code) == ("ARTIFACT_CORRUPT", 16)

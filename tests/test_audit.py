@@ -1,0 +1,93 @@
+"""What was written is read back, and what is read is compared."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from recommender import schemas
+from recommender.audit import Written, added, audit, check_contents, check_rows
+from recommender.errors import ArtifactError, StorageError
+from recommender.store import Attempt, Commit, Store, open_files
+from recommender.tables import write_table
+
+ROWS = [(n, n / 8) for n in range(50)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(open_files(str(tmp_path), hadoop=lambda: None))
+
+
+def table(spark: SparkSession, rows: list[tuple[int, float]]) -> DataFrame:
+    return spark.createDataFrame(rows, schemas.TABLES["popularity"])
+
+
+def written(store: Store, rows: DataFrame) -> tuple[Attempt, Written]:
+    attempt = store.begin("stage2", "monday")
+    write_table(attempt.url, "popularity", rows)
+    return attempt, audit(store, "stage2", attempt.id, {"popularity": rows.schema})
+
+
+def checksum(store: Store, rows: DataFrame) -> str:
+    return str(written(store, rows)[1].tables["popularity"]["checksum"])
+
+
+def committed(store: Store, rows: DataFrame) -> Commit:
+    attempt, found = written(store, rows)
+    return store.commit(attempt, {"files": found.files})
+
+
+def test_files_have_size_rows_and_hash(store: Store, spark: SparkSession) -> None:
+    _, found = written(store, table(spark, ROWS).repartition(3))
+    assert found.tables["popularity"]["rows"] == 50
+    assert sum(facts["rows"] for facts in found.files.values()) == 50
+    for path, facts in found.files.items():
+        assert path.endswith(".parquet")
+        assert store.files.sha256(f"stage2/data/{path}") == facts["sha256"]
+        assert len(store.files.read(f"stage2/data/{path}")) == facts["bytes"]
+
+
+def test_the_checksum_does_not_depend_on_order_or_files(store: Store, spark: SparkSession) -> None:
+    one = checksum(store, table(spark, ROWS).coalesce(1))
+    assert checksum(store, table(spark, ROWS[::-1]).repartition(4)) == one
+    assert checksum(store, table(spark, [(0, 0.5), *ROWS[1:]])) != one
+    assert checksum(store, table(spark, [*ROWS, ROWS[0], ROWS[0]])) != one
+
+
+def test_the_checksum_of_two_parts_is_that_of_the_whole(store: Store, spark: SparkSession) -> None:
+    parts = [checksum(store, table(spark, part)) for part in (ROWS[:20], ROWS[20:])]
+    assert added(*parts) == checksum(store, table(spark, ROWS))
+
+
+def test_a_table_without_rows_has_a_checksum_too(store: Store, spark: SparkSession) -> None:
+    assert written(store, table(spark, []))[1].tables["popularity"] == {"rows": 0, "checksum": "0" * 32}
+
+
+def test_rows_that_were_lost_on_the_way_are_told() -> None:
+    with pytest.raises(StorageError, match="AUDIT_ROWS of 5 rows of scores that were written, 4 can be read back"):
+        check_rows({"scores": {"rows": 4}}, {"scores": 5})
+    check_rows({"scores": {"rows": 5}, "other": {"rows": 1}}, {"scores": 5})
+
+
+@pytest.mark.parametrize("place", [0, 4, 30, 0.5, -40, -9, -5])
+def test_a_flipped_bit_is_found_wherever_it_is(store: Store, spark: SparkSession, tmp_path: Path, place: float) -> None:
+    commit = committed(store, table(spark, ROWS).coalesce(1))
+    check_contents(store, commit, ["popularity"])
+    file = tmp_path / "stage2" / "data" / next(iter(commit.files()))
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content)) if isinstance(place, float) else place] ^= 4
+    file.write_bytes(content)
+    # What Spark itself says of it, if Hadoop's own checksum file is there, is explained at the boundary.
+    file.with_name(f".{file.name}.crc").unlink()
+    with pytest.raises(ArtifactError, match=r"ARTIFACT_CORRUPT .* does not match its hash"):
+        check_contents(store, commit, ["popularity"])
+
+
+def test_a_file_of_a_table_that_is_not_read_does_not_matter(store: Store, spark: SparkSession, tmp_path: Path) -> None:
+    commit = committed(store, table(spark, ROWS))
+    for path in commit.files():
+        (tmp_path / "stage2" / "data" / path).unlink()
+    check_contents(store, commit, ["scores"])
+    with pytest.raises(ArtifactError, match="ARTIFACT_CORRUPT missing part-"):
+        check_contents(store, commit, ["popularity"])

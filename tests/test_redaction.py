@@ -1,0 +1,56 @@
+"""Secrets are hidden wherever text is written; nothing else is."""
+
+import re
+from typing import Any
+
+import pytest
+
+from recommender import redaction
+from recommender.redaction import CANARIES, SPARK_PATTERN, SPARK_STRING_PATTERN, holds_secret, redacted, remember
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_known", set())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("s3a://ann:hunter2@bucket/x", "s3a://***@bucket/x"),
+        ("jdbc:x://db/shop?user=ann&password=hunter2&ssl=true", "jdbc:x://db/shop?user=ann&password=***&ssl=true"),
+        ("API_KEY=hunter2; next", "API_KEY=***; next"),
+        ("file:///data/2026-11-24/events.csv", "file:///data/2026-11-24/events.csv"),
+        ("http://host:8080/path@2", "http://host:8080/path@2"),
+        ("monkey=banana", "monkey=banana"),
+    ],
+)
+def test_logins_and_parameters_are_hidden(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+    assert holds_secret(text) == (text != shown)
+
+
+def test_a_value_whose_name_is_a_secret_s_is_hidden() -> None:
+    tree: dict[str, Any] = {"jdbc": {"user": "ann", "password": "hunter2", "retries": 3}, "list": ["x://a:b@c"]}
+    assert redacted(tree) == {"jdbc": {"user": "ann", "password": "***", "retries": 3}, "list": ["x://***@c"]}
+    assert "hunter2" in tree["jdbc"].values()
+
+
+def test_a_remembered_value_is_hidden_everywhere() -> None:
+    remember("hunter2")
+    assert redacted({"path": "/data/hunter2/x", "n": 1}) == {"path": "/data/***/x", "n": 1}
+
+
+def test_a_value_too_short_to_be_a_secret_is_not_remembered() -> None:
+    remember("abc")
+    assert redacted("abc") == "abc"
+
+
+@pytest.mark.parametrize("canary", CANARIES)
+def test_spark_s_pattern_covers_what_it_must(canary: str) -> None:
+    assert re.search(SPARK_PATTERN, canary)
+
+
+def test_spark_s_pattern_leaves_ordinary_settings_alone() -> None:
+    assert not re.search(SPARK_PATTERN, "spark.sql.shuffle.partitions")
+    assert re.sub(SPARK_STRING_PATTERN, "***", "a://u:p@h password=x y") == "a***h *** y"
