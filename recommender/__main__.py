@@ -2,18 +2,37 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from recommender import __version__
 from recommender.commands import diff, gc, rollback, runs, show, verify
+from recommender.commands.overview import stored
 from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
 from recommender.redaction import redacted
 from recommender.store import Hadoop, Store, open_files
 
-_COMMANDS: dict[str, ModuleType] = {
+_INTERRUPTED = 130  # 128 + SIGINT
+
+
+class _Command(Protocol):
+    """What the module of a command has."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add what the command takes."""
+
+    def run(self, store: Store, options: argparse.Namespace) -> Any:
+        """Do it, and return plain JSON types."""
+
+    def text(self, result: Any) -> str:
+        """Return what people read of a result."""
+
+
+_COMMANDS: dict[str, _Command] = {
     "runs": runs,
     "show": show,
     "diff": diff,
@@ -32,19 +51,29 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
-    name = "-"
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        options = _parser().parse_args(arguments)
-        name = options.command
-        if name == "schema":
-            print(json.dumps(_schema(), indent=2))
-        else:
-            _run(_COMMANDS[name], options)
+        options = _parser().parse_args(words)
+        failure = _run(options)
     except RecommenderError as error:
-        sys.stdout.flush()
-        sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {error.sentence}\n"))
-        return error.exit_code
-    return 0
+        failure = error
+    except KeyboardInterrupt:
+        failure = RecommenderError("TERMINATED", "told to end by SIGINT; start it again to go on")
+        _tell(failure, words)
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the boundary: each gets line and code
+        reason = str(error).strip().split("\n", 1)[0][:200]
+        failure = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}")
+    if failure is None:
+        return 0
+    _tell(failure, words)
+    return failure.exit_code
+
+
+def _tell(error: RecommenderError, words: Sequence[str]) -> None:
+    """Write the last line on stderr; the command comes first, also where the arguments after it are wrong."""
+    name = words[0] if words and words[0] in {*_COMMANDS, "schema"} else "-"
+    sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {error.sentence}\n"))
 
 
 def _parser() -> _Parser:
@@ -62,14 +91,26 @@ def _parser() -> _Parser:
     return parser
 
 
-def _run(command: ModuleType, options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> RecommenderError | None:
+    """Run a command and print its result; return what is wrong with the store, if the command found that."""
+    if options.command == "schema":
+        _print(json.dumps(_schema(), indent=2))
+        return None
+    command = _COMMANDS[options.command]
     store = Store(open_files(_root(options), _hadoop))
-    if not store.stages():
+    if not stored(store):
         raise InputError("STORE_EMPTY", f"{store.files.root} has no results; see --root")
     result: Any = redacted(command.run(store, options))
-    print(json.dumps(result, indent=2) if options.json else command.text(result))
-    if hasattr(command, "check"):
-        command.check(result)
+    _print(json.dumps(result, indent=2) if options.json else command.text(result))
+    return verify.failure(result) if options.command == "verify" else None
+
+
+def _print(text: str) -> None:
+    """Print a text, as far as somebody reads it: ``runs | head -1`` is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _root(options: argparse.Namespace) -> str:

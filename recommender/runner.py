@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from recommender.audit import added, audit, check_contents, check_rows
-from recommender.errors import ConflictError, InputError, StorageError
+from recommender.errors import ArtifactError, ConflictError, InputError, StorageError
 from recommender.preflight import differences, fingerprint, identity
 from recommender.progress import progress
 from recommender.redaction import redacted
@@ -156,10 +156,18 @@ class Runner:
         self._store.check(same)
         if same.number == newest.number:
             return Outcome(same, f"nothing has changed since run {same.run_id}, commit {same.number}; --force runs it")
-        # Another result came in between: this one is made the newest again, by a record of its own.
-        attempt = Attempt(name, self._where.run, same.attempt, "", newest.number)
-        again = self._store.commit(attempt, {**_without_header(same), "reused": same.number})
-        return Outcome(again, f"the same as run {same.run_id}, commit {same.number}: now commit {again.number}")
+        return self._made_newest(same, newest.number)
+
+    def _made_newest(self, old: Commit, parent: int) -> Outcome | None:
+        """Make an earlier result the newest again, by a record of its own; None if a clean-up was faster."""
+        attempt = Attempt(old.stage, self._where.run, old.attempt, "", parent)
+        again = self._store.commit(attempt, {**_without_header(old), "reused": old.number})
+        try:
+            self._store.check(again)
+        except ArtifactError:
+            self._store.expire(again)
+            return None
+        return Outcome(again, f"the same as run {old.run_id}, commit {old.number}: now commit {again.number}")
 
     def _compute(self, name: str, stage: Stage, upstream: Mapping[str, Commit], made_of: Mapping[str, Any]) -> Commit:
         """Compute a stage into a new attempt, audit it, and commit it."""

@@ -1,7 +1,7 @@
 """The summary of a run for people: plain text for the terminal, made from the commit records.
 
 Example usage:
->>> print(metricstable([{"model": "als", "metric": "ndcg", "k": 10, "value": 0.05, "low": 0.04, "high": 0.06,
+>>> print(metrics_table([{"model": "als", "metric": "ndcg", "k": 10, "value": 0.05, "low": 0.04, "high": 0.06,
 ...                       "visitors": 9}]))
 9 held-out visitors              @10
 ndcg                   als    0.0500
@@ -21,11 +21,13 @@ _CUSTOMARY_CUTOFF = 10
 def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -> str:
     """Return what a stage did: rows in and out of each step, time, and where the result is."""
     speed = f", {record['events_per_second']:,.0f} events/s" if record.get("events_per_second") else ""
-    rows = [
-        (step["step"], _number(step["rows_in"]), _number(step["rows_out"]), step["note"]) for step in record["steps"]
-    ]
-    lines = table([("step", "rows in", "rows out", ""), *rows], right=(1, 2))
-    return f"{stage} {name}: {record['seconds']:.1f} s{speed}\n{indented(lines)}\n  -> {path}"
+    return f"{stage} {name}: {record['seconds']:.1f} s{speed}\n{indented(steps_table(record['steps']))}\n  -> {path}"
+
+
+def steps_table(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line per step: rows in and out, and what it says of them."""
+    rows = [(step["step"], _number(step["rows_in"]), _number(step["rows_out"]), step["note"]) for step in steps]
+    return table([("step", "rows in", "rows out", ""), *rows], right=(1, 2))
 
 
 def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:

@@ -39,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "sample": {"constants", "session"},
     "text": set(),
     "summary": {"evaluation", "stage4/steps", "text"},
-    "commands": {"errors", "progress", "store", "summary", "text"},
+    "commands": {"errors", "store", "summary", "text"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
     "runner": {
         *("audit", "errors", "preflight", "progress", "redaction", "sample", "session", "stage", "store", "tables"),

@@ -1,14 +1,16 @@
 """Show in what two runs differ: configuration, inputs, rows, contents, metrics."""
 
 import argparse
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from recommender.commands.overview import one_run
-from recommender.store import Commit, Store
+from recommender.store import Commit, Store, digest
 from recommender.text import indented, table
 
-_COMPARED = ("config", "version", "inputs")
+_COMPARED = ("config", "version")
+_MEASURED = ("rows.", "steps.", "metrics.", "inputs.")  # of these the difference is a number, too
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +31,8 @@ def text(result: dict[str, Any]) -> str:
     """Return a table per stage."""
     parts = []
     for stage, differs in result["stages"].items():
-        lines = [("", *result["runs"])]
-        lines += [(key, _cell(values[0]), _cell(values[1])) for key, values in differs.items()]
+        lines = [("", *result["runs"], "difference")]
+        lines += [(key, *(_cell(key, value) for value in pair), _change(key, *pair)) for key, pair in differs.items()]
         parts.append(f"{stage}\n{indented(table(lines))}")
     return "\n\n".join(parts) or f"no difference between {' and '.join(result['runs'])}"
 
@@ -46,6 +48,10 @@ def _flat(commit: Commit) -> dict[str, Any]:
     """Return everything that is compared of a commit, by a path of keys."""
     record = commit.record
     found = _leaves({key: record[key] for key in _COMPARED if key in record}, "")
+    inputs = record.get("inputs") or {}
+    if inputs:
+        total = sum(facts[0] for facts in inputs.values())
+        found |= {"inputs.files": len(inputs), "inputs.bytes": total, "inputs.sha256": digest(inputs)}
     for name, facts in record.get("contents", {}).items():
         found |= {f"rows.{name}": facts["rows"], f"checksum.{name}": facts["checksum"]}
     for each in record.get("steps", ()):
@@ -65,5 +71,17 @@ def _leaves(tree: Any, path: str) -> dict[str, Any]:
     }
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+def _cell(key: str, value: Any) -> str:
+    """Return a value; those of the configuration with all of their digits, as they differ."""
+    if value is None:
+        return "-"
+    if key.startswith(_MEASURED) and isinstance(value, int | float):
+        return f"{value:,}" if isinstance(value, int) else f"{value:.6f}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _change(key: str, one: Any, other: Any) -> str:
+    if not key.startswith(_MEASURED) or not isinstance(one, int | float) or not isinstance(other, int | float):
+        return ""
+    change = other - one
+    return f"{change:+,}" if isinstance(change, int) else f"{change:+.6f}"

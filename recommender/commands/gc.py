@@ -4,27 +4,29 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from recommender.store import Store, removals, remove
+from recommender.commands.overview import at_least_one
+from recommender.store import Store, clean_up, removals
 from recommender.text import seconds, size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this command takes."""
     parser.add_argument(
-        "--older-than", type=_duration, default=seconds("7d"), metavar="AGE", help="90s, 30m, 12h, 7d (default: 7d)"
+        "--older-than",
+        type=_duration,
+        default=seconds("7d"),
+        metavar="AGE",
+        help="90s, 30m, 12h, 7d; longer than any run takes, as what changed since then may be in use (default: 7d)",
     )
     parser.add_argument(
-        "--keep", type=_at_least_one, default=3, metavar="N", help="newest commits of a stage that stay (default: 3)"
+        "--keep", type=at_least_one, default=3, metavar="N", help="newest commits of a stage that stay (default: 3)"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Delete, and return what was deleted."""
-    found = removals(store, options.older_than, options.keep)
-    for removal in found:
-        if not options.dry_run:
-            remove(store, removal)
+    found = (removals if options.dry_run else clean_up)(store, options.older_than, options.keep)
     return {
         "dry_run": options.dry_run,
         "removed": [asdict(removal) for removal in found],
@@ -36,7 +38,8 @@ def text(result: dict[str, Any]) -> str:
     """Return a line per thing, and the total."""
     lines = [(each["path"], size(each["size"]) if each["size"] else "", each["why"]) for each in result["removed"]]
     verb = "would be deleted" if result["dry_run"] else "deleted"
-    total = f"{len(lines)} things, {size(result['bytes'])}, {verb}" if lines else "there is nothing to delete"
+    things = "1 thing" if len(lines) == 1 else f"{len(lines):,} things"
+    total = f"{things}, {size(result['bytes'])}, {verb}" if lines else "there is nothing to delete"
     return "\n".join(filter(None, [table(lines, right=[1]) if lines else "", total]))
 
 
@@ -45,9 +48,3 @@ def _duration(value: str) -> float:
         return seconds(value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _at_least_one(value: str) -> int:
-    if not value.isdigit() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"{value!r} is no number of commits, 1 or more")
-    return int(value)

@@ -1,5 +1,6 @@
 """What is known of every run: the commits, failures and unfinished attempts of all stages, by run id."""
 
+import argparse
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,9 +40,18 @@ class Run:
         return sum(facts["bytes"] for commit in self.commits.values() for facts in commit.files().values())
 
 
+def stored(store: Store) -> list[str]:
+    """Return the folders with attempts or commits: also those whose data was deleted by accident."""
+    return [
+        name
+        for name in store.files.names("")
+        if store.files.names(f"{name}/commits") or store.files.names(f"{name}/data")
+    ]
+
+
 def stages(store: Store) -> list[str]:
     """Return the stages that have something stored."""
-    return [stage for stage in store.stages() if stage not in _NOT_STAGES]
+    return [stage for stage in stored(store) if stage not in _NOT_STAGES]
 
 
 def all_runs(store: Store) -> list[Run]:
@@ -84,6 +94,13 @@ def one_run(store: Store, run_id: str) -> Run:
     return runs[run_id]
 
 
+def at_least_one(value: str) -> int:
+    """Return the number that an argument of a command is."""
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is no whole number, 1 or more")
+    return int(value)
+
+
 def ndcg_at_10(commits: Iterable[Commit]) -> float | None:
     """Return NDCG@10 of ALS, where it was measured."""
     rows = [row for commit in commits for row in commit.record.get("metrics", ())]
@@ -96,7 +113,8 @@ def _notes(store: Store, stage: str, committed: set[str]) -> Iterable[dict[str, 
     for attempt in store.files.names(f"{stage}/data"):
         if attempt in committed:
             continue
-        for name in (FAILED_FILE, ATTEMPT_FILE):
+        there = store.files.names(f"{stage}/data/{attempt}")  # none, if it is a foreign file
+        for name in (name for name in (FAILED_FILE, ATTEMPT_FILE) if name in there):
             try:
                 yield json.loads(store.files.read(f"{stage}/data/{attempt}/{name}"))
             except (FileNotFoundError, ValueError):

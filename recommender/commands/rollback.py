@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from recommender.errors import ConfigError, Mistake
 from recommender.store import Channels, Store
 
 
@@ -15,6 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Move the channel, and return from where to where."""
     channels = Channels(store)
+    known = channels.names()
+    if options.channel not in known:  # also what is no name, such as ../stage1
+        sentence = f"no channel {options.channel}; there are {', '.join(known) or 'none yet'}"
+        raise ConfigError(Mistake("CHANNEL_UNKNOWN", "", sentence))
     before = channels.current(options.channel)
     after = channels.rollback(options.channel, options.to)
     return {

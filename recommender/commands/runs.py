@@ -4,14 +4,14 @@ import argparse
 from datetime import datetime, timezone
 from typing import Any
 
-from recommender.commands.overview import all_runs, ndcg_at_10
+from recommender.commands.overview import all_runs, at_least_one, ndcg_at_10
 from recommender.store import Store
 from recommender.text import age, size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this command takes."""
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many at most (default: 20)")
+    parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="how many at most (default: 20)")
 
 
 def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:

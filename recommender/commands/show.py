@@ -6,7 +6,7 @@ from typing import Any
 
 from recommender.commands.overview import one_run
 from recommender.store import Commit, Store
-from recommender.summary import metrics_table
+from recommender.summary import metrics_table, steps_table
 from recommender.text import indented, size, table
 
 
@@ -48,11 +48,11 @@ def _stage(commit: Commit) -> dict[str, Any]:
         name: {**facts, "bytes": sum(file["bytes"] for file in commit.files(name).values())}
         for name, facts in record.get("contents", {}).items()
     }
-    kept = ("committed_at", "seconds", "version", "upstream", "inputs", "config", "steps", "metrics", "reused")
+    kept = ("committed_at", "seconds", "events_per_second", "version", "fingerprint", "upstream", "inputs", "config")
     return {
         "commit": commit.number,
         "attempt": commit.attempt,
-        **{key: record[key] for key in kept if key in record},
+        **{key: record[key] for key in (*kept, "steps", "metrics", "reused") if key in record},
         "tables": tables,
     }
 
@@ -60,7 +60,16 @@ def _stage(commit: Commit) -> dict[str, Any]:
 def _paragraph(stage: str, facts: dict[str, Any]) -> str:
     upstream = ", ".join(f"{name} commit {number}" for name, number in facts.get("upstream", {}).items())
     made = f", from {upstream}" if upstream else ""
-    lines = [f"{stage}: commit {facts['commit']}, {facts['committed_at']}, {facts.get('seconds', 0):.1f} s{made}"]
+    reused = f", the same as commit {facts['reused']}" if "reused" in facts else ""
+    speed = f", {facts['events_per_second']:,.0f} events/s" if facts.get("events_per_second") else ""
+    when = f"{facts['committed_at']}, {facts.get('seconds', 0):.1f} s{speed}"
+    lines = [f"{stage}: commit {facts['commit']}{reused}, {when}{made}"]
+    lines += [f"  code {facts['version']}"] if "version" in facts else []
+    if facts.get("inputs"):
+        read = sum(each[0] for each in facts["inputs"].values())
+        lines.append(f"  read {len(facts['inputs']):,} files, {size(read)}")
+    if facts.get("steps"):
+        lines.append(indented(steps_table(facts["steps"])))
     rows = [
         (name, f"{each['rows']:,} rows", size(each["bytes"]), f"checksum {each['checksum']}")
         for name, each in facts["tables"].items()

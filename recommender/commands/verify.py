@@ -1,10 +1,10 @@
 """Compare every file of every commit with its record."""
 
 import argparse
+import sys
 from typing import Any
 
 from recommender.errors import ArtifactError
-from recommender.progress import progress
 from recommender.store import Store, verify
 from recommender.text import size, table
 
@@ -16,8 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Return what was compared, and what is damaged."""
-    with progress("verifying") as announce:
-        files, read, damages = verify(store, quick=options.quick, announce=announce)
+    try:
+        files, read, damages = verify(store, quick=options.quick, announce=_announce)
+    finally:
+        _announce("")
     damaged = [{"path": damage.path, "what": damage.what} for damage in damages]
     return {"files": files, "bytes": read, "compared": "sizes" if options.quick else "contents", "damaged": damaged}
 
@@ -30,14 +32,18 @@ def text(result: dict[str, Any]) -> str:
     return "\n".join(filter(None, [table(lines) if lines else "", f"{found}: {good}"]))
 
 
-def check(result: dict[str, Any]) -> None:
-    """Fail if something is damaged.
+def failure(result: dict[str, Any]) -> ArtifactError | None:
+    """Return the error of a store that is damaged, or nothing."""
+    if not result["damaged"]:
+        return None
+    first, more = result["damaged"][0], len(result["damaged"]) - 1
+    others = f" and {more:,} more" if more else ""
+    sentence = f"{first['path']} {first['what']}{others}; run the stage again with --force, or restore the files"
+    return ArtifactError("ARTIFACT_CORRUPT", sentence)
 
-    Raises:
-        ArtifactError: something is.
-    """
-    if result["damaged"]:
-        first = result["damaged"][0]
-        more = f" and {len(result['damaged']) - 1} more" if len(result["damaged"]) > 1 else ""
-        sentence = f"{first['path']} {first['what']}{more}; run the stage again with --force, or restore the files"
-        raise ArtifactError("ARTIFACT_CORRUPT", sentence)
+
+def _announce(what: str) -> None:
+    """Show on a terminal which commit is being read; in a log it would only be noise."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{what}")
+        sys.stderr.flush()

@@ -19,7 +19,7 @@ True
 """
 
 from recommender.store.channels import Channels, Publication
-from recommender.store.clean_up import Removal, removals, remove
+from recommender.store.clean_up import Removal, clean_up, removals
 from recommender.store.file_info import FileInfo
 from recommender.store.files import Files, open_files
 from recommender.store.hadoop_files import Hadoop
@@ -43,13 +43,13 @@ __all__ = [
     "Removal",
     "Shards",
     "Store",
+    "clean_up",
     "damaged",
     "digest",
     "new_run_id",
     "now",
     "open_files",
     "removals",
-    "remove",
     "run_id_mistake",
     "verify",
 ]

@@ -19,6 +19,7 @@ from recommender.store.store import FAILED_FILE, Commit, Store
 
 _VERSIONS_OF_A_CHANNEL = 2
 _ATTEMPT = re.compile("[0-9a-f]{32}")
+_SHARD = re.compile(r"[0-9a-f]{64}/(?:\d{20}\.json|\.temporary-[0-9a-f]{32})")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Removal:
     path: str
     why: str
     size: int
+
+    @property
+    def is_data(self) -> bool:
+        """Return whether it is an attempt's folder."""
+        return "/data/" in self.path
 
 
 def removals(store: Store, older_than: float, keep: int, clock: Callable[[], float] = time.time) -> list[Removal]:
@@ -56,9 +62,21 @@ def removals(store: Store, older_than: float, keep: int, clock: Callable[[], flo
     return records + data
 
 
-def remove(store: Store, removal: Removal) -> None:
-    """Delete one thing."""
-    store.files.delete(removal.path)
+def clean_up(store: Store, older_than: float, keep: int, clock: Callable[[], float] = time.time) -> list[Removal]:
+    """Delete what may be deleted, and return what was.
+
+    Between the records and the data everything is looked at again: a run may have made an old result the newest
+    meanwhile, or a rollback may have published it. See `removals` for the arguments.
+    """
+    planned = removals(store, older_than, keep, clock)
+    records = [removal for removal in planned if not removal.is_data]
+    for removal in records:
+        store.files.delete(removal.path)
+    still = {removal.path for removal in removals(store, older_than, keep, clock)}
+    data = [removal for removal in planned if removal.is_data and removal.path in still]
+    for removal in data:
+        store.files.delete(removal.path)
+    return records + data
 
 
 def _kept(store: Store, stages: dict[str, list[Commit]], before: float, keep: int) -> set[tuple[str, int]]:
@@ -111,7 +129,7 @@ def _unfinished(store: Store, stage: str, before: float) -> Iterator[Removal]:
         if file.path.startswith(TEMPORARY) and file.modified < before:
             yield Removal(f"{stage}/commits/{file.path}", "a record that was never finished", file.size)
     for file in store.files.walk(f"{stage}/shards"):
-        if file.modified < before:
+        if _SHARD.fullmatch(file.path) and file.modified < before:
             yield Removal(f"{stage}/shards/{file.path}", "a shard of a run that never went on", file.size)
 
 

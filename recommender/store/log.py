@@ -45,9 +45,13 @@ class Log:
             ArtifactError: it is damaged.
         """
         try:
-            return unseal(self._files.read(self._path(number)), self._files.url(self._path(number)))
+            return unseal(self._files.read(self._path(number)), self.url(number))
         except FileNotFoundError:
             return None
+
+    def url(self, number: int) -> str:
+        """Return where a record is."""
+        return self._files.url(self._path(number))
 
     def append(self, number: int, record: Mapping[str, Any], is_ours: Mapping[str, Any]) -> bool:
         """Write a record under a number that must be free.

@@ -90,12 +90,18 @@ class Store:
     def fail(self, attempt: Attempt, failure: Mapping[str, Any], keep: Sequence[str] = ()) -> None:
         """Remove what a failed attempt wrote, and leave a note of why it failed.
 
+        If the attempt is committed all the same, because the failure came after that, nothing is removed; nor if that
+        cannot be found out.
+
         Args:
             attempt: the attempt.
             failure: what to write.
             keep: names in the attempt's folder that stay.
         """
         folder = f"{attempt.stage}/data/{attempt.id}"
+        record = self._commits(attempt.stage).record(attempt.parent + 1)
+        if record is not None and record["attempt"] == attempt.id:
+            return
         for name in self.files.names(folder):
             if name not in {ATTEMPT_FILE, FAILED_FILE, *keep}:
                 self.files.delete(f"{folder}/{name}")

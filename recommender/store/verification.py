@@ -61,8 +61,8 @@ def _records(store: Store) -> tuple[list[Commit], list[Damage]]:
         for number in log.numbers():
             try:
                 record = log.record(number)
-            except ArtifactError as error:
-                damages.append(Damage(error.sentence.split(" ", 1)[0], "the record does not match its hash"))
+            except ArtifactError:
+                damages.append(Damage(log.url(number), "the record does not match its hash"))
                 continue
             if record and stage:
                 commits.append(Commit(stage, number, record))

@@ -1,6 +1,8 @@
 """The commands, as people and as machines use them, on a store with two runs."""
 
 import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -163,7 +165,7 @@ def test_there_may_be_nothing_to_delete(call: Any) -> None:
     ("arguments", "text"),
     [
         (["--older-than", "soon"], "'soon' is no duration; write 90s, 30m, 12h or 7d"),
-        (["--keep", "0"], "'0' is no number of commits, 1 or more"),
+        (["--keep", "0"], "'0' is no whole number, 1 or more"),
     ],
 )
 def test_a_clean_up_with_a_wrong_argument_is_told(call: Any, arguments: list[str], text: str) -> None:
@@ -204,3 +206,99 @@ def test_no_command_needs_a_stage(call: Any, capsys: pytest.CaptureFixture[str])
     assert ended.value.code == 0
     help_text = capsys.readouterr().out
     assert all(command in help_text for command in ("runs", "show", "diff", "verify", "gc", "rollback", "schema"))
+
+
+def test_values_that_differ_look_different(call: Any, store: Store) -> None:
+    record = {"version": "1", "inputs": {"/e.csv": [9, 1.0]}, "config": {"als": {"reg_param": 1e-05, "implicit": True}}}
+    other = {"version": "2", "inputs": {"/e.csv": [9, 2.0]}, "config": {"als": {"reg_param": 2e-05, "implicit": False}}}
+    result(store, "stage3", "one", **record, metrics=[{**METRIC, "value": 0.5}])
+    result(store, "stage3", "other", **other, metrics=[{**METRIC, "value": 0.25}])
+    found = rows(call("diff", "one", "other")[1])
+    assert ["config.als.reg_param", "1e-05", "2e-05"] in found
+    assert ["config.als.implicit", "true", "false"] in found
+    assert ["version", "1", "2"] in found
+    assert ["metrics.ndcg@10.als", "0.500000", "0.250000", "-0.250000"] in found
+    assert [line[0] for line in found if line[0].startswith("inputs")] == ["inputs.sha256"]
+
+
+def test_the_steps_of_a_run_are_shown(call: Any, store: Store) -> None:
+    step = {"step": "score_filter", "rows_in": 4000, "rows_out": 3000, "note": "pairs to learn from"}
+    result(store, "stage3", "one", version="0.1+abc", inputs={"/e.csv": [2048, 1.0]}, steps=[step], reused=7)
+    out = call("show", "one")[1]
+    assert ["score_filter", "4,000", "3,000", "pairs", "to", "learn", "from"] in rows(out)
+    assert "the same as commit 7" in out
+    assert "code 0.1+abc\n  read 1 files, 2.0 KiB" in out
+
+
+def test_the_name_of_the_command_is_told_also_where_its_arguments_are_wrong(call: Any) -> None:
+    assert call("runs", "--limit", "-1")[2].startswith("RECOMMENDER_ERROR CFG_ARGUMENT command=runs: ")
+    assert call("shwo")[2].startswith("RECOMMENDER_ERROR CFG_ARGUMENT command=-: ")
+
+
+def test_a_bug_has_a_line_and_a_code(call: Any, store: Store) -> None:
+    result(store, "stage3", "odd", committed_at="yesterday")
+    code, out, err = call("runs")
+    assert (code, out) == (1, "")
+    assert err.startswith("RECOMMENDER_ERROR INTERNAL command=runs: ValueError: ")
+
+
+def test_an_interruption_has_a_line_and_a_code(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recommender.commands.verify.verify", interrupted)
+    code, _, err = call("verify")
+    assert (code, err.split(":")[0]) == (130, "RECOMMENDER_ERROR TERMINATED command=verify")
+
+
+def test_a_reader_may_leave(store: Store, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m recommender show monday --root {tmp_path}/out | true; echo ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("damage", ["deleted", "truncated", "flipped"])
+def test_every_damage_to_a_file_is_found(call: Any, store: Store, tmp_path: Path, damage: str) -> None:
+    commit = store.latest("stage1")
+    assert commit is not None
+    file = file_of(tmp_path / "out", commit)
+    content = file.read_bytes()
+    if damage == "deleted":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-1] if damage == "truncated" else bytes([content[0] ^ 1]) + content[1:])
+    assert call("verify", "--quick")[0] == (0 if damage == "flipped" else 16)
+    code, out, err = call("verify", "--json")
+    assert (code, err.count("\n")) == (16, 1)  # nothing but the error line: this is no terminal
+    assert [each["path"].endswith(file.name) for each in json.loads(out)["damaged"]] == [True]
+
+
+def test_a_store_whose_data_is_gone_is_damaged_and_not_empty(call: Any, tmp_path: Path) -> None:
+    for stage in ("stage1", "stage2", "stage4"):
+        shutil.rmtree(tmp_path / "out" / stage / "data")
+    assert "monday     done      1 2 4" in call("runs")[1]
+    code, out, _ = call("verify")
+    assert (code, "4 damaged" in out) == (16, True)
+
+
+def test_foreign_files_do_not_matter(call: Any, tmp_path: Path) -> None:
+    expected = call("runs")[1]
+    (tmp_path / "out" / "README").write_text("mine")
+    (tmp_path / "out" / "stage1" / "data" / "README").write_text("mine")
+    assert call("runs")[1] == expected
+    assert call("gc")[0] == 0
+
+
+@pytest.mark.parametrize("channel", ["lvie", "../stage1/commits"])
+def test_a_channel_that_does_not_exist_is_told(call: Any, tmp_path: Path, channel: str) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = call("rollback", channel, "1")
+    assert code == 10
+    assert f"CHANNEL_UNKNOWN command=rollback: no channel {channel}; there are live" in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_schema_is_the_one_for_editors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    stored = Path(__file__).resolve().parents[2] / "conf" / "config.schema.json"
+    assert capsys.readouterr().out == stored.read_text()

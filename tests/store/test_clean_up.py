@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from literal_store import file_of, open_store, record_of, result
 
-from recommender.store import Channels, Shards, Store, removals, remove
+from recommender.store import Attempt, Channels, Shards, Store, clean_up, removals
 
 DAY = 86_400.0
 
@@ -27,8 +27,7 @@ def planned(store: Store, days: float, keep: int = 1) -> list[str]:
 
 
 def clean(store: Store, days: float, keep: int = 1) -> None:
-    for removal in removals(store, 7 * DAY, keep, clock=lambda: later(days)):
-        remove(store, removal)
+    clean_up(store, 7 * DAY, keep, clock=lambda: later(days))
 
 
 def test_the_newest_commits_stay_for_ever(store: Store) -> None:
@@ -103,13 +102,13 @@ def test_records_that_were_never_finished_go(store: Store, tmp_path: Path) -> No
 
 def test_shards_that_nobody_went_on_with_go(store: Store) -> None:
     attempt = store.begin("stage3", "killed")
-    Shards(store, "stage3", "abc").finish(0, 2, attempt.id, {"files": {}})
-    assert planned(store, days=8) == [f"stage3/shards/abc/{1:020d}.json", f"stage3/data/{attempt.id}"]
+    Shards(store, "stage3", "ab" * 32).finish(0, 2, attempt.id, {"files": {}})
+    assert planned(store, days=8) == [f"stage3/shards/{'ab' * 32}/{1:020d}.json", f"stage3/data/{attempt.id}"]
 
 
 def test_what_is_not_ours_is_never_touched(store: Store, tmp_path: Path) -> None:
     result(store, "stage1", "monday")
-    for path in ("photos/data/holiday/one.jpg", "stage1/data/notes/today.txt", "readme.txt"):
+    for path in ("photos/data/holiday/one.jpg", "photos/shards/x.jpg", "stage1/data/notes/today.txt", "readme.txt"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("mine")
     assert planned(store, days=1000) == []
@@ -118,6 +117,24 @@ def test_what_is_not_ours_is_never_touched(store: Store, tmp_path: Path) -> None
 def test_a_clean_up_that_was_interrupted_is_finished_by_the_next(store: Store, tmp_path: Path) -> None:
     old = result(store, "stage1", "old")
     result(store, "stage1", "new")
-    remove(store, removals(store, 0, 1, clock=lambda: later(1))[0])
-    assert not record_of(tmp_path, old).exists()
+    record_of(tmp_path, old).unlink()
     assert planned(store, days=8) == [f"stage1/data/{old.attempt}"]
+
+
+def test_data_that_became_the_newest_meanwhile_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = result(store, "stage1", "old")
+    result(store, "stage1", "new")
+    delete = store.files.delete
+
+    def beaten(path: str) -> None:
+        delete(path)
+        if "/commits/" in path:  # a run has made the old result the newest, by a record of its own
+            store.commit(Attempt("stage1", "again", old.attempt, "", 2), {"files": dict(old.files()), "upstream": {}})
+
+    monkeypatch.setattr(store.files, "delete", beaten)
+    assert [removal.path for removal in clean_up(store, 7 * DAY, 1, clock=lambda: later(8))] == [
+        f"stage1/commits/{1:020d}.json"
+    ]
+    newest = store.latest("stage1")
+    assert newest is not None
+    store.check(newest)

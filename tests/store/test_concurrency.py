@@ -8,7 +8,7 @@ from pathlib import Path
 from literal_store import open_store, result
 
 from recommender.errors import ConflictError
-from recommender.store import removals, remove
+from recommender.store import clean_up
 
 ROUNDS = 40
 SPAWN = multiprocessing.get_context("spawn")
@@ -61,9 +61,7 @@ def read_until(root: Path, end: float, reads: object) -> None:
 def clean_until(root: Path, end: float, removed: object) -> None:
     store, done = open_store(root), 0
     while time.time() < end:
-        for removal in removals(store, older_than=1.0, keep=1):
-            remove(store, removal)
-            done += 1
+        done += len(clean_up(store, older_than=1.0, keep=1))
     removed.put(done)  # type: ignore[attr-defined]
 
 

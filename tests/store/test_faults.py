@@ -25,7 +25,7 @@ from recommender.runner import Progress, Runner, publish
 from recommender.session import hadoop
 from recommender.stage import Stage
 from recommender.stage4.main import Stage4
-from recommender.store import Channels, Commit, Store, open_files, removals, remove
+from recommender.store import Channels, Commit, Store, clean_up, open_files
 from recommender.tables import as_stored
 
 KINDS = ["hdfs", "s3a"]
@@ -113,8 +113,7 @@ class Point:
             runner.pin(stage)
             commit = runner.run(*next(iter(stage.items()))).commit
             publish(store, "live", commit)
-            for removal in removals(store, older_than=0, keep=1):
-                remove(store, removal)
+            clean_up(store, older_than=0, keep=1)
         except (RecommenderError, Py4JJavaError, PySparkException) as error:
             return error
         return None

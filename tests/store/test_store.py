@@ -131,6 +131,14 @@ def test_an_attempt_that_failed_leaves_a_note(store: Store, root: Path) -> None:
     assert (note["id"], note["run"], note["stage"], note["attempt"]) == ("TEST", "monday", "stage1", attempt.id)
 
 
+def test_an_attempt_that_failed_after_its_commit_loses_nothing(store: Store) -> None:
+    attempt = store.begin("stage1", "monday")
+    commit = write(store, attempt, "rows")
+    store.fail(attempt, {"id": "TERMINATED"})
+    store.check(commit)
+    assert store.latest("stage1") == commit
+
+
 def test_a_failed_attempt_keeps_what_it_is_told_to(store: Store, root: Path) -> None:
     attempt = store.begin("stage1", "monday")
     for table in ("scores", "quarantine"):
