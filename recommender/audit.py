@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession, functions as F
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 from pyspark.sql.types import StructType
 
 from recommender.errors import StorageError
@@ -117,13 +117,18 @@ def _hashes(store: Store, stage: str, sizes: Mapping[str, int]) -> dict[str, str
 def _contents(table: str, urls: list[str], schema: StructType) -> DataFrame:
     """Return a row per file: its rows, and two numbers made from the hashes of its rows, whatever their order."""
     rows = read_table(urls, schema)
-    hashed = rows.select(F.col("_metadata.file_path").alias("path"), F.xxhash64(*rows.columns).alias("hash"))
+    hashed = rows.select(F.col("_metadata.file_path").alias("path"), _row_hash(rows).alias("hash"))
     return hashed.groupBy("path").agg(
         F.lit(table).alias("table"),
         F.count(F.lit(1)).alias("rows"),
         F.bit_xor("hash").alias("mixed"),
         F.sum(F.col("hash").bitwiseAND(F.lit(_LOW_BITS))).alias("summed"),
     )
+
+
+def _row_hash(rows: DataFrame) -> Column:
+    """Return a hash of each row; Spark's own skips a null, and so does not tell which column has it."""
+    return F.xxhash64(*rows.columns, *(F.isnull(name) for name in rows.columns))
 
 
 def _of_table(paths: Iterable[str], folder: str, table: str) -> list[str]:

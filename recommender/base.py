@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import dataclass_transform
 
 from recommender.errors import ConfigError, Mistake
+from recommender.redaction import redacted
 
 __all__ = [
     "Annotated",
@@ -49,7 +50,7 @@ _LONGEST_NAME = 255
 
 
 def _column_name(name: str) -> str:
-    if not 1 <= len(name.strip()) <= _LONGEST_NAME or _NO_NAME.search(name):
+    if not name.strip() or len(name) > _LONGEST_NAME or _NO_NAME.search(name):
         raise PydanticCustomError("bad_identifier", "no name of a column")
     return name
 
@@ -221,7 +222,7 @@ def _type_mistake(path: str, expected: str, value: Any) -> Mistake:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = repr(redacted(value))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 

@@ -211,10 +211,11 @@ def _inline_secrets(value: Any, path: str) -> list[Mistake]:
         return [m for key, item in value.items() for m in _inline_secrets(item, f"{path}.{key}".lstrip("."))]
     if isinstance(value, list):
         return [m for item in value for m in _inline_secrets(item, path)]
-    name = path.rsplit(".", 1)[-1]
-    named = is_secret_name(name) and value not in (None, "") and not isinstance(value, bool)
-    if named and _VARIABLE.sub("", str(value)) == "":
+    named = any(map(is_secret_name, path.split("."))) and value not in (None, "") and not isinstance(value, bool)
+    variables = list(_VARIABLE.finditer(str(value)))
+    if named and not _VARIABLE.sub("", str(value)) and not any(variable["default"] for variable in variables):
         return []  # nothing but ${NAME}
+    named = named or any(variable["default"] and is_secret_name(variable["name"]) for variable in variables)
     # Also one that comes from a variable: what is in a URL turns up in Spark's own log.
     if named or (isinstance(value, str) and holds_secret(_VARIABLE.sub("variable", value))):
         sentence = (
@@ -274,7 +275,7 @@ def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> 
     keys = path.strip().split(".")
     if not equals or not all(keys):
         mistakes.append(
-            Mistake("CFG_SET", path, f"--set needs stage.step.parameter=value, got {override.partition('=')[0]!r}")
+            Mistake("CFG_SET", path, f"--set needs stage.step.parameter=value, got {path.split(None, 1)[:1]}")
         )
         return
     target = document

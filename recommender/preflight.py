@@ -10,6 +10,7 @@ the same fingerprint compute the same.
 import fnmatch
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from glob import glob, has_magic
 from importlib import resources
@@ -115,11 +116,13 @@ def _listed(source: str, hadoop: Callable[[], Hadoop | None]) -> Iterator[tuple[
 def _absolute(path: str) -> str:
     scheme, colon, rest = path.partition(":")
     if colon and scheme != "file":
-        return path.rstrip("/")
+        return f"{scheme}:/{re.sub('/+', '/', rest)}".rstrip("/")
     return os.path.realpath(f"/{rest.lstrip('/')}" if colon else path)
 
 
 def _overlap(read: str, written: str) -> bool:
     """Return whether a path or glob that is read meets a folder that is written."""
-    parts, targets = read.split("/"), written.split("/")
+    # Hadoop's globs have alternatives, which may be anything here, and negate a set with ^.
+    pattern = re.sub(r"\{[^}]*\}", "*", read).replace("[^", "[!")
+    parts, targets = pattern.rstrip("/").split("/"), written.split("/")
     return all(fnmatch.fnmatchcase(target, part) for part, target in zip(parts, targets, strict=False))

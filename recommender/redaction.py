@@ -16,8 +16,11 @@ from typing import Any, Final
 
 HIDDEN: Final = "***"
 
-_WORDS = r"secret|passw(?:or)?d|passphrase|token|credential|access[._-]?key|api[._-]?key|private[._-]?key"
-_LOGIN = r"://[^/\s@:]*:[^/\s@]+@"
+_WORDS = (
+    r"secret|passw(?:or)?d|passphrase|token|credential|(?:access|api|private|account)[._-]?key"
+)
+# A password may hold a slash or an @; a number before a slash is a port.
+_LOGIN = r"://[^/\s@:]*:(?:(?!\d+/)[^\s\"'<>]+|[^/\s]+)@"
 # What Spark must hide in its log of events and its pages: matched against the keys and the values of its properties.
 SPARK_PATTERN: Final = f"(?i){_WORDS}|{_LOGIN}"
 # The same for the text of queries and plans, of which only the match is replaced.
@@ -27,7 +30,7 @@ CANARIES: Final = ("spark.my.password", "DB_TOKEN", "jdbc:postgresql://ann:hunte
 
 _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 _IN_URL = re.compile(_LOGIN)
-_PARAMETER = re.compile(rf"((?:{_WORDS})=)[^&;\s,\"']+", re.IGNORECASE)
+_PARAMETER = re.compile(rf"((?:{_WORDS})(?:[._-][\w.-]*)?=)[^&;\s\"']+", re.IGNORECASE)
 _SHORTEST = 4  # characters of a value that is hidden wherever it turns up; shorter ones would hide too much
 
 _known: set[str] = set()
@@ -57,7 +60,7 @@ def redacted(value: Any) -> Any:
         return _PARAMETER.sub(rf"\g<1>{HIDDEN}", _IN_URL.sub(f"://{HIDDEN}@", value))
     if isinstance(value, Mapping):
         return {
-            key: HIDDEN if isinstance(item, str) and item and is_secret_name(str(key)) else redacted(item)
+            key: HIDDEN if item and not isinstance(item, bool) and is_secret_name(str(key)) else redacted(item)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):

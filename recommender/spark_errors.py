@@ -73,6 +73,8 @@ def _full_disk(local: str, root: str) -> StorageError:
 
 
 def _is_full(folder: str) -> bool:
+    if re.match(r"\w+:", folder):
+        return False  # not a disk of this machine
     place = next((path for path in (Path(folder), *Path(folder).parents) if folder and path.exists()), None)
     if place is None:
         return False

@@ -19,7 +19,7 @@ ARROWS: dict[str, set[str]] = {
     "partitions": set(),
     "persistent": set(),
     "spark_errors": {"errors"},
-    "base": {"errors"},
+    "base": {"errors", "redaction"},
     "ranking": set(),
     "blocks": {"recommender"},
     "counting": set(),

@@ -91,3 +91,56 @@ def test_a_file_of_a_table_that_is_not_read_does_not_matter(store: Store, spark:
     check_contents(store, commit, ["scores"])
     with pytest.raises(ArtifactError, match="ARTIFACT_CORRUPT missing part-"):
         check_contents(store, commit, ["popularity"])
+
+
+def test_hidden_files_are_not_listed(store: Store, spark: SparkSession, tmp_path: Path) -> None:
+    attempt, before = written(store, table(spark, ROWS))
+    folder = tmp_path / "stage2" / "data" / attempt.id / "popularity"
+    assert (folder / "_SUCCESS").exists()
+    (folder / ".hidden.parquet").write_bytes(b"no rows")
+    (folder / "_temporary").mkdir()
+    (folder / "_temporary" / "part-9.parquet").write_bytes(b"no rows")
+    assert audit(store, "stage2", attempt.id, {"popularity": table(spark, []).schema}) == before
+
+
+@pytest.mark.parametrize("name", ["a b", "größe", "50%25", "a#b", "stage2"])
+def test_a_root_may_have_any_name(spark: SparkSession, tmp_path: Path, name: str) -> None:
+    store = Store(open_files(str(tmp_path / name), hadoop=lambda: None))
+    commit = committed(store, table(spark, ROWS))
+    assert sum(facts["rows"] for facts in commit.files().values()) == 50
+    check_contents(store, commit, ["popularity"])
+
+
+def test_a_file_of_another_size_is_found(store: Store, spark: SparkSession, tmp_path: Path) -> None:
+    commit = committed(store, table(spark, ROWS).coalesce(1))
+    file = tmp_path / "stage2" / "data" / next(iter(commit.files()))
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ArtifactError, match=r"ARTIFACT_CORRUPT .* has [\d,]+ bytes, not [\d,]+; run its stage again"):
+        check_contents(store, commit, ["popularity"])
+
+
+def test_a_file_too_large_to_hash_is_counted_and_compared_by_size(
+    store: Store, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender.audit._LARGEST_HASHED", 0)
+    commit = committed(store, table(spark, ROWS).coalesce(1))
+    (path, facts), *_ = commit.files().items()
+    assert (facts["sha256"], facts["rows"]) == (None, 50)
+    check_contents(store, commit, ["popularity"])
+    (tmp_path / "stage2" / "data" / path).write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"ARTIFACT_CORRUPT .* has 0 bytes"):
+        check_contents(store, commit, ["popularity"])
+
+
+def test_one_part_is_read_back_alone(store: Store, spark: SparkSession) -> None:
+    attempt = store.begin("stage2", "monday")
+    rows = {"shard-0": ROWS[:20], "shard-1": ROWS[20:]}
+    for part, some in rows.items():
+        write_table(attempt.url, "popularity", table(spark, some), part)
+    schema = {"popularity": table(spark, []).schema}
+    parts = [audit(store, "stage2", attempt.id, schema, part) for part in rows]
+    assert [part.tables["popularity"]["rows"] for part in parts] == [20, 30]
+    whole = audit(store, "stage2", attempt.id, schema)
+    assert whole.files == parts[0].files | parts[1].files
+    checksums = [part.tables["popularity"]["checksum"] for part in parts]
+    assert whole.tables["popularity"]["checksum"] == added(*checksums)

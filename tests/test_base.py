@@ -139,3 +139,11 @@ def test_what_may_be_sql_is_no_name_of_a_column(name: str) -> None:
 @pytest.mark.parametrize("name", ["item id", "item.id", "größe", "x" * 255, "item-id"])
 def test_ordinary_names_of_columns_are_fine(name: str) -> None:
     assert Named(column=name).column == name
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\tb", "a\rb", "a\x1fb", "a\x7fb", "/*", "--"])
+def test_control_characters_and_comments_are_in_no_name(name: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Named(column=name)
+    assert [(mistake.id, mistake.path) for mistake in raised.value.mistakes] == [("BAD_IDENTIFIER", "column")]
+    assert str(raised.value).isprintable()

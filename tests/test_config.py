@@ -197,6 +197,9 @@ def test_every_parameter_is_described_in_the_schema() -> None:
         ("stage1: {data_loader: {event_filename: 's3a://ann:hunter2@b/e'}}", "stage1.data_loader.event_filename"),
         ("root: 's3a://ann:${PW}@b/hunter2'", "root"),
         ("root: 'x://b?token=hunter2'", "root"),
+        ("root: '/data/${SHOP_TOKEN:-hunter2}'", "root"),
+        ("stage1: {data_loader: {password: {value: hunter2}}}", "stage1.data_loader.password.value"),
+        ("stage1: {data_loader: {password: 12345678}}", "stage1.data_loader.password"),
     ],
 )
 def test_a_secret_in_the_configuration_is_refused_and_not_told(text: str, path: str) -> None:
@@ -217,3 +220,43 @@ def test_a_secret_from_the_environment_is_hidden_from_then_on(monkeypatch: pytes
     config = parse_config("root: /data/${SHOP_TOKEN}", environ={"SHOP_TOKEN": "hunter2"})
     assert config.root == "/data/hunter2"
     assert redaction.redacted(config.root) == "/data/***"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("stage1.data_loader.access-key", "hunter2"),
+        ("stage1.data_loader.password", "1234567"),
+        ("stage1.data_loader.event_filename", "jdbc:x://db/shop?password=hunter2"),
+        ("stage1.data_loader.event_filename", "s3a://ann:hunter2@b/e"),
+        ("password", "hunter2"),
+    ],
+)
+def test_a_secret_is_refused_in_a_file_as_in_an_override(key: str, value: str) -> None:
+    text = value
+    for name in reversed(key.split(".")):
+        text = f"{{{name}: {text}}}" if text != value else f"{{{name}: '{value}'}}"
+    for found in (mistakes(text), mistakes("", f"{key}={value}")):
+        assert found[0].startswith(f"SECRET_INLINE {key} holds a secret; give it a key of its own, as ${{NAME}}")
+        assert not any("hunter2" in mistake or "1234567" in mistake for mistake in found)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["root.password=hunter2", "stage1.data_loader.password=[hunter2", "stage1.data_loader=[{token: hunter2}]"],
+)
+def test_no_mistake_beside_a_secret_tells_it(override: str) -> None:
+    assert not any("hunter2" in mistake for mistake in mistakes("root: here", override))
+
+
+def test_a_secret_key_may_take_its_value_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_known", set())
+    found = mistakes("stage1: {data_loader: {password: '${PW}'}}", environ={"PW": "hunter2"})
+    assert [mistake.split(",")[0] for mistake in found] == ["CFG_UNKNOWN_KEY stage1.data_loader.password"]
+    assert redaction.redacted("hunter2") == "***"
+
+
+def test_an_ordinary_value_from_the_environment_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_known", set())
+    parse_config("root: /data/${SHOP}", environ={"SHOP": "berlin"})
+    assert redaction.redacted("/data/berlin") == "/data/berlin"

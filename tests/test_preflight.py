@@ -1,16 +1,18 @@
 """A fingerprint changes with everything that the result depends on, and with nothing else."""
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 
-from recommender import preflight
+from recommender import preflight, redaction
 from recommender.errors import ConfigError
 from recommender.preflight import check_overlap, code_version, differences, fingerprint, identity
+from recommender.stage import Stage
 from recommender.stage1.main import Stage1
-from recommender.store import Commit
+from recommender.store import Commit, Hadoop
 
 FOLDERS = ["stage1", "channels"]
 
@@ -82,6 +84,10 @@ def test_differences_are_told_by_their_paths() -> None:
         ("/data/*", "/data/out"),
         ("/data/o*/stage1/*.csv", "/data/out"),
         ("s3a://shop/out", "s3a://shop/out/"),
+        ("s3a://shop//out", "s3a://shop/out"),
+        ("/", "/data/out"),
+        ("/data/{out,in}", "/data/out"),
+        ("/data/[^x]ut", "/data/out"),
     ],
 )
 def test_what_is_written_is_not_read(source: str, root: str) -> None:
@@ -108,3 +114,59 @@ def test_a_link_does_not_hide_an_overlap(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "out")
     with pytest.raises(ConfigError, match="OUTPUT_OVERLAPS_INPUT"):
         check_overlap([str(tmp_path / "link")], str(tmp_path / "out"), FOLDERS)
+
+
+class Reader(Stage):
+    STEPS: ClassVar[Mapping[str, type]] = {}
+
+    def sources(self) -> list[str]:
+        return ["s3a://shop/events", "/no/such/file"]
+
+
+def test_what_this_machine_does_not_have_is_asked_of_the_cluster() -> None:
+    class Cluster:
+        def listed(self, pattern: str) -> Iterator[tuple[str, list[float]]]:
+            yield f"{pattern}/one.csv", [4, 1000.0]
+
+    found = identity(Reader({}), {}, hadoop=lambda: cast("Hadoop", Cluster()))
+    assert found["inputs"] == {"s3a://shop/events/one.csv": [4, 1000.0], "/no/such/file/one.csv": [4, 1000.0]}
+    assert identity(Reader({}), {}, hadoop=lambda: None)["inputs"] == {}
+
+
+def test_another_name_of_an_input_changes_it(log: Path, tmp_path: Path) -> None:
+    before = of(f"{tmp_path}/events")
+    log.rename(log.with_name("two.csv"))
+    after = of(f"{tmp_path}/events")
+    assert list(before["inputs"].values()) == list(after["inputs"].values())
+    assert fingerprint(before) != fingerprint(after)
+
+
+def test_what_the_result_does_not_depend_on_leaves_it_as_it_is(log: Path) -> None:
+    made = of(str(log))
+    assert fingerprint({**made, "started_at": "today"}) == fingerprint(made)
+    assert fingerprint(dict(reversed(made.items()))) == fingerprint(made)
+
+
+def test_an_identity_holds_no_secret(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_known", {"one.csv"})
+    assert "one.csv" not in str(of(str(log)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "paths"),
+    [
+        ({"a": {"b": 1}}, {"a": {}}, ["a.b"]),
+        ({"a": {"b": 1}}, {"a": 3}, ["a"]),
+        ({"a": {"b": {"c": 1}}}, {}, ["a"]),
+        ({"a": [1, 2]}, {"a": [2, 1]}, ["a"]),
+    ],
+)
+def test_differences_of_keys_that_are_missing_or_no_mappings(one: Any, other: Any, paths: list[str]) -> None:
+    assert differences(one, other) == paths
+    assert differences(other, one) == paths
+
+
+def test_an_overlap_does_not_tell_secrets() -> None:
+    with pytest.raises(ConfigError) as raised:
+        check_overlap(["s3a://ann:hunter2@shop/out"], "s3a://ann:hunter2@shop/out", FOLDERS)
+    assert "hunter2" not in str(raised.value)

@@ -39,8 +39,3 @@ def test_the_mistakes_are_told_as_shown() -> None:
     with pytest.raises(ConfigError) as raised:
         parse_config("", ["stage1.scroe_filter.min_score=5", "stage3.recommend.k=0"], {})
     assert "\n".join(map(str, raised.value.mistakes)) in README
-
-
-def test_every_linked_file_exists() -> None:
-    for link in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / link).exists(), link

@@ -20,6 +20,11 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
         ("s3a://ann:hunter2@bucket/x", "s3a://***@bucket/x"),
         ("jdbc:x://db/shop?user=ann&password=hunter2&ssl=true", "jdbc:x://db/shop?user=ann&password=***&ssl=true"),
         ("API_KEY=hunter2; next", "API_KEY=***; next"),
+        ("x://ann:p@ss@db/y", "x://***@db/y"),
+        ("x://ann:p/ss@db/y", "x://***@db/y"),
+        ("fs.s3a.secret.key=hunter2", "fs.s3a.secret.key=***"),
+        ("password=a,b", "password=***"),
+        ("abfss://container@account.dfs.core.windows.net/x", "abfss://container@account.dfs.core.windows.net/x"),
         ("file:///data/2026-11-24/events.csv", "file:///data/2026-11-24/events.csv"),
         ("http://host:8080/path@2", "http://host:8080/path@2"),
         ("monkey=banana", "monkey=banana"),
@@ -54,3 +59,30 @@ def test_spark_s_pattern_covers_what_it_must(canary: str) -> None:
 def test_spark_s_pattern_leaves_ordinary_settings_alone() -> None:
     assert not re.search(SPARK_PATTERN, "spark.sql.shuffle.partitions")
     assert re.sub(SPARK_STRING_PATTERN, "***", "a://u:p@h password=x y") == "a***h *** y"
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [("api-key", True), ("AWS_SECRET_ACCESS_KEY", True), ("monkey", False), ("keyboard", False), ("tokenizer", True)],
+)
+def test_a_name_is_a_secret_s_if_it_has_such_a_word_in_it(name: str, hidden: bool) -> None:
+    assert redacted({name: "hunter2"}) == {name: "***" if hidden else "hunter2"}
+
+
+def test_a_parameter_needs_such_a_word_at_its_end() -> None:
+    assert redacted("tokenizer=basic") == "tokenizer=basic"
+    assert redacted("my_token=basic") == "my_token=***"
+
+
+def test_an_empty_secret_is_shown_as_such() -> None:
+    assert redacted({"password": ""}) == {"password": ""}
+
+
+def test_tuples_become_lists_and_other_types_stay() -> None:
+    assert redacted(("x://a:b@c", 1, 0.5, True, None)) == ["x://***@c", 1, 0.5, True, None]
+
+
+def test_of_two_values_that_overlap_the_longer_is_hidden() -> None:
+    remember("hunter")
+    remember("hunter2000")
+    assert redacted("hunter2000 hunter") == "*** ***"

@@ -69,3 +69,29 @@ def test_a_damaged_file_of_ours_is_no_damaged_input() -> None:
     found = explained(RuntimeError(f"[FAILED_READ_FILE] Encountered error while reading file {path}. x"))
     assert found is not None
     assert (found.id, found.exit_code) == ("ARTIFACT_CORRUPT", 16)
+
+
+@pytest.mark.parametrize(
+    ("full", "named"),
+    [
+        (["out"], "root {0}/out/new: no space left"),
+        (["one", "two"], "spark.local.dir {0}/one and spark.local.dir {0}/two: no space left"),
+        ([], "a disk is full: see --root, and spark.local.dir for Spark's own files"),
+    ],
+)
+def test_each_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: list[str], named: str) -> None:
+    class Usage(NamedTuple):
+        total: int
+        free: int
+
+    for name in ("out", "one", "two"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 0 if path.name in full else 10**11))
+    text = "java.io.IOException: Disk quota exceeded"
+    found = explained(RuntimeError(text), local=f"{tmp_path}/one,{tmp_path}/two", root=f"{tmp_path}/out/new")
+    assert str(found).startswith(f"STORAGE_FULL {named.format(tmp_path)}")
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(111, "refused"), BrokenPipeError(32, "broken")])
+def test_a_connection_that_is_gone_is_a_driver_that_is_gone(error: Exception) -> None:
+    assert str(explained(error)).startswith("DRIVER_LOST the JVM that Spark ran in is gone; start it again to go on")

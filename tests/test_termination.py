@@ -57,3 +57,39 @@ def test_a_thread_leaves_the_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_neither_signal_disturbs_a_clean_up() -> None:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "cleaning\n"
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "TERM 143\n"
+
+
+def test_a_clean_up_that_takes_too_long_is_cut_off() -> None:
+    program = f"from recommender import termination\ntermination._LONGEST = 0.2\n{PROGRAM.replace('0.5', '30')}"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "cleaning\n"
+        assert process.wait(10) == 143
+        assert process.stdout.read() == ""
+
+
+def test_a_program_that_has_left_in_time_is_not_cut_off() -> None:
+    program = (
+        f"from recommender import termination\ntermination._LONGEST = 1\n{PROGRAM.replace('sys.exit', '# sys.exit')}"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{program}time.sleep(1)\nprint('still here')"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "cleaning\nTERM 143\nstill here\n"
+        assert process.wait(5) == 0

@@ -32,3 +32,13 @@ def test_what_is_no_duration_is_told(text: str) -> None:
 def test_tables() -> None:
     assert table([("a", "n"), ("bcd", "10")], right=[1]) == "a       n\nbcd    10"
     assert indented("a\nb") == "  a\n  b"
+
+
+def test_a_table_of_one_column_has_no_blanks_at_the_ends_of_its_lines() -> None:
+    assert table([("abc",), ("a",), ("",)]) == "abc\na\n"
+    assert table([("a", "bc"), ("abc", "")]) == "a      bc\nabc"
+
+
+@pytest.mark.parametrize(("number", "shown"), [(60, "1 min"), (3599, "59 min"), (86_399, "23 h"), (86_400, "1 d")])
+def test_an_age_is_never_rounded_up(number: float, shown: str) -> None:
+    assert age(number) == shown
