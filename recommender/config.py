@@ -28,11 +28,11 @@ import yaml
 
 from recommender.base import build_steps, json_schema, parameters, unknown_key
 from recommender.errors import ConfigError, Mistake
-from recommender.redaction import holds_secret, is_secret_name, remember
 from recommender.stage1.main import Stage1
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
 from recommender.stage4.main import Stage4
+from recommender.variables import inline_secrets, substituted
 
 STAGES: Mapping[str, type[Stage1 | Stage2 | Stage3 | Stage4]] = {
     "stage1": Stage1,
@@ -99,8 +99,8 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
     mistakes: list[Mistake] = []
     for override in overrides:
         _apply(document, override, mistakes)
-    mistakes += _inline_secrets(document, "")
-    document = _substitute(document, "", environ, mistakes)
+    mistakes += inline_secrets(document, "")
+    document = substituted(document, "", environ, mistakes)
     told = {mistake.path for mistake in mistakes}
     hidden = {mistake.path for mistake in mistakes if mistake.id == "SECRET_INLINE"}
     mistakes += [
@@ -205,26 +205,6 @@ def _is_above(path: str, hidden: Iterable[str]) -> bool:
     return any(secret.startswith(f"{path}.") for secret in hidden)
 
 
-def _inline_secrets(value: Any, path: str) -> list[Mistake]:
-    """Return a mistake for every secret that is written into the configuration; what it is is not told."""
-    if isinstance(value, Mapping):
-        return [m for key, item in value.items() for m in _inline_secrets(item, f"{path}.{key}".lstrip("."))]
-    if isinstance(value, list):
-        return [m for item in value for m in _inline_secrets(item, path)]
-    named = any(map(is_secret_name, path.split("."))) and value not in (None, "") and not isinstance(value, bool)
-    variables = list(_VARIABLE.finditer(str(value)))
-    if named and not _VARIABLE.sub("", str(value)) and not any(variable["default"] for variable in variables):
-        return []  # nothing but ${NAME}
-    named = named or any(variable["default"] and is_secret_name(variable["name"]) for variable in variables)
-    # Also one that comes from a variable: what is in a URL turns up in Spark's own log.
-    if named or (isinstance(value, str) and holds_secret(_VARIABLE.sub("variable", value))):
-        sentence = (
-            f"{path} holds a secret; give it a key of its own, as ${{NAME}}, and set the environment variable NAME"
-        )
-        return [Mistake("SECRET_INLINE", path, sentence)]
-    return []
-
-
 class _Loader(yaml.SafeLoader):
     """YAML without Python objects and without repeated keys; 1e-3 is a number."""
 
@@ -291,30 +271,3 @@ def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> 
         target[keys[-1]] = value if value.startswith("*") else _parse_yaml(value, f"the value of --set {path}")
     except ConfigError as error:
         mistakes += error.mistakes
-
-
-_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(:-(?P<default>[^}]*))?\}")
-
-
-def _substitute(value: Any, path: str, environ: Mapping[str, str], mistakes: list[Mistake]) -> Any:
-    """Replace the environment variables in all strings below `value`."""
-    if isinstance(value, dict):
-        return {k: _substitute(v, f"{path}.{k}".lstrip("."), environ, mistakes) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_substitute(item, path, environ, mistakes) for item in value]
-    if not isinstance(value, str):
-        return value
-
-    def replace(match: re.Match[str]) -> str:
-        name, default = match["name"], match["default"]
-        if name not in environ and default is None:
-            sentence = f"{path} uses ${{{name}}}, but the environment variable {name} is not set"
-            mistakes.append(Mistake("CFG_ENV", path, sentence))
-        if is_secret_name(name) or is_secret_name(path.rsplit(".", 1)[-1]):
-            remember(environ.get(name, ""))
-        return environ.get(name, default or "")
-
-    if "${" in _VARIABLE.sub("", value):
-        sentence = f"{path} has a ${{ that begins no variable; write ${{NAME}} or ${{NAME:-text}}"
-        mistakes.append(Mistake("CFG_ENV", path, sentence))
-    return _VARIABLE.sub(replace, value)

@@ -16,9 +16,7 @@ from typing import Any, Final
 
 HIDDEN: Final = "***"
 
-_WORDS = (
-    r"secret|passw(?:or)?d|passphrase|token|credential|(?:access|api|private|account)[._-]?key"
-)
+_WORDS = r"secret|passw(?:or)?d|passphrase|token|credential|(?:access|api|private|account)[._-]?key"
 # A password may hold a slash or an @; a number before a slash is a port.
 _LOGIN = r"://[^/\s@:]*:(?:(?!\d+/)[^\s\"'<>]+|[^/\s]+)@"
 # What Spark must hide in its log of events and its pages: matched against the keys and the values of its properties.

@@ -6,14 +6,14 @@ preflight -> attempt -> Spark -> read inputs -> execute, persist -> audit -> com
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
 
-from recommender.audit import added, audit, check_contents, check_rows
+from recommender.audit import audit
 from recommender.errors import ArtifactError, ConflictError, InputError, StorageError
+from recommender.execution import execute, read_inputs
 from recommender.preflight import differences, fingerprint, identity
 from recommender.progress import progress
 from recommender.redaction import redacted
@@ -21,7 +21,6 @@ from recommender.sample import DEFAULT_EVENTS, sample_events
 from recommender.session import hadoop
 from recommender.stage import Stage
 from recommender.store import Attempt, Channels, Commit, Shards, Store
-from recommender.tables import read_table
 
 SAMPLE = "sample"
 
@@ -111,14 +110,24 @@ class Runner:
         """Return the folder with the sample events, which are made where they are missing."""
         commit = self._store.latest(SAMPLE)
         if commit is None:
-            self._where.stage = SAMPLE
-            with self._attempt(SAMPLE) as attempt, progress(f"generating {DEFAULT_EVENTS:,} sample events"):
-                sample = sample_events(self._start())
-                sample.write.mode("errorifexists").parquet(f"{attempt.url}/events")
-                written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema})
-                commit = self._store.commit(attempt, {"files": written.files, "contents": written.tables})
+            try:
+                commit = self._make_sample()
+            except ConflictError:  # another run has made the same at the same time
+                commit = self._store.latest(SAMPLE)
+                if commit is None:
+                    raise
         self._store.check(commit)
         return self._store.files.url(f"{SAMPLE}/data/{commit.attempt}/events")
+
+    def _make_sample(self) -> Commit:
+        self._where.stage = SAMPLE
+        with self._attempt(SAMPLE) as attempt:
+            spark = self._start()
+            with progress(f"generating {DEFAULT_EVENTS:,} sample events"):
+                sample = sample_events(spark)
+                sample.write.mode("errorifexists").parquet(f"{attempt.url}/events")
+                written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema})
+            return self._store.commit(attempt, {"files": written.files, "contents": written.tables})
 
     def _own_or_newest(self, name: str, stages: Mapping[str, Stage]) -> Commit | None:
         if self._named:
@@ -176,9 +185,9 @@ class Runner:
             started = time.monotonic()
             mark = fingerprint(made_of)
             with progress(f"{name} {stage.NAME}") as stage.announce:
-                inputs = self._inputs(stage)
+                inputs = read_inputs(self._store, stage, self._commits)
                 shards = Shards(self._store, name, mark)
-                record = self._executed(name, stage, inputs, attempt, shards)
+                record = execute(self._store, name, stage, inputs, attempt, shards)
                 seconds = time.monotonic() - started
                 events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]
                 body = {
@@ -215,100 +224,12 @@ class Runner:
                 return self._store.files.names(f"{name}/data/{attempt.id}")
         return []
 
-    def _inputs(self, stage: Stage) -> dict[str, Any]:
-        """Return the arguments of `execute`: tables whose files are all as they were written, and settings."""
-        stage.announce("checking the inputs")
-        read: dict[str, list[str]] = {}
-        for name, table in stage.INPUTS.values():
-            read.setdefault(name, []).append(table)
-        for name, tables in read.items():
-            check_contents(self._store, self._commits[name], tables)
-        tables_of = {
-            argument: self._table(self._commits[name], table) for argument, (name, table) in stage.INPUTS.items()
-        }
-        settings = {
-            argument: self._commits[name].record["config"][step] for argument, (name, step) in stage.SETTINGS.items()
-        }
-        return {**tables_of, **settings}
-
-    def _table(self, commit: Commit, table: str) -> Any:
-        return read_table(self._store.urls(commit, table), StructType.fromJson(commit.record["tables"][table]))
-
-    def _executed(
-        self, name: str, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
-    ) -> dict[str, Any]:
-        """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
-        number = stage.shards(inputs)
-        if number == 1:
-            part = self._part(stage, inputs, attempt, "")
-        else:
-            parts = []
-            for shard in range(number):
-                finished = shards.finished(shard, number)
-                stage.announce(f"shard {shard + 1} of {number}{' was done before' if finished else ''}")
-                if finished is None:
-                    one = self._part(stage, {**inputs, "shard": (shard, number)}, attempt, f"shard-{shard:05d}")
-                    finished = shards.finish(shard, number, attempt.id, one)
-                parts.append(finished)
-            part = _together(parts)
-        steps = stage.report(part["rows"])
-        record = {
-            "files": part["files"],
-            "contents": part["contents"],
-            "tables": part["tables"],
-            "steps": [asdict(step) for step in steps],
-        }
-        if "metrics" in part["tables"]:
-            urls = [self._store.files.url(f"{name}/data/{path}") for path in part["files"] if "/metrics/" in path]
-            rows = read_table(urls, StructType.fromJson(part["tables"]["metrics"]))
-            record["metrics"] = [row.asDict() for row in rows.orderBy("model", "metric", "k").toLocalIterator()]
-        return record
-
-    def _part(self, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, part: str) -> dict[str, Any]:
-        """Execute, persist and audit one part of the work."""
-        data = stage.execute_persist(attempt.url, part, **inputs)
-        stage.announce("reading back what was written")
-        rows = stage.counter.rows()
-        schemas = _schemas(data)
-        written = audit(self._store, attempt.stage, attempt.id, schemas, part)
-        check_rows(written.tables, rows)
-        return {
-            "files": written.files,
-            "contents": written.tables,
-            "tables": {table: schema.jsonValue() for table, schema in schemas.items()},
-            "rows": rows,
-        }
-
 
 def publish(store: Store, channel: str, commit: Commit) -> None:
     """Let a channel name a commit, unless it has named that result before: a rollback is not undone by a second run."""
     channels = Channels(store)
     if "reused" in commit.record or not channels.has_named(channel, commit):
         channels.publish(channel, commit)
-
-
-def _schemas(data: Mapping[str, Any]) -> dict[str, StructType]:
-    """Return the schema of every stored table; those of a model are its factors'."""
-    schemas = {name: rows.schema for name, rows in data.items() if name != "model"}
-    if "model" in data:
-        schemas["model/userFactors"] = data["model"].userFactors.schema
-        schemas["model/itemFactors"] = data["model"].itemFactors.schema
-    return schemas
-
-
-def _together(parts: list[Any]) -> dict[str, Any]:
-    """Return the record of all shards as one."""
-    contents: dict[str, dict[str, Any]] = {}
-    rows: dict[str, int] = {}
-    for part in parts:
-        for table, found in part["contents"].items():
-            one = contents.setdefault(table, {"rows": 0, "checksum": "0" * 32})
-            one["rows"] += found["rows"]
-            one["checksum"] = added(one["checksum"], found["checksum"])
-        for name, number in part["rows"].items():
-            rows[name] = rows.get(name, 0) + number
-    files = {path: facts for part in parts for path, facts in part["files"].items()}
-    return {"files": files, "contents": contents, "tables": parts[0]["tables"], "rows": rows}
 
 
 def _identity(commit: Commit) -> dict[str, Any]:

@@ -32,7 +32,8 @@ ARROWS: dict[str, set[str]] = {
     "steps": LEAVES | {"ranking", "blocks"},
     **{f"stage{n}/steps": LEAVES | {"ranking", "blocks", "evaluation"} for n in "1234"},
     **{f"stage{n}/main": LEAVES | {"steps", f"stage{n}/steps", "stage", "counting", "tables"} for n in "1234"},
-    "config": {"base", "errors", "redaction", *(f"stage{n}/main" for n in "1234")},
+    "variables": {"errors", "redaction"},
+    "config": {"base", "errors", "variables", *(f"stage{n}/main" for n in "1234")},
     "session": {"redaction", "store"},
     "termination": set(),
     "progress": {"session"},
@@ -41,8 +42,9 @@ ARROWS: dict[str, set[str]] = {
     "summary": {"evaluation", "stage4/steps", "text"},
     "commands": {"errors", "store", "summary", "text"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
+    "execution": {"audit", "stage", "store", "tables"},
     "runner": {
-        *("audit", "errors", "preflight", "progress", "redaction", "sample", "session", "stage", "store", "tables"),
+        *("audit", "errors", "execution", "preflight", "progress", "redaction", "sample", "session", "stage", "store"),
     },
     "job": {
         *("config", "errors", "preflight", "progress", "redaction", "runner", "session", "spark_errors", "stage"),
@@ -131,8 +133,8 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
     }
     assert {file: number for file, number in found.items() if number} == {
         "audit.py": 2,  # a row per file
+        "execution.py": 1,  # the metrics
         "partitions.py": 1,  # the number of cores
-        "runner.py": 1,  # the metrics
         "session.py": 1,  # the settings
         "stage1/steps/column_encoder.py": 2,  # one aggregate; the sizes of at most 512 buckets
         "stage1/steps/train_test_split.py": 2,  # one aggregate; the distinct values inside the bracket

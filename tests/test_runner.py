@@ -15,6 +15,7 @@ from recommender.errors import ArtifactError, ConflictError, DataQualityError, I
 from recommender.runner import Outcome, Progress, Runner
 from recommender.stage import Stage
 from recommender.store import Commit, Store, open_files
+from recommender.store.log import Log
 
 
 @step
@@ -236,3 +237,18 @@ def test_a_damaged_shard_is_done_again(job: Job) -> None:
     Second.computed, Second.dies_in = [], None
     assert job.rows(job.second().commit) == [0, 1, 2]
     assert Second.computed == [1, 2]
+
+
+def test_sample_events_are_made_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def runner() -> Runner:
+        where = Progress(run="unnamed")
+        return Runner(job.store, job.start, where, named=False, force=False, failure=lambda error: {"id": str(error)})
+
+    one = runner().sample()
+    job.started = 0
+    assert runner().sample() == one
+    assert job.started == 0
+    looks = iter([None, job.store.latest("sample")])
+    monkeypatch.setattr(job.store, "latest", lambda stage: next(looks))
+    monkeypatch.setattr(Log, "newest_number", lambda log: 0)  # two runs began at the same moment
+    assert runner().sample() == one

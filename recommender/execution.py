@@ -1,0 +1,106 @@
+"""Execute one stage: from inputs that are all as they were written to tables that can be read back.
+
+Example usage:
+>>> _together([{"files": {"a": {}}, "contents": {"scores": {"rows": 1, "checksum": "1" * 32}}, "tables": {},
+...             "rows": {"scores": 1}}] * 2)["rows"]
+{'scores': 2}
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pyspark.sql.types import StructType
+
+from recommender.audit import added, audit, check_contents, check_rows
+from recommender.stage import Stage
+from recommender.store import Attempt, Commit, Shards, Store
+from recommender.tables import read_table
+
+
+def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit]) -> dict[str, Any]:
+    """Return the arguments of `execute`: tables whose files are all as they were written, and settings."""
+    stage.announce("checking the inputs")
+    read: dict[str, list[str]] = {}
+    for name, table in stage.INPUTS.values():
+        read.setdefault(name, []).append(table)
+    for name, tables in read.items():
+        check_contents(store, commits[name], tables)
+    tables_of = {argument: _table(store, commits[name], table) for argument, (name, table) in stage.INPUTS.items()}
+    settings = {argument: commits[name].record["config"][step] for argument, (name, step) in stage.SETTINGS.items()}
+    return {**tables_of, **settings}
+
+
+def _table(store: Store, commit: Commit, table: str) -> Any:
+    return read_table(store.urls(commit, table), StructType.fromJson(commit.record["tables"][table]))
+
+
+def execute(
+    store: Store, name: str, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
+) -> dict[str, Any]:
+    """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
+    number = stage.shards(inputs)
+    if number == 1:
+        part = _part(store, stage, inputs, attempt, "")
+    else:
+        parts = []
+        for shard in range(number):
+            finished = shards.finished(shard, number)
+            stage.announce(f"shard {shard + 1} of {number}{' was done before' if finished else ''}")
+            if finished is None:
+                one = _part(store, stage, {**inputs, "shard": (shard, number)}, attempt, f"shard-{shard:05d}")
+                finished = shards.finish(shard, number, attempt.id, one)
+            parts.append(finished)
+        part = _together(parts)
+    steps = stage.report(part["rows"])
+    record = {
+        "files": part["files"],
+        "contents": part["contents"],
+        "tables": part["tables"],
+        "steps": [asdict(step) for step in steps],
+    }
+    if "metrics" in part["tables"]:
+        urls = [store.files.url(f"{name}/data/{path}") for path in part["files"] if "/metrics/" in path]
+        rows = read_table(urls, StructType.fromJson(part["tables"]["metrics"]))
+        record["metrics"] = [row.asDict() for row in rows.orderBy("model", "metric", "k").toLocalIterator()]
+    return record
+
+
+def _part(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, part: str) -> dict[str, Any]:
+    """Execute, persist and audit one part of the work."""
+    data = stage.execute_persist(attempt.url, part, **inputs)
+    stage.announce("reading back what was written")
+    rows = stage.counter.rows()
+    schemas = _schemas(data)
+    written = audit(store, attempt.stage, attempt.id, schemas, part)
+    check_rows(written.tables, rows)
+    return {
+        "files": written.files,
+        "contents": written.tables,
+        "tables": {table: schema.jsonValue() for table, schema in schemas.items()},
+        "rows": rows,
+    }
+
+
+def _schemas(data: Mapping[str, Any]) -> dict[str, StructType]:
+    """Return the schema of every stored table; those of a model are its factors'."""
+    schemas = {name: rows.schema for name, rows in data.items() if name != "model"}
+    if "model" in data:
+        schemas["model/userFactors"] = data["model"].userFactors.schema
+        schemas["model/itemFactors"] = data["model"].itemFactors.schema
+    return schemas
+
+
+def _together(parts: list[Any]) -> dict[str, Any]:
+    """Return the record of all shards as one."""
+    contents: dict[str, dict[str, Any]] = {}
+    rows: dict[str, int] = {}
+    for part in parts:
+        for table, found in part["contents"].items():
+            one = contents.setdefault(table, {"rows": 0, "checksum": "0" * 32})
+            one["rows"] += found["rows"]
+            one["checksum"] = added(one["checksum"], found["checksum"])
+        for name, number in part["rows"].items():
+            rows[name] = rows.get(name, 0) + number
+    files = {path: facts for part in parts for path, facts in part["files"].items()}
+    return {"files": files, "contents": contents, "tables": parts[0]["tables"], "rows": rows}
