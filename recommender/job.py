@@ -4,6 +4,8 @@ The files in ``jobs/`` are the entry points; they hold nothing but the names of 
 """
 
 import argparse
+import functools
+import signal
 import sys
 import time
 import traceback
@@ -24,9 +26,8 @@ from recommender.spark_errors import explained
 from recommender.stage import Stage
 from recommender.store import Store, new_run_id, open_files, run_id_mistake
 from recommender.summary import example_text, metrics_table, stage_summary
-from recommender.termination import Terminated, heeding_signals
+from recommender.termination import Terminated, elsewhere, heeding_signals, received
 
-_SIGTERM = 15
 _SETTLING = 0.5  # seconds
 
 
@@ -49,8 +50,7 @@ def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None 
             _run(_parser(stages, script).parse_args(arguments), where, session)
             session.stop()
         except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary of all errors
-            session.stop()
-            return _tell(error, session.told, where, verbose)
+            return elsewhere(functools.partial(_leave, error, session, where, verbose))
     return 0
 
 
@@ -207,10 +207,13 @@ def _place(store: Store, name: str, outcome: Outcome) -> str:
 
 def _explained(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
     """Return what is told of an error: id, sentence, exit_code, and the signal where there was one."""
-    if isinstance(error, KeyboardInterrupt):
-        error = Terminated(2)
+    number = received()
+    if number is not None:
+        error = Terminated(number)
+    elif isinstance(error, KeyboardInterrupt):
+        error = Terminated(signal.SIGINT)
     elif isinstance(error, Exception) and not isinstance(error, RecommenderError) and is_ending():
-        error = Terminated(_SIGTERM)
+        error = Terminated(signal.SIGTERM)
     if isinstance(error, Terminated):
         sentence = f"told to end by SIG{error.signal}; nothing is half visible, start it again to go on"
         return {"id": "TERMINATED", "sentence": sentence, "exit_code": error.exit_code, "signal": error.signal}
@@ -219,6 +222,12 @@ def _explained(error: BaseException, local: str = "", root: str = "") -> dict[st
         reason = str(error).strip().split("\n", 1)[0][:200]
         ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}; --verbose shows where")
     return {"id": ours.id, "sentence": redacted(ours.sentence), "exit_code": ours.exit_code}
+
+
+def _leave(error: BaseException, session: _Session, where: Progress, verbose: bool) -> int:
+    """Stop what is running, tell the user, and return the exit code."""
+    session.stop()
+    return _tell(error, session.told, where, verbose)
 
 
 def _tell(error: BaseException, told: Mapping[str, Any], where: Progress, verbose: bool) -> int:

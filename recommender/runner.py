@@ -3,6 +3,7 @@
 preflight -> attempt -> Spark -> read inputs -> execute, persist -> audit -> commit -> channel
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from recommender.sample import DEFAULT_EVENTS, sample_events
 from recommender.session import hadoop
 from recommender.stage import Stage
 from recommender.store import Attempt, Channels, Commit, Shards, Store
+from recommender.termination import elsewhere
 
 SAMPLE = "sample"
 
@@ -214,8 +216,11 @@ class Runner:
             yield attempt
         except BaseException as error:
             with suppress(Exception):  # the first error counts; what stays is found by the clean-up
-                self._store.fail(attempt, self._failure(error), keep=self._kept(name, attempt))
+                elsewhere(functools.partial(self._fail, attempt, error))
             raise
+
+    def _fail(self, attempt: Attempt, error: BaseException) -> None:
+        self._store.fail(attempt, self._failure(error), keep=self._kept(attempt.stage, attempt))
 
     def _kept(self, name: str, attempt: Attempt) -> list[str]:
         """Return what stays of a failed attempt: the folders of tables that have finished shards."""

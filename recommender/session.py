@@ -6,8 +6,10 @@ a classic Spark context; where there is none (Spark Connect, a session that the 
 
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 from typing import Any, Protocol
 
 from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
@@ -71,7 +73,10 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
         for key, value in _settings(submitted).items():
             if not submitted.contains(key):
                 builder = builder.config(key, value)
+        heeded = signal.getsignal(signal.SIGINT)
         spark = builder.getOrCreate()
+        if heeded is not signal.default_int_handler and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, heeded)  # Spark takes it; who had it before keeps it
         if not verbose:
             log4j = jvm.org.apache.logging.log4j
             for logger in (*_LOGGERS_OF_PATHS, *(_LOGGERS_OF_FAILED_TASKS if _is_local(submitted) else ())):

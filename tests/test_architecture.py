@@ -45,6 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "execution": {"audit", "stage", "store", "tables"},
     "runner": {
         *("audit", "errors", "execution", "preflight", "progress", "redaction", "sample", "session", "stage", "store"),
+        "termination",
     },
     "job": {
         *("config", "errors", "preflight", "progress", "redaction", "runner", "session", "spark_errors", "stage"),

@@ -221,8 +221,8 @@ def test_42_told_to_end(begin: Callable[..., Running], root: Path, number: int, 
     """A scheduler tells spark-submit; a terminal tells all of its processes."""
     old = newest(root, "stage2")
     job = begin("stage2", root, "--run-id", "tuesday", "--force")
-    job.wait_for(lambda: len(attempts(root, "stage2")) == 2)
-    time.sleep(5)
+    job.wait_for(lambda: "fitting ALS" in job.said())
+    time.sleep(1)
     started = time.monotonic()
     done = job.terminate(number, all_processes=all_processes)
     assert time.monotonic() - started < 10
@@ -237,8 +237,8 @@ def test_42_told_to_end(begin: Callable[..., Running], root: Path, number: int, 
 def test_42_told_to_end_without_spark_submit(root: Path, settings: list[str], tmp_path: Path) -> None:
     program = [sys.executable, str(JOBS / "stage2.py"), "--root", str(root), *settings, "--force"]
     job = Running(program, tmp_path)
-    job.wait_for(lambda: len(attempts(root, "stage2")) == 2)
-    time.sleep(5)
+    job.wait_for(lambda: "fitting ALS" in job.said())
+    time.sleep(1)
     done = job.terminate()
     assert done.code == 143
     assert done.last.startswith("RECOMMENDER_ERROR TERMINATED stage=stage2")
