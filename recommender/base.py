@@ -34,6 +34,7 @@ __all__ = [
     "Annotated",
     "ColumnName",
     "Field",
+    "TableName",
     "build_steps",
     "field",
     "json_schema",
@@ -57,6 +58,16 @@ def _column_name(name: str) -> str:
 
 # The name of a column. It is quoted wherever it is used, but what could be SQL is refused before anything is sent.
 ColumnName = Annotated[str, AfterValidator(_column_name)]
+
+
+def _table_name(name: str) -> str:
+    for part in name.split("."):
+        _column_name(part)
+    return name
+
+
+# The name of a table: parts separated by dots, each of them quoted wherever it is used.
+TableName = Annotated[str, AfterValidator(_table_name)]
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -152,9 +163,9 @@ def _position(mistake_path: str, prefix: str, config: Mapping[str, Any]) -> int:
 def parameters(a_step: Any) -> dict[str, Any]:
     """Return a step's parameters, defaults included, as plain JSON types.
 
-    >>> from recommender.stage1.steps.score_filter import ScoreFilter
-    >>> parameters(ScoreFilter(min_score=10))
-    {'score_column_name': 'score', 'min_score': 10.0}
+    >>> from recommender.stage1.steps.event_deduplicator import EventDeduplicator
+    >>> parameters(EventDeduplicator())
+    {'keep_duplicates': False}
     """
     values: dict[str, Any] = TypeAdapter(type(a_step)).dump_python(a_step, mode="json")
     return values
@@ -196,8 +207,11 @@ def _mistake(step_class: type, details: Any) -> Mistake:
         elif "items" in rule:
             path, rule = f"{path}[{part}]", rule["items"]
     if kind == "bad_identifier":
-        rule_text = "the name of a column: no quotes, semicolons, backslashes, comments or control characters"
+        rule_text = "a name: no quotes, semicolons, backslashes, comments or control characters"
         return Mistake("BAD_IDENTIFIER", path, f"{path} must be {rule_text}, got {_shown(details['input'])}")
+    if kind == "string_pattern_mismatch":
+        pattern, value = details["ctx"]["pattern"], _shown(details["input"])
+        return Mistake("CFG_RANGE", path, f"{path} must be text that matches {pattern}, got {value}")
     return _broken(kind, path, rule, details["input"])
 
 
@@ -208,8 +222,6 @@ def _broken(kind: str, path: str, rule: Mapping[str, Any], value: Any) -> Mistak
     wanted = None
     if kind.startswith(("greater_than", "less_than", "finite_number")):
         wanted = _range(rule) or "finite"
-    elif kind == "string_pattern_mismatch":
-        wanted = f"text that matches {rule['pattern']}"
     elif kind == "literal_error":
         wanted = _describe(rule)
     if wanted is None:

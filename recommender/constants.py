@@ -10,6 +10,14 @@ ITEM: Final = "itemid"
 TRANSACTION: Final = "transactionid"
 EVENT_COLUMNS: Final = (TIMESTAMP, VISITOR, EVENT, ITEM, TRANSACTION)
 
+# What is known of an event besides, until it is found good.
+PROBLEM: Final = "problem"  # what the loader found wrong
+RAW: Final = "raw"  # the row as it came
+SOURCE_FILE: Final = "source_file"
+REASON: Final = "reason"  # why an event is quarantined
+ROWS: Final = "rows"  # of the log that are this same event
+QUARANTINE: Final = "quarantine"
+
 # Kinds of events.
 VIEW: Final = "view"
 ADD_TO_CART: Final = "addtocart"

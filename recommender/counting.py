@@ -9,6 +9,7 @@ Example usage:
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, Observation, functions as F
 
@@ -22,21 +23,48 @@ class RowCounter:
 
     def __init__(self) -> None:
         self._observations: dict[str, Observation] = {}
+        self._conditions: dict[str, list[str]] = {}
+        self._measured: dict[str, Observation] = {}
 
     def __call__(self, name: str, rows: DataFrame, **conditions: Column) -> DataFrame:
         """Return `rows`, to be counted as `name`, and as ``name.condition`` where a condition holds."""
         counts = [F.count_if(condition).alias(key) for key, condition in conditions.items()]
         self._observations[name] = Observation(name)
+        self._conditions[name] = list(conditions)
         return rows.observe(self._observations[name], F.count(F.lit(1)).alias("rows"), *counts)
+
+    def measure(self, name: str, rows: DataFrame, **aggregates: Column) -> DataFrame:
+        """Return `rows`, of which aggregates will be known as `measured` returns them."""
+        self._measured[name] = Observation(name)
+        return rows.observe(self._measured[name], *(value.alias(key) for key, value in aggregates.items()))
+
+    def measured(self, name: str) -> dict[str, Any]:
+        """Return what was measured; waits for what was not computed yet."""
+        return _found(self._measured[name])
+
+    def counted(self, name: str) -> dict[str, int]:
+        """Return the counts of one name, ``rows`` and those of its conditions; waits for what was not computed yet."""
+        counts = {key: int(count) for key, count in _found(self._observations[name]).items()}
+        return counts or dict.fromkeys(("rows", *self._conditions[name]), 0)
 
     def rows(self) -> dict[str, int]:
         """Return name -> number of rows, in the order of counting; waits for what was not computed yet."""
         found = {}
-        for name, observation in self._observations.items():
-            counts = {key: int(count) for key, count in observation.get.items()}
+        for name in self._observations:
+            counts = self.counted(name)
             found[name] = counts.pop("rows")
             found |= {f"{name}.{key}": count for key, count in counts.items()}
         return found
+
+
+def _found(observation: Observation) -> dict[str, Any]:
+    """Return what was observed: nothing, if Spark has left the plan out because there were no rows."""
+    try:
+        return dict(observation.get)
+    except Exception as error:
+        if "assertion failed" not in str(error):
+            raise
+        return {}
 
 
 @dataclass(frozen=True)

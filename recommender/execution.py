@@ -6,20 +6,29 @@ Example usage:
 {'scores': 2}
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from pyspark.sql.types import StructType
 
 from recommender.audit import added, audit, check_contents, check_rows
-from recommender.stage import Stage
+from recommender.errors import ArtifactError
+from recommender.stage import Previous, Stage
 from recommender.store import Attempt, Commit, Shards, Store
 from recommender.tables import read_table
+from recommender.timed import Timed
 
 
-def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit]) -> dict[str, Any]:
-    """Return the arguments of `execute`: tables whose files are all as they were written, and settings."""
+def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit], last: Commit | None) -> dict[str, Any]:
+    """Return the arguments of `execute`: tables whose files are all as they were written, and settings.
+
+    Args:
+        store: the store.
+        stage: the stage.
+        commits: stage -> the commit that is read.
+        last: the stage's own last commit, None if there is none.
+    """
     stage.announce("checking the inputs")
     read: dict[str, list[str]] = {}
     for name, table in stage.INPUTS.values():
@@ -28,7 +37,20 @@ def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit]) -> di
         check_contents(store, commits[name], tables)
     tables_of = {argument: _table(store, commits[name], table) for argument, (name, table) in stage.INPUTS.items()}
     settings = {argument: commits[name].record["config"][step] for argument, (name, step) in stage.SETTINGS.items()}
-    return {**tables_of, **settings}
+    continued = stage.continues()
+    if continued is None:
+        return {**tables_of, **settings}
+    return {**tables_of, **settings, "previous": last and _previous(store, last, continued)}
+
+
+def _previous(store: Store, last: Commit, tables: Sequence[str]) -> Previous:
+    try:
+        if tables:
+            check_contents(store, last, tables)
+    except ArtifactError as error:
+        sentence = f"{error.sentence.split('; ')[0]}; indexes go on from there: restore the file, or set start_afresh"
+        raise ArtifactError(error.id, f"{sentence} of the encoders") from error
+    return Previous(last.record, {table: _table(store, last, table) for table in tables})
 
 
 def _table(store: Store, commit: Commit, table: str) -> Any:
@@ -39,6 +61,7 @@ def execute(
     store: Store, name: str, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
 ) -> dict[str, Any]:
     """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
+    announced = stage.announce = Timed(stage.announce)
     number = stage.shards(inputs)
     if number == 1:
         part = _part(store, stage, inputs, attempt, "")
@@ -53,11 +76,14 @@ def execute(
             parts.append(finished)
         part = _together(parts)
     steps = stage.report(part["rows"])
+    timed = announced.seconds()
     record = {
         "files": part["files"],
         "contents": part["contents"],
         "tables": part["tables"],
         "steps": [asdict(step) for step in steps],
+        "timings": timed,
+        **stage.details(),
     }
     if "metrics" in part["tables"]:
         urls = [store.files.url(f"{name}/data/{path}") for path in part["files"] if "/metrics/" in path]

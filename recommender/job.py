@@ -24,6 +24,7 @@ from recommender.runner import SAMPLE, Outcome, Progress, Runner, publish
 from recommender.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.spark_errors import explained
 from recommender.stage import Stage
+from recommender.stage1.main import Stage1
 from recommender.store import Store, new_run_id, open_files, run_id_mistake
 from recommender.summary import example_text, metrics_table, stage_summary
 from recommender.termination import Terminated, elsewhere, heeding_signals, received
@@ -162,7 +163,8 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     named = options.run_id is not None
     runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure)
     runner.pin(built)
-    if "stage1" in built and not sources:
+    stage1 = built.get("stage1")
+    if isinstance(stage1, Stage1) and not stage1.is_sourced:
         built["stage1"] = STAGES["stage1"](_with_events(config, runner.sample()))
     for name, stage in built.items():
         outcome = runner.run(name, stage)

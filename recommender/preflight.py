@@ -24,7 +24,7 @@ from recommender.redaction import redacted
 from recommender.stage import Stage
 from recommender.store import Commit, Hadoop, digest
 
-IDENTITY = ("config", "version", "upstream", "inputs")
+IDENTITY = ("config", "version", "upstream", "inputs", "versions")
 
 
 def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], Hadoop | None]) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
         "version": code_version(),
         "upstream": {name: commit.attempt for name, commit in sorted(upstream.items())},
         "inputs": {redacted(path): facts for source in stage.sources() for path, facts in _listed(source, hadoop)},
+        "versions": {redacted(name): version for name, version in stage.versions(started=False).items()},
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from recommender.audit import audit
+from recommender.constants import QUARANTINE
 from recommender.errors import ArtifactError, ConflictError, InputError, StorageError
 from recommender.execution import execute, read_inputs
 from recommender.preflight import differences, fingerprint, identity
@@ -102,7 +103,7 @@ class Runner:
         read = {upstream for upstream, _ in (*stage.INPUTS.values(), *stage.SETTINGS.values())}
         upstream = {key: self._commits[key] for key in sorted(read)}
         made_of = identity(stage, upstream, hadoop)
-        outcome = self._done_before(name, made_of)
+        outcome = self._done_before(name, stage, made_of)
         if outcome is None:
             outcome = Outcome(self._compute(name, stage, upstream, made_of))
         self._commits[name] = outcome.commit
@@ -141,29 +142,44 @@ class Runner:
                 return own
         return self._store.latest(name)
 
-    def _done_before(self, name: str, made_of: Mapping[str, Any]) -> Outcome | None:
+    def _done_before(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> Outcome | None:
         """Return the commit that makes computing needless.
 
         Raises:
             ConflictError: the run's id stands for something else.
         """
-        wanted = fingerprint(made_of)
         if self._named:
             own = self._store.of_run(name, self._where.run)
-            if own is None:
-                return None
-            if own.record["fingerprint"] != wanted:
-                keys = ", ".join(differences(_identity(own), made_of)[:10])
-                sentence = f"run {self._where.run} has committed {name} with another {keys}; take another --run-id"
-                raise ConflictError("RUN_ID_REUSED", sentence)
-            self._store.check(own)
-            return Outcome(own, f"ALREADY_COMMITTED: run {own.run_id} has committed it as commit {own.number}")
+            return self._own_again(own, made_of) if own else None
         if self._force:
             return None
+        if None in made_of["versions"].values():
+            self._start()
+            made_of = {**made_of, "versions": stage.versions(started=True)}
+            if None in made_of["versions"].values():
+                return None  # the source may have changed: nobody can tell
+        return self._same(name, stage, fingerprint(made_of))
+
+    def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Outcome:
+        """Return what this run has committed before."""
+        # The run has read the versions that were the newest then.
+        then = own.record.get("versions", {})
+        made_of = {**made_of, "versions": {key: now or then.get(key) for key, now in made_of["versions"].items()}}
+        if own.record["fingerprint"] != fingerprint(made_of):
+            keys = ", ".join(differences(_identity(own), made_of)[:10])
+            sentence = f"run {self._where.run} has committed {own.stage} with another {keys}; take another --run-id"
+            raise ConflictError("RUN_ID_REUSED", sentence)
+        self._store.check(own)
+        return Outcome(own, f"ALREADY_COMMITTED: run {own.run_id} has committed it as commit {own.number}")
+
+    def _same(self, name: str, stage: Stage, wanted: str) -> Outcome | None:
+        """Return a commit of the same fingerprint, made the newest again if it is not."""
         newest = self._store.latest(name)
         same = next((c for c in self._store.commits(name) if c.record.get("fingerprint") == wanted), None)
         if newest is None or same is None:
             return None
+        if stage.continues() is not None and same.number != newest.number:
+            return None  # what came after it goes on from it
         self._store.check(same)
         if same.number == newest.number:
             return Outcome(same, f"nothing has changed since run {same.run_id}, commit {same.number}; --force runs it")
@@ -185,9 +201,11 @@ class Runner:
         with self._attempt(name) as attempt:
             self._start()
             started = time.monotonic()
+            made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
             with progress(f"{name} {stage.NAME}") as stage.announce:
-                inputs = read_inputs(self._store, stage, self._commits)
+                last = self._store.commit_number(name, attempt.parent)
+                inputs = read_inputs(self._store, stage, self._commits, last)
                 shards = Shards(self._store, name, mark)
                 record = execute(self._store, name, stage, inputs, attempt, shards)
                 seconds = time.monotonic() - started
@@ -223,11 +241,11 @@ class Runner:
         self._store.fail(attempt, self._failure(error), keep=self._kept(attempt.stage, attempt))
 
     def _kept(self, name: str, attempt: Attempt) -> list[str]:
-        """Return what stays of a failed attempt: the folders of tables that have finished shards."""
+        """Return what stays of a failed attempt: the quarantine, or the folders of tables with finished shards."""
         for fingerprints in self._store.files.names(f"{name}/shards"):
             if attempt.id in Shards(self._store, name, fingerprints).attempts():
                 return self._store.files.names(f"{name}/data/{attempt.id}")
-        return []
+        return [QUARANTINE]
 
 
 def publish(store: Store, channel: str, commit: Commit) -> None:
@@ -243,6 +261,7 @@ def _identity(commit: Commit) -> dict[str, Any]:
         "version": commit.record["version"],
         "upstream": commit.record["upstream_attempts"],
         "inputs": commit.record["inputs"],
+        "versions": commit.record.get("versions", {}),
     }
 
 

@@ -23,7 +23,10 @@ TABLES: Final[Mapping[str, str]] = {
     "history": _INTERACTIONS,
     # a row per (visitor, item) that the lists of the evaluated visitors are judged by
     "holdout": "visitor_index int, item_index int, score float, last_timestamp bigint",
-    # a row per visitor; trained: all of its events that count are in `scores`
+    # a row per different row of the log that is not fit for use: why, as it came, from where, and how often
+    "quarantine": "reason string, raw string, source_file string, rows bigint",
+    # a row per visitor that was ever numbered, with its events in this log; trained: all of these that count are in
+    # `scores`
     "visitors": "visitorid id, visitor_index int, events bigint, score double, trained boolean",
     "items": "itemid id, item_index int, events bigint, score double",
     # stage 2: MLlib's own tables inside the saved model

@@ -25,6 +25,7 @@ _BEFORE_START = {
     "spark.redaction.string.regex": SPARK_STRING_PATTERN,
     "spark.log.level": "WARN",
     "spark.ui.showConsoleProgress": "false",  # the job has a progress line of its own
+    "spark.sql.maxPlanStringLength": "100000",  # characters of a plan's description, which the driver keeps
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",  # a task has one core
 }
 _AFTER_START = {

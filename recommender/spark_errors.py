@@ -9,7 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
-from recommender.errors import ArtifactError, InputError, RecommenderError, StorageError, TransientError
+from recommender.errors import ArtifactError, InputError, RecommenderError, SchemaError, StorageError, TransientError
 
 _UNREADABLE = re.compile(
     r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
@@ -20,6 +20,12 @@ _LOST = re.compile(
     r"ExecutorLostFailure|Executor (?:\S+ )?(?:lost|exited)|All masters are unresponsive|Master removed our application"
     r"|FetchFailed|has failed the maximum allowable number of times|was shut down|cancelled because"
     r"|Cannot call methods on a stopped"
+)
+_COLUMN = re.compile(r"[Cc]olumn:? (\[?[^\],]+\]?)")
+_TYPES = re.compile(r"[Ee]xpected(?: Spark type|:) (\w+), (?:actual Parquet type|[Ff]ound:) (\w+)")
+_SOURCE_LOST = re.compile(
+    r"sending to the backend|terminating connection|This connection has been closed|Connection reset"
+    r"|connection is closed|Communications link failure|Connection (?:to \S+ )?refused"
 )
 _GONE = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
 _FULL_SHARE, _FULL_BYTES = 0.01, 64 * 2**20  # a disk with less than either free is called full
@@ -40,8 +46,13 @@ def explained(error: BaseException, local: str = "", root: str = "") -> Recommen
         return RecommenderError(
             "OUT_OF_MEMORY", "Spark ran out of memory; give it more: --driver-memory 4g before the job"
         )
+    if "COLUMN_DATA_TYPE_MISMATCH" in text or "SchemaColumnConvertNotSupportedException" in text:
+        return _another_type(text)
     if _UNREADABLE.search(text):
         return _unreadable(text)
+    if _SOURCE_LOST.search(text):
+        sentence = "the database ended the connection while it was read; start it again to go on"
+        return TransientError("SOURCE_LOST", sentence)
     return _lost(error, text)
 
 
@@ -62,6 +73,14 @@ def _unreadable(text: str) -> RecommenderError:
         sentence = f"{file} cannot be read to its end; run its stage again with --force, or restore the file"
         return ArtifactError("ARTIFACT_CORRUPT", sentence)
     return InputError("INPUT_CORRUPT", f"{file} cannot be read to its end; replace the file")
+
+
+def _another_type(text: str) -> SchemaError:
+    """Say which column of which file has another type than the first file that was looked at."""
+    file, column, types = _FILE.search(text), _COLUMN.search(text), _TYPES.search(text)
+    found = f"expected {types[1]} found {types[2]}" if types else "has another type than in the other files"
+    place = f", file {file[1]}" if file else ""
+    return SchemaError("SCHEMA_TYPE", f"{column[1].strip('[]` ') if column else 'a column'} {found}{place}")
 
 
 def _full_disk(local: str, root: str) -> StorageError:

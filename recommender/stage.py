@@ -1,13 +1,23 @@
 """What all stages have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 
 from recommender.base import build_steps
 from recommender.counting import RowCounter, StepRows
+from recommender.errors import DataQualityError
 from recommender.tables import write_table
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The stage's last commit: its record, and the tables that the stage goes on from."""
+
+    record: Mapping[str, Any]
+    tables: Mapping[str, DataFrame]
 
 
 class Stage:
@@ -36,6 +46,24 @@ class Stage:
         """Return the files, folders and globs that the stage reads besides `INPUTS`."""
         return []
 
+    def versions(self, started: bool) -> Mapping[str, str | None]:  # noqa: ARG002
+        """Return the tables that the stage reads besides, each with the version that it reads.
+
+        Args:
+            started: whether there is a session to ask; without one, None stands for what must be asked for.
+
+        Returns:
+            name -> version; None for what has no versions.
+        """
+        return {}
+
+    def continues(self) -> Sequence[str] | None:
+        """Return the tables of the stage's own last commit that it goes on from; None if that does not matter to it.
+
+        A stage that goes on from it takes one more argument of `execute`, previous: Previous, None at the first time.
+        """
+        return None
+
     def shards(self, inputs: Mapping[str, Any]) -> int:  # noqa: ARG002
         """Return into how many parts the work is cut that can be done, and stored, one by one.
 
@@ -63,9 +91,19 @@ class Stage:
         try:
             data = self.execute(**inputs)
             self.persist(path, data, part)
+        except DataQualityError as error:
+            raise DataQualityError(error.id, f"{error.sentence}{self.rescue(path)}") from error
         finally:
             self.release()
         return data
+
+    def rescue(self, path: str) -> str:  # noqa: ARG002
+        """Write the rows that explain why the data is not fit for use below `path`; return where, for the sentence."""
+        return ""
+
+    def details(self) -> dict[str, Any]:
+        """Return what the commit's record says of the result besides, as plain JSON types; called after `persist`."""
+        return {}
 
     def release(self) -> None:
         """Free what `execute` has cached."""

@@ -21,7 +21,9 @@ _CUSTOMARY_CUTOFF = 10
 def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -> str:
     """Return what a stage did: rows in and out of each step, time, and where the result is."""
     speed = f", {record['events_per_second']:,.0f} events/s" if record.get("events_per_second") else ""
-    return f"{stage} {name}: {record['seconds']:.1f} s{speed}\n{indented(steps_table(record['steps']))}\n  -> {path}"
+    lines = [f"{stage} {name}: {record['seconds']:.1f} s{speed}", indented(steps_table(record["steps"]))]
+    lines += [f"  warning: {warning}" for warning in record.get("warnings", ())]
+    return "\n".join([*lines, f"  -> {path}"])
 
 
 def steps_table(steps: Sequence[Mapping[str, Any]]) -> str:

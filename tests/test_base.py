@@ -132,7 +132,7 @@ class Named:
 
 @pytest.mark.parametrize("name", ["a`b", "a'b", 'a"b', "a;b", "a--b", "a/*b", "a\\b", "a\nb", "", " ", "x" * 256])
 def test_what_may_be_sql_is_no_name_of_a_column(name: str) -> None:
-    with pytest.raises(ConfigError, match="BAD_IDENTIFIER column must be the name of a column: no quotes"):
+    with pytest.raises(ConfigError, match="BAD_IDENTIFIER column must be a name: no quotes"):
         Named(column=name)
 
 

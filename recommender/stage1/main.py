@@ -3,8 +3,8 @@
 Example usage:
 >>> import pathlib, tempfile
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
->>> log = "timestamp,visitorid,event,itemid\\n" + "".join(f"{i},{i % 10},transaction,{i % 7}\\n" for i in range(100))
->>> _ = path.write_text(log)
+>>> rows = (f"{i + 1},{i % 10},transaction,{i % 7}\\n" for i in range(100))
+>>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "".join(rows))
 >>> stage = Stage1({"data_loader": {"event_filename": str(path)}, "score_filter": {"min_score": 10}})
 >>> result = stage.execute()
 >>> result["scores"].orderBy("visitor_index", "item_index").show(2)
@@ -27,12 +27,18 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.base import parameters
 from recommender.counting import StepRows
 from recommender.errors import DataQualityError, InputError
-from recommender.stage import Stage
+from recommender.sources import Loaded
+from recommender.stage import Previous, Stage
 from recommender.stage1.steps import (
     ColumnEncoder,
     DataLoader,
+    DriftCheck,
+    EventCap,
+    EventDeduplicator,
+    EventProfile,
     EventValidator,
     HoldoutSplit,
     ScoreEvents,
@@ -41,20 +47,27 @@ from recommender.stage1.steps import (
     TrainTestSplit,
     VisitorEncoder,
 )
-from recommender.tables import as_stored
+from recommender.tables import as_stored, write_table
+from recommender.times import as_time
 
 _PAIR = [C.VISITOR, C.ITEM]
+_ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
+_LARGEST_SCORE = 3.4e38  # of a 32 bit float
+_NAMED = 10  # visitors with too many events that the profile names
 
 
 class Stage1(Stage):
     """Prepare the log: load, split, score, group, filter and encode.
 
     It consists of the following steps:
-    - data_loader, event_validator: the complete events of the log
+    - data_loader, event_validator: the events of the log, and those that are not fit for use, with the reason
+    - event_deduplicator, event_cap: each event once, and not too many of one visitor
+    - profile, drift: the log in numbers, compared with that of the last commit
     - train_test_split, holdout: training events; history and holdout of the evaluated visitors
     - score_events, group_scores: a score per visitor and item
     - score_filter: the scores worth learning from
-    - encode_visitorids, encode_itemids: dense indexes; those of the training scores come first, in the order of the ids
+    - encode_visitorids, encode_itemids: dense indexes; an id keeps that of the last commit. New
+      ones come in the order of the ids, those of the training scores first
 
     Example config:
     cfg = {
@@ -84,17 +97,18 @@ class Stage1(Stage):
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
-        none
+        previous: the last commit, whose indexes are gone on from; None where there is none.
     Execution returns:
         Dictionary of DataFrames, their columns in ``recommender.schemas``:
             - scores: the training part, one row per visitor and item that passed the filter
             - interactions: the whole log, one row per visitor, item and kind of event
             - history, holdout: what the evaluated visitors' lists are made from, and judged by
-            - visitors, items: the encoders, with the events and the score of each id
+            - visitors, items: the encoders, with the events and the score of each id in this log
+            - quarantine: what is not fit for use, and why
         They share cached intermediate results, which `release` frees; `execute_persist` does so itself.
     Raises:
         ConfigError: the config is wrong; all mistakes are listed. InputError: see DataLoader.
-        DataQualityError: no training pair passed the filter.
+        DataQualityError: too much is quarantined, the log has drifted, or no training pair has a score to learn from.
     Persist strategy:
         Parquet, a folder per table, below the given path.
     """
@@ -103,6 +117,10 @@ class Stage1(Stage):
     STEPS: ClassVar[Mapping[str, type]] = {
         "data_loader": DataLoader,
         "event_validator": EventValidator,
+        "event_deduplicator": EventDeduplicator,
+        "event_cap": EventCap,
+        "profile": EventProfile,
+        "drift": DriftCheck,
         "train_test_split": TrainTestSplit,
         "holdout": HoldoutSplit,
         "score_events": ScoreEvents,
@@ -124,97 +142,282 @@ class Stage1(Stage):
         super().__init__(config)
         self.split_value = float("nan")
         self.held_pairs = 0
+        self._version: str | None = None
         self._cached: list[DataFrame] = []
+        self.quarantine: DataFrame | None = None
+        self._profile: dict[str, Any] = {}
+        self._columns: dict[str, list[str]] = {}
+        self._warnings: list[str] = []
+        self._capped: list[dict[str, Any]] = []
+        self._known: dict[str, int] = {}
+        self._distinct = 0
+        self._counting = 0
+        self._scoring: ScoreEvents = self.steps["score_events"]
+
+    @property
+    def is_sourced(self) -> bool:
+        """Whether the config names a source of events."""
+        return self.steps["data_loader"].source is not None
 
     def sources(self) -> list[str]:
-        """Return where the log is."""
-        named = self.steps["data_loader"].event_filename
-        return [named] if named else []
+        """Return the files of the log."""
+        files = self.steps["data_loader"].files
+        return [files] if files else []
 
-    def execute(self) -> dict[str, DataFrame]:
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the version of the table that the log is."""
+        loader: DataLoader = self.steps["data_loader"]
+        if not self.is_sourced or loader.files:
+            return {}
+        if self._version is None and (started or loader.version is not None or loader.as_of is not None):
+            self._version = loader.newest_version()
+        return {loader.table or loader.event_filename or "query": self._version}
+
+    def continues(self) -> list[str]:
+        """Return the encoders that are appended to."""
+        return [name for name, key in _ENCODERS.items() if not self.steps[key].start_afresh]
+
+    def execute(self, previous: Previous | None = None) -> dict[str, DataFrame]:
         """Return the tables; see the class."""
-        self.announce("loading events, finding the split")
-        events = self._load_events()
+        self.announce("loading and validating events")
+        events = self._cap(self.load_events(previous))
+        self.announce("describing the events")
+        self._scoring = self._dated()
+        activity = {name: self._cache(self._activity(events, name)) for name in _PAIR}
+        self._describe(events, activity, previous)
+        self.announce("finding the split")
         train, test = self._split(events)
+        self.announce("scoring and filtering")
+        pairs = self._pairs(train)
         self.announce("numbering visitors and items")
-        pairs = self._cache(self._pairs(train))
-        if pairs.where(F.col(C.SCORE) > 0).isEmpty():
-            least = self.steps["score_filter"].min_score
-            sentence = f"score_filter(min_score={least:g}): no pair of the training part has a score to learn from"
-            raise DataQualityError("NO_ROWS_AFTER", f"{sentence}; see score_map and train_test_split")
-        visitors = self._cache(self._encoder("encode_visitorids", pairs, events))
-        items = self._cache(self._encoder("encode_itemids", pairs, events))
+        known = previous.tables if previous else {}
+        self._known = {
+            name: previous.record["contents"][name]["rows"] if previous and name in known else 0 for name in _ENCODERS
+        }
+        encoders = {
+            name: self._cache(self._encoder(key, pairs, activity[column], known.get(name)))
+            for (name, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)
+        }
+        self.announce("evaluated visitors")
         history, holdout = self._evaluated(train, test)
-
         of_visitors: ColumnEncoder = self.steps["encode_visitorids"]
         of_items: ColumnEncoder = self.steps["encode_itemids"]
 
         def encoded(rows: DataFrame) -> DataFrame:
-            return of_items.encode(of_visitors.encode(rows, visitors), items)
+            return of_items.encode(of_visitors.encode(rows, encoders["visitors"]), encoders["items"])
 
         tables = {
             "scores": encoded(pairs),
             "interactions": encoded(self._grouped(events, [*_PAIR, C.EVENT])),
             "history": encoded(history),
             "holdout": encoded(holdout),
-            "visitors": self._visitors(visitors, events, pairs, test),
-            "items": items.join(self._activity(events, C.ITEM), C.ITEM, "left"),
+            "visitors": self._trained(self._with_activity(encoders["visitors"], activity[C.VISITOR]), pairs, test),
+            "items": self._with_activity(encoders["items"], activity[C.ITEM]),
+            C.QUARANTINE: self.quarantine,
         }
-        return {name: as_stored(name, rows) for name, rows in tables.items()}
+        return {name: as_stored(name, rows) for name, rows in tables.items() if rows is not None}
 
     def release(self) -> None:
         """Free the cached intermediate results."""
+        self.quarantine = None
         while self._cached:
             self._cached.pop().unpersist()
+
+    def rescue(self, path: str) -> str:
+        """Write the quarantine of a log that is not fit for use."""
+        if self.quarantine is None or self.quarantine.isEmpty():
+            return ""
+        write_table(path, C.QUARANTINE, as_stored(C.QUARANTINE, self.quarantine))
+        return f"; they are kept in {path}/{C.QUARANTINE}"
+
+    def details(self) -> dict[str, Any]:
+        """Return the profile of the log, its columns, and what is unusual about it."""
+        return {"profile": self._profile, "columns": self._columns, "warnings": self._warnings}
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         split: TrainTestSplit = self.steps["train_test_split"]
-        valid, train, held = rows["event_validator"], rows["train"], self.held_pairs
+        valid, train, held = self._counting, rows["train"], self.held_pairs
         seen = f"{held - rows['holdout']:,} of {held:,} pairs left the holdout: already in the history"
         cut = f"train: {split.column_name} < {self.split_value:.15g}, the {split.train_percentile:g}th percentile"
+        good = rows["validated.good"]
         return [
-            StepRows("data_loader", None, rows["data_loader"]),
-            StepRows("event_validator", rows["data_loader"], valid, "complete events"),
+            StepRows("data_loader", None, rows["validated"]),
+            StepRows("event_validator", rows["validated"], good, self._quarantine_note(rows)),
+            StepRows("event_deduplicator", good, self._distinct, "distinct events"),
+            StepRows("event_cap", self._distinct, valid, self._cap_note()),
             StepRows("train_test_split", valid, train, cut),
             StepRows("group_scores", train, rows["group_scores"], "pairs of visitor and item"),
-            StepRows("score_filter", rows["group_scores"], rows["score_filter"], "pairs to learn from"),
+            *self._filter_rows(rows),
             StepRows("holdout", valid - train, rows["holdout"], seen),
-            StepRows("encode_visitorids", valid, rows["visitors"], "distinct visitors"),
-            StepRows("encode_itemids", valid, rows["items"], "distinct items"),
+            StepRows("encode_visitorids", valid, rows["visitors"], self._numbered_note("visitors")),
+            StepRows("encode_itemids", valid, rows["items"], self._numbered_note("items")),
         ]
+
+    def _filter_rows(self, rows: Mapping[str, int]) -> list[StepRows]:
+        score_filter: ScoreFilter = self.steps["score_filter"]
+        kept = rows["score_filter"]
+        if not score_filter.has_core:
+            return [StepRows("score_filter", rows["group_scores"], kept, "pairs to learn from")]
+        strong, items = rows["score_filter.strong"], score_filter.min_items_per_visitor
+        least = f"{items} items a visitor, {score_filter.min_visitors_per_item} visitors an item"
+        return [
+            StepRows("score_filter", rows["group_scores"], strong, f"score >= {score_filter.min_score:g}"),
+            StepRows("score_filter", strong, kept, f"at least {least}"),
+        ]
+
+    def _quarantine_note(self, rows: Mapping[str, int]) -> str:
+        reasons = self.steps["event_validator"].reasons
+        found = [f"{name} {rows[f'validated.{name}']:,}" for name in reasons if rows.get(f"validated.{name}")]
+        return f"quarantined: {', '.join(found)}" if found else "none is quarantined"
+
+    def _cap_note(self) -> str:
+        named = ", ".join(f"{one['id']} ({one[C.EVENTS]:,} events)" for one in self._capped[:3])
+        return f"too many events of {named}" if named else "no visitor has too many"
+
+    def _numbered_note(self, table: str) -> str:
+        known, seen = self._known[table], self._profile[table]
+        return f"numbered; {known:,} were before, {seen:,} are in this log"
 
     def _cache(self, rows: DataFrame) -> DataFrame:
         self._cached.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
         return rows
 
-    def _load_events(self) -> DataFrame:
-        loaded = self.counter("data_loader", self.steps["data_loader"].execute())
-        events = self._cache(self.counter("event_validator", self.steps["event_validator"].execute(loaded)))
-        if events.isEmpty():
-            complete = "timestamp, visitorid, event and itemid that can be read"
-            raise InputError("INPUT_EMPTY", f"no event has a {complete}; see data_loader.columns and id_type")
+    def load_events(self, previous: Previous | None = None) -> DataFrame:
+        """Return the good events, each once, those of a visitor together; the others are in `quarantine`.
+
+        Raises:
+            InputError, DataQualityError: see the class.
+        """
+        loader: DataLoader = self.steps["data_loader"]
+        validator: EventValidator = self.steps["event_validator"]
+        loaded = loader.load(self._version)
+        self._note_columns(loader, loaded, previous)
+        validated = validator.execute(loader.events(loaded))
+        reason = F.col(C.REASON)
+        by_reason = {name: reason == name for name in validator.reasons}
+        validated = self.counter("validated", validated, good=reason.isNull(), **by_reason)
+        times = {
+            "median": F.percentile_approx(C.TIMESTAMP, 0.5),
+            "last": F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP))),
+        }
+        validated = self.counter.measure("times", validated, **times)
+        bad = F.when(reason.isNotNull(), F.struct(C.REASON, C.RAW, C.SOURCE_FILE))
+        distinct = self.steps["event_deduplicator"].execute(validated.select(*C.EVENT_COLUMNS, bad.alias("_bad")))
+        # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
+        rows = self._cache(distinct.repartition(C.VISITOR))
+        is_good = F.col("_bad").isNull()
+        events = rows.where(is_good).select(*C.EVENT_COLUMNS)
+        self.quarantine = rows.where(~is_good).select("_bad.*", C.ROWS)
+        (self._distinct,) = _first(rows.agg(F.count_if(is_good)))
+        counts = self.counter.counted("validated")
+        total, good = counts.pop("rows"), counts.pop("good")
+        validator.check(total, counts, self.counter.measured("times").get("median"))
+        if not good and not loader.allow_empty:
+            raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use")
         return events
+
+    def _note_columns(self, loader: DataLoader, loaded: Loaded, previous: Previous | None) -> None:
+        """Note which columns the log has, and what is new about them."""
+        unused = loader.unused(loaded)
+        self._columns = {"found": loaded.columns, "unused": unused}
+        self._warnings = list(loaded.warnings)
+        before = previous.record.get("columns", {}).get("found") if previous else None
+        new = [name for name in unused if before and name not in before]
+        if new:
+            self._warnings.append(f"new in the log, and not loaded: {', '.join(new)}")
+
+    def _cap(self, events: DataFrame) -> DataFrame:
+        """Return the events that count of each visitor."""
+        cap: EventCap = self.steps["event_cap"]
+        heavy = self._cache(cap.heavy(events))
+        self._capped, self._counting = [], self._distinct
+        if not heavy.count():
+            return events
+        most = heavy.orderBy(F.desc(C.EVENTS), C.VISITOR).limit(_NAMED).toLocalIterator()
+        self._capped = [{"id": str(row[C.VISITOR]), C.EVENTS: row[C.EVENTS]} for row in most]
+        capped = self._cache(cap.execute(events, heavy).repartition(C.VISITOR))
+        self._counting = capped.count()
+        return capped
+
+    def _dated(self) -> ScoreEvents:
+        """Return how events are scored; what fades does so from the last event of the log on, in all its parts."""
+        scoring: ScoreEvents = self.steps["score_events"]
+        last = self.counter.measured("times").get("last")
+        if scoring.half_life_days is None or scoring.as_of is not None or last is None:
+            return scoring
+        return replace(scoring, as_of=as_time(last))
+
+    def _describe(self, events: DataFrame, activity: Mapping[str, DataFrame], previous: Previous | None) -> None:
+        """Make the profile of the log, and compare it with that of the last commit."""
+        counts = self.counter.counted("validated")
+        rows, good = counts.pop("rows"), counts.pop("good")
+        described = self.steps["profile"].execute(events, activity[C.VISITOR], activity[C.ITEM])
+        self._profile = {
+            "rows": rows,
+            "quarantined": {name: number for name, number in counts.items() if number},
+            "duplicates": good - self._distinct,
+            "capped": {"events": self._distinct - self._counting, "visitors": self._capped},
+            **described,
+        }
+        self.steps["drift"].execute(self._profile, previous.record.get("profile") if previous else None)
 
     def _split(self, events: DataFrame) -> tuple[DataFrame, DataFrame]:
         split: TrainTestSplit = self.steps["train_test_split"]
-        self.split_value = split.split_value(events)
+        if self._counting:
+            self.split_value = split.split_value(events)
         return split.divide(events, self.split_value)
 
     def _grouped(self, events: DataFrame, key: list[str]) -> DataFrame:
-        grouper: ScoreGrouper = replace(self.steps["group_scores"], key=key)
-        return grouper.execute(self.steps["score_events"].execute(events))
+        grouper: ScoreGrouper = replace(self.steps["group_scores"], key=key, max_score=None)
+        return grouper.execute(self._scoring.execute(events))
 
     def _pairs(self, train: DataFrame) -> DataFrame:
         """Return the pairs of the training part that are worth learning from."""
-        scored = self.steps["score_events"].execute(self.counter("train", train))
+        score_filter: ScoreFilter = self.steps["score_filter"]
+        scored = self._scoring.execute(self.counter("train", train))
         grouped = self.counter("group_scores", self.steps["group_scores"].execute(scored))
-        return self.counter("score_filter", self.steps["score_filter"].execute(grouped))
+        strong = score_filter.strong(grouped)
+        if score_filter.has_core:
+            strong = self._cache(self.counter("score_filter.strong", strong))
+            strong.count()  # a checkpoint does not tell what was counted
+            core = score_filter.core(strong)
+            pairs = self._cache(self.counter("score_filter", core))
+        else:
+            pairs = self._cache(self.counter("score_filter", strong))
+        score = F.col(C.SCORE)
+        kept, positive, bad = _first(
+            pairs.agg(F.count(score), F.count_if(score > 0), F.count_if(~(F.abs(score) <= _LARGEST_SCORE)))
+        )
+        if self._counting:
+            self._check_pairs(kept, positive, bad)
+        return pairs
 
-    def _encoder(self, key: str, pairs: DataFrame, events: DataFrame) -> DataFrame:
-        """Number the ids of the training pairs first, then the others of the log."""
+    def _check_pairs(self, kept: int, positive: int, bad: int) -> None:
+        """Refuse scores that a model cannot learn from."""
+        score_filter: ScoreFilter = self.steps["score_filter"]
+        if not kept:
+            least = [
+                f"{name}={value:g}"
+                for name, value in parameters(score_filter).items()
+                if name == "min_score" or (isinstance(value, int) and value > 1)
+            ]
+            found = self.counter.counted("group_scores")["rows"]
+            sentence = (
+                f"score_filter({', '.join(least)}) in={found}: no pair of the training part has a score to learn from"
+            )
+            raise DataQualityError("NO_ROWS_AFTER", f"{sentence}; see score_map and train_test_split")
+        if bad:
+            sentence = f"{bad:,} of {kept:,} pairs have a score that is no number, or beyond {_LARGEST_SCORE:.3g}"
+            raise DataQualityError("BAD_SCORE", f"{sentence}; see score_events.score_map")
+        if not positive:
+            sentence = f"none of the {kept:,} pairs of the training part has a score above 0"
+            raise DataQualityError("NO_POSITIVE", f"{sentence}; see score_events.score_map and the kinds of events")
+
+    def _encoder(self, key: str, pairs: DataFrame, activity: DataFrame, known: DataFrame | None) -> DataFrame:
+        """Number what is new: the ids of the training pairs first, then the others of the log."""
         encoder: ColumnEncoder = self.steps[key]
-        return encoder.execute(events, known=encoder.execute(pairs))
+        return encoder.execute(activity, known=self._cache(encoder.execute(pairs, known=known)))
 
     def _evaluated(self, train: DataFrame, test: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the scored history and holdout of the evaluated visitors."""
@@ -226,13 +429,20 @@ class Stage1(Stage):
 
     def _activity(self, events: DataFrame, column: str) -> DataFrame:
         """Return the number of events and the summed score of each id of a column."""
-        score = self.steps["score_events"].score_column_name
-        scored: DataFrame = self.steps["score_events"].execute(events)
-        return scored.groupBy(column).agg(F.count(F.lit(1)).alias(C.EVENTS), F.sum(score).alias(score))
+        scored = self._scoring.execute(events)
+        return scored.groupBy(column).agg(F.count(F.lit(1)).alias(C.EVENTS), F.sum(C.SCORE).alias(C.SCORE))
 
-    def _visitors(self, encoder: DataFrame, events: DataFrame, pairs: DataFrame, test: DataFrame) -> DataFrame:
+    def _with_activity(self, encoder: DataFrame, activity: DataFrame) -> DataFrame:
+        """Return the encoder with the events in this log; an id of earlier logs has none."""
+        column = encoder.columns[0]
+        return encoder.join(activity, column, "left").fillna(0, [C.EVENTS, C.SCORE])
+
+    def _trained(self, visitors: DataFrame, pairs: DataFrame, test: DataFrame) -> DataFrame:
         trained = pairs.select(C.VISITOR).distinct().withColumn(C.TRAINED, F.lit(True))
-        tested = test.select(C.VISITOR).distinct()
-        trained = trained.join(tested, C.VISITOR, "left_anti")
-        rows = encoder.join(self._activity(events, C.VISITOR), C.VISITOR, "left").join(trained, C.VISITOR, "left")
-        return rows.fillna(False, [C.TRAINED])
+        trained = trained.join(test.select(C.VISITOR).distinct(), C.VISITOR, "left_anti")
+        return visitors.join(trained, C.VISITOR, "left").fillna(False, [C.TRAINED])
+
+
+def _first(aggregate: DataFrame) -> tuple[Any, ...]:
+    """Return the one row of an aggregate without keys."""
+    return tuple(aggregate.first() or ())

@@ -7,8 +7,8 @@ Example usage:
 ...     "popularity": spark.createDataFrame([(0, 9.0), (1, 4.0)], "item_index int, score double"),
 ...     "interactions": spark.createDataFrame([(0, 0, "transaction", 1.0, 5), (1, 1, "view", 1.0, 6)],
 ...                                           "visitor_index int, item_index int, event string, score float, at long"),
-...     "visitors": spark.createDataFrame([("ann", 0, True), ("bob", 1, False)],
-...                                       "visitorid string, visitor_index int, trained boolean"),
+...     "visitors": spark.createDataFrame([("ann", 0, 1, True), ("bob", 1, 1, False), ("eve", 2, 0, False)],
+...                                       "visitorid string, visitor_index int, events long, trained boolean"),
 ...     "items": spark.createDataFrame([("tea", 0), ("jam", 1)], "itemid string, item_index int"),
 ... }
 >>> als = {"implicit_prefs": True, "alpha": 1.0, "reg_param": 0.1, "nonnegative": False}
@@ -55,7 +55,8 @@ class Stage3(Stage):
         als: the parameters that the model was fitted with.
         shard: (number from 0, of how many): which part of the visitors; all by default.
     Execution returns:
-        Dictionary with the DataFrame recommendations (``recommender.schemas``): for every visitor at most k rows.
+        Dictionary with the DataFrame recommendations (``recommender.schemas``): for every visitor of the
+        log at most k rows.
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy:
@@ -94,6 +95,7 @@ class Stage3(Stage):
         shard: tuple[int, int] = (0, 1),
     ) -> dict[str, DataFrame]:
         """Return the recommendations; see the class."""
+        visitors = _of_this_log(visitors)
         number = -(-self._count(visitors) // shard[1])
         cut: VisitorShards = self.steps["shards"]
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
@@ -107,7 +109,7 @@ class Stage3(Stage):
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
         cut: VisitorShards = self.steps["shards"]
-        return cut.number_of(self._count(inputs["visitors"]))
+        return cut.number_of(self._count(_of_this_log(inputs["visitors"])))
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
@@ -122,7 +124,7 @@ class Stage3(Stage):
 
     def _count(self, visitors: DataFrame) -> int:
         if not self.visitors:
-            self.visitors = visitors.count()  # of a stored table: read from the files' footers
+            self.visitors = visitors.count()
         return self.visitors
 
     def _factors(
@@ -143,3 +145,8 @@ class Stage3(Stage):
         factors = known.withColumn(C.SOURCE, F.lit(C.ALS)).unionByName(folded.withColumn(C.SOURCE, F.lit(C.FOLD_IN)))
         every = visitors.select(F.col(C.VISITOR_INDEX).alias(C.ID))
         return every.join(factors, C.ID, "left").withColumnRenamed(C.ID, C.VISITOR_INDEX)
+
+
+def _of_this_log(visitors: DataFrame) -> DataFrame:
+    """Return the visitors that are in the log; the others are numbered, but nothing is known of them any more."""
+    return visitors.where(F.col(C.EVENTS) > 0)

@@ -127,7 +127,7 @@ def test_03_a_run_id_that_is_no_name(python: Callable[..., Done], run_id: str) -
 @pytest.mark.parametrize("key", ["stage1.data_loader.columns", "stage1.train_test_split.column_name"])
 def test_04_sql_in_the_name_of_a_column(python: Callable[..., Done], tmp_path: Path, key: str, name: str) -> None:
     value = f"{{itemid: {json.dumps(name)}}}" if key.endswith("columns") else json.dumps(name)
-    assert is_error(python("stage1", "--set", f"{key}={value}"), 10, "BAD_IDENTIFIER", "the name of a column")
+    assert is_error(python("stage1", "--set", f"{key}={value}"), 10, "BAD_IDENTIFIER", "a name: no quotes")
 
 
 @pytest.mark.parametrize(

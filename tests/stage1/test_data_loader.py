@@ -1,13 +1,18 @@
 """Events are found by the names of their columns, and what is wrong with a file is said in one sentence."""
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+import recommender.constants as C
 from recommender.errors import ConfigError, InputError, SchemaError
+from recommender.spark_errors import explained
 from recommender.stage1.steps import DataLoader
 
 HEADER = "timestamp,visitorid,event,itemid,transactionid\n"
@@ -15,7 +20,8 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def load(path: Path, **parameters: Any) -> list[tuple[Any, ...]]:
-    return sorted(tuple(row) for row in DataLoader(event_filename=str(path), **parameters).execute().collect())
+    events = DataLoader(event_filename=str(path), **parameters).execute().select(*C.EVENT_COLUMNS)
+    return sorted((tuple(row) for row in events.collect()), key=str)
 
 
 @pytest.fixture
@@ -114,7 +120,7 @@ def test_a_wrong_type_of_parquet_is_named(tmp_path: Path, spark: SparkSession) -
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, spark: SparkSession) -> None:
     (tmp_path / "events.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(InputError, match=r"INPUT_CORRUPT .*events\.parquet cannot be read as Parquet"):
+    with pytest.raises(InputError, match=r"INPUT_CORRUPT .*events\.parquet cannot be read .* if it is no parquet, see"):
         load(tmp_path / "events.parquet")
 
 
@@ -139,3 +145,223 @@ def test_the_seed_s_own_file_is_loaded(spark: SparkSession) -> None:
 def test_a_file_system_that_spark_does_not_know_is_named(spark: SparkSession) -> None:
     with pytest.raises(InputError, match=r"INPUT_NOT_FOUND foo://b/k\.csv: this Spark has no library for its file"):
         DataLoader(event_filename="foo://b/k.csv").execute()
+
+
+def problems(path: Path, **parameters: Any) -> list[tuple[str | None, str, str]]:
+    """Return problem, raw text and name of the file of each row."""
+    rows = DataLoader(event_filename=str(path), **parameters).execute().collect()
+    return sorted(((row.problem, row.raw, Path(row.source_file).name) for row in rows), key=str)
+
+
+def test_09_empty_sources_may_be_allowed(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "zero.csv").write_text("")
+    (tmp_path / "header.csv").write_text(HEADER)
+    for name in ("none", "zero.csv", "header.csv"):
+        with pytest.raises(InputError, match="INPUT_EMPTY"):
+            load(tmp_path / name)
+        assert load(tmp_path / name, allow_empty=True) == []
+
+
+def test_10_reordered_columns_are_mapped_by_name(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "one.csv").write_text("timestamp,visitorid,event,itemid\n5,7,view,3\n")
+    (tmp_path / "two.csv").write_text("itemid,event,visitorid,timestamp\n4,view,8,6\n")
+    assert load(tmp_path, file_format="csv") == [(5, 7, "view", 3, None), (6, 8, "view", 4, None)]
+    loaded = DataLoader(event_filename=str(tmp_path), file_format="csv").load()
+    assert loaded.warnings == [f"the files of {tmp_path} have 2 different headers; cells are found by name"]
+
+
+def test_11_a_column_that_only_one_file_lacks_is_told(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "one.csv").write_text("timestamp,visitorid,event,itemid\n5,7,view,3\n")
+    (tmp_path / "two.csv").write_text("timestamp,visitorid,event\n6,8,view\n")
+    loader = DataLoader(event_filename=str(tmp_path), file_format="csv")
+    assert any("one is" in w and "two.csv, have no column itemid" in w for w in loader.load().warnings)
+    assert load(tmp_path, file_format="csv") == [(5, 7, "view", 3, None), (6, 8, "view", None, None)]
+
+
+def test_12_new_columns_are_named(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "events.csv").write_text("timestamp,visitorid,event,itemid,colour\n5,7,view,3,red\n")
+    loader = DataLoader(event_filename=str(tmp_path / "events.csv"))
+    assert loader.unused(loader.load()) == ["colour"]
+
+
+def test_13_a_file_of_another_type_is_named(tmp_path: Path, spark: SparkSession) -> None:
+    columns = "timestamp long, visitorid long, event string"
+    for name, kind, item in (("a", "long", 3), ("b", "string", "x")):
+        rows = spark.createDataFrame([(5, 7, "view", item)], f"{columns}, itemid {kind}").coalesce(1)
+        rows.write.parquet(str(tmp_path / name))
+        part = next((tmp_path / name).glob("*.parquet"))
+        (tmp_path / "all").mkdir(exist_ok=True)
+        part.rename(tmp_path / "all" / f"{name}.parquet")
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - Spark's own, met while the rows are read
+        load(tmp_path / "all")
+    told = explained(raised.value)
+    assert isinstance(told, SchemaError)
+    assert str(told).startswith("SCHEMA_TYPE itemid expected bigint found ")
+    assert "b.parquet" in str(told)
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json"])
+def test_14_columns_that_differ_in_case_only(tmp_path: Path, spark: SparkSession, file_format: str) -> None:
+    texts = {
+        "csv": "timestamp,visitorid,event,itemid,ItemID\n5,7,view,3,4\n",
+        "json": '{"timestamp": 5, "visitorid": 7, "event": "view", "itemid": 3, "ItemID": 4}\n',
+    }
+    (tmp_path / f"events.{file_format}").write_text(texts[file_format])
+    with pytest.raises(SchemaError, match=r"SCHEMA_AMBIGUOUS .*(itemid, ItemID|ItemID, itemid) stand in"):
+        load(tmp_path / f"events.{file_format}")
+
+
+def test_14_columns_of_parquet_that_differ_in_case_only(tmp_path: Path, spark: SparkSession) -> None:
+    table = pa.table({"timestamp": [5], "visitorid": [7], "event": ["view"], "itemid": [3], "ITEMID": [4]})
+    pq.write_table(table, tmp_path / "events.parquet")
+    with pytest.raises(SchemaError, match=r"SCHEMA_AMBIGUOUS two columns of .* differ in case only"):
+        load(tmp_path / "events.parquet")
+
+
+def test_15_a_malformed_row_has_its_text_and_its_file(csv: Path) -> None:
+    csv.write_text(HEADER + '5,7,view,3,\n6,8\n7,9,view,4,,more\n8,9,"view,4,\n')
+    malformed = ["6,8", "7,9,view,4,,more", '8,9,"view,4,']
+    good = '{"timestamp":"5","visitorid":"7","event":"view","itemid":"3"}'
+    assert problems(csv) == sorted(
+        [*(("MALFORMED", raw, "events.csv") for raw in malformed), (None, good, "events.csv")], key=str
+    )
+
+
+def test_15_a_malformed_line_of_json_has_its_text(tmp_path: Path, spark: SparkSession) -> None:
+    path = tmp_path / "events.json"
+    path.write_text('{"timestamp": 5, "visitorid": "7", "event": "view", "itemid": 3, "x": [1]}\n{"timestamp": 6, \n')
+    assert [(problem, raw) for problem, raw, _ in problems(path) if problem] == [("MALFORMED", '{"timestamp": 6, ')]
+    assert load(path)[0] == (5, 7, "view", 3, None)
+
+
+def test_17_a_truncated_gzip_is_named(tmp_path: Path, spark: SparkSession) -> None:
+    path = tmp_path / "events.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write(HEADER + "".join(f"{n},{n * 7919},view,{n},\n" for n in range(20_000)))
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - Spark's own, met while the rows are read
+        load(path)
+    assert re.match(r"INPUT_CORRUPT .*events\.csv\.gz cannot be read to its end", str(explained(raised.value)))
+
+
+@pytest.mark.parametrize("harm", ["truncated", "flipped"])
+def test_18_a_damaged_parquet_file_is_named(tmp_path: Path, spark: SparkSession, harm: str) -> None:
+    path = tmp_path / "events.parquet"
+    ids = list(range(5000))
+    table = pa.table({"timestamp": ids, "visitorid": ids, "event": ["view"] * 5000, "itemid": ids})
+    pq.write_table(table, path, write_page_checksum=True, use_dictionary=False, compression="NONE")
+    content = bytearray(path.read_bytes())
+    content[20_000] ^= 0xFF
+    path.write_bytes(content if harm == "flipped" else path.read_bytes()[:-100])
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - Spark's own, or ours where the footer is gone
+        load(path)
+    told = raised.value if isinstance(raised.value, InputError) else explained(raised.value)
+    assert re.match(r"INPUT_CORRUPT .*events\.parquet cannot be read", str(told))
+
+
+@pytest.mark.parametrize("option", ["ignoreCorruptFiles", "ignoremissingfiles", "mode", "dbtable", "user"])
+def test_18_options_that_would_hide_faults_are_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match=rf"options\.{option} is refused: "):
+        DataLoader(options={option: "true"})
+
+
+def test_19_utf_16_is_told_and_can_be_read(csv: Path) -> None:
+    csv.write_bytes((HEADER + "5,7,view,3,\n").encode("utf-16"))
+    with pytest.raises(InputError, match=r"ENCODING .*events\.csv is not UTF-8 text"):
+        load(csv)
+    assert load(csv, options={"encoding": "UTF-16", "multiLine": "true"}) == [(5, 7, "view", 3, None)]
+
+
+def test_19_characters_that_are_none_are_marked(csv: Path) -> None:
+    csv.write_bytes(HEADER.encode() + b"5,7,vi\x00ew,3,\n6,7,vi\xffew,3,\n7,7,view,3,\n")
+    assert [problem for problem, _, _ in problems(csv)] == ["ENCODING", "ENCODING", None]
+
+
+def test_19_a_byte_order_mark_is_accepted(csv: Path) -> None:
+    csv.write_bytes(b"\xef\xbb\xbf" + HEADER.encode() + b"5,7,view,3,\n")
+    assert load(csv) == [(5, 7, "view", 3, None)]
+
+
+@pytest.mark.parametrize("name", ["b.csv.tmp", "b.inprogress", "more/b.csv"])
+def test_20_a_file_that_looks_unfinished_or_is_nested(tmp_path: Path, spark: SparkSession, name: str) -> None:
+    for file in ("a.csv", name):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(HEADER + "5,7,view,3,\n")
+    with pytest.raises(InputError, match=rf"UNEXPECTED_FILE .*{re.escape(name)}"):
+        load(tmp_path, file_format="csv")
+    assert load(tmp_path / "*.csv", file_format="csv") == [(5, 7, "view", 3, None)]
+
+
+def test_partition_folders_are_columns_and_can_be_chosen(tmp_path: Path, spark: SparkSession) -> None:
+    header = "timestamp,visitorid,event,itemid"
+    for day in (1, 2):
+        (tmp_path / f"day=2015-05-0{day}").mkdir()
+        names = header if day == 1 else "itemid,timestamp,visitorid,event"
+        row = f"{day},7,view,3" if day == 1 else f"3,{day},7,view"
+        (tmp_path / f"day=2015-05-0{day}" / "a.csv").write_text(f"{names}\n{row}\n")
+    parameters: dict[str, Any] = {"file_format": "csv", "partitions": {"day": ["2015-05-02"]}}
+    assert load(tmp_path, **parameters) == [(2, 7, "view", 3, None)]
+    with pytest.raises(SchemaError, match=r"SCHEMA_MISSING month; found \[.*day"):
+        load(tmp_path, file_format="csv", partitions={"month": [5]})
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json", "parquet", "orc"])
+def test_every_format_gives_the_same_and_can_be_cut_by_time(
+    tmp_path: Path, spark: SparkSession, file_format: str
+) -> None:
+    rows = [(1430622000000 + n, n, "view", n * 2**33, None) for n in range(4)]
+    frame = spark.createDataFrame(
+        rows, "timestamp long, visitorid long, event string, itemid long, transactionid string"
+    )
+    writer = frame.write.option("header", True) if file_format == "csv" else frame.write
+    writer.format(file_format).save(str(tmp_path / "events"))
+    assert load(tmp_path / "events", file_format=file_format) == rows
+    cut = {"since": "2015-05-03T03:00:00.001Z", "until": "2015-05-03T03:00:00.003"}
+    assert load(tmp_path / "events", file_format=file_format, **cut) == rows[1:3]
+
+
+def test_filters_are_pushed_down(tmp_path: Path, spark: SparkSession) -> None:
+    rows = spark.createDataFrame(
+        [(5, 7, "view", 3, "a")], "timestamp long, visitorid long, event string, itemid long, d string"
+    )
+    rows.write.partitionBy("d").parquet(str(tmp_path / "events"))
+    loader = DataLoader(event_filename=str(tmp_path / "events"), since="1970-01-01", partitions={"d": ["a"]})
+    plan = loader.execute()._jdf.queryExecution().executedPlan().toString()
+    assert re.search(r"PushedFilters: \[Or\(GreaterThanOrEqual\(timestamp,0\),IsNull\(timestamp\)\)", plan)
+    assert re.search(r"PartitionFilters: \[.*d#", plan)
+    assert re.search(r"ReadSchema: struct<timestamp:bigint,visitorid:bigint,event:string,itemid:bigint>", plan)
+
+
+@pytest.mark.parametrize(
+    ("unit", "cell", "expected"),
+    [
+        ("s", "1430622000", 1430622000000),
+        ("us", "1430622000123456", 1430622000123),
+        ("us", "-1", -1),
+        ("iso", "2015-05-03T03:00:00Z", 1430622000000),
+        ("iso", "soon", None),
+        ("s", str(2**62), None),
+    ],
+)
+def test_units_of_time(csv: Path, unit: Any, cell: str, expected: int | None) -> None:
+    csv.write_text(HEADER + f"{cell},7,view,3,\n")
+    assert load(csv, timestamp_unit=unit)[0][0] == expected
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"event_filename": "a.csv", "table": "t"}, "give one source: event_filename and table are given"),
+        ({"table": "t", "version": 1, "as_of": "2026-01-01"}, "give either version or as_of"),
+        ({"event_filename": "a.csv", "version": 1}, "version and as_of are for a table"),
+        ({"event_filename": "a.csv", "jdbc_url": "jdbc:postgresql://db/x"}, "jdbc_url is given with event_filename"),
+        ({"since": "soon"}, "since must be a time as 2015-05-03T03:00:00Z, got 'soon'"),
+        ({"table": 'a"; drop table x --'}, "BAD_IDENTIFIER table must be a name"),
+        ({"table": "a..b"}, "BAD_IDENTIFIER table must be a name"),
+        ({"jdbc_url": "postgresql://db/x"}, "jdbc_url must be text that matches"),
+    ],
+)
+def test_mistakes_of_a_source(parameters: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        DataLoader(**parameters)

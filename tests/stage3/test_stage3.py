@@ -41,7 +41,8 @@ ROWS: Mapping[str, list[Any]] = {
         ("bob", 1, 2, 6.0, False),
         ("cat", 2, 1, 2.0, False),
         ("dan", 3, 1, 10.0, False),
-        ("eve", 4, 0, 0.0, False),
+        ("eve", 4, 1, 0.0, False),
+        ("fay", 5, 0, 0.0, False),  # was numbered in an earlier run, and has no events in this one
     ],
     "items": [("tea", 0, 1, 10.0), ("jam", 1, 3, 7.0), ("oil", 2, 1, 2.0), ("salt", 3, 1, 10.0)],
 }

@@ -2,6 +2,10 @@
 
 from recommender.stage1.steps.column_encoder import ColumnEncoder, VisitorEncoder
 from recommender.stage1.steps.data_loader import DataLoader
+from recommender.stage1.steps.drift_check import DriftCheck
+from recommender.stage1.steps.event_cap import EventCap
+from recommender.stage1.steps.event_deduplicator import EventDeduplicator
+from recommender.stage1.steps.event_profile import EventProfile
 from recommender.stage1.steps.event_validator import EventValidator
 from recommender.stage1.steps.holdout_split import HoldoutSplit
 from recommender.stage1.steps.score_events import ScoreEvents
@@ -12,6 +16,10 @@ from recommender.stage1.steps.train_test_split import TrainTestSplit
 __all__ = [
     "ColumnEncoder",
     "DataLoader",
+    "DriftCheck",
+    "EventCap",
+    "EventDeduplicator",
+    "EventProfile",
     "EventValidator",
     "HoldoutSplit",
     "ScoreEvents",

@@ -52,6 +52,7 @@ class ColumnEncoder(Persistent):
         column_name: column with the ids: integers, strings, or any other type that can be ordered.
         index_column_name: name of the index; null: visitor_index for visitorid, item_index for itemid, else the
             column's name with "_index" appended.
+        start_afresh: whether the stage numbers from 0 again instead of going on from its last commit.
     Execution args:
         rows: any rows with the column; null ids are left out.
         known: an encoder of an earlier execution whose indexes stay as they are.
@@ -59,12 +60,14 @@ class ColumnEncoder(Persistent):
         The encoder: one row per id, `column_name` as in `rows`, `index_column_name` int from 0; row order undefined.
         It is the decoder as well. `encode` joins it to rows.
     Raises:
-        SchemaError: the column is missing. DataQualityError: more than 2**31 - 1 ids.
+        SchemaError: the column is missing, or of another type than in `known`. DataQualityError: more than 2**31 - 1
+        ids.
     Persist strategy: Parquet; stage 1 stores the encoders as the tables visitors and items.
     """
 
     column_name: ColumnName = C.ITEM
     index_column_name: ColumnName | None = None
+    start_afresh: bool = False
 
     @property
     def index(self) -> str:
@@ -80,6 +83,10 @@ class ColumnEncoder(Persistent):
         if known is None:
             return self._numbered(ids, 0)
         known = known.select(self.column_name, self.index)
+        found, expected = (frame.schema[self.column_name].dataType.simpleString() for frame in (ids, known))
+        if found != expected:
+            sentence = f"{self.column_name} expected {expected}, as numbered before, found {found}"
+            raise SchemaError("SCHEMA_TYPE", f"{sentence}; see the encoder's start_afresh")
         first = _single(known.agg(F.coalesce(F.max(self.index) + 1, F.lit(0))))
         return known.unionByName(self._numbered(ids.join(known, self.column_name, "left_anti"), first))
 
@@ -126,6 +133,7 @@ class VisitorEncoder(ColumnEncoder):
         column_name: column with the ids: integers, strings, or any other type that can be ordered.
         index_column_name: name of the index; null: visitor_index for visitorid, item_index for itemid, else the
             column's name with "_index" appended.
+        start_afresh: whether the stage numbers from 0 again instead of going on from its last commit.
     """
 
     column_name: ColumnName = C.VISITOR

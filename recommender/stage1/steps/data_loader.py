@@ -4,112 +4,347 @@ Example usage:
 >>> import pathlib, tempfile
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
 >>> _ = path.write_text("event,user,timestamp,itemid,colour\\nview,7,1430622000000,1,red\\n")
->>> DataLoader(event_filename=str(path), columns={"visitorid": "user"}).execute().show()
-+-------------+---------+-----+------+-------------+
-|    timestamp|visitorid|event|itemid|transactionid|
-+-------------+---------+-----+------+-------------+
-|1430622000000|        7| view|     1|         NULL|
-+-------------+---------+-----+------+-------------+
+>>> loader = DataLoader(event_filename=str(path), columns={"visitorid": "user"})
+>>> loader.execute().select("timestamp", "visitorid", "event", "itemid", "problem").show()
++-------------+---------+-----+------+-------+
+|    timestamp|visitorid|event|itemid|problem|
++-------------+---------+-----+------+-------+
+|1430622000000|        7| view|     1|   NULL|
++-------------+---------+-----+------+-------+
 <BLANKLINE>
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from functools import reduce
+from operator import or_
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
-from recommender.base import Annotated, ColumnName, Field, field, step
+from recommender.base import Annotated, ColumnName, Field, TableName, field, step
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
-from recommender.spark_errors import explained
+from recommender.sources import (
+    FILE,
+    MALFORMED,
+    Database,
+    Loaded,
+    catalog_version,
+    path_version,
+    quoted,
+    read_catalog,
+    read_database,
+    read_files,
+    read_lake,
+    read_query,
+)
+from recommender.times import in_milliseconds
 
 _REQUIRED = (C.TIMESTAMP, C.VISITOR, C.EVENT, C.ITEM)
+_LAKES = ("delta", "iceberg")
+_SUFFIXES = {".csv": "csv", ".json": "json", ".ndjson": "json", ".orc": "orc"}
+_NOT_OPTIONS = {
+    **dict.fromkeys(("ignorecorruptfiles", "ignoremissingfiles"), "a file that cannot be read must not be skipped"),
+    **dict.fromkeys(("user", "password"), "the login comes from the environment, see jdbc_login"),
+    **dict.fromkeys(("url", "dbtable", "query", "driver"), "it has a parameter of its own"),
+    **dict.fromkeys(("mode", "header", "columnnameofcorruptrecord", "sep", "delimiter"), "the loader sets it"),
+}
+_PER_MILLISECOND = {"s": 1000, "ms": 1, "us": 1}
+# How each unit is divided to give milliseconds.
+_DIVISOR = {"s": 1, "ms": 1, "us": 1000}
 
 
 @step
 class DataLoader:
-    """Load events from CSV or Parquet into one schema, columns found by name.
+    """Load events from files, tables, queries or a database into one schema, columns found by name.
+
+    Give one source: event_filename, or table, or query; with jdbc_url the table or query is that of a database.
 
     Init parameters:
-        event_filename: file, folder or glob with the events; null lets the job generate sample events.
-        file_format: csv, parquet, or auto: csv where the name contains ".csv" (also compressed), else parquet.
+        event_filename: file, folder or glob with the events; without it, a table or a query, the job generates sample
+            events.
+        file_format: csv, json (an object per line), parquet, orc, delta or iceberg (the path of a table), or auto: by
+            .csv, .json, .ndjson or .orc in the name (also compressed), else parquet.
         delimiter: the character between the cells of a CSV file.
         columns: event column -> the log's name for it; a column that is not listed has its own name.
         id_type: type of visitorid and itemid, long (64 bit) or string.
+        timestamp_unit: ms, s or us since 1970 (UTC), or iso: text such as 2015-05-03T03:00:00Z. A column of a timestamp
+            type needs none.
+        table: table to read, as catalog.schema.table; what is left out is the session's current one.
+        query: query to read, in Spark's SQL, or in the database's with jdbc_url.
+        version: version (Delta) or snapshot (Iceberg) of the table; null: the newest when the run begins.
+        as_of: time at which the table is read, as its format takes it, for example 2026-01-31 00:00:00.
+        since: events from this time on are read; ISO 8601, UTC unless it says otherwise.
+        until: events before this time are read.
+        partitions: column -> the values of it that are read; of a partitioned source only these parts are opened.
+        allow_empty: whether a source without rows is an empty log instead of an error.
+        options: further options of Spark's reader, for example {encoding: UTF-16, multiLine: 'true'}.
+        jdbc_url: the database, for example jdbc:postgresql://host/shop, without a login.
+        jdbc_driver: class of its driver; null: the one that answers to the URL.
+        jdbc_login: the environment variables <jdbc_login>_USER and <jdbc_login>_PASSWORD hold the login.
+        jdbc_partition_column: number, date or timestamp column by which the rows are read in parts, side by side.
+        jdbc_lower_bound: least value of that column; null: found by a query.
+        jdbc_upper_bound: greatest value of that column; null: found by a query.
+        jdbc_partitions: number of parts, and so of connections at once.
+        jdbc_predicates: SQL conditions, a part each, in the place of jdbc_partition_column; together they must take
+            every row once.
+        jdbc_fetch_size: rows per round trip.
     Execution args:
-        none; the file is read through the active session.
+        version: version of the table to read in the place of the newest; see `newest_version`.
     Execution returns:
-        One row per event, order undefined: timestamp long (ms since epoch, UTC), visitorid and itemid as `id_type`,
-        event string, transactionid string. A cell that is empty or cannot be read is null; transactionid is null where
-        the log has no such column. Further columns are dropped.
+        One row per row of the source, order undefined: timestamp long (ms since epoch, UTC), visitorid and itemid as
+        `id_type`, event string, transactionid string; what is empty or cannot be read is null, transactionid also where
+        the log has no such column. And for the EventValidator: problem string (MALFORMED, ENCODING or null), raw string
+        (the row as it came), source_file string. Further columns are dropped.
     Raises:
-        InputError: the file is missing, empty or unreadable. SchemaError: a column is missing or of a wrong type.
+        InputError: the source is missing, empty or unreadable. SchemaError: a column is missing, ambiguous or of a
+        wrong type. TransientError: a database does not answer, or refuses the login.
     Persist strategy: none of its own; the log is the source of truth.
     """
 
     event_filename: str | None = None
-    file_format: Literal["auto", "csv", "parquet"] = "auto"
+    file_format: Literal["auto", "csv", "json", "parquet", "orc", "delta", "iceberg"] = "auto"
     delimiter: Annotated[str, Field(pattern=r'^[^"\\\r\n]$')] = ","
     columns: Mapping[str, ColumnName] = field(default_factory=dict)
     id_type: Literal["long", "string"] = "long"
+    timestamp_unit: Literal["ms", "s", "us", "iso"] = "ms"
+    table: TableName | None = None
+    query: Annotated[str, Field(min_length=1)] | None = None
+    version: Annotated[str, Field(pattern=r"^[\w.-]+$")] | Annotated[int, Field(ge=0)] | None = None
+    as_of: Annotated[str, Field(pattern=r"^[\w :.+-]+$")] | None = None
+    since: str | None = None
+    until: str | None = None
+    partitions: Mapping[ColumnName, list[str | int]] = field(default_factory=dict)
+    allow_empty: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    jdbc_url: Annotated[str, Field(pattern=r"^jdbc:\w+:.+")] | None = None
+    jdbc_driver: str | None = None
+    jdbc_login: Annotated[str, Field(pattern=r"^\w+$")] = "JDBC"
+    jdbc_partition_column: ColumnName | None = None
+    jdbc_lower_bound: str | int | None = None
+    jdbc_upper_bound: str | int | None = None
+    jdbc_partitions: Annotated[int, Field(ge=1, le=1000)] = 8
+    jdbc_predicates: list[str] = field(default_factory=list)
+    jdbc_fetch_size: Annotated[int, Field(ge=1)] = 10_000
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.columns) - set(C.EVENT_COLUMNS))
         if unknown:
             raise ValueError(f"columns names {', '.join(unknown)}, but an event has {', '.join(C.EVENT_COLUMNS)}")
+        named = [name for name in ("event_filename", "table", "query") if getattr(self, name)]
+        if len(named) > 1:
+            raise ValueError(f"give one source: {' and '.join(named)} are given")
+        if self.version is not None and self.as_of is not None:
+            raise ValueError("give either version or as_of, and set the other to null")
+        self._check_travel()
+        if self.jdbc_url and named and named[0] == "event_filename":
+            raise ValueError("jdbc_url is given with event_filename; a database has a table or a query")
+        if self.jdbc_partition_column and self.jdbc_predicates:
+            raise ValueError("give either jdbc_partition_column or jdbc_predicates")
+        for name, value in {"since": self.since, "until": self.until}.items():
+            if value is not None and in_milliseconds(value) is None:
+                raise ValueError(f"{name} must be a time as 2015-05-03T03:00:00Z, got {value!r}")
+        for option in self.options:
+            reason = _NOT_OPTIONS.get(option.lower())
+            if reason:
+                raise ValueError(f"options.{option} is refused: {reason}")
 
-    def execute(self) -> DataFrame:
+    def _check_travel(self) -> None:
+        if self.version is None and self.as_of is None:
+            return
+        if self.jdbc_url or self.query or (self.event_filename and self.file_format not in _LAKES):
+            raise ValueError("version and as_of are for a table, or a file_format of delta or iceberg")
+
+    @property
+    def source(self) -> str | None:
+        """What is read: a file, folder or glob, the name of a table, or the query; None where none is given."""
+        return self.event_filename or self.table or self.query or None
+
+    @property
+    def files(self) -> str | None:
+        """The file, folder or glob whose names, sizes and times tell whether it has changed; None for other sources."""
+        return self.event_filename if self.event_filename and self.file_format not in _LAKES else None
+
+    def newest_version(self) -> str | None:
+        """Return the version of the source to read, the newest unless one is given; None where it has no versions."""
+        if self.version is not None or self.as_of is not None:
+            return f"as of {self.as_of}" if self.version is None else str(self.version)
+        if self.jdbc_url or not self.source or self.query or self.files:
+            return None
+        spark = SparkSession.active()
+        if self.table:
+            return catalog_version(spark, self.table)
+        return path_version(spark, self.source, self.file_format)
+
+    def execute(self, version: str | None = None) -> DataFrame:
         """Return the events; see the class."""
-        if not self.event_filename:
+        return self.events(self.load(version))
+
+    def load(self, version: str | None = None) -> Loaded:
+        """Return the rows of the source with its own columns, those filtered out that are not asked for."""
+        if not self.source:
             raise ConfigError(Mistake("CFG_MISSING", "event_filename", "event_filename names no events to load"))
-        rows = self._read(SparkSession.active(), self.event_filename)
-        if not rows.columns or rows.isEmpty():
-            raise InputError("INPUT_EMPTY", f"{self.event_filename} has no events")
-        return rows.select(*(self._column(rows, name).alias(name) for name in C.EVENT_COLUMNS))
+        loaded = self._loaded(SparkSession.active(), version)
+        rows = self._of_time(self._of_partitions(loaded), loaded)
+        if not self.allow_empty and (not loaded.columns or rows.isEmpty()):
+            raise InputError("INPUT_EMPTY", f"{loaded.name} has no events; see data_loader.allow_empty")
+        return Loaded(rows, loaded.columns, loaded.name, loaded.warnings)
 
-    def _read(self, spark: SparkSession, path: str) -> DataFrame:
-        is_csv = self.file_format == "csv" or (self.file_format == "auto" and ".csv" in path)
+    def events(self, loaded: Loaded) -> DataFrame:
+        """Return the events that the rows of a source are."""
+        sources = {name: self._source_column(loaded, name) for name in C.EVENT_COLUMNS}
+        rows = loaded.rows
+        columns = {name: self._column(rows, name, source, loaded.name) for name, source in sources.items()}
+        texts = [
+            F.col(quoted(source))
+            for source in sources.values()
+            if source is not None and isinstance(rows.schema[source].dataType, T.StringType)
+        ]
+        damaged = reduce(or_, (text.contains("\x00") | text.contains("\ufffd") for text in texts), F.lit(False))
+        problem = F.when(F.col(MALFORMED).isNotNull(), "MALFORMED").when(damaged, "ENCODING")
+        as_json = F.to_json(F.struct(*(F.col(quoted(source)) for source in sources.values() if source is not None)))
+        return rows.select(
+            *(column.alias(name) for name, column in columns.items()),
+            problem.alias(C.PROBLEM),
+            F.coalesce(F.col(MALFORMED), as_json).alias(C.RAW),
+            F.col(FILE).alias(C.SOURCE_FILE),
+        )
+
+    def unused(self, loaded: Loaded) -> list[str]:
+        """Return the columns of the source that are not loaded."""
+        used = {self._source_column(loaded, name) for name in C.EVENT_COLUMNS} | set(self.partitions)
+        return [name for name in loaded.columns if name not in used]
+
+    def _loaded(self, spark: SparkSession, version: str | None) -> Loaded:
+        version = str(self.version) if self.version is not None else None if self.as_of is not None else version
+        if self.jdbc_url:
+            return read_database(
+                spark, self._database(self.jdbc_url), str(self.source), is_query=self.query is not None
+            )
+        if self.table:
+            return read_catalog(spark, self.table, version, self.as_of)
+        if self.query:
+            return read_query(spark, self.query)
+        path, file_format = str(self.event_filename), self._format()
+        if file_format in _LAKES:
+            return read_lake(spark, path, file_format, version, self.as_of, self.options)
+        wanted = list(dict.fromkeys([*(self.columns.get(name, name) for name in C.EVENT_COLUMNS), *self.partitions]))
+        return self._empty_or(lambda: read_files(spark, path, file_format, wanted, self.delimiter, self.options))
+
+    def _empty_or(self, read: Callable[[], Loaded]) -> Loaded:
         try:
-            if is_csv:
-                # No schema: every cell is a string under the header's name, and is cast by name below.
-                return spark.read.csv(path, header=True, sep=self.delimiter, escape='"')
-            return spark.read.parquet(path)
-        except Exception as error:
-            text = str(error)
-            if "PATH_NOT_FOUND" in text:
-                raise InputError("INPUT_NOT_FOUND", f"{path} does not exist; see data_loader.event_filename") from error
-            if "UNABLE_TO_INFER_SCHEMA" in text:
-                raise InputError("INPUT_EMPTY", f"{path} has no events") from error
-            if "No FileSystem for scheme" in text or "ClassNotFoundException" in text:
-                raise InputError("INPUT_NOT_FOUND", f"{path}: this Spark has no library for its file system") from error
-            if explained(error):
-                sentence = f"{path} cannot be read as {'CSV' if is_csv else 'Parquet'}; see data_loader.file_format"
-                raise InputError("INPUT_CORRUPT", sentence) from error
-            raise
+            return read()
+        except InputError as error:
+            if error.id != "INPUT_EMPTY" or not self.allow_empty:
+                raise
+        names = [*(self.columns.get(name, name) for name in C.EVENT_COLUMNS), *self.partitions]
+        schema = ", ".join(f"{quoted(name)} string" for name in dict.fromkeys([*names, MALFORMED, FILE]))
+        rows = SparkSession.active().createDataFrame([], schema)
+        return Loaded(rows, list(dict.fromkeys(names)), str(self.event_filename))
 
-    def _column(self, rows: DataFrame, name: str) -> Column:
-        """Return one of our columns, made from the log's column of the mapped name."""
+    def _format(self) -> str:
+        if self.file_format != "auto":
+            return self.file_format
+        name = str(self.event_filename).lower()
+        return next((found for suffix, found in _SUFFIXES.items() if suffix in name), "parquet")
+
+    def _database(self, url: str) -> Database:
+        low, high = (None if bound is None else str(bound) for bound in (self.jdbc_lower_bound, self.jdbc_upper_bound))
+        return Database(
+            url=url,
+            driver=self.jdbc_driver,
+            login=self.jdbc_login,
+            partition_column=self.jdbc_partition_column,
+            bounds=(low, high),
+            partitions=self.jdbc_partitions,
+            predicates=self.jdbc_predicates,
+            fetch_size=self.jdbc_fetch_size,
+            options=self.options,
+        )
+
+    def _of_partitions(self, loaded: Loaded) -> DataFrame:
+        rows = loaded.rows
+        for name, values in self.partitions.items():
+            if name not in loaded.columns:
+                raise self._missing(name, loaded, "see data_loader.partitions")
+            rows = rows.where(F.col(quoted(name)).cast("string").isin([str(value) for value in values]))
+        return rows
+
+    def _of_time(self, rows: DataFrame, loaded: Loaded) -> DataFrame:
+        """Keep the events of the wanted time, and those without a time: they are for the quarantine."""
+        if self.since is None and self.until is None:
+            return rows
+        source = self._source_column(loaded, C.TIMESTAMP)
+        found = rows.schema[str(source)].dataType
+        column, unit = F.col(quoted(str(source))), self.timestamp_unit
+        if isinstance(found, T.IntegralType) and unit != "iso":
+
+            def bound(time: int) -> Column:
+                return F.lit(time * _DIVISOR[unit] // _PER_MILLISECOND[unit])
+        elif isinstance(found, T.TimestampType | T.TimestampNTZType | T.DateType):
+
+            def bound(time: int) -> Column:
+                return F.lit(datetime.fromtimestamp(time / 1000, timezone.utc).isoformat(" ")).cast(found)
+        else:
+            column = self._converted(str(source), found, "bigint", loaded.name)
+
+            def bound(time: int) -> Column:
+                return F.lit(time)
+
+        wanted = F.lit(True)
+        if self.since is not None:
+            wanted &= column >= bound(in_milliseconds(self.since) or 0)
+        if self.until is not None:
+            wanted &= column < bound(in_milliseconds(self.until) or 0)
+        return rows.where(wanted | column.isNull())
+
+    def _source_column(self, loaded: Loaded, name: str) -> str | None:
+        """Return the log's column of the mapped name; None for a column that the log may lack."""
         source = self.columns.get(name, name)
-        if source not in rows.columns:
-            if name not in _REQUIRED and name not in self.columns:
-                return F.lit(None).cast("string")
-            found = ", ".join(column if column.isprintable() else ascii(column) for column in rows.columns)[:300]
-            hint = "map other names with data_loader.columns"
-            raise SchemaError("SCHEMA_MISSING", f"{source}; found [{found}] in {self.event_filename}; {hint}")
+        if source in loaded.columns:
+            return source
+        if name not in _REQUIRED and name not in self.columns:
+            return None
+        raise self._missing(source, loaded, "map other names with data_loader.columns")
+
+    def _missing(self, source: str, loaded: Loaded, hint: str) -> SchemaError:
+        found = ", ".join(name if name.isprintable() else ascii(name) for name in loaded.columns)[:300]
+        return SchemaError("SCHEMA_MISSING", f"{source}; found [{found}] in {loaded.name}; {hint}")
+
+    def _column(self, rows: DataFrame, name: str, source: str | None, place: str) -> Column:
+        """Return one of our columns, made from the log's column."""
+        if source is None:
+            return F.lit(None).cast("string")
         wanted = {C.TIMESTAMP: "bigint", C.VISITOR: self._id_type, C.ITEM: self._id_type}.get(name, "string")
-        return self._converted(source, rows.schema[source].dataType, wanted)
+        found = rows.schema[source].dataType
+        if name == C.TIMESTAMP:
+            return self._converted(source, found, wanted, place)
+        return self._plain(source, found, wanted, place)
 
     @property
     def _id_type(self) -> str:
         return "bigint" if self.id_type == "long" else "string"
 
-    def _converted(self, source: str, found: T.DataType, wanted: str) -> Column:
-        quoted = f"`{source.replace('`', '``')}`"
+    def _converted(self, source: str, found: T.DataType, wanted: str, place: str) -> Column:
+        """Return a time in milliseconds."""
+        name = quoted(source)
+        if isinstance(found, T.TimestampType | T.TimestampNTZType | T.DateType):
+            return F.expr(f"unix_millis(cast({name} as timestamp))")
+        if self.timestamp_unit == "iso" and isinstance(found, T.StringType):
+            return F.expr(f"unix_millis(try_cast(trim({name}) as timestamp))")
+        number = self._plain(source, found, wanted, place)
+        if self.timestamp_unit == "s":
+            return F.when(F.abs(number) < 2**53, number * 1000)
+        return F.floor(number / 1000).cast("bigint") if self.timestamp_unit == "us" else number
+
+    def _plain(self, source: str, found: T.DataType, wanted: str, place: str) -> Column:
+        name = quoted(source)
         if isinstance(found, T.StringType):
-            return F.expr(f"try_cast(nullif(trim({quoted}), '') as {wanted})")
-        if isinstance(found, T.TimestampType) and wanted == "bigint":
-            return F.expr(f"unix_millis({quoted})")
+            return F.expr(f"try_cast(nullif(trim({name}), '') as {wanted})")
+        whole = isinstance(found, T.DecimalType) and found.scale == 0  # such as a database's NUMERIC
         if isinstance(found, T.IntegralType) or wanted == "string":
-            return F.col(quoted).cast(wanted)
-        sentence = f"{source} expected {wanted} found {found.simpleString()}, file {self.event_filename}"
-        raise SchemaError("SCHEMA_TYPE", sentence)
+            return F.col(name).cast(wanted)
+        if whole:
+            return F.expr(f"try_cast({name} as {wanted})")
+        raise SchemaError("SCHEMA_TYPE", f"{source} expected {wanted} found {found.simpleString()}, file {place}")

@@ -11,38 +11,59 @@ Example usage:
 |     3|       wave|  0.0|
 +------+-----------+-----+
 <BLANKLINE>
+>>> dated = spark.createDataFrame([(86_400_000, "view"), (0, "view")], "timestamp long, event string")
+>>> [row.score for row in ScoreEvents(half_life_days=1).execute(dated).collect()]
+[1.0, 0.5]
 """
 
 from collections.abc import Mapping
 from itertools import chain
+from typing import Literal
 
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.base import Annotated, ColumnName, Field, field, step
 from recommender.errors import SchemaError
+from recommender.times import in_milliseconds
+
+_MS_PER_DAY = 86_400_000
 
 
 @step
 class ScoreEvents:
-    """Add a score column: the weight of the event's kind.
+    """Add a score column: the weight of the event's kind, which may fade with its age.
 
     Init parameters:
         input_column_name: column with the kind of event.
         score_column_name: column to add.
-        score_map: kind of event -> weight (no unit, >= 0); a kind that is not listed weighs 0.
+        score_map: kind of event -> weight (no unit); a kind that is not listed weighs 0.
+        half_life_days: days after which an event weighs half; null: age does not matter.
+        as_of: ISO 8601 time at which the age is measured, never the clock of the run; null: the last event's time.
+            A later event has no age.
+        negative_weights: refuse weights below 0 (a return, a dislike), or subtract them from the pair's score.
     Execution args:
-        events: one row per event, any columns, `input_column_name` string.
+        events: one row per event, any columns, `input_column_name` string, and, with a half-life, timestamp long (ms).
     Execution returns:
         `events` with `score_column_name` double, never null; row order undefined.
     Raises:
-        ConfigError: a weight is negative or not finite. SchemaError: the column is missing.
+        ConfigError: a weight is negative where that is refused, or not finite. SchemaError: the column is missing.
     Persist strategy: none of its own; stage 1 stores the grouped scores.
     """
 
     input_column_name: ColumnName = C.EVENT
     score_column_name: ColumnName = C.SCORE
-    score_map: Mapping[str, Annotated[float, Field(ge=0)]] = field(default_factory=lambda: dict(C.DEFAULT_SCORES))
+    score_map: Mapping[str, float] = field(default_factory=lambda: dict(C.DEFAULT_SCORES))
+    half_life_days: Annotated[float, Field(gt=0)] | None = None
+    as_of: str | None = None
+    negative_weights: Literal["refuse", "subtract"] = "refuse"
+
+    def __post_init__(self) -> None:
+        negative = [f"{kind} {weight:g}" for kind, weight in self.score_map.items() if weight < 0]
+        if negative and self.negative_weights == "refuse":
+            raise ValueError(f"score_map must be >= 0, got {', '.join(negative)}; or set negative_weights: subtract")
+        if self.as_of is not None and in_milliseconds(self.as_of) is None:
+            raise ValueError(f"as_of must be a time as 2015-05-03T03:00:00Z, got {self.as_of!r}")
 
     def execute(self, events: DataFrame) -> DataFrame:
         """Return the scored events; see the class."""
@@ -54,4 +75,16 @@ class ScoreEvents:
         if self.score_map:
             weights = F.create_map(*(F.lit(x) for x in chain(*self.score_map.items())))
             weight = F.coalesce(weights[F.col(self.input_column_name)].cast("double"), weight)
+        if self.half_life_days is not None:
+            weight *= self._share_left(events, self.half_life_days)
         return events.withColumn(self.score_column_name, weight)
+
+    def _share_left(self, events: DataFrame, half_life: float) -> Column:
+        """Return what is left of an event's weight, 0 to 1."""
+        reference = F.lit(in_milliseconds(self.as_of)) if self.as_of else self._last(events)
+        age = F.greatest(reference - F.col(C.TIMESTAMP), F.lit(0)) / _MS_PER_DAY
+        return F.pow(F.lit(0.5), age / half_life)
+
+    def _last(self, events: DataFrame) -> Column:
+        row = events.agg(F.max(C.TIMESTAMP)).first()
+        return F.lit(0 if row is None or row[0] is None else row[0])

@@ -9,6 +9,10 @@ Example usage:
 |        7|     1| 10.0|
 +---------+------+-----+
 <BLANKLINE>
+>>> pairs = spark.createDataFrame([(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (3, 3)], "visitorid long, itemid long")
+>>> core = ScoreFilter(min_items_per_visitor=2, min_visitors_per_item=2)
+>>> sorted(tuple(row) for row in core.core(pairs).collect())
+[(1, 1), (1, 2), (2, 1), (2, 2)]
 """
 
 from pyspark.sql import DataFrame, functions as F
@@ -19,15 +23,21 @@ from recommender.base import Annotated, ColumnName, Field, step
 
 @step
 class ScoreFilter:
-    """Keep the pairs of visitor and item whose score is high enough to learn from.
+    """Keep the pairs of visitor and item that say enough to learn from.
+
+    The least numbers of items and visitors are applied in turns until no row leaves any more (a k-core): removing a
+    visitor may leave an item with too few.
 
     Init parameters:
         score_column_name: column with the score.
         min_score: least score (no unit, >= 0) that is kept; a single view scores 1 by default.
+        min_items_per_visitor: least number of items that a visitor must have.
+        min_visitors_per_item: least number of visitors that an item must have.
     Execution args:
-        scores: one row per pair, `score_column_name` double.
+        scores: one row per pair, `score_column_name` double; visitorid and itemid where the least numbers are above 1.
     Execution returns:
-        the rows whose score is >= `min_score`, same columns; row order undefined.
+        the rows that are kept, same columns; row order undefined. With least numbers above 1 the result is cached, for
+        the caller to free.
     Raises:
         ConfigError: `min_score` is negative or not finite.
     Persist strategy: none of its own; stage 1 stores the encoded result.
@@ -35,7 +45,40 @@ class ScoreFilter:
 
     score_column_name: ColumnName = C.SCORE
     min_score: Annotated[float, Field(ge=0)] = 1.0
+    min_items_per_visitor: Annotated[int, Field(ge=1)] = 1
+    min_visitors_per_item: Annotated[int, Field(ge=1)] = 1
 
     def execute(self, scores: DataFrame) -> DataFrame:
         """Return the rows that are kept; see the class."""
+        return self.core(self.strong(scores))
+
+    def strong(self, scores: DataFrame) -> DataFrame:
+        """Return the rows whose score is high enough."""
         return scores.where(F.col(self.score_column_name) >= self.min_score)
+
+    @property
+    def has_core(self) -> bool:
+        """Whether numbers of items or visitors matter."""
+        return max(self.min_items_per_visitor, self.min_visitors_per_item) > 1
+
+    def core(self, scores: DataFrame) -> DataFrame:
+        """Return the rows of visitors and items that have enough of each other."""
+        if not self.has_core:
+            return scores
+        rows, number = scores, -1
+        while True:
+            kept = self._enough(rows, C.VISITOR, self.min_items_per_visitor)
+            kept = self._enough(kept, C.ITEM, self.min_visitors_per_item)
+            kept = kept.localCheckpoint()  # a cache would keep the plans of all rounds, one inside the other
+            left = kept.count()
+            if left == number:
+                return kept
+            rows, number = kept, left
+
+    @staticmethod
+    def _enough(rows: DataFrame, column: str, least: int) -> DataFrame:
+        """Return the rows whose value of a column is in enough rows; a pair is one row."""
+        if least == 1:
+            return rows
+        enough = rows.groupBy(column).agg(F.count(F.lit(1)).alias("_number")).where(F.col("_number") >= least)
+        return rows.join(enough.select(column), column, "left_semi").select(*rows.columns)

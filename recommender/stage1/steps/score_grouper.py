@@ -25,6 +25,7 @@ class ScoreGrouper:
     Init parameters:
         key: columns that make the key.
         score_column_name: column to sum.
+        max_score: greatest sum; what is above counts as this. null: there is none.
     Execution args:
         scored_events: one row per event with the key columns, of any type, and `score_column_name` double.
     Execution returns:
@@ -37,6 +38,7 @@ class ScoreGrouper:
 
     key: Annotated[list[ColumnName], Field(min_length=1)] = field(default_factory=lambda: [C.VISITOR, C.ITEM])
     score_column_name: ColumnName = C.SCORE
+    max_score: Annotated[float, Field(gt=0)] | None = None
 
     def execute(self, scored_events: DataFrame) -> DataFrame:
         """Return one row per key; see the class."""
@@ -44,7 +46,9 @@ class ScoreGrouper:
         if missing:
             found = ", ".join(scored_events.columns)
             raise SchemaError("SCHEMA_MISSING", f"{', '.join(missing)}; found [{found}]; see group_scores.key")
-        sums = [F.sum(self.score_column_name).alias(self.score_column_name)]
+        score = F.sum(self.score_column_name)
+        score = score if self.max_score is None else F.least(score, F.lit(float(self.max_score)))
+        sums = [score.alias(self.score_column_name)]
         if C.TIMESTAMP in scored_events.columns:
             sums.append(F.max(C.TIMESTAMP).alias(C.LAST_TIMESTAMP))
         return scored_events.groupBy(*self.key).agg(*sums)

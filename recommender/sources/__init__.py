@@ -1,0 +1,25 @@
+"""Where events come from: files, tables and queries of the catalog, databases.
+
+Every source gives a frame with the source's own columns and types, and says which columns there are; how they become
+events is for the step that loads them.
+"""
+
+from recommender.sources.files import read_files
+from recommender.sources.jdbc import Database, read_database
+from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted
+from recommender.sources.tables import catalog_version, path_version, read_catalog, read_lake, read_query
+
+__all__ = [
+    "FILE",
+    "MALFORMED",
+    "Database",
+    "Loaded",
+    "catalog_version",
+    "path_version",
+    "quoted",
+    "read_catalog",
+    "read_database",
+    "read_files",
+    "read_lake",
+    "read_query",
+]

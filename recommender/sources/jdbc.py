@@ -1,0 +1,213 @@
+"""Read events from a database over JDBC: in parts side by side, with a login from the environment.
+
+Names are quoted as the database quotes them, and never pasted. A database that does not answer is tried again, one that
+refuses the login is not: three wrong passwords may lock an account.
+
+Example usage:
+>>> Database("jdbc:postgresql://db:5432/shop").host
+'db:5432'
+>>> Database("jdbc:postgresql://db/shop").quoted('public.Events 2015')
+'"public"."Events 2015"'
+>>> Database("jdbc:mysql://db/shop").quoted("events")
+'`events`'
+"""
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame, SparkSession, functions as F
+
+from recommender.errors import InputError, RecommenderError, SchemaError, TransientError
+from recommender.redaction import remember
+from recommender.sources.loaded import FILE, MALFORMED, Loaded, duplicates, shown
+from recommender.spark_errors import explained
+
+WAITS = (1.0, 4.0, 15.0)  # seconds before the 2nd, 3rd and 4th try to reach a database
+
+_BACKTICKS = ("`", "`")
+_QUOTES = {**dict.fromkeys(("mysql", "mariadb", "databricks", "hive2"), _BACKTICKS), "sqlserver": ("[", "]")}
+# What an error of a driver's holds, and what it means; of several the first.
+_MISTAKES: Sequence[tuple[re.Pattern[str], type[RecommenderError], str, str]] = (
+    (
+        re.compile(r"No suitable driver|ClassNotFoundException|Did not find registered driver"),
+        InputError,
+        "SOURCE_DRIVER",
+        "{place}: this Spark has no driver for it; give spark-submit its --jars, see data_loader.jdbc_driver",
+    ),
+    (
+        re.compile(
+            r"authentication failed|no password was provided|Access denied for user|Login failed for user|ORA-01017"
+            r"|Invalid authorization|role \"[^\"]*\" does not exist|Incorrect username or password"
+        ),
+        TransientError,
+        "SOURCE_REFUSED",
+        "{host} refuses the login; see the environment variables {login}_USER and {login}_PASSWORD",
+    ),
+    (
+        re.compile(
+            r"Connection (?:to \S+ )?refused|connection attempt failed|Communications link failure|UnknownHost"
+            r"|TCP/IP connection to the host|timed out|is starting up|is shutting down|I/O error|terminating connection"
+            r"|connection has been closed|too many clients|Network Adapter could not"
+        ),
+        TransientError,
+        "SOURCE_DOWN",
+        "{host} does not answer after {tries} retries; start it again to go on",
+    ),
+    (
+        re.compile(r"relation \"[^\"]*\" does not exist|Table '[^']*' doesn't exist|Invalid object name|ORA-00942"),
+        InputError,
+        "INPUT_NOT_FOUND",
+        "{place} does not exist; see data_loader.table",
+    ),
+    (
+        re.compile(r"(?:SQL\w*|PSQL)Exception: (?P<said>.*)"),
+        InputError,
+        "SOURCE_QUERY",
+        "{place} cannot be read: {said}",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Database:
+    """How a database is read.
+
+    Attributes:
+        url: of JDBC, without a login.
+        driver: class of the driver; None: the one that answers to the URL.
+        login: the environment variables <login>_USER and <login>_PASSWORD hold the login.
+        partition_column: column by whose value the rows are cut into parts.
+        bounds: least and greatest value of it; None is found by a query.
+        partitions: number of parts, and so of connections at once.
+        predicates: SQL conditions that cut the rows into parts instead.
+        fetch_size: rows per round trip.
+        options: further options of Spark's reader.
+    """
+
+    url: str
+    driver: str | None = None
+    login: str = "JDBC"
+    partition_column: str | None = None
+    bounds: tuple[str | None, str | None] = (None, None)
+    partitions: int = 8
+    predicates: Sequence[str] = ()
+    fetch_size: int = 10_000
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """Host and port, for people."""
+        found = re.search(r"//(?:[^/?;@]*@)?([^/?;]+)", self.url)
+        return found[1] if found else self.url.split(":")[1]
+
+    def quoted(self, name: str) -> str:
+        """Return a name, its parts separated by dots, as this database quotes it."""
+        left, right = _QUOTES.get(self.url.split(":")[1], ('"', '"'))
+        return ".".join(f"{left}{part.replace(right, right * 2)}{right}" for part in name.split("."))
+
+    def connection(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the options that every connection has; the login comes from the environment."""
+        login = {key: environ.get(f"{self.login}_{key.upper()}") for key in ("user", "password")}
+        remember(login["password"] or "")
+        given = {**login, "driver": self.driver, "fetchsize": str(self.fetch_size)}
+        return {**self.options, **{key: value for key, value in given.items() if value is not None}}
+
+
+def read_database(
+    spark: SparkSession,
+    database: Database,
+    source: str,
+    is_query: bool = False,
+    environ: Mapping[str, str] = os.environ,
+) -> Loaded:
+    """Read a table, or a query in the database's own SQL.
+
+    The parts are read by queries of their own: what is changed meanwhile may be seen by some of them only.
+
+    Args:
+        spark: the session, which needs the database's driver.
+        database: where and how.
+        source: name of a table, quoted here, or a query.
+        is_query: whether it is a query.
+        environ: where the login comes from.
+
+    Raises:
+        TransientError: the database does not answer after three more tries (SOURCE_DOWN), or refuses the login
+            (SOURCE_REFUSED). InputError: there is no such table, no driver, or the query is wrong.
+    """
+    place = f"{'the query' if is_query else source} at {database.host}"
+    for wait in (*WAITS, None):
+        try:
+            return _read(spark, database, source, is_query, place, environ)
+        except Exception as error:
+            ours = _mistake(error, database, place)
+            if ours is None:
+                raise
+            if ours.id != "SOURCE_DOWN" or wait is None:
+                raise ours from None  # Spark's own text may show what is in the URL
+            time.sleep(wait)
+    raise AssertionError
+
+
+def _read(
+    spark: SparkSession, database: Database, source: str, is_query: bool, place: str, environ: Mapping[str, str]
+) -> Loaded:
+    connection = database.connection(environ)
+    table = f"({source.strip().rstrip(';')}) recommender_source" if is_query else database.quoted(source)
+    if database.predicates:
+        rows = spark.read.jdbc(database.url, table, predicates=list(database.predicates), properties=connection)
+    else:
+        reader = spark.read.format("jdbc").options(**connection).option("url", database.url)
+        rows = reader.option("dbtable", table).load()
+        if database.partition_column is not None:
+            column = _found(rows, database.partition_column, place)
+            low, high = _bounds(reader, database, table, column)
+            if low is not None and high is not None:
+                parted = {"partitionColumn": column, "lowerBound": low, "upperBound": high}
+                reader = reader.options(**parted, numPartitions=str(database.partitions))
+                rows = reader.option("dbtable", table).load()
+    twice = duplicates(rows.columns)
+    if twice:
+        raise SchemaError("SCHEMA_AMBIGUOUS", f"{shown(twice)} differ in case only in {place}; select one by a query")
+    nothing = F.lit(None).cast("string")
+    return Loaded(rows.withColumns({MALFORMED: nothing, FILE: F.lit(place)}), rows.columns, place)
+
+
+def _bounds(reader: object, database: Database, table: str, column: str) -> tuple[str | None, str | None]:
+    """Return the least and the greatest value of the column that cuts the rows, as far as they are not given."""
+    low, high = database.bounds
+    if low is not None and high is not None:
+        return low, high
+    name = database.quoted(column) if "." not in column else column
+    query = f"(SELECT MIN({name}) AS low, MAX({name}) AS high FROM {table}) recommender_bounds"  # noqa: S608 - quoted
+    row = reader.option("dbtable", query).load().first()  # type: ignore[attr-defined]
+    found = (None, None) if row is None else (row[0], row[1])
+    return tuple(given if given is not None else _text(value) for given, value in zip((low, high), found, strict=True))  # type: ignore[return-value]
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _found(rows: DataFrame, column: str, place: str) -> str:
+    if column not in rows.columns:
+        sentence = f"{column}; found [{shown(rows.columns)}] in {place}; see data_loader.jdbc_partition_column"
+        raise SchemaError("SCHEMA_MISSING", sentence)
+    return column
+
+
+def _mistake(error: Exception, database: Database, place: str) -> RecommenderError | None:
+    """Return what an error of the driver's means."""
+    if isinstance(error, RecommenderError):
+        return error
+    text = str(error)
+    for pattern, made, id_, sentence in _MISTAKES:
+        found = pattern.search(text)
+        if found:
+            said = found["said"][:200] if "said" in found.groupdict() else ""
+            facts = {"place": place, "host": database.host, "login": database.login, "tries": len(WAITS), "said": said}
+            return made(id_, sentence.format(**facts))
+    return explained(error)

@@ -1,0 +1,186 @@
+"""No row of a log is lost: it is good, or in the quarantine with its reason, or one of several that are the same."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings, strategies as st
+from pyspark.sql import DataFrame, SparkSession
+
+from recommender.errors import DataQualityError
+from recommender.stage import Previous
+from recommender.stage1.main import Stage1
+
+HEADER = "timestamp,visitorid,event,itemid\n"
+GOOD = "".join(f"{n + 1},{n % 5},transaction,{n % 3}\n" for n in range(60))
+
+
+def run(path: Path, out: Path, previous: Previous | None = None, **config: Any) -> tuple[Stage1, dict[str, Any]]:
+    """Run stage 1 on a file; return it and its profile."""
+    loader = {"event_filename": str(path), **config.pop("data_loader", {})}
+    stage = Stage1({"data_loader": loader, **config})
+    stage.execute_persist(str(out), previous=previous)
+    return stage, stage.details()["profile"]
+
+
+def rows(spark: SparkSession, out: Path) -> DataFrame:
+    return spark.read.parquet(str(out / "quarantine"))
+
+
+@pytest.fixture
+def log(tmp_path: Path, spark: SparkSession) -> Path:
+    return tmp_path / "events.csv"
+
+
+CELL = st.one_of(
+    st.integers(-2, 9).map(str),
+    st.sampled_from(["view", "transaction", "", " ", '"', '""', "x,y", "1e3", "é", "\x00", "٣", "null", "#", "\\"]),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
+)
+LINE = st.lists(CELL, max_size=6).map(",".join) | st.text(max_size=20) | st.sampled_from(GOOD.splitlines())
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(LINE, max_size=12))
+@example(lines=['1,"2,view,3', '4,"5",view,6', "7,8,view", ""])
+@example(lines=["1,2,vi\x00ew,3", "﻿1,2,view,3", "\ufffd"])
+def test_rows_in_are_good_or_quarantined_whatever_the_text(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, lines: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    text = GOOD + "\n".join(lines) + "\n"
+    (folder / "events.csv").write_text(HEADER + text, encoding="utf-8", errors="replace", newline="")
+    # A line ends as Hadoop has it, and one of nothing but blanks is none.
+    written = [line for line in re.split("\r\n|\r|\n", text) if line.strip("".join(map(chr, range(33))))]
+    config = {"event_validator": {"max_quarantined": 1.0}}
+    stage = Stage1({"data_loader": {"event_filename": str(folder / "events.csv")}, **config})
+    try:
+        good = stage.load_events().count()
+        assert stage.quarantine is not None
+        quarantine = stage.quarantine.collect()
+    finally:
+        stage.release()
+    counts = stage.counter.counted("validated")
+    assert counts["rows"] == len(written)
+    assert counts["rows"] == counts["good"] + sum(row.rows for row in quarantine)
+    assert counts["good"] >= good >= len(set(GOOD.splitlines()))
+    assert all(row.reason and row.raw is not None and row.source_file.endswith("/events.csv") for row in quarantine)
+
+
+def test_15_16_malformed_rows_within_and_over_the_limit(spark: SparkSession, log: Path, tmp_path: Path) -> None:
+    log.write_text(HEADER + GOOD + "100,1,view\n")
+    with pytest.raises(DataQualityError, match=r"QUARANTINE_RATE 1\.6% > 1\.0%: 1 of 61 .*they are kept in ") as raised:
+        run(log, tmp_path / "bad")
+    assert str(raised.value).endswith(f"kept in {tmp_path}/bad/quarantine")
+    kept = [(*row[:2], row[2].replace("///", "/"), row[3]) for row in rows(spark, tmp_path / "bad").collect()]
+    assert kept == [("MALFORMED", "100,1,view", f"file:{log}", 1)]
+    stage, profile = run(log, tmp_path / "out", event_validator={"max_quarantined": 0.02})
+    assert profile["quarantined"] == {"MALFORMED": 1}
+    assert [row.raw for row in rows(spark, tmp_path / "out").collect()] == ["100,1,view"]
+    notes = {step.step: step.note for step in stage.report(stage.counter.rows())}
+    assert notes["event_validator"] == "quarantined: MALFORMED 1"
+
+
+def test_27_duplicates_are_removed_and_counted(spark: SparkSession, log: Path, tmp_path: Path) -> None:
+    log.write_text(HEADER + GOOD + GOOD + GOOD)
+    stage, profile = run(log, tmp_path / "out")
+    assert (profile["rows"], profile["events"], profile["duplicates"]) == (180, 60, 120)
+    counted = {step.step: (step.rows_in, step.rows_out) for step in stage.report(stage.counter.rows())}
+    assert counted["event_deduplicator"] == (180, 60)
+
+
+def test_29_seconds_are_told(log: Path, tmp_path: Path) -> None:
+    log.write_text(HEADER + "".join(f"{1430622000 + n},{n % 5},transaction,{n % 3}\n" for n in range(60)))
+    with pytest.raises(DataQualityError, match=r"TIME_UNIT median 1970-01-17: .*see data_loader\.timestamp_unit"):
+        run(log, tmp_path / "out")
+    _, profile = run(log, tmp_path / "again", data_loader={"timestamp_unit": "s"})
+    assert profile["events_by_day"] == {"2015-05-03": 60}
+
+
+def test_32_a_robot_is_capped_and_named(log: Path, tmp_path: Path) -> None:
+    robot = "".join(f"{1000 + n},77,view,{n % 3}\n" for n in range(300))
+    log.write_text(HEADER + GOOD + robot)
+    stage, profile = run(log, tmp_path / "out", event_cap={"max_per_visitor": 100, "max_per_pair": 50})
+    assert profile["capped"] == {"events": 200, "visitors": [{"id": "77", "events": 300}]}
+    assert (profile["events"], profile["heaviest_visitors"][0]) == (160, {"id": "77", "events": 100})
+    notes = {step.step: step.note for step in stage.report(stage.counter.rows())}
+    assert notes["event_cap"] == "too many events of 77 (300 events)"
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (
+            {"score_events": {"score_map": {"transaction": 1e300}}},
+            "BAD_SCORE 12 of 12 pairs have a score that",
+        ),
+        ({"score_filter": {"min_score": 1e6}}, r"NO_ROWS_AFTER score_filter\(min_score=1e\+06\) in=12: no pair"),
+        (
+            {"score_filter": {"min_items_per_visitor": 4}},
+            r"NO_ROWS_AFTER score_filter\(min_score=1, min_items_per_visitor=4\) in=12: no pair",
+        ),
+        (
+            {"score_events": {"score_map": {"view": 1}}, "score_filter": {"min_score": 0}},
+            "NO_POSITIVE none of the 12 pairs of the training part has a score above 0",
+        ),
+    ],
+)
+def test_33_34_35_scores_that_a_model_cannot_learn_from(
+    log: Path, tmp_path: Path, config: dict[str, Any], told: str
+) -> None:
+    log.write_text(HEADER + GOOD)
+    with pytest.raises(DataQualityError, match=told):
+        run(log, tmp_path / "out", train_test_split={"train_percentile": 100}, **config)
+
+
+def test_38_a_log_that_has_lost_most_of_its_rows(log: Path, tmp_path: Path) -> None:
+    log.write_text(HEADER + GOOD)
+    before = Previous({"profile": {"events": 154, "events_by_kind": {"transaction": 154}}}, {})
+    with pytest.raises(DataQualityError, match=r"DRIFT rows -61% limit 50%: 60 events after 154 in the commit before"):
+        run(log, tmp_path / "out", before)
+    run(log, tmp_path / "again", before, drift={"max_drop": 0.62})
+
+
+def test_12_new_columns_are_a_warning(log: Path, tmp_path: Path) -> None:
+    log.write_text("timestamp,visitorid,event,itemid,colour\n" + GOOD.replace("\n", ",red\n"))
+    stage, _ = run(log, tmp_path / "out", Previous({"columns": {"found": ["timestamp", "visitorid"]}}, {}))
+    assert stage.details()["warnings"] == ["new in the log, and not loaded: colour"]
+    assert stage.details()["columns"]["unused"] == ["colour"]
+
+
+def test_the_core_of_the_pairs_is_reported(log: Path, tmp_path: Path) -> None:
+    log.write_text(HEADER + GOOD + "100,9,transaction,9\n101,9,view,1\n")
+    stage, _ = run(log, tmp_path / "out", score_filter={"min_visitors_per_item": 2, "min_items_per_visitor": 2})
+    counted = [(s.rows_in, s.rows_out, s.note) for s in stage.report(stage.counter.rows()) if s.step == "score_filter"]
+    assert [note for _, _, note in counted] == ["score >= 1", "at least 2 items a visitor, 2 visitors an item"]
+    assert counted[0][1] == counted[1][0]
+
+
+def test_an_empty_log_may_be_allowed(spark: SparkSession, log: Path, tmp_path: Path) -> None:
+    log.write_text(HEADER)
+    _, profile = run(log, tmp_path / "out", data_loader={"allow_empty": True})
+    assert (profile["rows"], profile["events"], profile["density"]) == (0, 0, 0.0)
+    assert spark.read.parquet(str(tmp_path / "out" / "scores")).isEmpty()
+
+
+def test_old_events_fade(spark: SparkSession, log: Path, tmp_path: Path) -> None:
+    times = [1430622000000 + n * 86_400_000 for n in range(3)]
+    log.write_text(HEADER + "{},1,transaction,1\n{},1,transaction,2\n{},2,transaction,1\n".format(*times))
+    run(
+        log,
+        tmp_path / "out",
+        score_events={"half_life_days": 1},
+        train_test_split={"train_percentile": 100},
+        score_filter={"min_score": 0},
+    )
+    scores = {row.item_index: row.score for row in spark.read.parquet(str(tmp_path / "out" / "scores")).collect()}
+    assert scores == {0: 2.5, 1: 5.0}
+
+
+def test_negative_weights_are_refused_or_subtracted(spark: SparkSession, log: Path, tmp_path: Path) -> None:
+    log.write_text(HEADER + GOOD + "100,0,return,0\n")
+    config: dict[str, Any] = {"score_map": {"transaction": 10, "return": -5}, "negative_weights": "subtract"}
+    run(log, tmp_path / "out", score_events=config, train_test_split={"train_percentile": 100})
+    scores = spark.read.parquet(str(tmp_path / "out" / "scores")).collect()
+    assert sorted({row.score for row in scores}) == [35.0, 40.0]
