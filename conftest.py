@@ -18,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pyspark
 from pyspark.sql import SparkSession
 
+JDBC_DRIVER = Path("/usr/share/java/postgresql.jar")  # of Debian; the tests that need it say so where it is missing
 FAULTY_FILES = Path(__file__).parent / "tests" / "store" / "FaultyFiles.java"
 
 
@@ -43,7 +44,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         .config("spark.sql.maxPlanStringLength", "100000")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .config("spark.driver.extraClassPath", str(java_classes))
+        .config("spark.driver.extraClassPath", f"{java_classes}:{JDBC_DRIVER}")
         .config("spark.hadoop.fs.hdfs.impl", "faults.FaultyFiles$Hdfs")
         .config("spark.hadoop.fs.s3a.impl", "faults.FaultyFiles$S3a")
         .getOrCreate()

@@ -203,7 +203,7 @@ def _mistake(error: Exception, database: Database, place: str) -> RecommenderErr
     """Return what an error of the driver's means."""
     if isinstance(error, RecommenderError):
         return error
-    text = str(error)
+    text = _chain(error)
     for pattern, made, id_, sentence in _MISTAKES:
         found = pattern.search(text)
         if found:
@@ -211,3 +211,9 @@ def _mistake(error: Exception, database: Database, place: str) -> RecommenderErr
             facts = {"place": place, "host": database.host, "login": database.login, "tries": len(WAITS), "said": said}
             return made(id_, sentence.format(**facts))
     return explained(error)
+
+
+def _chain(error: BaseException) -> str:
+    """Return the text of an error and of what caused it: Spark's own does not say what the driver has said."""
+    trace = str(getattr(error, "_stackTrace", ""))
+    return "\n".join([str(error), *(line for line in trace.split("\n") if line.startswith("Caused by: "))])

@@ -1,0 +1,118 @@
+"""An id keeps its index for ever: over runs on growing logs, and on any kind of cluster."""
+
+import json
+import random
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from recommender.errors import SchemaError
+from recommender.stage import Previous
+from recommender.stage1.main import Stage1
+
+ROOT = Path(__file__).resolve().parents[2]
+IDS = [2**33 + 7 * n for n in range(60)]
+
+# Three runs, each from the tables of the one before; prints {id: index} after each.
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from pyspark.sql import SparkSession
+sys.path[:0] = [sys.argv[2], sys.argv[2] + "/tests/stage1"]
+from test_append_only import three_runs
+session = SparkSession.builder.master(sys.argv[1]).config("spark.ui.enabled", "false")
+session = session.config("spark.sql.shuffle.partitions", "3").config("spark.executor.memory", "1g")
+print(json.dumps(three_runs(session.getOrCreate(), Path(sys.argv[3]))))
+"""
+
+
+def write_log(path: Path, visitors: int) -> None:
+    """Write events of the first visitors of all, in an order of its own for each number of them."""
+    order = random.Random(visitors)  # noqa: S311 - no secret
+    pairs = [(IDS[v * 7 % visitors], IDS[order.randrange(visitors)] + 1) for v in range(visitors) for _ in range(3)]
+    order.shuffle(pairs)
+    rows = [f"{1430622000000 + n},{visitor},transaction,{item}\n" for n, (visitor, item) in enumerate(pairs)]
+    path.write_text("timestamp,visitorid,event,itemid\n" + "".join(rows))
+
+
+def run(spark: SparkSession, path: Path, out: Path, previous: Previous | None, **config: Any) -> Previous:
+    """Run stage 1, and return what the next run would go on from."""
+    stage = Stage1({"data_loader": {"event_filename": str(path)}, **config})
+    stage.execute_persist(str(out), previous=previous)
+    tables = {name: spark.read.parquet(f"{out}/{name}") for name in ("visitors", "items")}
+    return Previous({"contents": {name: {"rows": rows.count()} for name, rows in tables.items()}}, tables)
+
+
+def indexes(previous: Previous) -> dict[str, dict[int, int]]:
+    return {name: {row[0]: row[1] for row in rows.collect()} for name, rows in previous.tables.items()}
+
+
+def three_runs(spark: SparkSession, folder: Path) -> list[dict[str, dict[int, int]]]:
+    """Return the indexes after each of three runs on growing logs; the third lacks ids of the first."""
+    previous: Previous | None = None
+    found = []
+    for number, visitors in enumerate((15, 40, 60)):
+        log = folder / f"{number}.csv"
+        write_log(log, visitors)
+        previous = run(spark, log, folder / f"out{number}", previous)
+        found.append(indexes(previous))
+    return found
+
+
+def check(runs: list[dict[str, dict[int, int]]]) -> None:
+    for earlier, later in pairwise(runs):
+        for table, before in earlier.items():
+            assert before.items() <= later[table].items()
+            assert len(before) < len(later[table])
+    for tables in runs:
+        for table in tables.values():
+            assert sorted(table.values()) == list(range(len(table)))
+
+
+def test_indexes_never_move_and_have_no_gaps(spark: SparkSession, tmp_path: Path) -> None:
+    check(three_runs(spark, tmp_path))
+
+
+@pytest.mark.slow
+def test_indexes_are_the_same_on_any_cluster(tmp_path: Path) -> None:
+    found = []
+    for master in ("local[1]", "local[2]", "local-cluster[2,1,1024]"):
+        folder = tmp_path / str(len(found))
+        folder.mkdir()
+        command = [sys.executable, "-c", PROGRAM, master, str(ROOT), str(folder)]
+        environment = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr[-2000:]
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    assert found[0] == found[1] == found[2]
+    check(found[0])
+
+
+def test_numbers_may_start_afresh(spark: SparkSession, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.csv", 5)
+    visitors = spark.createDataFrame([(IDS[0], 0), (IDS[59], 1)], "visitorid long, visitor_index int")
+    items = spark.createDataFrame([(IDS[59] + 1, 0)], "itemid long, item_index int")
+    previous = Previous({"contents": {"visitors": {"rows": 2}, "items": {"rows": 1}}}, {"visitors": visitors})
+    stage = Stage1({"encode_itemids": {"start_afresh": True}})
+    assert stage.continues() == ["visitors"]
+    afresh = {"encode_itemids": {"start_afresh": True}}
+    found = indexes(run(spark, tmp_path / "log.csv", tmp_path / "out", previous, **afresh))
+    assert found["visitors"][IDS[59]] == 1
+    assert IDS[59] + 1 not in found["items"]
+    gone = spark.read.parquet(f"{tmp_path}/out/visitors").where(f"visitorid = {IDS[59]}").collect()
+    assert [(row.events, row.score, row.trained) for row in gone] == [(0, 0.0, False)]
+    del items
+
+
+def test_ids_of_another_type_are_told(spark: SparkSession, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.csv", 5)
+    visitors = spark.createDataFrame([("ann", 0)], "visitorid string, visitor_index int")
+    previous = Previous({"contents": {"visitors": {"rows": 1}, "items": {"rows": 0}}}, {"visitors": visitors})
+    told = "SCHEMA_TYPE visitorid expected string, as numbered before, found bigint; see the encoder's start_afresh"
+    with pytest.raises(SchemaError, match=told):
+        run(spark, tmp_path / "log.csv", tmp_path / "out", previous)

@@ -1,0 +1,191 @@
+"""Events from a real PostgreSQL: in parts, with quoted names, and what is told when it is down, refuses or dies."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import postgres
+import pytest
+from pyspark.sql import SparkSession, functions as F
+
+import recommender.constants as C
+from recommender.errors import ConfigError, InputError, RecommenderError, SchemaError, TransientError
+from recommender.sources import jdbc
+from recommender.spark_errors import explained
+from recommender.stage1.steps import DataLoader
+
+pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+
+ROWS = 1_000_000
+NAMES = {"timestamp": "at time", "visitorid": "Visitor", "event": "select", "itemid": "Ünit"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Postgres]:
+    """Return a server with a million events in shop.events, and four in "Weird schema"."select"."""
+    # Another user runs it, which may not look into pytest's folders.
+    folder = Path(tempfile.mkdtemp(prefix="recommender-postgres-"))
+    folder.chmod(0o755)
+    with postgres.running(folder / "server") as running:
+        running.sql(
+            """CREATE SCHEMA shop;
+            CREATE TABLE shop.events AS SELECT 1430622000000 + n AS timestamp, n % 5000 AS visitorid,
+              'view'::text AS event, (n % 700)::numeric(12) AS itemid, NULL::text AS transactionid,
+              to_timestamp(1430622000 + n) AS seen FROM generate_series(1, 1000000) n;
+            CREATE SCHEMA "Weird schema";
+            CREATE TABLE "Weird schema"."select" ("at time" bigint, "Visitor" bigint, "select" text, "Ünit" bigint);
+            INSERT INTO "Weird schema"."select" VALUES (5, 7, 'view', 3), (6, 8, 'view', 4), (7, 9, 'wave', 5),
+              (8, 7, 'view', 3);
+            CREATE TABLE victim (id int);"""
+        )
+        yield running
+
+
+@pytest.fixture
+def load(server: postgres.Postgres, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("JDBC_USER", postgres.USER)
+    monkeypatch.setenv("JDBC_PASSWORD", postgres.PASSWORD)
+    monkeypatch.setattr(jdbc, "WAITS", (0.1, 0.1, 0.1))
+
+    def loaded(**parameters: Any) -> Any:
+        return DataLoader(**{"jdbc_url": server.url, **parameters}).execute()
+
+    return loaded
+
+
+def test_a_million_rows_are_read_in_parts(load: Any) -> None:
+    events = load(table="shop.events", jdbc_partition_column="visitorid", jdbc_partitions=4)
+    by_part = events.groupBy(F.spark_partition_id().alias("part")).agg(F.count("*").alias("rows")).collect()
+    assert len(by_part) == 4
+    assert max(row.rows for row in by_part) < 0.26 * ROWS
+    assert sum(row.rows for row in by_part) == ROWS
+    sums = events.agg(F.sum("visitorid"), F.sum("itemid"), F.min("timestamp"), F.max("timestamp")).collect()[0]
+    numbers = range(1, ROWS + 1)
+    expected = (sum(n % 5000 for n in numbers), sum(n % 700 for n in numbers), 1430622000001, 1430622000000 + ROWS)
+    assert tuple(sums) == expected
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"jdbc_partition_column": "visitorid", "jdbc_lower_bound": 0, "jdbc_upper_bound": 5000},
+        {"jdbc_partition_column": "seen", "jdbc_partitions": 3},
+        {"jdbc_predicates": ["visitorid < 1000", "visitorid >= 1000"]},
+        {},
+    ],
+)
+def test_every_way_of_cutting_gives_all_rows(load: Any, parts: dict[str, Any]) -> None:
+    events = load(table="shop.events", **parts)
+    assert events.count() == ROWS
+
+
+def test_filters_are_pushed_down_and_a_timestamp_is_milliseconds(load: Any) -> None:
+    columns = {"timestamp": "seen"}
+    cut = {"since": "2015-05-03T03:00:10Z", "until": "2015-05-03T03:00:20Z", "partitions": {"visitorid": [12, 15, 99]}}
+    events = load(table="shop.events", columns=columns, **cut)
+    assert sorted(row.timestamp for row in events.collect()) == [1430622012000, 1430622015000]
+    pushed = events._jdf.queryExecution().executedPlan().toString().split("PushedFilters")[1]
+    assert "seen" in pushed
+    assert "CAST(visitorid AS string) IN" in pushed or "visitorid" in pushed
+
+
+def test_a_query_of_the_database_is_read(load: Any) -> None:
+    events = load(query="SELECT * FROM shop.events WHERE visitorid = 7;")
+    assert events.count() == ROWS // 5000
+
+
+def test_names_are_quoted(load: Any) -> None:
+    events = load(table="Weird schema.select", columns=NAMES, jdbc_partition_column="Visitor", jdbc_partitions=2)
+    assert sorted(tuple(row) for row in events.select(*C.EVENT_COLUMNS[:4]).collect()) == [
+        (5, 7, "view", 3),
+        (6, 8, "view", 4),
+        (7, 9, "wave", 5),
+        (8, 7, "view", 3),
+    ]
+    assert {row.source_file for row in events.select("source_file").distinct().collect()} == {
+        f"Weird schema.select at 127.0.0.1:{load.__closure__[0].cell_contents.port}"
+    }
+
+
+@pytest.mark.parametrize("name", ['shop.events"; DROP TABLE victim; --', "events; DROP TABLE victim", "a'b", "x/*y*/"])
+def test_04_sql_in_the_name_of_a_table(load: Any, server: postgres.Postgres, name: str) -> None:
+    with pytest.raises(ConfigError, match="BAD_IDENTIFIER table must be a name: no quotes"):
+        load(table=name)
+    assert server.sql("SELECT count(*) FROM victim") == "0"
+
+
+def test_sql_that_passes_for_a_name_is_just_a_name(load: Any, server: postgres.Postgres) -> None:
+    with pytest.raises(InputError, match=r"INPUT_NOT_FOUND victim WHERE 1=1 at 127\.0\.0\.1:\d+ does not exist"):
+        load(table="victim WHERE 1=1")
+
+
+def test_21_a_server_that_is_down(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(jdbc, "time", SimpleNamespace(sleep=waited.append))
+    with pytest.raises(TransientError, match=r"SOURCE_DOWN 127\.0\.0\.1:1 does not answer after 3 retries"):
+        load(jdbc_url="jdbc:postgresql://127.0.0.1:1/shop", table="shop.events")
+    assert waited == [0.1, 0.1, 0.1]
+
+
+@pytest.mark.parametrize(("user", "password"), [(postgres.USER, "wrong-passw0rd"), ("nobody-here", postgres.PASSWORD)])
+def test_22_a_refused_login(load: Any, monkeypatch: pytest.MonkeyPatch, user: str, password: str) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(jdbc, "time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setenv("JDBC_USER", user)
+    monkeypatch.setenv("JDBC_PASSWORD", password)
+    with pytest.raises(
+        TransientError, match=r"SOURCE_REFUSED 127\.0\.0\.1:\d+ refuses the login; see .*JDBC_PASSWORD"
+    ) as raised:
+        load(table="shop.events")
+    assert waited == []
+    assert password not in str(raised.value)
+    assert raised.value.exit_code == 18
+
+
+def test_a_login_of_another_name(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_USER", postgres.USER)
+    monkeypatch.setenv("SHOP_PASSWORD", postgres.PASSWORD)
+    monkeypatch.delenv("JDBC_PASSWORD")
+    assert load(table="shop.events", jdbc_login="SHOP").limit(1).count() == 1
+    with pytest.raises(TransientError, match="SOURCE_REFUSED"):
+        load(table="shop.events")
+
+
+def test_a_driver_that_is_missing(load: Any) -> None:
+    with pytest.raises(InputError, match=r"SOURCE_DRIVER shop\.events at db: this Spark has no driver for it"):
+        load(jdbc_url="jdbc:nosuchdb://db/shop", table="shop.events")
+
+
+def test_columns_and_queries_that_are_wrong(load: Any) -> None:
+    with pytest.raises(SchemaError, match="SCHEMA_MISSING no_such; found"):
+        load(table="shop.events", jdbc_partition_column="no_such")
+    with pytest.raises(
+        InputError, match=r"SOURCE_QUERY the query at 127\.0\.0\.1:\d+ cannot be read: .*nowhere|INPUT_NOT_F"
+    ):
+        load(query="SELECT * FROM nowhere")
+
+
+def test_21_a_server_that_dies_while_it_is_read(load: Any, server: postgres.Postgres) -> None:
+    slow = "SELECT e.* FROM shop.events e, LATERAL (SELECT pg_sleep(0.00002 * (e.visitorid % 2 + 1))) s"
+    events = load(query=slow, jdbc_fetch_size=100)
+
+    def kill() -> None:
+        time.sleep(3)
+        server.stop("immediate")
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(Exception) as raised:  # noqa: PT011 - Spark's own, told as ours at the edge
+            events.agg(F.sum("visitorid")).collect()
+    finally:
+        killer.join()
+        server.start()
+    told = explained(raised.value)
+    assert isinstance(told, RecommenderError)
+    assert (told.id, told.exit_code) == ("SOURCE_LOST", 18)
+    assert events.limit(1).count() == 1
