@@ -9,41 +9,16 @@ The cost per event must not rise with the size of the log: the last column compa
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from memory import family, resident
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ("stage1", "stage2", "stage3", "stage4")
-
-
-def family(root: int) -> set[int]:
-    """Return the ids of a process and of all that descend from it."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        parents[int(stat.parent.name)] = int(fields[1])
-    found = {root}
-    while more := {process for process, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
-def resident(processes: set[int]) -> int:
-    """Return the bytes that the processes hold in memory together."""
-    pages = 0
-    for process in processes:
-        try:
-            pages += int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        except (OSError, IndexError):
-            continue
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def run(*arguments: str) -> int:
@@ -52,7 +27,7 @@ def run(*arguments: str) -> int:
         process = subprocess.Popen([REPOSITORY / "spark-submit.sh", *arguments], stdout=log, stderr=log)
         peak = 0
         while process.poll() is None:
-            peak = max(peak, resident(family(process.pid)))
+            peak = max(peak, sum(map(resident, family(process.pid))))
             time.sleep(0.2)
         if process.returncode:
             log.seek(0)

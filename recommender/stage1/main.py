@@ -417,7 +417,7 @@ class Stage1(Stage):
     def _encoder(self, key: str, pairs: DataFrame, activity: DataFrame, known: DataFrame | None) -> DataFrame:
         """Number what is new: the ids of the training pairs first, then the others of the log."""
         encoder: ColumnEncoder = self.steps[key]
-        return encoder.execute(activity, known=self._cache(encoder.execute(pairs, known=known)))
+        return encoder.execute(activity, known=known, first=pairs)
 
     def _evaluated(self, train: DataFrame, test: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the scored history and holdout of the evaluated visitors."""

@@ -1,5 +1,7 @@
 """Indexes are dense, in the order of the ids, and never move."""
 
+import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ def test_indexes_are_dense_sorted_and_append_only(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(column_encoder, "_IDS_PER_BUCKET", per_bucket)
+        patch.setattr(column_encoder, "_IDS_PER_SAMPLE", 1)
         encoder = ColumnEncoder().execute(ids(spark, first))
         more = ColumnEncoder().execute(ids(spark, second), known=encoder)
         known, both = mapping(encoder), mapping(more)
@@ -42,9 +45,34 @@ def test_strings_are_numbered_in_their_order_over_many_buckets(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(column_encoder, "_IDS_PER_BUCKET", 7)
+    monkeypatch.setattr(column_encoder, "_IDS_PER_SAMPLE", 2)
     values = [f"item-{number * 7919 % 1009:x}" for number in range(100)]
     encoder = ColumnEncoder().execute(ids(spark, values, "string"))
     assert mapping(encoder) == {value: index for index, value in enumerate(sorted(values))}
+
+
+def test_the_first_are_numbered_before_the_others(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(column_encoder, "_IDS_PER_BUCKET", 7)
+    monkeypatch.setattr(column_encoder, "_IDS_PER_SAMPLE", 1)
+    known = ColumnEncoder().execute(ids(spark, [50, 70]))
+    first = [value for value in range(0, 100, 3) if value != 50]
+    encoder = ColumnEncoder().execute(ids(spark, list(range(100))), known=known, first=ids(spark, first))
+    others = [value for value in range(100) if value not in {*first, 50, 70}]
+    assert mapping(encoder) == {value: index for index, value in enumerate([50, 70, *first, *others])}
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids"),
+    [
+        ("long", [2**62, -5, 2**31, 7]),
+        ("string", ["b", "", "ä", "a"]),
+        ("string", [str(uuid.UUID(int=n)) for n in (9, 2**100, 4)]),
+        ("decimal(20,0)", [Decimal(3), Decimal(10**19)]),
+    ],
+)
+def test_25_any_type_of_id_is_encoded(spark: SparkSession, kind: str, ids: list[Any]) -> None:
+    encoder = ColumnEncoder().execute(spark.createDataFrame([(one,) for one in ids], f"itemid {kind}"))
+    assert {row.itemid: row.item_index for row in encoder.collect()} == {one: n for n, one in enumerate(sorted(ids))}
 
 
 def test_the_partitioning_does_not_matter(spark: SparkSession) -> None:
@@ -72,7 +100,7 @@ def test_encoding_replaces_the_id_and_drops_unknown_ones(spark: SparkSession) ->
     ]
 
 
-def test_more_ids_than_an_int_can_number_are_refused(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_26_too_many_ids_are_told(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_encoder, "_MAX_INDEX", 2)
     with pytest.raises(DataQualityError, match="TOO_MANY_IDS 3 distinct itemid, at most 2"):
         ColumnEncoder().execute(ids(spark, [1, 2, 3]))

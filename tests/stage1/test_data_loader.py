@@ -81,7 +81,7 @@ def test_ids_beyond_int32_are_kept(csv: Path) -> None:
     assert load(csv) == [(5, 2**62, "view", 2**40, None)]
 
 
-def test_a_missing_file_is_named(csv: Path) -> None:
+def test_08_a_missing_file_is_named(csv: Path) -> None:
     with pytest.raises(InputError, match=r"INPUT_NOT_FOUND .*events\.csv does not exist; see data_loader"):
         load(csv)
 
@@ -99,7 +99,7 @@ def test_an_empty_folder_is_named(tmp_path: Path, spark: SparkSession) -> None:
         load(tmp_path / "events")
 
 
-def test_a_missing_column_is_named_with_those_that_are_there(csv: Path) -> None:
+def test_11_a_missing_column_is_named_with_those_that_are_there(csv: Path) -> None:
     csv.write_text("timestamp,visitorid,event\n5,7,view\n")
     with pytest.raises(SchemaError, match=r"SCHEMA_MISSING itemid; found \[timestamp, visitorid, event\] in .*events"):
         load(csv)

@@ -157,7 +157,7 @@ def test_the_core_of_the_pairs_is_reported(log: Path, tmp_path: Path) -> None:
     assert counted[0][1] == counted[1][0]
 
 
-def test_an_empty_log_may_be_allowed(spark: SparkSession, log: Path, tmp_path: Path) -> None:
+def test_09_an_empty_log_may_be_allowed(spark: SparkSession, log: Path, tmp_path: Path) -> None:
     log.write_text(HEADER)
     _, profile = run(log, tmp_path / "out", data_loader={"allow_empty": True})
     assert (profile["rows"], profile["events"], profile["density"]) == (0, 0, 0.0)

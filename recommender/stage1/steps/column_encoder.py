@@ -37,7 +37,8 @@ from recommender.persistent import Persistent
 _MAX_INDEX = 2**31 - 1
 _IDS_PER_BUCKET = 100_000
 _MAX_BUCKETS = 512
-_SAMPLES_PER_BUCKET = 64
+_IDS_PER_SAMPLE = 2048
+_LATER = "_later"
 _INDEX_NAMES = {C.VISITOR: C.VISITOR_INDEX, C.ITEM: C.ITEM_INDEX}
 
 
@@ -56,6 +57,7 @@ class ColumnEncoder(Persistent):
     Execution args:
         rows: any rows with the column; null ids are left out.
         known: an encoder of an earlier execution whose indexes stay as they are.
+        first: some of the rows, whose ids are numbered before the others.
     Execution returns:
         The encoder: one row per id, `column_name` as in `rows`, `index_column_name` int from 0; row order undefined.
         It is the decoder as well. `encode` joins it to rows.
@@ -74,12 +76,17 @@ class ColumnEncoder(Persistent):
         """Name of the column with the index."""
         return self.index_column_name or _INDEX_NAMES.get(self.column_name, f"{self.column_name}_index")
 
-    def execute(self, rows: DataFrame, known: DataFrame | None = None) -> DataFrame:
+    def execute(self, rows: DataFrame, known: DataFrame | None = None, first: DataFrame | None = None) -> DataFrame:
         """Return the encoder; see the class."""
         if self.column_name not in rows.columns:
             found = ", ".join(rows.columns)
             raise SchemaError("SCHEMA_MISSING", f"{self.column_name}; found [{found}]; see the encoder's column_name")
-        ids = rows.select(self.column_name).dropna().distinct()
+        ids = rows.select(self.column_name).dropna().distinct().withColumn(_LATER, F.lit(False))
+        if first is not None:
+            sooner = first.select(self.column_name).distinct().withColumn("_first", F.lit(True))
+            ids = ids.join(sooner, self.column_name, "left").select(
+                self.column_name, F.col("_first").isNull().alias(_LATER)
+            )
         if known is None:
             return self._numbered(ids, 0)
         known = known.select(self.column_name, self.index)
@@ -87,8 +94,8 @@ class ColumnEncoder(Persistent):
         if found != expected:
             sentence = f"{self.column_name} expected {expected}, as numbered before, found {found}"
             raise SchemaError("SCHEMA_TYPE", f"{sentence}; see the encoder's start_afresh")
-        first = _single(known.agg(F.coalesce(F.max(self.index) + 1, F.lit(0))))
-        return known.unionByName(self._numbered(ids.join(known, self.column_name, "left_anti"), first))
+        (start,) = _single(known.agg(F.coalesce(F.max(self.index) + 1, F.lit(0))))
+        return known.unionByName(self._numbered(ids.join(known, self.column_name, "left_anti"), start))
 
     def encode(self, rows: DataFrame, encoder: DataFrame) -> DataFrame:
         """Return `rows` with the index in the place of the id; rows with an id that has no index are left out."""
@@ -96,33 +103,22 @@ class ColumnEncoder(Persistent):
         encoder = encoder.select(self.column_name, self.index)
         return rows.join(encoder, self.column_name, "inner").select(self.index, *others)
 
-    def _numbered(self, ids: DataFrame, first: int) -> DataFrame:
-        """Number distinct ids from `first` in their order: by bucket, then within the bucket."""
-        count = _single(ids.agg(F.count(F.lit(1))))
-        if first + count > _MAX_INDEX:
-            raise DataQualityError("TOO_MANY_IDS", f"{first + count} distinct {self.column_name}, at most {_MAX_INDEX}")
-        bounds = self._bounds(ids, count)
+    def _numbered(self, ids: DataFrame, start: int) -> DataFrame:
+        """Number distinct ids from `start`: the later ones after the others, by bucket, then within the bucket."""
+        identifier = F.col(self.column_name)
+        chosen = F.when(F.pmod(F.xxhash64(identifier), F.lit(_IDS_PER_SAMPLE)) == 0, identifier)
+        count, sample = _single(ids.agg(F.count(identifier), F.array_sort(F.collect_list(chosen))))
+        if start + count > _MAX_INDEX:
+            raise DataQualityError("TOO_MANY_IDS", f"{start + count} distinct {self.column_name}, at most {_MAX_INDEX}")
+        bounds = _bounds(sample, min(-(-count // _IDS_PER_BUCKET), _MAX_BUCKETS))
+        number = F.when(F.col(_LATER), len(bounds) + 1).otherwise(0) + _bucket(identifier, bounds)
         # One row per bucket: its sorted ids.
-        buckets = ids.groupBy(_bucket(F.col(self.column_name), bounds).alias("_bucket")).agg(
-            F.array_sort(F.collect_list(self.column_name)).alias("_ids")
-        )
-        offsets = [first]
-        if bounds:
-            sizes: dict[int, int] = dict(buckets.select("_bucket", F.size("_ids")).toLocalIterator())
-            offsets = list(accumulate((sizes.get(bucket, 0) for bucket in range(len(bounds))), initial=first))
+        buckets = ids.groupBy(number.alias("_bucket")).agg(F.array_sort(F.collect_list(identifier)).alias("_ids"))
+        sizes: dict[int, int] = dict(buckets.select("_bucket", F.size("_ids")).toLocalIterator())
+        offsets = list(accumulate((sizes.get(bucket, 0) for bucket in range(2 * len(bounds) + 2)), initial=start))
         offset = F.element_at(F.array(*map(F.lit, offsets)), F.col("_bucket") + 1)
         numbered = buckets.select(offset.alias("_offset"), F.posexplode("_ids").alias("_position", self.column_name))
         return numbered.select(self.column_name, (F.col("_offset") + F.col("_position")).cast("int").alias(self.index))
-
-    def _bounds(self, ids: DataFrame, count: int) -> Sequence[Any]:
-        """Return ids that part all ids into buckets of about equal size: quantiles of a sample chosen by hash."""
-        buckets = min(-(-count // _IDS_PER_BUCKET), _MAX_BUCKETS)
-        if buckets <= 1:
-            return []
-        every = max(count // (buckets * _SAMPLES_PER_BUCKET), 1)
-        chosen = F.pmod(F.xxhash64(self.column_name), F.lit(every)) == 0
-        sample = _single(ids.where(chosen).agg(F.array_sort(F.collect_list(self.column_name))))
-        return sorted({sample[len(sample) * bucket // buckets] for bucket in range(1, buckets)})
 
 
 @step
@@ -139,6 +135,13 @@ class VisitorEncoder(ColumnEncoder):
     column_name: ColumnName = C.VISITOR
 
 
+def _bounds(sample: Sequence[Any], buckets: int) -> Sequence[Any]:
+    """Return ids that part all ids into buckets of about equal size: quantiles of a sorted sample chosen by hash."""
+    if buckets <= 1 or not sample:
+        return []
+    return sorted({sample[len(sample) * bucket // buckets] for bucket in range(1, buckets)})
+
+
 def _bucket(column: Column, bounds: Sequence[Any], first: int = 0) -> Column:
     """Return how many of the sorted bounds are <= the column, plus `first`: a binary search."""
     if not bounds:
@@ -148,7 +151,6 @@ def _bucket(column: Column, bounds: Sequence[Any], first: int = 0) -> Column:
     return F.when(column < F.lit(bounds[middle]), left).otherwise(right)
 
 
-def _single(aggregate: DataFrame) -> Any:
-    """Return the one value of an aggregate without keys."""
-    row = aggregate.first()
-    return row[0] if row else None
+def _single(aggregate: DataFrame) -> tuple[Any, ...]:
+    """Return the one row of an aggregate without keys."""
+    return tuple(aggregate.first() or ())

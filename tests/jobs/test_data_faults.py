@@ -1,0 +1,78 @@
+"""What is wrong with the data, as the one on call sees it: exit code, last line, and what is left on disk."""
+
+import gzip
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import postgres
+import pyarrow.parquet as pq
+import pytest
+from submitting import JOBS, SUBMIT, Done, commits, failed, record, run, write_events
+
+pytestmark = pytest.mark.job
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    return write_events(tmp_path / "events.csv.gz")
+
+
+@pytest.fixture
+def stage1(tmp_path: Path) -> Callable[..., Done]:
+    """Run stage 1 with settings; options of spark-submit come first."""
+
+    def started(*settings: str, options: tuple[str, ...] = ()) -> Done:
+        overrides = [argument for setting in settings for argument in ("--set", f"stage1.{setting}")]
+        return run([str(SUBMIT), *options, str(JOBS / "stage1.py"), "--root", "out", *overrides], tmp_path)
+
+    return started
+
+
+def test_16_too_much_in_quarantine(stage1: Callable[..., Done], events: Path, tmp_path: Path) -> None:
+    with gzip.open(events, "at") as file:
+        file.write("1430622000000,7,view\n" * 20 + "1430622000000,,view,3,\n" * 40)
+    done = stage1(f"data_loader.event_filename={events}")
+    assert done.code == 13, done.err
+    assert done.last.startswith("RECOMMENDER_ERROR QUARANTINE_RATE stage=stage1 ")
+    found = re.search(r": 2\.0% > 1\.0%: 60 of 3,060 rows .*\(MALFORMED 20, NULL_ID 40\).* kept in (\S+)$", done.last)
+    assert found, done.last
+    assert commits(tmp_path / "out", "stage1") == []
+    kept = pq.read_table(found[1].removeprefix("file://")).to_pylist()
+    assert sorted((row["reason"], row["rows"]) for row in kept) == [("MALFORMED", 20), ("NULL_ID", 40)]
+    assert all(row["source_file"].endswith("/events.csv.gz") for row in kept)
+    assert next(row["raw"] for row in kept if row["reason"] == "MALFORMED") == "1430622000000,7,view"
+    assert [note["id"] for note in failed(tmp_path / "out", "stage1")] == ["QUARANTINE_RATE"]
+
+
+def test_38_half_a_delivery(stage1: Callable[..., Done], events: Path, tmp_path: Path) -> None:
+    assert stage1(f"data_loader.event_filename={events}").code == 0
+    write_events(events, number=1170)
+    done = stage1(f"data_loader.event_filename={events}")
+    assert done.code == 13, done.err
+    assert "DRIFT" in done.last
+    assert "rows -61% limit 50%: 1,170 events after 3,000 in the commit before" in done.last
+    assert len(commits(tmp_path / "out", "stage1")) == 1
+    done = stage1(f"data_loader.event_filename={events}", "drift.max_drop=0.7")
+    assert done.code == 0, done.err
+    first, second = (record(path) for path in commits(tmp_path / "out", "stage1"))
+    assert (first["profile"]["events"], second["profile"]["events"]) == (3000, 1170)
+    assert first["contents"]["visitors"]["rows"] <= second["contents"]["visitors"]["rows"]
+
+
+@pytest.mark.skipif(not postgres.DRIVER.exists(), reason=f"no JDBC driver {postgres.DRIVER}: .ci/run installs it")
+def test_21_a_database_that_does_not_answer(
+    stage1: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JDBC_USER", "reco")
+    monkeypatch.setenv("JDBC_PASSWORD", "canary-of-a-secret")
+    database = ("data_loader.jdbc_url=jdbc:postgresql://127.0.0.1:1/shop", "data_loader.table=shop.events")
+    done = stage1(*database, options=("--driver-class-path", str(postgres.DRIVER)))
+    assert done.code == 18, done.err
+    assert "SOURCE_DOWN" in done.last
+    assert "127.0.0.1:1 does not answer after 3 retries" in done.last
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and os.access(path, os.R_OK)]
+    assert written
+    assert not any(b"canary-of-a-secret" in path.read_bytes() for path in written)
+    assert "canary-of-a-secret" not in done.out + done.err
