@@ -52,7 +52,11 @@ def _stage(commit: Commit) -> dict[str, Any]:
     return {
         "commit": commit.number,
         "attempt": commit.attempt,
-        **{key: record[key] for key in (*kept, "steps", "metrics", "reused") if key in record},
+        **{
+            key: record[key]
+            for key in (*kept, "steps", "warnings", "versions", "profile", "columns", "timings", "metrics", "reused")
+            if key in record
+        },
         "tables": tables,
     }
 

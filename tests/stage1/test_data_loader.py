@@ -321,6 +321,14 @@ def test_every_format_gives_the_same_and_can_be_cut_by_time(
     assert load(tmp_path / "events", file_format=file_format, **cut) == rows[1:3]
 
 
+def test_a_partition_that_is_no_number_is_told(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "day=1").mkdir()
+    (tmp_path / "day=1" / "a.csv").write_text(HEADER + "5,7,view,3,\n")
+    assert load(tmp_path, file_format="csv", partitions={"day": ["1", 2]}) == [(5, 7, "view", 3, None)]
+    with pytest.raises(SchemaError, match="SCHEMA_TYPE day expected a number, got 'x'; see data_loader"):
+        load(tmp_path, file_format="csv", partitions={"day": ["x"]})
+
+
 def test_filters_are_pushed_down(tmp_path: Path, spark: SparkSession) -> None:
     rows = spark.createDataFrame(
         [(5, 7, "view", 3, "a")], "timestamp long, visitorid long, event string, itemid long, d string"

@@ -268,7 +268,12 @@ class DataLoader:
         for name, values in self.partitions.items():
             if name not in loaded.columns:
                 raise self._missing(name, loaded, "see data_loader.partitions")
-            rows = rows.where(F.col(quoted(name)).cast("string").isin([str(value) for value in values]))
+            kind = rows.schema[name].dataType
+            # Values of the column's own type, so that a source can leave out what is not asked for.
+            wanted = [
+                F.lit(_number(name, value) if isinstance(kind, T.IntegralType) else str(value)) for value in values
+            ]
+            rows = rows.where(F.col(quoted(name)).isin([value.cast(kind) for value in wanted]))
         return rows
 
     def _of_time(self, rows: DataFrame, loaded: Loaded) -> DataFrame:
@@ -348,3 +353,11 @@ class DataLoader:
         if whole:
             return F.expr(f"try_cast({name} as {wanted})")
         raise SchemaError("SCHEMA_TYPE", f"{source} expected {wanted} found {found.simpleString()}, file {place}")
+
+
+def _number(name: str, value: str | int) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        sentence = f"{name} expected a number, got {value!r}; see data_loader.partitions"
+        raise SchemaError("SCHEMA_TYPE", sentence) from None
