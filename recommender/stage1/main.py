@@ -29,17 +29,12 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender.base import parameters
 from recommender.counting import StepRows
-from recommender.errors import DataQualityError, InputError
-from recommender.sources import Loaded
+from recommender.errors import DataQualityError
 from recommender.stage import Previous, Stage
+from recommender.stage1.event_log import STEPS as EVENT_LOG_STEPS, EventLog
 from recommender.stage1.steps import (
     ColumnEncoder,
     DataLoader,
-    DriftCheck,
-    EventCap,
-    EventDeduplicator,
-    EventProfile,
-    EventValidator,
     HoldoutSplit,
     ScoreEvents,
     ScoreFilter,
@@ -53,7 +48,6 @@ from recommender.times import as_time
 _PAIR = [C.VISITOR, C.ITEM]
 _ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
 _LARGEST_SCORE = 3.4e38  # of a 32 bit float
-_NAMED = 10  # visitors with too many events that the profile names
 
 
 class Stage1(Stage):
@@ -115,12 +109,7 @@ class Stage1(Stage):
 
     NAME = "prepare"
     STEPS: ClassVar[Mapping[str, type]] = {
-        "data_loader": DataLoader,
-        "event_validator": EventValidator,
-        "event_deduplicator": EventDeduplicator,
-        "event_cap": EventCap,
-        "profile": EventProfile,
-        "drift": DriftCheck,
+        **EVENT_LOG_STEPS,
         "train_test_split": TrainTestSplit,
         "holdout": HoldoutSplit,
         "score_events": ScoreEvents,
@@ -143,16 +132,10 @@ class Stage1(Stage):
         self.split_value = float("nan")
         self.held_pairs = 0
         self._version: str | None = None
-        self._cached: list[DataFrame] = []
-        self.quarantine: DataFrame | None = None
-        self._profile: dict[str, Any] = {}
-        self._columns: dict[str, list[str]] = {}
-        self._warnings: list[str] = []
-        self._capped: list[dict[str, Any]] = []
         self._known: dict[str, int] = {}
-        self._distinct = 0
-        self._counting = 0
+        self._cached: list[DataFrame] = []
         self._scoring: ScoreEvents = self.steps["score_events"]
+        self.log = EventLog(self.steps, self.counter, self._cache)
 
     @property
     def is_sourced(self) -> bool:
@@ -180,11 +163,12 @@ class Stage1(Stage):
     def execute(self, previous: Previous | None = None) -> dict[str, DataFrame]:
         """Return the tables; see the class."""
         self.announce("loading and validating events")
-        events = self._cap(self.load_events(previous))
+        before = previous.record if previous else None
+        events = self.log.load(self._version, before)
         self.announce("describing the events")
         self._scoring = self._dated()
         activity = {name: self._cache(self._activity(events, name)) for name in _PAIR}
-        self._describe(events, activity, previous)
+        self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before)
         self.announce("finding the split")
         train, test = self._split(events)
         self.announce("scoring and filtering")
@@ -213,39 +197,35 @@ class Stage1(Stage):
             "holdout": encoded(holdout),
             "visitors": self._trained(self._with_activity(encoders["visitors"], activity[C.VISITOR]), pairs, test),
             "items": self._with_activity(encoders["items"], activity[C.ITEM]),
-            C.QUARANTINE: self.quarantine,
+            C.QUARANTINE: self.log.quarantine,
         }
         return {name: as_stored(name, rows) for name, rows in tables.items() if rows is not None}
 
     def release(self) -> None:
         """Free the cached intermediate results."""
-        self.quarantine = None
+        self.log.quarantine = None
         while self._cached:
             self._cached.pop().unpersist()
 
     def rescue(self, path: str) -> str:
         """Write the quarantine of a log that is not fit for use."""
-        if self.quarantine is None or self.quarantine.isEmpty():
+        if self.log.quarantine is None or self.log.quarantine.isEmpty():
             return ""
-        write_table(path, C.QUARANTINE, as_stored(C.QUARANTINE, self.quarantine))
-        return f"; they are kept in {path}/{C.QUARANTINE}"
+        write_table(path, C.QUARANTINE, as_stored(C.QUARANTINE, self.log.quarantine))
+        return f"; what is quarantined is kept in {path}/{C.QUARANTINE}"
 
     def details(self) -> dict[str, Any]:
         """Return the profile of the log, its columns, and what is unusual about it."""
-        return {"profile": self._profile, "columns": self._columns, "warnings": self._warnings}
+        return {"profile": self.log.profile, "columns": self.log.columns, "warnings": self.log.warnings}
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         split: TrainTestSplit = self.steps["train_test_split"]
-        valid, train, held = self._counting, rows["train"], self.held_pairs
+        valid, train, held = self.log.events, rows["train"], self.held_pairs
         seen = f"{held - rows['holdout']:,} of {held:,} pairs left the holdout: already in the history"
         cut = f"train: {split.column_name} < {self.split_value:.15g}, the {split.train_percentile:g}th percentile"
-        good = rows["validated.good"]
         return [
-            StepRows("data_loader", None, rows["validated"]),
-            StepRows("event_validator", rows["validated"], good, self._quarantine_note(rows)),
-            StepRows("event_deduplicator", good, self._distinct, "distinct events"),
-            StepRows("event_cap", self._distinct, valid, self._cap_note()),
+            *self.log.report(rows),
             StepRows("train_test_split", valid, train, cut),
             StepRows("group_scores", train, rows["group_scores"], "pairs of visitor and item"),
             *self._filter_rows(rows),
@@ -266,105 +246,24 @@ class Stage1(Stage):
             StepRows("score_filter", strong, kept, f"at least {least}"),
         ]
 
-    def _quarantine_note(self, rows: Mapping[str, int]) -> str:
-        reasons = self.steps["event_validator"].reasons
-        found = [f"{name} {rows[f'validated.{name}']:,}" for name in reasons if rows.get(f"validated.{name}")]
-        return f"quarantined: {', '.join(found)}" if found else "none is quarantined"
-
-    def _cap_note(self) -> str:
-        named = ", ".join(f"{one['id']} ({one[C.EVENTS]:,} events)" for one in self._capped[:3])
-        return f"too many events of {named}" if named else "no visitor has too many"
-
     def _numbered_note(self, table: str) -> str:
-        known, seen = self._known[table], self._profile[table]
+        known, seen = self._known[table], self.log.profile[table]
         return f"numbered; {known:,} were before, {seen:,} are in this log"
 
     def _cache(self, rows: DataFrame) -> DataFrame:
         self._cached.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
         return rows
 
-    def load_events(self, previous: Previous | None = None) -> DataFrame:
-        """Return the good events, each once, those of a visitor together; the others are in `quarantine`.
-
-        Raises:
-            InputError, DataQualityError: see the class.
-        """
-        loader: DataLoader = self.steps["data_loader"]
-        validator: EventValidator = self.steps["event_validator"]
-        loaded = loader.load(self._version)
-        self._note_columns(loader, loaded, previous)
-        validated = validator.execute(loader.events(loaded))
-        reason = F.col(C.REASON)
-        by_reason = {name: reason == name for name in validator.reasons}
-        validated = self.counter("validated", validated, good=reason.isNull(), **by_reason)
-        times = {
-            "median": F.percentile_approx(C.TIMESTAMP, 0.5),
-            "last": F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP))),
-        }
-        validated = self.counter.measure("times", validated, **times)
-        bad = F.when(reason.isNotNull(), F.struct(C.REASON, C.RAW, C.SOURCE_FILE))
-        distinct = self.steps["event_deduplicator"].execute(validated.select(*C.EVENT_COLUMNS, bad.alias("_bad")))
-        # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
-        rows = self._cache(distinct.repartition(C.VISITOR))
-        is_good = F.col("_bad").isNull()
-        events = rows.where(is_good).select(*C.EVENT_COLUMNS)
-        self.quarantine = rows.where(~is_good).select("_bad.*", C.ROWS)
-        (self._distinct,) = _first(rows.agg(F.count_if(is_good)))
-        counts = self.counter.counted("validated")
-        total, good = counts.pop("rows"), counts.pop("good")
-        validator.check(total, counts, self.counter.measured("times").get("median"))
-        if not good and not loader.allow_empty:
-            raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use")
-        return events
-
-    def _note_columns(self, loader: DataLoader, loaded: Loaded, previous: Previous | None) -> None:
-        """Note which columns the log has, and what is new about them."""
-        unused = loader.unused(loaded)
-        self._columns = {"found": loaded.columns, "unused": unused}
-        self._warnings = list(loaded.warnings)
-        before = previous.record.get("columns", {}).get("found") if previous else None
-        new = [name for name in unused if before and name not in before]
-        if new:
-            self._warnings.append(f"new in the log, and not loaded: {', '.join(new)}")
-
-    def _cap(self, events: DataFrame) -> DataFrame:
-        """Return the events that count of each visitor."""
-        cap: EventCap = self.steps["event_cap"]
-        heavy = self._cache(cap.heavy(events))
-        self._capped, self._counting = [], self._distinct
-        if not heavy.count():
-            return events
-        most = heavy.orderBy(F.desc(C.EVENTS), C.VISITOR).limit(_NAMED).toLocalIterator()
-        self._capped = [{"id": str(row[C.VISITOR]), C.EVENTS: row[C.EVENTS]} for row in most]
-        capped = self._cache(cap.execute(events, heavy).repartition(C.VISITOR))
-        self._counting = capped.count()
-        return capped
-
     def _dated(self) -> ScoreEvents:
         """Return how events are scored; what fades does so from the last event of the log on, in all its parts."""
         scoring: ScoreEvents = self.steps["score_events"]
-        last = self.counter.measured("times").get("last")
-        if scoring.half_life_days is None or scoring.as_of is not None or last is None:
+        if scoring.half_life_days is None or scoring.as_of is not None or self.log.last is None:
             return scoring
-        return replace(scoring, as_of=as_time(last))
-
-    def _describe(self, events: DataFrame, activity: Mapping[str, DataFrame], previous: Previous | None) -> None:
-        """Make the profile of the log, and compare it with that of the last commit."""
-        counts = self.counter.counted("validated")
-        rows, good = counts.pop("rows"), counts.pop("good")
-        described = self.steps["profile"].execute(events, activity[C.VISITOR], activity[C.ITEM])
-        self._profile = {
-            "rows": rows,
-            "quarantined": {name: number for name, number in counts.items() if number},
-            "duplicates": good - self._distinct,
-            "capped": {"events": self._distinct - self._counting, "visitors": self._capped},
-            **described,
-        }
-        self.steps["drift"].execute(self._profile, previous.record.get("profile") if previous else None)
+        return replace(scoring, as_of=as_time(self.log.last))
 
     def _split(self, events: DataFrame) -> tuple[DataFrame, DataFrame]:
         split: TrainTestSplit = self.steps["train_test_split"]
-        if self._counting:
+        if self.log.events:
             self.split_value = split.split_value(events)
         return split.divide(events, self.split_value)
 
@@ -389,7 +288,7 @@ class Stage1(Stage):
         kept, positive, bad = _first(
             pairs.agg(F.count(score), F.count_if(score > 0), F.count_if(~(F.abs(score) <= _LARGEST_SCORE)))
         )
-        if self._counting:
+        if self.log.events:
             self._check_pairs(kept, positive, bad)
         return pairs
 

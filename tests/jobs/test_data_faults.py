@@ -61,6 +61,17 @@ def test_38_half_a_delivery(stage1: Callable[..., Done], events: Path, tmp_path:
     assert first["contents"]["visitors"]["rows"] <= second["contents"]["visitors"]["rows"]
 
 
+def test_real_events_have_nothing_in_common_with_generated_ones(
+    stage1: Callable[..., Done], events: Path, tmp_path: Path
+) -> None:
+    assert stage1().code == 0
+    done = stage1(f"data_loader.event_filename={events}")
+    assert done.code == 0, done.err
+    generated, real = (record(path) for path in commits(tmp_path / "out", "stage1"))
+    assert generated["profile"]["events"] > 2 * real["profile"]["events"]
+    assert real["contents"]["visitors"]["rows"] == 150
+
+
 @pytest.mark.skipif(not postgres.DRIVER.exists(), reason=f"no JDBC driver {postgres.DRIVER}: .ci/run installs it")
 def test_21_a_database_that_does_not_answer(
     stage1: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -56,9 +56,9 @@ def test_rows_in_are_good_or_quarantined_whatever_the_text(
     config = {"event_validator": {"max_quarantined": 1.0}}
     stage = Stage1({"data_loader": {"event_filename": str(folder / "events.csv")}, **config})
     try:
-        good = stage.load_events().count()
-        assert stage.quarantine is not None
-        quarantine = stage.quarantine.collect()
+        good = stage.log.load().count()
+        assert stage.log.quarantine is not None
+        quarantine = stage.log.quarantine.collect()
     finally:
         stage.release()
     counts = stage.counter.counted("validated")
@@ -70,7 +70,9 @@ def test_rows_in_are_good_or_quarantined_whatever_the_text(
 
 def test_15_16_malformed_rows_within_and_over_the_limit(spark: SparkSession, log: Path, tmp_path: Path) -> None:
     log.write_text(HEADER + GOOD + "100,1,view\n")
-    with pytest.raises(DataQualityError, match=r"QUARANTINE_RATE 1\.6% > 1\.0%: 1 of 61 .*they are kept in ") as raised:
+    with pytest.raises(
+        DataQualityError, match=r"QUARANTINE_RATE 1\.6% > 1\.0%: 1 of 61 .*what is quarantined is kept in "
+    ) as raised:
         run(log, tmp_path / "bad")
     assert str(raised.value).endswith(f"kept in {tmp_path}/bad/quarantine")
     kept = [(*row[:2], row[2].replace("///", "/"), row[3]) for row in rows(spark, tmp_path / "bad").collect()]

@@ -1,0 +1,192 @@
+"""The log of events, from its source to the events that count.
+
+Example usage:
+>>> import pathlib, tempfile
+>>> from recommender.base import build_steps
+>>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
+>>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
+>>> config = {"data_loader": {"event_filename": str(path)}, "event_validator": {"max_quarantined": 0.5}}
+>>> steps = build_steps(STEPS, config)
+>>> log = EventLog(steps, RowCounter(), lambda rows: rows.cache())
+>>> log.load().select("timestamp", "visitorid", "event", "itemid").show()
++---------+---------+-----+------+
+|timestamp|visitorid|event|itemid|
++---------+---------+-----+------+
+|        1|        7| view|     3|
++---------+---------+-----+------+
+<BLANKLINE>
+>>> log.quarantine.select("reason", "rows").show()
++-----------+----+
+|     reason|rows|
++-----------+----+
+|NEGATIVE_ID|   1|
++-----------+----+
+<BLANKLINE>
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.counting import RowCounter, StepRows
+from recommender.errors import InputError
+from recommender.sources import Loaded
+from recommender.stage1.steps import (
+    DataLoader,
+    DriftCheck,
+    EventCap,
+    EventDeduplicator,
+    EventProfile,
+    EventValidator,
+)
+
+STEPS: Final[Mapping[str, type]] = {
+    "data_loader": DataLoader,
+    "event_validator": EventValidator,
+    "event_deduplicator": EventDeduplicator,
+    "event_cap": EventCap,
+    "profile": EventProfile,
+    "drift": DriftCheck,
+}
+_NAMED = 10  # visitors with too many events that the profile names
+
+
+class EventLog:
+    """Load, validate, deduplicate and cap the events of a log, and describe it.
+
+    Init parameters:
+        steps: config key -> step, those of `STEPS`.
+        counter: counts the rows on their way.
+        cache: keeps a frame until the stage releases it.
+    Attributes:
+        quarantine: the rows that are not fit for use, as the table quarantine; None before `load`.
+        distinct: number of good events, each once. events: number of those that count.
+        last: time of the last good event, in ms; None where there is none.
+        profile, columns, warnings: what the record of the commit says of the log.
+    """
+
+    def __init__(self, steps: Mapping[str, Any], counter: RowCounter, cache: Callable[[DataFrame], DataFrame]) -> None:
+        self._steps = steps
+        self._counter = counter
+        self._cache = cache
+        self._capped: list[dict[str, Any]] = []
+        self.quarantine: DataFrame | None = None
+        self.distinct = 0
+        self.events = 0
+        self.last: int | None = None
+        self.profile: dict[str, Any] = {}
+        self.columns: dict[str, list[str]] = {}
+        self.warnings: list[str] = []
+
+    def load(self, version: str | None = None, before: Mapping[str, Any] | None = None) -> DataFrame:
+        """Return the events that count, with the columns of an event, those of a visitor together.
+
+        Args:
+            version: of the table that is read; None: the newest, or what is read has none.
+            before: record of the last commit.
+
+        Raises:
+            InputError: see DataLoader. DataQualityError: too much is quarantined.
+        """
+        loader: DataLoader = self._steps["data_loader"]
+        validator: EventValidator = self._steps["event_validator"]
+        loaded = loader.load(version)
+        self._note_columns(loader, loaded, before)
+        validated = validator.execute(loader.events(loaded))
+        reason = F.col(C.REASON)
+        by_reason = {name: reason == name for name in validator.reasons}
+        validated = self._counter("validated", validated, good=reason.isNull(), **by_reason)
+        found = {
+            "median": F.percentile_approx(C.TIMESTAMP, 0.5),
+            "last": F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP))),
+        }
+        validated = self._counter.measure("times", validated, **found)
+        bad = F.when(reason.isNotNull(), F.struct(C.REASON, C.RAW, C.SOURCE_FILE))
+        distinct = self._steps["event_deduplicator"].execute(validated.select(*C.EVENT_COLUMNS, bad.alias("_bad")))
+        # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
+        rows = self._cache(distinct.repartition(C.VISITOR))
+        is_good = F.col("_bad").isNull()
+        events = rows.where(is_good).select(*C.EVENT_COLUMNS)
+        self.quarantine = rows.where(~is_good).select("_bad.*", C.ROWS)
+        (self.distinct,) = _first(rows.agg(F.count_if(is_good)))
+        counts, times = self._counter.counted("validated"), self._counter.measured("times")
+        self.last = times.get("last")
+        total, good = counts.pop("rows"), counts.pop("good")
+        validator.check(total, counts, times.get("median"))
+        if not good and not loader.allow_empty:
+            raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use")
+        return self._not_too_many(events)
+
+    def describe(
+        self, events: DataFrame, visitors: DataFrame, items: DataFrame, before: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make the profile of the log, and compare it with that of the last commit's record.
+
+        Args:
+            events: those that `load` returned.
+            visitors: visitorid and events of every visitor. items: itemid and events of every item.
+            before: record of the last commit.
+
+        Raises:
+            DataQualityError: see DriftCheck.
+        """
+        counts = self._counter.counted("validated")
+        rows, good = counts.pop("rows"), counts.pop("good")
+        described = self._steps["profile"].execute(events, visitors, items)
+        self.profile = {
+            "rows": rows,
+            "quarantined": {name: number for name, number in counts.items() if number},
+            "duplicates": good - self.distinct,
+            "capped": {"events": self.distinct - self.events, "visitors": self._capped},
+            **described,
+        }
+        self._steps["drift"].execute(self.profile, before.get("profile") if before else None)
+
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the rows in and out of each step, given what was counted."""
+        loaded, good = rows["validated"], rows["validated.good"]
+        return [
+            StepRows("data_loader", None, loaded),
+            StepRows("event_validator", loaded, good, self._quarantine_note(rows)),
+            StepRows("event_deduplicator", good, self.distinct, "distinct events"),
+            StepRows("event_cap", self.distinct, self.events, self._cap_note()),
+        ]
+
+    def _quarantine_note(self, rows: Mapping[str, int]) -> str:
+        reasons = self._steps["event_validator"].reasons
+        found = [f"{name} {rows[f'validated.{name}']:,}" for name in reasons if rows.get(f"validated.{name}")]
+        return f"quarantined: {', '.join(found)}" if found else "none is quarantined"
+
+    def _cap_note(self) -> str:
+        named = ", ".join(f"{one['id']} ({one[C.EVENTS]:,} events)" for one in self._capped[:3])
+        return f"too many events of {named}" if named else "no visitor has too many"
+
+    def _note_columns(self, loader: DataLoader, loaded: Loaded, before: Mapping[str, Any] | None) -> None:
+        """Note which columns the log has, and what is new about them."""
+        unused = loader.unused(loaded)
+        self.columns = {"found": loaded.columns, "unused": unused}
+        self.warnings = list(loaded.warnings)
+        known = before.get("columns", {}).get("found") if before else None
+        new = [name for name in unused if known and name not in known]
+        if new:
+            self.warnings.append(f"new in the log, and not loaded: {', '.join(new)}")
+
+    def _not_too_many(self, events: DataFrame) -> DataFrame:
+        """Return the events that count of each visitor."""
+        cap: EventCap = self._steps["event_cap"]
+        heavy = self._cache(cap.heavy(events))
+        self._capped, self.events = [], self.distinct
+        if not heavy.count():
+            return events
+        most = heavy.orderBy(F.desc(C.EVENTS), C.VISITOR).limit(_NAMED).toLocalIterator()
+        self._capped = [{"id": str(row[C.VISITOR]), C.EVENTS: row[C.EVENTS]} for row in most]
+        capped = self._cache(cap.execute(events, heavy).repartition(C.VISITOR))
+        self.events = capped.count()
+        return capped
+
+
+def _first(aggregate: DataFrame) -> tuple[Any, ...]:
+    """Return the one row of an aggregate without keys."""
+    return tuple(aggregate.first() or ())
