@@ -289,10 +289,10 @@ class Stage1(Stage):
             pairs.agg(F.count(score), F.count_if(score > 0), F.count_if(~(F.abs(score) <= _LARGEST_SCORE)))
         )
         if self.log.events:
-            self._check_pairs(kept, positive, bad)
+            self._check_pairs(grouped, kept, positive, bad)
         return pairs
 
-    def _check_pairs(self, kept: int, positive: int, bad: int) -> None:
+    def _check_pairs(self, grouped: DataFrame, kept: int, positive: int, bad: int) -> None:
         """Refuse scores that a model cannot learn from."""
         score_filter: ScoreFilter = self.steps["score_filter"]
         if not kept:
@@ -301,7 +301,7 @@ class Stage1(Stage):
                 for name, value in parameters(score_filter).items()
                 if name == "min_score" or (isinstance(value, int) and value > 1)
             ]
-            found = self.counter.counted("group_scores")["rows"]
+            found = grouped.count()  # Spark may not have counted what the filter leaves nothing of
             sentence = (
                 f"score_filter({', '.join(least)}) in={found}: no pair of the training part has a score to learn from"
             )
