@@ -6,7 +6,7 @@ events is for the step that loads them.
 
 from recommender.sources.files import read_files
 from recommender.sources.jdbc import Database, read_database
-from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted
+from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted, shown
 from recommender.sources.tables import catalog_version, path_version, read_catalog, read_lake, read_query
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "read_files",
     "read_lake",
     "read_query",
+    "shown",
 ]

@@ -6,7 +6,7 @@ out because of the folder that it is in, is an error.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
 from recommender.errors import InputError, SchemaError
-from recommender.sources.loaded import FILE, MALFORMED, Loaded, duplicates, quoted, shown
+from recommender.sources.loaded import FILE, MALFORMED, Loaded, check_names, loaded, quoted, shown
 from recommender.spark_errors import explained
 
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload", "._copying_", ".swp", "~")
@@ -23,6 +23,7 @@ _HEADERS_AT_ONCE = 8
 _STRICT = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 _CHECKED = {"parquet.page.verify-checksum.enabled": "true", **_STRICT}
 _HINT = "see data_loader"
+_FILE_PATH = "_metadata.file_path"
 # What an error of Spark's holds, and what it says about the input.
 _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (
     (("PATH_NOT_FOUND",), InputError, "INPUT_NOT_FOUND", "{path} does not exist; see data_loader.event_filename"),
@@ -78,8 +79,7 @@ def read_files(
         if file_format == "json":
             return _json(spark, path, wanted, given)
         rows = spark.read.format(file_format).options(**{**_CHECKED, **given}).load(path)
-        _check_names(rows.columns, path)
-        return Loaded(_with_place(rows.withColumn(MALFORMED, F.lit(None).cast("string"))), rows.columns, path)
+        return loaded(rows, path, F.col(_FILE_PATH))
     except (InputError, SchemaError):
         raise
     except Exception as error:
@@ -121,7 +121,7 @@ def _csv(
     if not by_header:
         raise InputError("INPUT_EMPTY", f"{path} has no events: every file of it is empty")
     for header, its_files in by_header.items():
-        _check_names(header, its_files[0])
+        check_names(list(header), its_files[0])
     if len(by_header) == 1 and not empty:
         parts = [_parsed_csv(spark, path, next(iter(by_header)), wanted, options)]
     else:
@@ -213,7 +213,7 @@ def _json(spark: SparkSession, path: str, wanted: Sequence[str], options: Mappin
         if not bad.isEmpty():
             raise InputError("ENCODING", f"{path} is not UTF-8 text; convert it")
         raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line; {_HINT}.file_format")
-    _check_names(found, path)
+    check_names(found, path)
     names = [name for name in wanted if name not in folders]
     schema = T.StructType([T.StructField(name, T.StringType()) for name in (*names, MALFORMED)])
     settings = {**options, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED, **_STRICT}
@@ -222,14 +222,7 @@ def _json(spark: SparkSession, path: str, wanted: Sequence[str], options: Mappin
 
 
 def _with_place(rows: DataFrame) -> DataFrame:
-    return rows.withColumn(FILE, F.col("_metadata.file_path"))
-
-
-def _check_names(columns: Iterable[str], place: str) -> None:
-    twice = duplicates(list(columns))
-    if twice:
-        sentence = f"{shown(twice)} stand in {place} for more than one column (case is ignored); rename one"
-        raise SchemaError("SCHEMA_AMBIGUOUS", sentence)
+    return rows.withColumn(FILE, F.col(_FILE_PATH))
 
 
 def _mistake(error: Exception, path: str, file_format: str) -> InputError | None:

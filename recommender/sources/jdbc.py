@@ -18,11 +18,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyspark.sql import DataFrame, SparkSession, functions as F
+from pyspark.sql import DataFrame, SparkSession
 
 from recommender.errors import InputError, RecommenderError, SchemaError, TransientError
 from recommender.redaction import remember
-from recommender.sources.loaded import FILE, MALFORMED, Loaded, duplicates, shown
+from recommender.sources.loaded import Loaded, loaded, shown
 from recommender.spark_errors import explained
 
 WAITS = (1.0, 4.0, 15.0)  # seconds before the 2nd, 3rd and 4th try to reach a database
@@ -169,11 +169,7 @@ def _read(
                 parted = {"partitionColumn": column, "lowerBound": low, "upperBound": high}
                 reader = reader.options(**parted, numPartitions=str(database.partitions))
                 rows = reader.option("dbtable", table).load()
-    twice = duplicates(rows.columns)
-    if twice:
-        raise SchemaError("SCHEMA_AMBIGUOUS", f"{shown(twice)} differ in case only in {place}; select one by a query")
-    nothing = F.lit(None).cast("string")
-    return Loaded(rows.withColumns({MALFORMED: nothing, FILE: F.lit(place)}), rows.columns, place)
+    return loaded(rows, place)
 
 
 def _bounds(reader: object, database: Database, table: str, column: str) -> tuple[str | None, str | None]:

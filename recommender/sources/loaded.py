@@ -8,7 +8,9 @@ Example usage:
 from dataclasses import dataclass, field
 from typing import Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, functions as F
+
+from recommender.errors import SchemaError
 
 # Columns that a source adds to its own.
 FILE: Final = "__file"  # the file, table or query that a row comes from
@@ -42,11 +44,31 @@ def shown(columns: list[str]) -> str:
     return ", ".join(name if name.isprintable() else ascii(name) for name in columns)[:300]
 
 
-def duplicates(columns: list[str]) -> list[str]:
-    """Return the names that stand more than once, case ignored.
+def loaded(rows: DataFrame, name: str, file: Column | None = None) -> Loaded:
+    """Return the rows of a source whose rows are never malformed.
 
-    >>> duplicates(["a", "b", "A"])
-    ['a', 'A']
+    Args:
+        rows: the source's own columns.
+        name: what an error calls the source.
+        file: where a row comes from; the source, unless it is given.
+
+    Raises:
+        SchemaError: two columns have the same name.
+    """
+    check_names(rows.columns, name)
+    added = {MALFORMED: F.lit(None).cast("string"), FILE: F.lit(name) if file is None else file}
+    return Loaded(rows.withColumns(added), rows.columns, name)
+
+
+def check_names(columns: list[str], place: str) -> None:
+    """Refuse names that stand more than once, case ignored.
+
+    >>> check_names(["a", "b", "A"], "the log")
+    Traceback (most recent call last):
+    recommender.errors.SchemaError: SCHEMA_AMBIGUOUS a, A stand in the log for more than one column ...
     """
     lower = [name.lower() for name in columns]
-    return [name for name in columns if lower.count(name.lower()) > 1]
+    twice = [name for name in columns if lower.count(name.lower()) > 1]
+    if twice:
+        sentence = f"{shown(twice)} stand in {place} for more than one column (case is ignored); rename one"
+        raise SchemaError("SCHEMA_AMBIGUOUS", sentence)

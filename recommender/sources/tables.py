@@ -6,10 +6,10 @@ run names what it was made from. A format without versions has none.
 
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame, SparkSession, functions as F
+from pyspark.sql import SparkSession
 
-from recommender.errors import InputError, SchemaError
-from recommender.sources.loaded import FILE, MALFORMED, Loaded, duplicates, quoted, shown
+from recommender.errors import InputError
+from recommender.sources.loaded import Loaded, loaded, quoted
 from recommender.spark_errors import explained
 
 # What an error of Spark's holds, and what it says about the table.
@@ -62,7 +62,7 @@ def read_catalog(spark: SparkSession, table: str, version: str | None = None, as
         when = f" TIMESTAMP AS OF '{_literal(as_of)}'"
     try:
         rows = spark.sql(f"SELECT * FROM {name}{when}") if when else spark.table(name)  # noqa: S608 - quoted
-        return _loaded(rows, table)
+        return loaded(rows, table)
     except Exception as error:
         raise _mistake(error, table, "data_loader.table") or error from error
 
@@ -74,7 +74,7 @@ def read_query(spark: SparkSession, query: str) -> Loaded:
         InputError: it cannot be analysed (SOURCE_QUERY).
     """
     try:
-        return _loaded(spark.sql(query), "the query")
+        return loaded(spark.sql(query), "the query")
     except Exception as error:
         raise _mistake(error, "the query", "data_loader.query") or error from error
 
@@ -104,7 +104,7 @@ def read_lake(
     travel = {by_version: version, by_time: as_of}
     given = {**(options or {}), **{key: value for key, value in travel.items() if value is not None}}
     try:
-        return _loaded(spark.read.format(table_format).options(**given).load(path), path)
+        return loaded(spark.read.format(table_format).options(**given).load(path), path)
     except Exception as error:
         raise _mistake(error, path, "data_loader.event_filename") or error from error
 
@@ -126,15 +126,6 @@ def _newest(spark: SparkSession, query: str, column: str, name: str) -> str | No
     except Exception:  # noqa: BLE001 - a format without versions raises whatever it likes
         return None
     return None if row is None else str(row[column])
-
-
-def _loaded(rows: DataFrame, name: str) -> Loaded:
-    twice = duplicates(rows.columns)
-    if twice:
-        sentence = f"{shown(twice)} stand in {name} for more than one column (case is ignored); rename one"
-        raise SchemaError("SCHEMA_AMBIGUOUS", sentence)
-    nothing = F.lit(None).cast("string")
-    return Loaded(rows.withColumns({MALFORMED: nothing, FILE: F.lit(name)}), rows.columns, name)
 
 
 def _literal(text: str) -> str:

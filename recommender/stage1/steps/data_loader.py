@@ -38,6 +38,7 @@ from recommender.sources import (
     read_files,
     read_lake,
     read_query,
+    shown,
 )
 from recommender.times import in_milliseconds
 
@@ -50,9 +51,6 @@ _NOT_OPTIONS = {
     **dict.fromkeys(("url", "dbtable", "query", "driver"), "it has a parameter of its own"),
     **dict.fromkeys(("mode", "header", "columnnameofcorruptrecord", "sep", "delimiter"), "the loader sets it"),
 }
-_PER_MILLISECOND = {"s": 1000, "ms": 1, "us": 1}
-# How each unit is divided to give milliseconds.
-_DIVISOR = {"s": 1, "ms": 1, "us": 1000}
 
 
 @step
@@ -286,7 +284,7 @@ class DataLoader:
         if isinstance(found, T.IntegralType) and unit != "iso":
 
             def bound(time: int) -> Column:
-                return F.lit(time * _DIVISOR[unit] // _PER_MILLISECOND[unit])
+                return F.lit(_in_unit(time, unit))
         elif isinstance(found, T.TimestampType | T.TimestampNTZType | T.DateType):
 
             def bound(time: int) -> Column:
@@ -314,8 +312,7 @@ class DataLoader:
         raise self._missing(source, loaded, "map other names with data_loader.columns")
 
     def _missing(self, source: str, loaded: Loaded, hint: str) -> SchemaError:
-        found = ", ".join(name if name.isprintable() else ascii(name) for name in loaded.columns)[:300]
-        return SchemaError("SCHEMA_MISSING", f"{source}; found [{found}] in {loaded.name}; {hint}")
+        return SchemaError("SCHEMA_MISSING", f"{source}; found [{shown(loaded.columns)}] in {loaded.name}; {hint}")
 
     def _column(self, rows: DataFrame, name: str, source: str | None, place: str) -> Column:
         """Return one of our columns, made from the log's column."""
@@ -353,6 +350,15 @@ class DataLoader:
         if whole:
             return F.expr(f"try_cast({name} as {wanted})")
         raise SchemaError("SCHEMA_TYPE", f"{source} expected {wanted} found {found.simpleString()}, file {place}")
+
+
+def _in_unit(milliseconds: int, unit: str) -> int:
+    """Return the first number of a unit that is not before a time.
+
+    >>> _in_unit(1001, "s"), _in_unit(1001, "ms"), _in_unit(1001, "us")
+    (2, 1001, 1001000)
+    """
+    return {"s": -(-milliseconds // 1000), "ms": milliseconds, "us": milliseconds * 1000}[unit]
 
 
 def _number(name: str, value: str | int) -> int:
