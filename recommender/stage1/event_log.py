@@ -2,7 +2,8 @@
 
 Example usage:
 >>> import pathlib, tempfile
->>> from recommender.base import build_steps
+>>> from recommender.aggregates import single_row
+from recommender.base import build_steps
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
 >>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
 >>> config = {"data_loader": {"event_filename": str(path)}, "event_validator": {"max_quarantined": 0.5}}
@@ -30,6 +31,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.counting import RowCounter, StepRows
 from recommender.errors import InputError
 from recommender.sources import Loaded
@@ -110,7 +112,7 @@ class EventLog:
         is_good = F.col("_bad").isNull()
         events = rows.where(is_good).select(*C.EVENT_COLUMNS)
         self.quarantine = rows.where(~is_good).select("_bad.*", C.ROWS)
-        (self.distinct,) = _first(rows.agg(F.count_if(is_good)))
+        (self.distinct,) = single_row(rows.agg(F.count_if(is_good)))
         counts, times = self._counter.counted("validated"), self._counter.measured("times")
         self.last = times.get("last")
         total, good = counts.pop("rows"), counts.pop("good")
@@ -185,8 +187,3 @@ class EventLog:
         capped = self._cache(cap.execute(events, heavy).repartition(C.VISITOR))
         self.events = capped.count()
         return capped
-
-
-def _first(aggregate: DataFrame) -> tuple[Any, ...]:
-    """Return the one row of an aggregate without keys."""
-    return tuple(aggregate.first() or ())

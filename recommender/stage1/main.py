@@ -27,6 +27,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.base import parameters
 from recommender.counting import StepRows
 from recommender.errors import DataQualityError
@@ -285,7 +286,7 @@ class Stage1(Stage):
         else:
             pairs = self._cache(self.counter("score_filter", strong))
         score = F.col(C.SCORE)
-        kept, positive, bad = _first(
+        kept, positive, bad = single_row(
             pairs.agg(F.count(score), F.count_if(score > 0), F.count_if(~(F.abs(score) <= _LARGEST_SCORE)))
         )
         if self.log.events:
@@ -340,8 +341,3 @@ class Stage1(Stage):
         trained = pairs.select(C.VISITOR).distinct().withColumn(C.TRAINED, F.lit(True))
         trained = trained.join(test.select(C.VISITOR).distinct(), C.VISITOR, "left_anti")
         return visitors.join(trained, C.VISITOR, "left").fillna(False, [C.TRAINED])
-
-
-def _first(aggregate: DataFrame) -> tuple[Any, ...]:
-    """Return the one row of an aggregate without keys."""
-    return tuple(aggregate.first() or ())

@@ -30,6 +30,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.base import ColumnName, step
 from recommender.errors import DataQualityError, SchemaError
 from recommender.persistent import Persistent
@@ -94,7 +95,7 @@ class ColumnEncoder(Persistent):
         if found != expected:
             sentence = f"{self.column_name} expected {expected}, as numbered before, found {found}"
             raise SchemaError("SCHEMA_TYPE", f"{sentence}; see the encoder's start_afresh")
-        (start,) = _single(known.agg(F.coalesce(F.max(self.index) + 1, F.lit(0))))
+        (start,) = single_row(known.agg(F.coalesce(F.max(self.index) + 1, F.lit(0))))
         return known.unionByName(self._numbered(ids.join(known, self.column_name, "left_anti"), start))
 
     def encode(self, rows: DataFrame, encoder: DataFrame) -> DataFrame:
@@ -107,7 +108,7 @@ class ColumnEncoder(Persistent):
         """Number distinct ids from `start`: the later ones after the others, by bucket, then within the bucket."""
         identifier = F.col(self.column_name)
         chosen = F.when(F.pmod(F.xxhash64(identifier), F.lit(_IDS_PER_SAMPLE)) == 0, identifier)
-        count, sample = _single(ids.agg(F.count(identifier), F.array_sort(F.collect_list(chosen))))
+        count, sample = single_row(ids.agg(F.count(identifier), F.array_sort(F.collect_list(chosen))))
         if start + count > _MAX_INDEX:
             raise DataQualityError("TOO_MANY_IDS", f"{start + count} distinct {self.column_name}, at most {_MAX_INDEX}")
         bounds = _bounds(sample, min(-(-count // _IDS_PER_BUCKET), _MAX_BUCKETS))
@@ -149,8 +150,3 @@ def _bucket(column: Column, bounds: Sequence[Any], first: int = 0) -> Column:
     middle = len(bounds) // 2
     left, right = _bucket(column, bounds[:middle], first), _bucket(column, bounds[middle + 1 :], first + middle + 1)
     return F.when(column < F.lit(bounds[middle]), left).otherwise(right)
-
-
-def _single(aggregate: DataFrame) -> tuple[Any, ...]:
-    """Return the one row of an aggregate without keys."""
-    return tuple(aggregate.first() or ())

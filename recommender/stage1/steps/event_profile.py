@@ -19,6 +19,7 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, step
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -60,7 +61,7 @@ class EventProfile:
             days[day] = days.get(day, 0) + number
         of_visitors, of_items = self._spread(visitors), self._spread(items)
         of_items.pop("events")
-        pairs = _first(events.agg(F.approx_count_distinct(F.xxhash64(C.VISITOR, C.ITEM), 0.02)))[0]
+        pairs = single_row(events.agg(F.approx_count_distinct(F.xxhash64(C.VISITOR, C.ITEM), 0.02)))[0]
         visitors_number, items_number = of_visitors.pop("number"), of_items.pop("number")
         possible = visitors_number * items_number
         pairs = min(pairs, possible)
@@ -91,7 +92,7 @@ class EventProfile:
         events = F.col(C.EVENTS)
         quantiles = F.percentile_approx(events, list(_QUANTILES.values()), _ACCURACY)
         spread = counts.agg(F.count(events), F.sum(events), quantiles, F.max(events))
-        number, total, found, most = _first(spread)
+        number, total, found, most = single_row(spread)
         named: Mapping[str, int] = dict(zip(_QUANTILES, found or [], strict=False))
         mean = total / number if number else None
         return {"number": number, "events": total or 0, "mean": mean, **named, "max": most}
@@ -99,7 +100,3 @@ class EventProfile:
     def _heaviest(self, counts: DataFrame, name: str) -> list[dict[str, Any]]:
         heaviest = counts.orderBy(F.desc(C.EVENTS), name).limit(self.heaviest)
         return [{"id": str(row[name]), C.EVENTS: row[C.EVENTS]} for row in heaviest.toLocalIterator()]
-
-
-def _first(aggregate: DataFrame) -> tuple[Any, ...]:
-    return tuple(aggregate.first() or ())

@@ -23,6 +23,7 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.base import Annotated, ColumnName, Field, field, step
 from recommender.errors import SchemaError
 from recommender.times import in_milliseconds
@@ -86,5 +87,5 @@ class ScoreEvents:
         return F.pow(F.lit(0.5), age / half_life)
 
     def _last(self, events: DataFrame) -> Column:
-        row = events.agg(F.max(C.TIMESTAMP)).first()
-        return F.lit(0 if row is None or row[0] is None else row[0])
+        (last,) = single_row(events.agg(F.max(C.TIMESTAMP)))
+        return F.lit(last or 0)

@@ -14,6 +14,7 @@ import numpy as np
 from pyspark.sql import DataFrame, functions as F, types as T
 
 import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.base import Annotated, ColumnName, Field, step
 from recommender.errors import InputError, SchemaError
 from recommender.persistent import Persistent
@@ -93,7 +94,7 @@ class TrainTestSplit(Persistent):
 def _bracket(values: DataFrame, share: float, margin: float) -> tuple[int, tuple[Any, Any]]:
     """Return the number of values, and two of them that bracket the rank ``share * number`` in all likelihood."""
     shares = [max(share - margin, 0.0), min(share + margin, 1.0)]
-    count, bounds = _row(values.agg(F.count("value"), F.percentile_approx("value", shares, _ACCURACY)))
+    count, bounds = single_row(values.agg(F.count("value"), F.percentile_approx("value", shares, _ACCURACY)))
     return count, tuple(bounds or (None, None))
 
 
@@ -103,7 +104,7 @@ def _values_at(values: DataFrame, count: int, rank: int, bounds: tuple[Any, Any]
     following = min(rank + 1, count - 1)
     while rows > _EXACT_ROWS:
         value = F.col("value")
-        found_below, found = _row(
+        found_below, found = single_row(
             values.agg(F.count_if(value < F.lit(bounds[0])), F.count_if(value.between(*map(F.lit, bounds))))
         )
         if margin < 1 and not found_below <= rank <= following < found_below + found:
@@ -128,8 +129,3 @@ def _pick(values: DataFrame, rank: int) -> tuple[Any, Any]:
         if passed > rank + 1:
             return low, value
     return low, low  # the rank is the last
-
-
-def _row(aggregate: DataFrame) -> tuple[Any, ...]:
-    """Return the one row of an aggregate without keys."""
-    return tuple(aggregate.first() or ())
