@@ -2,8 +2,7 @@
 
 Example usage:
 >>> import pathlib, tempfile
->>> from recommender.aggregates import single_row
-from recommender.base import build_steps
+>>> from recommender.base import build_steps
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
 >>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
 >>> config = {"data_loader": {"event_filename": str(path)}, "event_validator": {"max_quarantined": 0.5}}
