@@ -204,7 +204,7 @@ class Runner:
             made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
             with progress(f"{name} {stage.NAME}") as stage.announce:
-                last = self._last(name, attempt, made_of)
+                last = self._last(stage, attempt, made_of)
                 inputs = read_inputs(self._store, stage, self._commits, last)
                 shards = Shards(self._store, name, mark)
                 record = execute(self._store, name, stage, inputs, attempt, shards)
@@ -225,9 +225,9 @@ class Runner:
                 shards.forget()
         return commit
 
-    def _last(self, name: str, attempt: Attempt, made_of: Mapping[str, Any]) -> Commit | None:
+    def _last(self, stage: Stage, attempt: Attempt, made_of: Mapping[str, Any]) -> Commit | None:
         """Return the commit that an attempt may go on from; generated events and real ones have nothing in common."""
-        last = self._store.commit_number(name, attempt.parent)
+        last = None if stage.continues() is None else self._store.commit_number(attempt.stage, attempt.parent)
         if last is None or self._is_sample(last.record) != self._is_sample(made_of):
             return None
         return last
