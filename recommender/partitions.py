@@ -7,7 +7,7 @@ Example usage:
 10
 """
 
-from pyspark.sql import SparkSession, functions as F
+from pyspark.sql import DataFrame, SparkSession, functions as F
 
 
 def cores(spark: SparkSession) -> int:
@@ -20,3 +20,13 @@ def cores(spark: SparkSession) -> int:
 def partitions_for(spark: SparkSession, rows: int, rows_per_partition: int) -> int:
     """Return enough partitions to keep every core busy and none too large."""
     return max(cores(spark), -(-rows // rows_per_partition))
+
+
+def together(rows: DataFrame, column: str) -> DataFrame:
+    """Bring the rows with the same value of a column together.
+
+    Rows that are brought together by the same column meet in the same partition: what is cached so is joined and
+    grouped without another shuffle. Spark would choose the number of partitions of each by its size.
+    """
+    number = rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or ""
+    return rows.repartition(int(number), column) if number.isdigit() else rows.repartition(column)

@@ -83,7 +83,7 @@ class Postgres:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Postgres]:
-    """Return a new server with its files in a new folder; it is stopped in the end."""
+    """Return a new server with its files in a new folder; both are gone in the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         server = Postgres(folder, free.getsockname()[1])
@@ -94,3 +94,4 @@ def running(folder: Path) -> Iterator[Postgres]:
     finally:
         if (folder / "data" / "postmaster.pid").exists():
             server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)

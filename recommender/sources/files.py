@@ -6,6 +6,7 @@ out because of the folder that it is in, is an error.
 """
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
@@ -126,7 +127,10 @@ def _csv(
         parts = [_parsed_csv(spark, path, next(iter(by_header)), wanted, options)]
     else:
         base = {} if any(sign in path for sign in "*?[{") or len(files) == 1 else {"basePath": path}
-        parts = [_parsed_csv(spark, its, header, wanted, {**base, **options}) for header, its in by_header.items()]
+        parts = [
+            _parsed_csv(spark, list(map(_literal, its)), header, wanted, {**base, **options})
+            for header, its in by_header.items()
+        ]
     rows = reduce(DataFrame.unionByName, parts)
     columns = [*dict.fromkeys(name for header in by_header for name in header)]
     folders = [name for name in rows.columns if name not in columns and f"/{name}=" in files[0]]
@@ -175,7 +179,7 @@ def _headers(spark: SparkSession, files: Sequence[str], options: Mapping[str, st
     reader_options = {**encoding, "sep": "\x01", "quote": "", "escape": "\x02", **_STRICT}
 
     def first(file: str) -> tuple[str, ...]:
-        lines = spark.read.schema("line string").options(**reader_options).csv(file)
+        lines = spark.read.schema("line string").options(**reader_options).csv(_literal(file))
         row = lines.first()
         text = "" if row is None or row[0] is None else str(row[0])
         if "\x00" in text or "\ufffd" in text:
@@ -185,6 +189,15 @@ def _headers(spark: SparkSession, files: Sequence[str], options: Mapping[str, st
 
     with ThreadPoolExecutor(_HEADERS_AT_ONCE) as pool:
         return dict(zip(files, pool.map(first, files), strict=True))
+
+
+def _literal(file: str) -> str:
+    """Return the name of one file as a glob that matches it alone.
+
+    >>> print(_literal("/logs/day[1].csv").replace(chr(92), "|"))
+    /logs/day|[1|].csv
+    """
+    return re.sub(r"([\\\[\]{}*?])", r"\\\1", file)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

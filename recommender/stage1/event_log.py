@@ -33,6 +33,7 @@ import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.counting import RowCounter, StepRows
 from recommender.errors import InputError
+from recommender.partitions import together
 from recommender.sources import Loaded
 from recommender.stage1.steps import (
     DataLoader,
@@ -41,6 +42,7 @@ from recommender.stage1.steps import (
     EventDeduplicator,
     EventProfile,
     EventValidator,
+    raw_text,
 )
 
 STEPS: Final[Mapping[str, type]] = {
@@ -51,6 +53,7 @@ STEPS: Final[Mapping[str, type]] = {
     "profile": EventProfile,
     "drift": DriftCheck,
 }
+_BAD = "_bad"  # why and of what an event is not fit for use; null where it is
 _NAMED = 10  # visitors with too many events that the profile names
 
 
@@ -95,8 +98,9 @@ class EventLog:
         validator: EventValidator = self._steps["event_validator"]
         loaded = loader.load(version)
         self._note_columns(loader, loaded, before)
-        validated = validator.execute(loader.events(loaded))
-        reason = F.col(C.REASON)
+        bad = F.when(F.col(C.REASON).isNotNull(), F.struct(C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE))
+        validated = validator.execute(loader.events(loaded)).select(*C.EVENT_COLUMNS, bad.alias(_BAD))
+        reason = F.col(f"{_BAD}.{C.REASON}")
         by_reason = {name: reason == name for name in validator.reasons}
         validated = self._counter("validated", validated, good=reason.isNull(), **by_reason)
         found = {
@@ -104,13 +108,11 @@ class EventLog:
             "last": F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP))),
         }
         validated = self._counter.measure("times", validated, **found)
-        bad = F.when(reason.isNotNull(), F.struct(C.REASON, C.RAW, C.SOURCE_FILE))
-        distinct = self._steps["event_deduplicator"].execute(validated.select(*C.EVENT_COLUMNS, bad.alias("_bad")))
         # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
-        rows = self._cache(distinct.repartition(C.VISITOR))
-        is_good = F.col("_bad").isNull()
+        rows = self._cache(self._steps["event_deduplicator"].execute(together(validated, C.VISITOR)))
+        is_good = F.col(_BAD).isNull()
         events = rows.where(is_good).select(*C.EVENT_COLUMNS)
-        self.quarantine = rows.where(~is_good).select("_bad.*", C.ROWS)
+        self.quarantine = rows.where(~is_good).select(f"{_BAD}.*", C.ROWS)
         (self.distinct,) = single_row(rows.agg(F.count_if(is_good)))
         counts, times = self._counter.counted("validated"), self._counter.measured("times")
         self.last = times.get("last")
@@ -183,6 +185,6 @@ class EventLog:
             return events
         most = heavy.orderBy(F.desc(C.EVENTS), C.VISITOR).limit(_NAMED).toLocalIterator()
         self._capped = [{"id": str(row[C.VISITOR]), C.EVENTS: row[C.EVENTS]} for row in most]
-        capped = self._cache(cap.execute(events, heavy).repartition(C.VISITOR))
+        capped = self._cache(together(cap.execute(events, heavy), C.VISITOR))
         self.events = capped.count()
         return capped

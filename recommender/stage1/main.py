@@ -31,6 +31,7 @@ from recommender.aggregates import single_row
 from recommender.base import parameters
 from recommender.counting import StepRows
 from recommender.errors import DataQualityError
+from recommender.partitions import together
 from recommender.stage import Previous, Stage
 from recommender.stage1.event_log import STEPS as EVENT_LOG_STEPS, EventLog
 from recommender.stage1.steps import (
@@ -317,7 +318,10 @@ class Stage1(Stage):
     def _encoder(self, key: str, pairs: DataFrame, activity: DataFrame, known: DataFrame | None) -> DataFrame:
         """Number what is new: the ids of the training pairs first, then the others of the log."""
         encoder: ColumnEncoder = self.steps[key]
-        return encoder.execute(activity, known=known, first=pairs)
+        numbered = encoder.execute(activity, known=known, first=pairs)
+        if encoder.column_name != C.VISITOR:
+            return numbered
+        return together(numbered, C.VISITOR).sortWithinPartitions(C.VISITOR)  # as the events are
 
     def _evaluated(self, train: DataFrame, test: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the scored history and holdout of the evaluated visitors."""

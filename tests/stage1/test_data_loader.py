@@ -53,6 +53,17 @@ def test_a_compressed_file_and_a_glob_are_loaded(tmp_path: Path, spark: SparkSes
     assert load(tmp_path / "day*.csv.gz") == [(1, 7, "view", 3, None), (2, 7, "view", 3, None)]
 
 
+@pytest.mark.parametrize("lacking", ["", ",transactionid"])
+def test_signs_of_a_glob_in_the_name_of_a_file_mean_themselves(
+    tmp_path: Path, spark: SparkSession, lacking: str
+) -> None:
+    names = ["day [1].csv", "day{2,3}.csv", "day%203.csv", "day?.csv", "day*.csv"]
+    for number, name in enumerate(names):
+        header = HEADER.replace(lacking, "") if number == 0 and lacking else HEADER
+        (tmp_path / name).write_text(header + f"{number},7,view,3\n")
+    assert [event[0] for event in load(tmp_path, file_format="csv")] == list(range(5))
+
+
 def test_parquet_is_loaded(tmp_path: Path, spark: SparkSession) -> None:
     rows = spark.createDataFrame([(5, 7, "view", 3)], "timestamp long, visitorid int, event string, itemid int")
     rows.write.parquet(str(tmp_path / "events"))

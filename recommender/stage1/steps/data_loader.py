@@ -177,7 +177,7 @@ class DataLoader:
 
     def execute(self, version: str | None = None) -> DataFrame:
         """Return the events; see the class."""
-        return self.events(self.load(version))
+        return self.events(self.load(version)).withColumn(C.RAW, raw_text())
 
     def load(self, version: str | None = None) -> Loaded:
         """Return the rows of the source with its own columns, those filtered out that are not asked for."""
@@ -190,7 +190,7 @@ class DataLoader:
         return Loaded(rows, loaded.columns, loaded.name, loaded.warnings)
 
     def events(self, loaded: Loaded) -> DataFrame:
-        """Return the events that the rows of a source are."""
+        """Return the events that the rows of a source are; raw is a struct, of which `raw_text` makes the text."""
         sources = {name: self._source_column(loaded, name) for name in C.EVENT_COLUMNS}
         rows = loaded.rows
         columns = {name: self._column(rows, name, source, loaded.name) for name, source in sources.items()}
@@ -201,11 +201,11 @@ class DataLoader:
         ]
         damaged = reduce(or_, (text.contains("\x00") | text.contains("\ufffd") for text in texts), F.lit(False))
         problem = F.when(F.col(MALFORMED).isNotNull(), "MALFORMED").when(damaged, "ENCODING")
-        as_json = F.to_json(F.struct(*(F.col(quoted(source)) for source in sources.values() if source is not None)))
+        cells = F.struct(*(F.col(quoted(source)) for source in sources.values() if source is not None))
         return rows.select(
             *(column.alias(name) for name, column in columns.items()),
             problem.alias(C.PROBLEM),
-            F.coalesce(F.col(MALFORMED), as_json).alias(C.RAW),
+            F.struct(F.col(MALFORMED).alias("text"), cells.alias("cells")).alias(C.RAW),
             F.col(FILE).alias(C.SOURCE_FILE),
         )
 
@@ -350,6 +350,11 @@ class DataLoader:
         if whole:
             return F.expr(f"try_cast({name} as {wanted})")
         raise SchemaError("SCHEMA_TYPE", f"{source} expected {wanted} found {found.simpleString()}, file {place}")
+
+
+def raw_text() -> Column:
+    """Return the row as it came, of the raw of `DataLoader.events`: made of a bad event alone, as it takes a while."""
+    return F.coalesce(F.col(f"{C.RAW}.text"), F.to_json(f"{C.RAW}.cells"))
 
 
 def _in_unit(milliseconds: int, unit: str) -> int:

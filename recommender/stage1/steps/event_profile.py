@@ -21,9 +21,11 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, step
+from recommender.times import as_time
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _ACCURACY = 1000
+_DAY = 24 * 60 * 60 * 1000  # in ms
 _MOST_KINDS = 50
 _MOST_DAYS = 3660
 
@@ -82,10 +84,10 @@ class EventProfile:
 
     def _cells(self, events: DataFrame) -> list[tuple[str, str, int]]:
         """Return (kind, day, number); kinds and days that are too many are put together."""
-        day = F.date_format(F.timestamp_millis(C.TIMESTAMP), "yyyy-MM-dd")
-        counts = events.groupBy(F.col(C.EVENT).alias("kind"), day.alias("day")).agg(F.count(F.lit(1)).alias("number"))
+        day = F.floor(F.col(C.TIMESTAMP) / _DAY).cast("int").alias("day")
+        counts = events.groupBy(F.col(C.EVENT).alias("kind"), day).agg(F.count(F.lit(1)).alias("number"))
         largest = counts.orderBy(F.desc("number"), "kind", "day").limit(_MOST_KINDS * _MOST_DAYS)
-        return [(row["kind"], row["day"], row["number"]) for row in largest.toLocalIterator()]
+        return [(row["kind"], as_time(row["day"] * _DAY)[:10], row["number"]) for row in largest.toLocalIterator()]
 
     def _spread(self, counts: DataFrame) -> dict[str, Any]:
         """Return how the events are spread over the visitors, or over the items."""
