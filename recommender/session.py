@@ -195,5 +195,8 @@ def _settings(submitted: SparkConf) -> dict[str, str]:
         # Workers run "python3" from PATH unless they are told, which may lack numpy and pyarrow.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # Spark's 200 partitions are made for clusters; on one machine they are 200 small tasks.
-        settings["spark.sql.shuffle.partitions"] = str(_LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1))
+        partitions = str(_LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1))
+        settings["spark.sql.shuffle.partitions"] = partitions
+        # Three pieces of a file on two cores are done when the third is.
+        settings["spark.sql.files.minPartitionNum"] = partitions
     return settings

@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.aggregates import single_row
@@ -49,6 +49,7 @@ from recommender.times import as_time
 
 _PAIR = [C.VISITOR, C.ITEM]
 _ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
+_TESTED = "_tested"  # the number of test events of an id
 _LARGEST_SCORE = 3.4e38  # of a 32 bit float
 
 
@@ -167,12 +168,12 @@ class Stage1(Stage):
         self.announce("loading and validating events")
         before = previous.record if previous else None
         events = self.log.load(self._version, before)
+        self.announce("finding the split")
+        train, test, is_test = self._split(events)
         self.announce("describing the events")
         self._scoring = self._dated()
-        activity = {name: self._cache(self._activity(events, name)) for name in _PAIR}
+        activity = {name: self._cache(self._activity(events, name, is_test)) for name in _PAIR}
         self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before)
-        self.announce("finding the split")
-        train, test = self._split(events)
         self.announce("scoring and filtering")
         pairs = self._pairs(train)
         self.announce("numbering visitors and items")
@@ -185,7 +186,7 @@ class Stage1(Stage):
             for (name, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)
         }
         self.announce("evaluated visitors")
-        history, holdout = self._evaluated(train, test)
+        history, holdout = self._evaluated(train, test, activity[C.VISITOR])
         of_visitors: ColumnEncoder = self.steps["encode_visitorids"]
         of_items: ColumnEncoder = self.steps["encode_itemids"]
 
@@ -197,7 +198,7 @@ class Stage1(Stage):
             "interactions": encoded(self._grouped(events, [*_PAIR, C.EVENT])),
             "history": encoded(history),
             "holdout": encoded(holdout),
-            "visitors": self._trained(self._with_activity(encoders["visitors"], activity[C.VISITOR]), pairs, test),
+            "visitors": self._trained(self._with_activity(encoders["visitors"], activity[C.VISITOR]), pairs),
             "items": self._with_activity(encoders["items"], activity[C.ITEM]),
             C.QUARANTINE: self.log.quarantine,
         }
@@ -263,11 +264,12 @@ class Stage1(Stage):
             return scoring
         return replace(scoring, as_of=as_time(self.log.last))
 
-    def _split(self, events: DataFrame) -> tuple[DataFrame, DataFrame]:
+    def _split(self, events: DataFrame) -> tuple[DataFrame, DataFrame, Column]:
+        """Return the training events, the test events, and whether an event is a test event."""
         split: TrainTestSplit = self.steps["train_test_split"]
         if self.log.events:
             self.split_value = split.split_value(events)
-        return split.divide(events, self.split_value)
+        return *split.divide(events, self.split_value), split.is_test(self.split_value)
 
     def _grouped(self, events: DataFrame, key: list[str]) -> DataFrame:
         grouper: ScoreGrouper = replace(self.steps["group_scores"], key=key, max_score=None)
@@ -323,25 +325,35 @@ class Stage1(Stage):
             return numbered
         return together(numbered, C.VISITOR).sortWithinPartitions(C.VISITOR)  # as the events are
 
-    def _evaluated(self, train: DataFrame, test: DataFrame) -> tuple[DataFrame, DataFrame]:
+    def _evaluated(self, train: DataFrame, test: DataFrame, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the scored history and holdout of the evaluated visitors."""
         holdout_split: HoldoutSplit = self.steps["holdout"]
-        history, holdout = holdout_split.execute(train, test)
+        known = self._cache(visitors.where(F.col(_TESTED).between(1, F.col(C.EVENTS) - 1)).select(C.VISITOR))
+        known.count()  # that nobody is known, as with a split by visitor, spares the joins
+        history, holdout = holdout_split.execute(train, test, known)
         grouped = self._cache(self._grouped(holdout, _PAIR))
         self.held_pairs = grouped.count()
         return self._grouped(history, [*_PAIR, C.EVENT]), holdout_split.unseen(grouped, history)
 
-    def _activity(self, events: DataFrame, column: str) -> DataFrame:
-        """Return the number of events and the summed score of each id of a column."""
-        scored = self._scoring.execute(events)
-        return scored.groupBy(column).agg(F.count(F.lit(1)).alias(C.EVENTS), F.sum(C.SCORE).alias(C.SCORE))
+    def _activity(self, events: DataFrame, column: str, is_test: Column) -> DataFrame:
+        """Return the number of events, and of test events, and the summed score of each id of a column."""
+        return (
+            self._scoring.execute(events)
+            .groupBy(column)
+            .agg(
+                F.count(F.lit(1)).alias(C.EVENTS),
+                F.sum(C.SCORE).alias(C.SCORE),
+                F.count_if(is_test).alias(_TESTED),
+            )
+        )
 
     def _with_activity(self, encoder: DataFrame, activity: DataFrame) -> DataFrame:
         """Return the encoder with the events in this log; an id of earlier logs has none."""
         column = encoder.columns[0]
-        return encoder.join(activity, column, "left").fillna(0, [C.EVENTS, C.SCORE])
+        return encoder.join(activity, column, "left").fillna(0, [C.EVENTS, C.SCORE, _TESTED])
 
-    def _trained(self, visitors: DataFrame, pairs: DataFrame, test: DataFrame) -> DataFrame:
-        trained = pairs.select(C.VISITOR).distinct().withColumn(C.TRAINED, F.lit(True))
-        trained = trained.join(test.select(C.VISITOR).distinct(), C.VISITOR, "left_anti")
-        return visitors.join(trained, C.VISITOR, "left").fillna(False, [C.TRAINED])
+    def _trained(self, visitors: DataFrame, pairs: DataFrame) -> DataFrame:
+        """Return the visitors with the column trained; one with a test event is not: it has done more since."""
+        has_pairs = pairs.select(C.VISITOR).distinct().withColumn("_has_pairs", F.lit(True))
+        trained = F.col("_has_pairs").isNotNull() & (F.col(_TESTED) == 0)
+        return visitors.join(has_pairs, C.VISITOR, "left").withColumn(C.TRAINED, trained)

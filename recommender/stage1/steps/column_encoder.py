@@ -113,9 +113,10 @@ class ColumnEncoder(Persistent):
             raise DataQualityError("TOO_MANY_IDS", f"{start + count} distinct {self.column_name}, at most {_MAX_INDEX}")
         bounds = _bounds(sample, min(-(-count // _IDS_PER_BUCKET), _MAX_BUCKETS))
         number = F.when(F.col(_LATER), len(bounds) + 1).otherwise(0) + _bucket(identifier, bounds)
+        numbers = ids.groupBy(number.alias("_bucket"))
+        sizes: dict[int, int] = dict(numbers.agg(F.count(identifier)).toLocalIterator())
         # One row per bucket: its sorted ids.
-        buckets = ids.groupBy(number.alias("_bucket")).agg(F.array_sort(F.collect_list(identifier)).alias("_ids"))
-        sizes: dict[int, int] = dict(buckets.select("_bucket", F.size("_ids")).toLocalIterator())
+        buckets = numbers.agg(F.array_sort(F.collect_list(identifier)).alias("_ids"))
         offsets = list(accumulate((sizes.get(bucket, 0) for bucket in range(2 * len(bounds) + 2)), initial=start))
         offset = F.element_at(F.array(*map(F.lit, offsets)), F.col("_bucket") + 1)
         numbered = buckets.select(offset.alias("_offset"), F.posexplode("_ids").alias("_position", self.column_name))

@@ -33,6 +33,7 @@ class HoldoutSplit:
         seed: changes the choice of `share`.
     Execution args:
         train, test: one row per event: timestamp long (ms), visitorid, itemid, event, none null; further columns stay.
+        known: visitorid, a row per visitor with events in both; null: they are found here.
     Execution returns:
         (history, holdout): events of the test visitors, with the columns of `test`. Row order undefined.
     Raises:
@@ -48,10 +49,11 @@ class HoldoutSplit:
         if (self.last_events is None) == (self.share is None):
             raise ValueError("give either last_events or share, and set the other to null")
 
-    def execute(self, train: DataFrame, test: DataFrame) -> tuple[DataFrame, DataFrame]:
+    def execute(self, train: DataFrame, test: DataFrame, known: DataFrame | None = None) -> tuple[DataFrame, DataFrame]:
         """Return (history, holdout); see the class."""
-        evaluated = test.select(C.VISITOR).distinct()
-        known = train.select(C.VISITOR).distinct().join(evaluated, C.VISITOR, "left_semi")
+        if known is None:
+            evaluated = test.select(C.VISITOR).distinct()
+            known = train.select(C.VISITOR).distinct().join(evaluated, C.VISITOR, "left_semi")
         held = F.col("_held")
         divided = test.join(known, C.VISITOR, "left_anti").withColumn("_held", self._held())
         history = divided.where(~held).drop("_held").unionByName(train.join(known, C.VISITOR, "left_semi"))

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from pyspark.sql import DataFrame, functions as F, types as T
+from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
 from recommender.aggregates import single_row
@@ -74,9 +74,16 @@ class TrainTestSplit(Persistent):
 
     def divide(self, events: DataFrame, split_value: float) -> tuple[DataFrame, DataFrame]:
         """Return the events below the value, and the others."""
-        column = F.col(self.column_name).cast("double")
-        present = ~F.isnan(column)
-        return events.where(present & (column < split_value)), events.where(present & (column >= split_value))
+        is_train = ~F.isnan(self._number) & (self._number < split_value)
+        return events.where(is_train), events.where(self.is_test(split_value))
+
+    def is_test(self, split_value: float) -> Column:
+        """Return whether an event is not below the value."""
+        return ~F.isnan(self._number) & (self._number >= split_value)
+
+    @property
+    def _number(self) -> Column:
+        return F.col(self.column_name).cast("double")
 
     def _values(self, events: DataFrame) -> DataFrame:
         if self.column_name not in events.columns:
