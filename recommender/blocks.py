@@ -1,7 +1,7 @@
 """Blocks: the rows of a partition as one Arrow cell, so that numpy can work on matrices inside a Spark job.
 
 What must be a matrix travels in blocks. `pack` turns each partition of a DataFrame into one row with one binary column
-(an Arrow IPC stream); a cross join brings blocks of two DataFrames together; `map_blocks` hands them to a function.
+(an Arrow IPC stream); `beside` puts a block of another DataFrame into each row; `map_blocks` hands them to a function.
 
 Example usage:
 >>> rows = spark.range(4).repartition(1)
@@ -12,6 +12,8 @@ Row(id=3, twice=6)
 """
 
 from collections.abc import Callable, Iterator
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark import cloudpickle
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, functions as F
 
 import recommender
 
@@ -27,26 +29,56 @@ import recommender
 cloudpickle.register_pickle_by_value(recommender)  # type: ignore[no-untyped-call]
 
 
-def pack(rows: DataFrame, name: str) -> DataFrame:
-    """Return one row per partition that is not empty, with its rows in the binary column `name`."""
+def pack(rows: DataFrame, name: str, by: str = "") -> DataFrame:
+    """Return one row per partition that is not empty, with its rows in the binary column `name`.
+
+    Args:
+        rows: any rows.
+        name: of the column.
+        by: an int column by which the rows of each partition are sorted: then there is a row, which has that column
+            too, for each value of it in a partition.
+    """
 
     def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        sink = pa.BufferOutputStream()
-        writer = None
-        for batch in batches:
+        for key, pieces in groupby(_pieces(batches, by), itemgetter(0)):
+            cell = pa.array([to_cell(pa.Table.from_batches(piece for _, piece in pieces))], pa.binary())
+            columns = {by: pa.array([key], pa.int32())} if by else {}
+            yield pa.RecordBatch.from_pydict({**columns, name: cell})
+
+    return rows.mapInArrow(packed, f"{by} int, {name} binary" if by else f"{name} binary")
+
+
+def _pieces(batches: Iterator[pa.RecordBatch], by: str) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Cut batches where the value of a column changes."""
+    for batch in batches:
+        if not by or not batch.num_rows:
             if batch.num_rows:
-                writer = writer or pa.ipc.new_stream(sink, batch.schema)
-                writer.write_batch(batch)
-        if writer:
-            writer.close()
-            cell = pa.array([sink.getvalue().to_pybytes()], pa.binary())
-            yield pa.RecordBatch.from_arrays([cell], [name])
-
-    return rows.mapInArrow(packed, f"{name} binary")
+                yield 0, batch
+            continue
+        values = batch[by].to_numpy()
+        cuts = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+        for start, stop in pairwise(cuts):
+            yield int(values[start]), batch.slice(start, stop - start)
 
 
-def unpack(cell: pa.BinaryScalar) -> pa.Table:
-    """Return the rows of a block, without copying them."""
+def to_cell(rows: pa.Table) -> bytes:
+    """Return the rows of a block as the value of a binary column."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    cell: bytes = sink.getvalue().to_pybytes()
+    return cell
+
+
+def beside(blocks: DataFrame, other: DataFrame) -> DataFrame:
+    """Return every block with the one block of another DataFrame, null where that has none; it is sent to all."""
+    return blocks.join(F.broadcast(other), F.lit(True), "left")
+
+
+def unpack(cell: pa.BinaryScalar) -> pa.Table | None:
+    """Return the rows of a block, without copying them; None if there is none."""
+    if not cell.is_valid:
+        return None
     return pa.ipc.open_stream(cell.as_buffer()).read_all().combine_chunks()
 
 
@@ -55,7 +87,8 @@ def map_blocks(blocks: DataFrame, function: Callable[..., pa.Table], schema: str
 
     Args:
         blocks: every column as `pack` makes it.
-        function: takes one `pyarrow.Table` per column and returns a table with the columns of `schema`.
+        function: takes one `pyarrow.Table` per column, None where it is null, and returns a table with the columns of
+            `schema`.
         schema: DDL of the result.
     """
 

@@ -9,12 +9,25 @@ Example usage:
 
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
+_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
+
 
 def cores(spark: SparkSession) -> int:
     """Return how many tasks run side by side: the number of partitions that Spark gives a range by default."""
     partition = spark.range(100_000).select(F.spark_partition_id().alias("partition"))
     row = partition.agg(F.max("partition") + 1).first()
     return int(row[0]) if row else 1
+
+
+def memory_of_an_executor(spark: SparkSession) -> int:
+    """Return the bytes of ``spark.executor.memory``, 1 GB if it is not set.
+
+    >>> memory_of_an_executor(spark) // 2**20
+    1024
+    """
+    text = (spark.conf.get("spark.executor.memory", "1g") or "1g").strip().lower().removesuffix("b")
+    unit = text[-1] if text[-1] in _UNITS else "m"
+    return int(text.rstrip("kmgtp")) * _UNITS[unit]
 
 
 def partitions_for(spark: SparkSession, rows: int, rows_per_partition: int) -> int:

@@ -1,10 +1,37 @@
-"""The arithmetic of recommending, on blocks of numpy arrays and without Spark.
+"""The arithmetic of recommending, on numpy arrays and without Spark."""
 
-Positions are places in a block (rows of its matrix), not indexes of the catalogue; the caller translates them.
-"""
-
-from recommender.ranking.fold_in import fold_in
+from recommender.ranking.explain import explain
+from recommender.ranking.fold_in import Solver, fold_in, gram
 from recommender.ranking.popular import fill_up
-from recommender.ranking.top_k import NONE, top_k
+from recommender.ranking.top_k import (
+    EMPTY,
+    NONE,
+    Items,
+    Keys,
+    arranged,
+    can_improve,
+    found,
+    improve,
+    norms_of,
+    nothing_found,
+    top_k,
+)
 
-__all__ = ["NONE", "fill_up", "fold_in", "top_k"]
+__all__ = [
+    "EMPTY",
+    "NONE",
+    "Items",
+    "Keys",
+    "Solver",
+    "arranged",
+    "can_improve",
+    "explain",
+    "fill_up",
+    "fold_in",
+    "found",
+    "gram",
+    "improve",
+    "norms_of",
+    "nothing_found",
+    "top_k",
+]

@@ -5,14 +5,18 @@ implicit solution (Hu, Koren and Volinsky 2008, equation 4, with MLlib's regular
 
     c_i = alpha |r_i|        x = (YᵀY + Σ c_i y_i y_iᵀ + λ n I)⁻¹ Σ_{r_i > 0} (1 + c_i) y_i
 
-and the explicit one x = (Σ y_i y_iᵀ + λ n I)⁻¹ Σ r_i y_i, with n the number of items.
+and the explicit one x = (Σ y_i y_iᵀ + λ n I)⁻¹ Σ r_i y_i, with n the number of items. YᵀY is shared by all visitors:
+who folds in one at a time computes it once.
 
 Example usage:
 >>> items = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
 >>> history = np.array([0]), np.array([0, 1, 1])  # the first visitor has one item, the second none
->>> fold_in(history, np.array([2.0]), items, implicit_prefs=True, alpha=1.0, reg_param=0.5).round(4).tolist()
+>>> solver = Solver(implicit_prefs=True, alpha=1.0, reg_param=0.5)
+>>> fold_in(history, np.array([2.0]), items, solver).round(4).tolist()
 [[0.857..., 0.0], [0.0, 0.0]]
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +24,61 @@ from numpy.typing import NDArray
 from recommender.ranking.top_k import Factors, Lists
 
 _BATCH = 256
+_GRAM_ROWS = 2**16
 _SWEEPS = 10_000
 _PRECISION = 1e-9
+
+
+def gram(items: Factors) -> NDArray[np.float64]:
+    """Return YᵀY, shape (rank, rank), in double precision."""
+    total = np.zeros((items.shape[1], items.shape[1]))
+    for start in range(0, len(items), _GRAM_ROWS):
+        piece = items[start : start + _GRAM_ROWS].astype(np.float64)
+        total += piece.T @ piece
+    return total
+
+
+@dataclass(frozen=True)
+class Solver:
+    """How the items' factors were fitted, and so how a visitor's are found.
+
+    Init parameters:
+        implicit_prefs: whether scores are confidence in a preference (implicit) or ratings (explicit).
+        alpha: confidence per unit of score; only implicit.
+        reg_param: regularisation.
+        nonnegative: whether factors may not be negative.
+    """
+
+    implicit_prefs: bool
+    alpha: float
+    reg_param: float
+    nonnegative: bool = False
+
+    def system(
+        self, items: NDArray[np.float64], scores: NDArray[np.float64], gram: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return a visitor's matrix, shape (rank, rank), and what each of its items adds to the right side, per factor.
+
+        Args:
+            items: the factors of its items, shape (n, rank). scores: its feedback on them.
+            gram: YᵀY of all items; only implicit.
+        """
+        if self.implicit_prefs:
+            confidence, positive = self.alpha * np.abs(scores), scores > 0
+            left = gram + (items.T * confidence) @ items
+            weights, counted = np.where(positive, 1 + confidence, 0.0), int(positive.sum())
+        else:
+            left, weights, counted = items.T @ items, scores, len(scores)
+        # A visitor without feedback has the solution 0, whatever the left side.
+        return left + (self.reg_param * counted if counted else 1.0) * np.eye(items.shape[1]), weights
 
 
 def fold_in(
     history: Lists,
     scores: NDArray[np.float64],
     items: Factors,
-    *,
-    implicit_prefs: bool,
-    alpha: float,
-    reg_param: float,
-    nonnegative: bool = False,
+    solver: Solver,
+    gram_matrix: NDArray[np.float64] | None = None,
 ) -> Factors:
     """Return the factors of visitors that were not in training, or whose history has changed.
 
@@ -40,7 +86,8 @@ def fold_in(
         history: the positions of each visitor's items in `items`, as (values, offsets).
         scores: the feedback r that belongs to each of the values.
         items: factors, shape (items, rank).
-        implicit_prefs, alpha, reg_param, nonnegative: as the items' factors were fitted with.
+        solver: as the items' factors were fitted.
+        gram_matrix: `gram` of all items of the model; None: those of `items`.
 
     Returns:
         Factors, shape (visitors, rank), zeros for a visitor without positive feedback (implicit) or items (explicit).
@@ -49,25 +96,19 @@ def fold_in(
     rank = items.shape[1]
     count = len(offsets) - 1
     factors = np.zeros((count, rank), dtype=np.float32)
-    exact = items.astype(np.float64)
-    gram = exact.T @ exact if implicit_prefs else np.zeros((rank, rank))
+    if gram_matrix is None:
+        gram_matrix = gram(items) if solver.implicit_prefs else np.zeros((rank, rank))
     for start in range(0, count, _BATCH):
         stop = min(start + _BATCH, count)
         left = np.zeros((stop - start, rank, rank))
         right = np.zeros((stop - start, rank, 1))
         for row, visitor in enumerate(range(start, stop)):
             own = slice(offsets[visitor], offsets[visitor + 1])
-            y, r = exact[values[own]], scores[own]
-            if implicit_prefs:
-                confidence, positive = alpha * np.abs(r), r > 0
-                left[row] = gram + (y.T * confidence) @ y
-                right[row, :, 0] = y.T @ np.where(positive, 1 + confidence, 0.0)
-                counted = int(positive.sum())
-            else:
-                left[row], right[row, :, 0], counted = y.T @ y, y.T @ r, len(r)
-            # A visitor without feedback has the solution 0, whatever the left side.
-            left[row] += (reg_param * counted if counted else 1.0) * np.eye(rank)
-        factors[start:stop] = _nonnegative(left, right[:, :, 0]) if nonnegative else _solve(left, right)[:, :, 0]
+            y = items[values[own]].astype(np.float64)
+            left[row], weights = solver.system(y, scores[own], gram_matrix)
+            right[row, :, 0] = y.T @ weights
+        solved = _nonnegative(left, right[:, :, 0]) if solver.nonnegative else _solve(left, right)[:, :, 0]
+        factors[start:stop] = solved
     return factors
 
 

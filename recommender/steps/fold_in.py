@@ -15,7 +15,7 @@ import recommender.constants as C
 from recommender.base import Annotated, Field, step
 from recommender.blocks import lists, map_blocks, matrix, pack, positions_of
 from recommender.partitions import partitions_for
-from recommender.ranking import fold_in
+from recommender.ranking import Solver, fold_in
 
 
 @step
@@ -57,6 +57,7 @@ class FoldIn:
         visitor_count: int,
     ) -> DataFrame:
         """Return the visitors' factors; see the class."""
+        solver = Solver(implicit_prefs, alpha, reg_param, nonnegative)
 
         def solved(histories: pa.Table, items: pa.Table) -> pa.Table:
             catalogue = items[C.ID].to_numpy()
@@ -65,15 +66,7 @@ class FoldIn:
             values = pairs.field(C.ITEM_INDEX).to_numpy(zero_copy_only=False)
             scores = pairs.field(C.SCORE).to_numpy(zero_copy_only=False)
             positions, offsets, known = positions_of(catalogue, values, offsets)
-            folded = fold_in(
-                (positions, offsets),
-                scores[known],
-                factors,
-                implicit_prefs=implicit_prefs,
-                alpha=alpha,
-                reg_param=reg_param,
-                nonnegative=nonnegative,
-            )
+            folded = fold_in((positions, offsets), scores[known], factors, solver)
             usable = folded.any(axis=1)
             features = pa.FixedSizeListArray.from_arrays(pa.array(folded[usable].ravel()), folded.shape[1])
             ids = histories[C.VISITOR_INDEX].to_numpy()[usable]

@@ -25,29 +25,34 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.base import Annotated, Field, field, step
-from recommender.blocks import lists, map_blocks, matrix, pack, positions_of
-from recommender.partitions import partitions_for
+from recommender.blocks import lists
 from recommender.persistent import Persistent
-from recommender.ranking import NONE, fill_up, top_k
+from recommender.ranking import NONE, Keys, fill_up, found
+from recommender.search import EXCLUDED, BlockSearch
 
 
 @step
 class TopKRecommender(Persistent):
     """Recommend the k items with the largest inner product, exactly, by the rules of the shop.
 
+    The rules are applied before the k best are chosen: a visitor gets fewer than k items only if no more are left.
+
     Init parameters:
         k: length of a list, 1 to 1000.
         exclude_events: kinds of events; an item that the visitor has such an event with is not recommended to it.
         fill_with_popular: whether popular items, by the same rules, fill a list that is too short.
-        visitors_per_block: how many visitors are ranked at once; a block and all item factors must fit into one
-            worker's memory.
+        visitors_per_block: how many visitors are ranked at once; null: as many as fit into a sixteenth of
+            spark.executor.memory, and 50,000 at most.
+        items_per_block: how many items a worker holds at once; null: as many as fit into an eighth of
+            spark.executor.memory. The result does not depend on it.
     Execution args:
         visitors: visitor_index int, source string (where the factors come from), features array<float>, null for a
             visitor without factors. One row per visitor.
-        item_factors: id int, features array<float>.
+        item_factors: id int, features array<float>, finite.
         popularity: item_index int, score double: the items that may fill a list.
         history: visitor_index int, item_index int, event string: what the rules look at; more columns are ignored.
         visitor_count: about how many visitors there are; it sets the number of blocks.
+        allowed: item_index int, one row per item that may be recommended; null: every item may.
     Execution returns:
         visitor_index int, rank int from 1, item_index int, score float (the inner product; of a popular item its
         popularity), source string (that of the visitor, or popular). At most k rows per visitor, best first, equal
@@ -60,7 +65,8 @@ class TopKRecommender(Persistent):
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     exclude_events: list[str] = field(default_factory=lambda: [C.ADD_TO_CART, C.PURCHASE])
     fill_with_popular: bool = True
-    visitors_per_block: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
+    visitors_per_block: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    items_per_block: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
 
     def execute(
         self,
@@ -70,61 +76,42 @@ class TopKRecommender(Persistent):
         history: DataFrame,
         *,
         visitor_count: int,
+        allowed: DataFrame | None = None,
     ) -> DataFrame:
         """Return the lists; see the class."""
-        k, fill = self.k, self.fill_with_popular
-
-        def ranked(visitors: pa.Table, items: pa.Table) -> pa.Table:
-            return _ranked(visitors, items, k, fill)
-
-        partitions = partitions_for(visitors.sparkSession, visitor_count, self.visitors_per_block)
+        if allowed is not None:
+            item_factors = item_factors.join(allowed.select(F.col(C.ITEM_INDEX).alias(C.ID)), C.ID, "left_semi")
+            popularity = popularity.join(allowed.select(C.ITEM_INDEX), C.ITEM_INDEX, "left_semi")
         excluded = (
             history.where(F.col(C.EVENT).isin(self.exclude_events))
             .groupBy(C.VISITOR_INDEX)
-            .agg(F.collect_set(C.ITEM_INDEX).alias("excluded"))
+            .agg(F.collect_set(C.ITEM_INDEX).alias(EXCLUDED))
         )
-        blocks = pack(
-            visitors.select(C.VISITOR_INDEX, C.SOURCE, C.FEATURES)
-            .join(excluded, C.VISITOR_INDEX, "left")
-            .repartition(partitions, C.VISITOR_INDEX),
-            "visitors",
+        queries = visitors.join(excluded, C.VISITOR_INDEX, "left").select(
+            F.col(C.VISITOR_INDEX).alias(C.ID), C.SOURCE, C.FEATURES, EXCLUDED
         )
-        catalogue = popularity.withColumnRenamed(C.ITEM_INDEX, C.ID).join(item_factors, C.ID, "full_outer")
-        items = pack(catalogue.select(C.ID, C.FEATURES, C.SCORE).repartition(1).sortWithinPartitions(C.ID), "items")
+        popular = popularity.select(C.ITEM_INDEX, C.SCORE) if self.fill_with_popular else None
         schema = f"{C.VISITOR_INDEX} int, {C.RANK} int, {C.ITEM_INDEX} int, {C.SCORE} float, {C.SOURCE} string"
-        return map_blocks(blocks.crossJoin(F.broadcast(items)), ranked, schema)
+        search = BlockSearch(self.k, self.items_per_block, self.visitors_per_block)
+        return search(queries, item_factors, _listed, schema, query_count=visitor_count, other=popular)
 
 
-def _ranked(visitors: pa.Table, items: pa.Table, k: int, fill: bool) -> pa.Table:
-    """Return the lists of a block of visitors, given the block of all items, sorted by id."""
-    catalogue = items[C.ID].to_numpy()
-    rank = next((len(features) for features in items[C.FEATURES].drop_null()), 0)
-    item_factors, has_factors = matrix(items[C.FEATURES], rank)
-    visitor_factors, known = matrix(visitors[C.FEATURES], rank)
-
-    positions = np.full((len(visitors), k), NONE, dtype=np.int32)
-    scores = np.full((len(visitors), k), np.nan, dtype=np.float32)
-    if known.any() and has_factors.any():
-        candidates, rows = np.flatnonzero(has_factors), np.flatnonzero(known)
-        barred = positions_of(catalogue[candidates], *lists(visitors["excluded"].take(rows)))[:2]
-        found, scores[rows] = top_k(visitor_factors[rows], item_factors[candidates], k, barred)
-        positions[rows] = np.where(found != NONE, candidates[found], NONE)
-    filled = np.zeros(positions.shape, dtype=np.bool_)
-    if fill:
-        popularity = items[C.SCORE].to_numpy()
-        order = np.argsort(-popularity, kind="stable")
-        order = order[~np.isnan(popularity[order])]
-        barred = positions_of(catalogue, *lists(visitors["excluded"]))[:2]
-        filled = fill_up(positions, scores, (order, popularity[order]), barred)
-
-    rows, places = np.nonzero(positions != NONE)
-    sources = pc.if_else(filled[rows, places], C.POPULAR, visitors[C.SOURCE].take(rows))
+def _listed(visitors: pa.Table, best: Keys, popular: pa.Table | None) -> pa.Table:
+    """Return the lists of a block of visitors, filled up with popular items if there are any."""
+    indexes, scores = found(best)
+    filled = np.zeros(indexes.shape, dtype=np.bool_)
+    if popular is not None:
+        items, popularity = popular[C.ITEM_INDEX].to_numpy(), popular[C.SCORE].to_numpy()
+        order = np.lexsort((items, -popularity))
+        values, offsets = lists(visitors[EXCLUDED])
+        filled = fill_up(indexes, scores, (items[order], popularity[order]), (np.asarray(values), offsets))
+    rows, places = np.nonzero(indexes != NONE)
     return pa.table(
         {
-            C.VISITOR_INDEX: visitors[C.VISITOR_INDEX].to_numpy()[rows],
+            C.VISITOR_INDEX: visitors[C.ID].to_numpy()[rows],
             C.RANK: (places + 1).astype(np.int32),
-            C.ITEM_INDEX: catalogue[positions[rows, places]],
+            C.ITEM_INDEX: indexes[rows, places],
             C.SCORE: scores[rows, places],
-            C.SOURCE: sources,
+            C.SOURCE: pc.if_else(filled[rows, places], C.POPULAR, visitors[C.SOURCE].take(rows)),
         }
     )

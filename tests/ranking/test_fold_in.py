@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from recommender.ranking import fold_in
+from recommender.ranking import Solver, fold_in, gram
 
 # The package exports the function under the module's name.
 fold_in_module = importlib.import_module("recommender.ranking.fold_in")
@@ -35,8 +35,7 @@ def solve(case: Case, *, implicit: bool) -> NDArray[np.float32]:
     positions = np.array([item for own in case.feedback for item in own], dtype=np.int64)
     scores = np.array([score for own in case.feedback for score in own.values()], dtype=np.float64)
     offsets = np.cumsum([0, *map(len, case.feedback)], dtype=np.int64)
-    options = {"alpha": case.alpha, "reg_param": case.reg_param}
-    return fold_in((positions, offsets), scores, case.items, implicit_prefs=implicit, **options)
+    return fold_in((positions, offsets), scores, case.items, Solver(implicit, case.alpha, case.reg_param))
 
 
 def implicit_by_hand(case: Case, feedback: dict[int, float]) -> Floats:
@@ -141,7 +140,7 @@ def test_the_item_factors_are_left_as_they_were() -> None:
 def test_a_system_with_many_solutions_gets_the_shortest() -> None:
     items = np.array([[1, 0], [0.5, 0.5]], dtype=np.float32)
     history = np.array([0]), np.array([0, 1])
-    found = fold_in(history, np.array([3.0]), items, implicit_prefs=False, alpha=1.0, reg_param=0.0)
+    found = fold_in(history, np.array([3.0]), items, Solver(implicit_prefs=False, alpha=1.0, reg_param=0.0))
     np.testing.assert_allclose(found, [[3.0, 0.0]], atol=1e-6)
 
 
@@ -149,8 +148,8 @@ def test_a_nonnegative_solution_is_the_best_of_all_nonnegative_ones() -> None:
     random = np.random.default_rng(5)
     items = random.normal(size=(12, 2)).astype(np.float32)
     values, scores = np.arange(6), random.uniform(1, 5, 6)
-    settings = {"implicit_prefs": True, "alpha": 2.0, "reg_param": 0.1}
-    (found,) = fold_in((values, np.array([0, 6])), scores, items, nonnegative=True, **settings)  # type: ignore[arg-type]
+    solver = Solver(implicit_prefs=True, alpha=2.0, reg_param=0.1, nonnegative=True)
+    (found,) = fold_in((values, np.array([0, 6])), scores, items, solver)
     exact = items.astype(np.float64)
     own = exact[values]
     left = exact.T @ exact + (own.T * (2 * scores)) @ own + 0.6 * np.eye(2)
@@ -159,3 +158,20 @@ def test_a_nonnegative_solution_is_the_best_of_all_nonnegative_ones() -> None:
     cost = 0.5 * np.einsum("gi,ij,gj->g", grid, left, grid) - grid @ right
     np.testing.assert_allclose(found, grid[cost.argmin()], atol=0.005)
     assert (found >= 0).all()
+
+
+@given(cases())
+@settings(max_examples=50, deadline=None)
+def test_the_items_of_the_history_are_enough_where_the_gram_matrix_is_known(case: Case) -> None:
+    solver = Solver(implicit_prefs=True, alpha=case.alpha, reg_param=case.reg_param)
+    for own in case.feedback:
+        few, scores, offsets = case.items[list(own)], np.array([*own.values()]), np.array([0, len(own)])
+        (found,) = fold_in((np.arange(len(own)), offsets), scores, few, solver, gram(case.items))
+        expected = implicit_by_hand(case, own)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * max(1.0, np.abs(expected).max(initial=0)))
+
+
+def test_a_gram_matrix_of_many_items_is_that_of_all() -> None:
+    items = np.random.default_rng(3).normal(size=(fold_in_module._GRAM_ROWS + 5, 2)).astype(np.float32)
+    exact = items.astype(np.float64)
+    np.testing.assert_allclose(gram(items), exact.T @ exact, rtol=1e-12)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from recommender.ranking import NONE, top_k
+from recommender.ranking import NONE, arranged, found, improve, nothing_found, top_k as ranked
 
 # The package exports the function under the module's name.
 top_k_module = importlib.import_module("recommender.ranking.top_k")
@@ -21,6 +21,10 @@ class Problem(NamedTuple):
     items: Floats
     k: int
     excluded: Lists
+
+
+def top_k(visitors: Floats, items: Floats, k: int, excluded: Lists) -> tuple[NDArray[np.int32], Floats]:
+    return ranked(visitors, arranged(np.arange(len(items)), items), k, excluded)
 
 
 def as_lists(lists: list[NDArray[np.int64]]) -> Lists:
@@ -239,3 +243,53 @@ def test_the_factors_and_exclusions_are_left_as_they_were() -> None:
     top_k(visitors, items, 2, (values, offsets))
     assert (visitors.tolist(), items.tolist()) == ([[1], [-1]], [[3], [1], [2]])
     assert (values.tolist(), offsets.tolist()) == ([2, 0], [0, 1, 2])
+
+
+def exact_scores(visitors: Floats, items: Floats) -> Floats:
+    """Return the scores in double precision, rounded once."""
+    return (visitors[:, None].astype(np.float64) * items).sum(axis=2).astype(np.float32)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 400), st.sampled_from([1, 3, 10, 100]))
+@settings(max_examples=60, deadline=None)
+def test_any_blocks_of_items_in_any_order_give_the_same_bits(seed: int, rank: int, count: int, k: int) -> None:
+    random = np.random.default_rng(seed)
+    visitors = random.normal(size=(7, rank)).astype(np.float32)
+    items = (random.normal(size=(count, rank)) * random.lognormal(size=(count, 1))).astype(np.float32)
+    items[random.integers(count, size=count // 3)] = items[0]  # equal scores
+    indexes = random.permutation(10 * count)[:count]
+    excluded = as_lists([random.choice(indexes, random.integers(count)) for _ in visitors])
+    best = nothing_found(len(visitors), k)
+    for part in np.array_split(random.permutation(count), random.integers(1, 6)):
+        improve(best, visitors, arranged(indexes[part], items[part]), excluded)
+    found_indexes, found_scores = found(best)
+    scores = exact_scores(visitors, items)
+    for visitor, row in enumerate(scores):
+        barred = excluded[0][excluded[1][visitor] : excluded[1][visitor + 1]]
+        order = [place for place in np.lexsort((indexes, -row)) if indexes[place] not in barred][:k]
+        assert found_indexes[visitor, : len(order)].tolist() == indexes[order].tolist()
+        assert found_scores[visitor, : len(order)].tolist() == row[order].tolist()
+        assert (found_indexes[visitor, len(order) :] == NONE).all()
+
+
+def test_what_is_known_already_must_be_beaten() -> None:
+    best = nothing_found(1, 2)
+    improve(best, column(1), arranged(np.array([5, 9]), column(3, 1)), (NOTHING, np.array([0, 0])))
+    improve(best, column(1), arranged(np.array([4, 8, 2]), column(3, 1, 0.5)), (NOTHING, np.array([0, 0])))
+    indexes, scores = found(best)
+    assert (indexes.tolist(), scores.tolist()) == ([[4, 5]], [[3, 3]])
+
+
+def test_the_number_of_inner_products_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(top_k_module, "_WIDTH", 10)
+    monkeypatch.setattr(top_k_module, "_SCORES", 1)
+    items = arranged(np.arange(90), np.concatenate([column(*[7] * 10), column(*[1] * 80)]))
+    nothing_excluded = NOTHING, np.zeros(4, np.int64)
+    assert improve(nothing_found(3, 5), column(1, 2, 3), items, nothing_excluded) == 3 * 10
+    assert improve(nothing_found(3, 11), column(1, 2, 3), items, nothing_excluded) == 3 * 90  # ties go on
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_factors_that_cannot_be_ranked_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="factors must be finite, and their products fit into a float32"):
+        top_k(column(1e30), column(1, value), 1, (NOTHING, np.array([0, 0])))

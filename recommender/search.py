@@ -1,0 +1,235 @@
+"""Find the best items of each of many queries on the cluster, exactly: blocks of queries meet blocks of items.
+
+A query is whatever has factors: a visitor, or an item that others are to be similar to. As many items as fit into a
+worker's memory are a block, those with the largest norms the first. Every block of queries meets that first block, and
+finds its best so far; only a query that its bound still allows meets a later block, and what is found there is merged.
+With one block, which is enough for hundreds of thousands of items, there is no second round.
+
+Example usage:
+>>> queries = spark.createDataFrame([(7, [1.0, 0.0], [0]), (8, None, None)],
+...                                 "id int, features array<float>, excluded array<int>")
+>>> items = spark.createDataFrame([(0, [1.0, 0.0]), (1, [0.5, 0.0])], "id int, features array<float>")
+>>> def finished(queries, best, other):
+...     return pa.table({"id": queries["id"], "items": pa.array(found(best)[0][:, 0])})
+>>> search = BlockSearch(k=1, items_per_block=1)
+>>> search(queries, items, finished, "id int, items int", query_count=2).orderBy("id").collect()
+[Row(id=7, items=1), Row(id=8, items=-1)]
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.aggregates import single_row
+from recommender.blocks import beside, lists, map_blocks, matrix, pack, to_cell
+from recommender.partitions import cores, memory_of_an_executor
+from recommender.ranking import EMPTY, Items, Keys, can_improve, found, improve, norms_of, nothing_found  # noqa: F401
+
+EXCLUDED = "excluded"  # the indexes of the items that a query must not get
+_BEST = "best"  # keys
+_BLOCK = "block"
+_NORM = "norm"
+_LEAST = "least"  # the key that a later block must beat
+_DONE = -1  # the block of rows that are only passed on
+_SPREAD = 10_000
+_NUDGE, _LEAST_NUDGE = 1e-6, 1e-30
+_SHARE_OF_MEMORY = 1 / 8  # that a block of items takes; one of queries takes half of that
+_MOST_QUERIES = 50_000  # of a block: more of them only make the last block to end a longer one to wait for
+_BLOCKS_PER_CORE = 2
+
+# Takes queries, their best, and the block beside them, and returns the rows of the result.
+Finish = Callable[[pa.Table, Keys, pa.Table | None], pa.Table]
+
+
+@dataclass(frozen=True)
+class BlockSearch:
+    """Find the k best items of each query.
+
+    Init parameters:
+        k: number of items per query.
+        items_per_block: items in a block; None: an eighth of ``spark.executor.memory``.
+        queries_per_block: queries in a block; None: a sixteenth of it, and 50,000 at most.
+    """
+
+    k: int
+    items_per_block: int | None = None
+    queries_per_block: int | None = None
+
+    def __call__(
+        self,
+        queries: DataFrame,
+        item_factors: DataFrame,
+        finish: Finish,
+        schema: str,
+        *,
+        query_count: int,
+        other: DataFrame | None = None,
+    ) -> DataFrame:
+        """Search.
+
+        Args:
+            queries: id int, features array<float> or null, excluded array<int> or null: indexes of the items that the
+                query must not get; and columns that `finish` needs. One row per id.
+            item_factors: id int, features array<float>, finite.
+            finish: makes the rows of the result from queries (without features), keys of shape (queries, k), and the
+                other block, None where it has no rows.
+            schema: DDL of these rows.
+            query_count: about how many queries there are; it sets the number of blocks.
+            other: rows, few enough for one block, that `finish` needs.
+        """
+        spark = queries.sparkSession
+        count, rank = single_row(item_factors.agg(F.count(C.ID), F.max(F.size(C.FEATURES))))
+        items_per_block, queries_per_block = self._sizes(memory_of_an_executor(spark), rank or 0)
+        at_once = _BLOCKS_PER_CORE * cores(spark)
+        partitions = max(-(-query_count // queries_per_block), min(at_once, query_count), 1)
+        blocks = pack(queries.repartition(partitions, C.ID), "queries")
+        others = pack((spark.range(0) if other is None else other).repartition(1), "other")
+        item_blocks, largest = _item_blocks(item_factors, -(-count // items_per_block))
+        k = self.k
+        if len(largest) <= 1:
+
+            def searched(queries: pa.Table, items: pa.Table | None, other: pa.Table | None) -> pa.Table:
+                best = nothing_found(len(queries), k)
+                _improve(best, queries, items)
+                return finish(queries.drop_columns([C.FEATURES]), best, other)
+
+            return map_blocks(beside(beside(blocks, item_blocks.select("items")), others), searched, schema)
+
+        def finished(queries: pa.Table, other: pa.Table | None) -> pa.Table:
+            return finish(queries.drop_columns([_BEST]), _best_of(queries, k), other)
+
+        merged = self._in_rounds(blocks, queries, item_blocks, largest, at_once).repartition(partitions, C.ID)
+        return map_blocks(beside(pack(merged, "queries"), others), finished, schema)
+
+    def _sizes(self, memory: int, rank: int) -> tuple[int, int]:
+        """Return how many items and how many queries are in a block."""
+        budget, row = memory * _SHARE_OF_MEMORY, 4 * rank + 16
+        items = self.items_per_block or int(budget / row)
+        queries = self.queries_per_block or min(int(budget / 2 / (row + 24 * self.k)), _MOST_QUERIES)
+        return max(items, 1), max(queries, 1)
+
+    def _in_rounds(
+        self, blocks: DataFrame, queries: DataFrame, item_blocks: DataFrame, largest: Mapping[int, float], at_once: int
+    ) -> DataFrame:
+        """Return the queries without features, and the keys of what was found for them in all blocks of items."""
+        k, (head, *_) = self.k, largest
+        later = {block: norm for block, norm in largest.items() if block != head}
+        copies = -(-at_once // len(later))
+
+        def first(queries: pa.Table, items: pa.Table | None) -> pa.Table:
+            return _first_round(queries, items, k, later)
+
+        head_block = item_blocks.where(F.col(_BLOCK) == head).select("items")
+        left = map_blocks(beside(blocks, head_block), first, f"{_BLOCK} int, rows binary")
+        # What is only passed on is spread over all tasks, and a later block of items meets several of them.
+        hashed = F.xxhash64("rows")
+        spread = F.when(F.col(_BLOCK) == _DONE, F.pmod(hashed, F.lit(_SPREAD))).otherwise(F.pmod(hashed, F.lit(copies)))
+        left = left.select(_BLOCK, spread.cast("int").alias("copy"), "rows")
+        numbers = queries.sparkSession.range(copies).select(F.col("id").cast("int").alias("copy"))
+        copied = item_blocks.where(F.col(_BLOCK) != head).crossJoin(F.broadcast(numbers))
+        met = left.join(copied.hint("merge"), [_BLOCK, "copy"], "left").select("rows", "items")
+
+        def again(rows: pa.Table, items: pa.Table | None) -> pa.Table:
+            return rows if items is None else _later_round(rows, items, k)
+
+        kept = [field for field in queries.schema.fields if field.name != C.FEATURES]
+        types = [f"`{field.name}` {field.dataType.simpleString()}" for field in kept]
+        rounds = map_blocks(met, again, ", ".join([*types, f"{_BEST} array<bigint>"]))
+        # A query has a row of the first round, and one of each later block that has improved it.
+        columns = [F.first(field.name).alias(field.name) for field in kept if field.name != C.ID]
+        return rounds.groupBy(C.ID).agg(*columns, F.flatten(F.collect_list(_BEST)).alias(_BEST))
+
+
+def _item_blocks(item_factors: DataFrame, number: int) -> tuple[DataFrame, dict[int, float]]:
+    """Return block int and items binary, about so many, and the largest norm in each, by falling norm."""
+
+    def normed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows:
+                rows = pa.Table.from_batches([batch])
+                factors, _ = matrix(rows[C.FEATURES], len(rows[C.FEATURES][0]))
+                yield from rows.append_column(_NORM, pa.array(norms_of(factors))).to_batches()
+
+    schema = f"{C.ID} int, {C.FEATURES} array<float>, {_NORM} double"
+    items = item_factors.select(C.ID, C.FEATURES).mapInArrow(normed, schema)
+    block, largest = F.lit(0), {0: float("inf")}
+    if number > 1:
+        # Items of equal norm are parted by a hash, so that no block has more than its share.
+        nudge = F.pmod(F.xxhash64(C.ID), F.lit(2**20)) / 2**20
+        place = F.col(_NORM) * (1 - _NUDGE * nudge) + _LEAST_NUDGE * nudge
+        shares = [1 - cut / number for cut in range(1, number)]
+        (cuts,) = single_row(items.agg(F.percentile_approx(place, shares)))
+        block = reduce(add, [(place < F.lit(cut)).cast("int") for cut in cuts])
+        norms = items.groupBy(block.alias(_BLOCK)).agg(F.max(_NORM)).orderBy(_BLOCK)
+        largest = dict(norms.toLocalIterator())
+    in_order = (
+        items.withColumn(_BLOCK, block.cast("int"))
+        .repartition(max(number, 1), _BLOCK)
+        .sortWithinPartitions(_BLOCK, F.desc(_NORM), C.ID)
+    )
+    return pack(in_order, "items", by=_BLOCK), largest
+
+
+def _improve(best: Keys, queries: pa.Table, items: pa.Table | None) -> None:
+    """Put what is better in a block of items into the best of a block of queries."""
+    if items is None:
+        return
+    factors, _ = matrix(items[C.FEATURES], len(items[C.FEATURES][0]))
+    catalogue = Items(items[C.ID].to_numpy(), factors, items[_NORM].to_numpy())
+    wanted, known = matrix(queries[C.FEATURES], factors.shape[1])
+    rows = np.flatnonzero(known)
+    values, offsets = lists(queries[EXCLUDED].take(rows))
+    improved = best[rows]
+    improve(improved, wanted[rows], catalogue, (np.asarray(values), offsets))
+    best[rows] = improved
+
+
+def _first_round(queries: pa.Table, items: pa.Table | None, k: int, later: Mapping[int, float]) -> pa.Table:
+    """Search the first block; return block int and rows binary: what was found, and who meets which later block."""
+    best = nothing_found(len(queries), k)
+    _improve(best, queries, items)
+    done = queries.drop_columns([C.FEATURES]).append_column(_BEST, _as_lists(best))
+    blocks = {_DONE: to_cell(done)}
+    factors, known = matrix(queries[C.FEATURES], _rank(queries[C.FEATURES]))
+    with_least = queries.append_column(_LEAST, pa.array(best[:, -1]))
+    for block, norm in later.items():
+        active = known & can_improve(best, factors, norm)
+        if active.any():
+            blocks[block] = to_cell(with_least.filter(pa.array(active)))
+    return pa.table({_BLOCK: pa.array(list(blocks), pa.int32()), "rows": pa.array(list(blocks.values()), pa.binary())})
+
+
+def _later_round(queries: pa.Table, items: pa.Table, k: int) -> pa.Table:
+    """Search a later block; return the queries that it has improved, with what is better than their k-th."""
+    least = queries[_LEAST].to_numpy()
+    best = np.repeat(least[:, None], k, axis=1)
+    _improve(best, queries, items)
+    best[best == least[:, None]] = EMPTY
+    rows = queries.drop_columns([C.FEATURES, _LEAST]).append_column(_BEST, _as_lists(best))
+    return rows.filter(pa.array(best[:, 0] != EMPTY))
+
+
+def _rank(features: pa.ChunkedArray) -> int:
+    return next((len(one) for one in features.drop_null()), 0)
+
+
+def _as_lists(best: Keys) -> pa.Array:
+    is_found = best != EMPTY
+    offsets = np.concatenate([[0], np.cumsum(is_found.sum(axis=1))])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(best[is_found]))
+
+
+def _best_of(queries: pa.Table, k: int) -> Keys:
+    """Return the k best of each query's keys."""
+    values, offsets = lists(queries[_BEST])
+    lengths = np.diff(offsets)
+    keys = np.full((len(queries), max(lengths.max(initial=0), k)), EMPTY, dtype=np.int64)
+    keys[np.arange(keys.shape[1]) < lengths[:, None]] = np.asarray(values)
+    keys.sort(axis=1)
+    return keys[:, : -k - 1 : -1]
