@@ -26,6 +26,7 @@ PURCHASE: Final = "transaction"
 # What the steps add.
 SCORE: Final = "score"  # how strongly one visitor prefers one item: the summed weights of its events
 LAST_TIMESTAMP: Final = "last_timestamp"
+LAST_TRAINED: Final = "last_trained"  # last_timestamp, of the training part alone
 VISITOR_INDEX: Final = "visitor_index"
 ITEM_INDEX: Final = "item_index"
 EVENTS: Final = "events"  # a number of events
@@ -34,6 +35,9 @@ ID: Final = "id"  # MLlib's name of the index in a table of factors
 FEATURES: Final = "features"  # MLlib's name of the factors
 RANK: Final = "rank"  # position in a list, from 1
 SOURCE: Final = "source"
+SIMILAR_ITEM: Final = "similar_itemid"
+SIMILAR_ITEM_INDEX: Final = "similar_item_index"
+SIMILARITY: Final = "similarity"
 MODEL: Final = "model"
 METRIC: Final = "metric"
 

@@ -28,7 +28,9 @@ TABLES: Final[Mapping[str, str]] = {
     # a row per visitor that was ever numbered, with its events in this log; trained: all of these that count are in
     # `scores`
     "visitors": "visitorid id, visitor_index int, events bigint, score double, trained boolean",
-    "items": "itemid id, item_index int, events bigint, score double",
+    # a row per item that was ever numbered; the times, in ms, are of its last event in this log, and of the last one in
+    # `scores`; null where there is none
+    "items": "itemid id, item_index int, events bigint, score double, last_timestamp bigint, last_trained bigint",
     # stage 2: MLlib's own tables inside the saved model
     "model/userFactors": "id int, features array<float>",
     "model/itemFactors": "id int, features array<float>",
@@ -37,6 +39,8 @@ TABLES: Final[Mapping[str, str]] = {
     "metrics": "model string, metric string, k int, value double, low double, high double, visitors bigint",
     # stage 3: a row per visitor and rank; source: als, fold_in or popular
     "recommendations": "visitorid id, rank int, itemid id, score float, source string",
+    # a row per item and rank; similarity: cosine of the factors
+    "similar_items": "itemid id, rank int, similar_itemid id, similarity float",
 }
 
 

@@ -5,7 +5,9 @@ Example usage:
 ...                                "visitor_index int, item_index int, score float")
 >>> history = spark.createDataFrame([(2, 0, "view", 1.0, 5)], schemas.TABLES["history"])
 >>> holdout = spark.createDataFrame([(2, 1, 1.0, 6)], schemas.TABLES["holdout"])
->>> result = Stage2({"als": {"rank": 2}, "evaluator": {"cutoffs": [2]}}).execute(scores, history, holdout)
+>>> items = spark.createDataFrame([(0, 0, 2, 3.0, 5, 5), (1, 1, 1, 1.0, 6, 5)],
+...                               schemas.TABLES["items"].replace("itemid id", "itemid long"))
+>>> result = Stage2({"als": {"rank": 2}, "evaluator": {"cutoffs": [2]}}).execute(scores, history, holdout, items)
 >>> result["metrics"].where("metric = 'hit_rate'").select("model", "k", "value").orderBy("model").show()
 +-------+---+-----+
 |  model|  k|value|
@@ -28,7 +30,7 @@ from recommender import schemas  # noqa: F401 - for the example
 from recommender.counting import StepRows
 from recommender.stage import Stage
 from recommender.stage2.steps import AlsFitter, PopularityModel, RankingEvaluator
-from recommender.steps import FoldIn, TopKRecommender
+from recommender.steps import FoldIn, ItemRules, TopKRecommender
 from recommender.tables import as_stored
 
 
@@ -38,13 +40,14 @@ class Stage2(Stage):
     It consists of the following steps:
     - als: the matrix model
     - popularity: the baseline
-    - fold_in, recommend: the evaluated visitors' lists, made by the steps and settings of stage 3
+    - fold_in, item_rules, recommend: the evaluated visitors' lists, made by the steps and settings of stage 3; when an
+      item was last seen is counted in the training part
     - evaluator: the metrics of both models
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
-        scores, history, holdout: the tables of stage 1.
+        scores, history, holdout, items: the tables of stage 1.
     Execution returns:
         Dictionary with model, the ALSModel, and the DataFrames popularity and metrics (``recommender.schemas``).
     Raises:
@@ -55,12 +58,13 @@ class Stage2(Stage):
 
     NAME = "train"
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {
-        name: ("stage1", name) for name in ("scores", "history", "holdout")
+        name: ("stage1", name) for name in ("scores", "history", "holdout", "items")
     }
     STEPS: ClassVar[Mapping[str, type]] = {
         "als": AlsFitter,
         "popularity": PopularityModel,
         "fold_in": FoldIn,
+        "item_rules": ItemRules,
         "recommend": TopKRecommender,
         "evaluator": RankingEvaluator,
     }
@@ -73,13 +77,25 @@ class Stage2(Stage):
         super().__init__(config)
         self.evaluated = 0
 
-    def execute(self, scores: DataFrame, history: DataFrame, holdout: DataFrame) -> dict[str, Any]:
+    def sources(self) -> list[str]:
+        """Return the files with the lists of items."""
+        files: list[str] = self.steps["item_rules"].files
+        return files
+
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the tables with the lists of items, and their versions."""
+        versions: dict[str, str | None] = self.steps["item_rules"].versions(started)
+        return versions
+
+    def execute(self, scores: DataFrame, history: DataFrame, holdout: DataFrame, items: DataFrame) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
         self.announce("fitting ALS")
         model: ALSModel = self.steps["als"].execute(scores)
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
         popularity = self.steps["popularity"].execute(self.counter("scores", scores))
-        metrics = self._metrics(model.itemFactors, popularity, history, holdout)
+        trained_items = items.withColumn(C.LAST_TIMESTAMP, F.col(C.LAST_TRAINED))
+        allowed = self.steps["item_rules"].execute(trained_items)
+        metrics = self._metrics(model.itemFactors, popularity, history, holdout, allowed)
         return {
             "model": model,
             "popularity": as_stored("popularity", popularity),
@@ -103,7 +119,12 @@ class Stage2(Stage):
         ]
 
     def _metrics(
-        self, item_factors: DataFrame, popularity: DataFrame, history: DataFrame, holdout: DataFrame
+        self,
+        item_factors: DataFrame,
+        popularity: DataFrame,
+        history: DataFrame,
+        holdout: DataFrame,
+        allowed: DataFrame | None,
     ) -> DataFrame:
         """Make the lists of the evaluated visitors as stage 3 would, and judge them."""
         als: AlsFitter = self.steps["als"]
@@ -128,7 +149,7 @@ class Stage2(Stage):
         rules = replace(self.steps["recommend"], k=max(evaluator.cutoffs))
         lists = [
             replace(rules, fill_with_popular=rules.fill_with_popular or name == C.POPULAR)
-            .execute(rows, item_factors, popularity, history, visitor_count=number)
+            .execute(rows, item_factors, popularity, history, visitor_count=number, allowed=allowed)
             .withColumn(C.MODEL, F.lit(name))
             for name, rows in candidates.items()
         ]

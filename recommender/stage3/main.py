@@ -31,8 +31,8 @@ from pyspark.sql import Column, DataFrame, functions as F
 import recommender.constants as C
 from recommender.counting import StepRows
 from recommender.stage import Stage
-from recommender.stage3.steps import VisitorShards
-from recommender.steps import FoldIn, TopKRecommender
+from recommender.stage3.steps import SimilarItems, VisitorShards
+from recommender.steps import FoldIn, ItemRules, TopKRecommender
 from recommender.tables import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
@@ -45,7 +45,9 @@ class Stage3(Stage):
     It consists of the following steps:
     - shards: the visitors in parts, each stored when it is done
     - fold_in: factors of the visitors that have events outside the training scores, from all their events
+    - item_rules: which items may be recommended
     - recommend: the best items by the model's or the folded-in factors, popular items where there are none
+    - similar_items: the items that are most alike, made with the first part of the visitors
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
@@ -55,8 +57,8 @@ class Stage3(Stage):
         als: the parameters that the model was fitted with.
         shard: (number from 0, of how many): which part of the visitors; all by default.
     Execution returns:
-        Dictionary with the DataFrame recommendations (``recommender.schemas``): for every visitor of the
-        log at most k rows.
+        Dictionary with the DataFrames recommendations, for every visitor of the log at most k rows, and, with the first
+        shard, similar_items (``recommender.schemas``).
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy:
@@ -76,12 +78,25 @@ class Stage3(Stage):
     STEPS: ClassVar[Mapping[str, type]] = {
         "shards": VisitorShards,
         "fold_in": FoldIn,
+        "item_rules": ItemRules,
         "recommend": TopKRecommender,
+        "similar_items": SimilarItems,
     }
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.visitors = 0
+        self.items = 0
+
+    def sources(self) -> list[str]:
+        """Return the files with the lists of items."""
+        files: list[str] = self.steps["item_rules"].files
+        return files
+
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the tables with the lists of items, and their versions."""
+        versions: dict[str, str | None] = self.steps["item_rules"].versions(started)
+        return versions
 
     def execute(
         self,
@@ -100,11 +115,18 @@ class Stage3(Stage):
         cut: VisitorShards = self.steps["shards"]
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
-        ranked = self.steps["recommend"].execute(factors, item_factors, popularity, interactions, visitor_count=number)
-        lists = ranked.join(items.select(C.ITEM, C.ITEM_INDEX), C.ITEM_INDEX, "inner").join(
+        allowed = self.steps["item_rules"].execute(items)
+        ranked = self.steps["recommend"].execute(
+            factors, item_factors, popularity, interactions, visitor_count=number, allowed=allowed
+        )
+        ids = items.select(C.ITEM, C.ITEM_INDEX)
+        lists = ranked.join(ids, C.ITEM_INDEX, "inner").join(
             visitors.select(C.VISITOR, C.VISITOR_INDEX), C.VISITOR_INDEX, "inner"
         )
-        return {"recommendations": as_stored("recommendations", lists)}
+        tables = {"recommendations": as_stored("recommendations", lists)}
+        if shard[0] == 0:
+            tables["similar_items"] = as_stored("similar_items", self._similar(item_factors, ids, allowed))
+        return tables
 
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
@@ -116,11 +138,20 @@ class Stage3(Stage):
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
         kinds = ", ".join(self.steps["recommend"].exclude_events) or "nothing"
         note = f"{by_source}; left out: items with {kinds}"
-        return [StepRows("recommend", self.visitors, rows["recommendations"], note)]
+        return [
+            StepRows("recommend", self.visitors, rows["recommendations"], note),
+            StepRows("similar_items", self.items, rows["similar_items"], "by the cosine of their factors"),
+        ]
 
-    def conditions(self, table: str) -> dict[str, Column]:  # noqa: ARG002
+    def conditions(self, table: str) -> dict[str, Column]:
         """Count the places of the lists by source."""
-        return {source: F.col(C.SOURCE) == source for source in _SOURCES}
+        return {source: F.col(C.SOURCE) == source for source in _SOURCES} if table == "recommendations" else {}
+
+    def _similar(self, item_factors: DataFrame, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
+        self.items = item_factors.count()
+        similar = self.steps["similar_items"].execute(item_factors, item_count=self.items, allowed=allowed)
+        similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
+        return similar.join(ids, C.ITEM_INDEX, "inner").join(similar_ids, C.SIMILAR_ITEM_INDEX, "inner")
 
     def _count(self, visitors: DataFrame) -> int:
         if not self.visitors:

@@ -1,6 +1,7 @@
 """The steps that more than one stage uses: stage 2 judges the lists that stage 3 makes, by the same steps."""
 
 from recommender.steps.fold_in import FoldIn
+from recommender.steps.item_rules import ItemRules
 from recommender.steps.top_k_recommender import TopKRecommender
 
-__all__ = ["FoldIn", "TopKRecommender"]
+__all__ = ["FoldIn", "ItemRules", "TopKRecommender"]

@@ -8,14 +8,22 @@ Example usage:
 [Row(id=7, features=[0.857..., 0.0])]
 """
 
+from collections.abc import Iterator
+
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, step
 from recommender.blocks import lists, map_blocks, matrix, pack, positions_of
-from recommender.partitions import partitions_for
-from recommender.ranking import Solver, fold_in
+from recommender.partitions import memory_of_an_executor, partitions_for
+from recommender.ranking import Solver, fold_in, gram
+
+_SCHEMA = f"{C.ID} int, {C.FEATURES} array<float>"
+_SHARE_OF_MEMORY = 1 / 8  # that the factors of the items in a block take
 
 
 @step
@@ -27,8 +35,9 @@ class FoldIn:
     Feedback Datasets (2008), equation 4; see ``recommender.ranking.fold_in``.
 
     Init parameters:
-        visitors_per_block: how many visitors are solved for at once; a block and all item factors must fit into one
-            worker's memory.
+        visitors_per_block: how many visitors are solved for at once.
+        items_per_block: how many items a worker holds at once; null: as many as fit into an eighth of
+            spark.executor.memory. If there are more, the factors travel to the visitors that have the items.
     Execution args:
         interactions: visitor_index int, item_index int, score float, any number of rows per pair; more columns are
             ignored. Items without factors are left out.
@@ -44,6 +53,7 @@ class FoldIn:
     """
 
     visitors_per_block: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
+    items_per_block: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
 
     def execute(
         self,
@@ -58,28 +68,73 @@ class FoldIn:
     ) -> DataFrame:
         """Return the visitors' factors; see the class."""
         solver = Solver(implicit_prefs, alpha, reg_param, nonnegative)
-
-        def solved(histories: pa.Table, items: pa.Table) -> pa.Table:
-            catalogue = items[C.ID].to_numpy()
-            factors, _ = matrix(items[C.FEATURES], len(items[C.FEATURES][0]))
-            pairs, offsets = lists(histories["history"])
-            values = pairs.field(C.ITEM_INDEX).to_numpy(zero_copy_only=False)
-            scores = pairs.field(C.SCORE).to_numpy(zero_copy_only=False)
-            positions, offsets, known = positions_of(catalogue, values, offsets)
-            folded = fold_in((positions, offsets), scores[known], factors, solver)
-            usable = folded.any(axis=1)
-            features = pa.FixedSizeListArray.from_arrays(pa.array(folded[usable].ravel()), folded.shape[1])
-            ids = histories[C.VISITOR_INDEX].to_numpy()[usable]
-            return pa.table({C.ID: ids, C.FEATURES: features.cast(pa.list_(pa.float32()))})
-
-        blocks = pack(self._histories(interactions, visitor_count), "histories").crossJoin(
-            F.broadcast(pack(item_factors.select(C.ID, C.FEATURES).repartition(1).sortWithinPartitions(C.ID), "items"))
-        )
-        return map_blocks(blocks, solved, f"{C.ID} int, {C.FEATURES} array<float>")
-
-    def _histories(self, interactions: DataFrame, visitor_count: int) -> DataFrame:
-        """Return a row per visitor: its (item, summed score), sorted so that sums do not depend on the cluster."""
+        spark = interactions.sparkSession
         pairs = interactions.groupBy(C.VISITOR_INDEX, C.ITEM_INDEX).agg(F.sum(C.SCORE).cast("double").alias(C.SCORE))
-        history = F.array_sort(F.collect_list(F.struct(C.ITEM_INDEX, C.SCORE))).alias("history")
-        partitions = partitions_for(interactions.sparkSession, visitor_count, self.visitors_per_block)
-        return pairs.groupBy(C.VISITOR_INDEX).agg(history).repartition(partitions, C.VISITOR_INDEX)
+        count, rank = single_row(item_factors.agg(F.count(C.ID), F.max(F.size(C.FEATURES))))
+        room = memory_of_an_executor(spark) * _SHARE_OF_MEMORY / (4 * (rank or 0) + 24)
+        if count <= (self.items_per_block or room):
+            partitions = partitions_for(spark, visitor_count, self.visitors_per_block)
+            return _with_all_items(_histories(pairs, partitions), item_factors, solver)
+        return _with_own_items(pairs, item_factors, solver, rank, max(int(self.items_per_block or room), 1))
+
+
+def _histories(pairs: DataFrame, partitions: int) -> DataFrame:
+    """Return a row per visitor: its (item, score), sorted so that sums do not depend on the cluster."""
+    history = F.array_sort(F.collect_list(F.struct(C.ITEM_INDEX, C.SCORE))).alias("history")
+    return pairs.groupBy(C.VISITOR_INDEX).agg(history).repartition(partitions, C.VISITOR_INDEX)
+
+
+def _with_all_items(histories: DataFrame, item_factors: DataFrame, solver: Solver) -> DataFrame:
+    """Fold in where all items fit into a worker: each block of visitors meets all of them."""
+
+    def solved(histories: pa.Table, items: pa.Table) -> pa.Table:
+        catalogue = items[C.ID].to_numpy()
+        factors, _ = matrix(items[C.FEATURES], len(items[C.FEATURES][0]))
+        pairs, offsets = lists(histories["history"])
+        values = pairs.field(C.ITEM_INDEX).to_numpy(zero_copy_only=False)
+        scores = pairs.field(C.SCORE).to_numpy(zero_copy_only=False)
+        positions, offsets, known = positions_of(catalogue, values, offsets)
+        folded = fold_in((positions, offsets), scores[known], factors, solver)
+        return _usable(histories[C.VISITOR_INDEX].to_numpy(), folded)
+
+    items = pack(item_factors.select(C.ID, C.FEATURES).repartition(1).sortWithinPartitions(C.ID), "items")
+    return map_blocks(pack(histories, "histories").crossJoin(F.broadcast(items)), solved, _SCHEMA)
+
+
+def _with_own_items(
+    pairs: DataFrame, item_factors: DataFrame, solver: Solver, rank: int, rows_per_block: int
+) -> DataFrame:
+    """Fold in where they do not: the factors of a visitor's own items come to it, and YᵀY is known to all."""
+    gram_matrix = _gram(item_factors, rank) if solver.implicit_prefs else np.zeros((rank, rank))
+
+    def solved(rows: pa.Table) -> pa.Table:
+        visitors = rows[C.VISITOR_INDEX].to_numpy()
+        starts = np.flatnonzero(np.concatenate([[True], visitors[1:] != visitors[:-1]]))
+        factors, _ = matrix(rows[C.FEATURES], rank)
+        history = np.arange(len(rows)), np.append(starts, len(rows))
+        return _usable(visitors[starts], fold_in(history, rows[C.SCORE].to_numpy(), factors, solver, gram_matrix))
+
+    own = pairs.join(item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES), C.ITEM_INDEX, "inner")
+    partitions = partitions_for(pairs.sparkSession, pairs.count(), rows_per_block)
+    blocks = own.repartition(partitions, C.VISITOR_INDEX).sortWithinPartitions(C.VISITOR_INDEX, C.ITEM_INDEX)
+    return map_blocks(pack(blocks, "rows"), solved, _SCHEMA)
+
+
+def _gram(item_factors: DataFrame, rank: int) -> NDArray[np.float64]:
+    """Return YᵀY of items that no one machine holds: the driver adds a matrix per partition."""
+
+    def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        total = np.zeros((rank, rank))
+        for batch in batches:
+            total += gram(matrix(pa.Table.from_batches([batch])[C.FEATURES], rank)[0])
+        yield pa.RecordBatch.from_pydict({"gram": pa.array([total.ravel()], pa.list_(pa.float64()))})
+
+    partials = item_factors.select(C.FEATURES).mapInArrow(partial, "gram array<double>")
+    return sum((np.array(row["gram"]) for row in partials.toLocalIterator()), np.zeros(rank * rank)).reshape(rank, rank)
+
+
+def _usable(visitors: NDArray[np.int32], folded: NDArray[np.float32]) -> pa.Table:
+    """Return the factors of the visitors that have any."""
+    usable = folded.any(axis=1)
+    features = pa.FixedSizeListArray.from_arrays(pa.array(folded[usable].ravel()), folded.shape[1])
+    return pa.table({C.ID: visitors[usable], C.FEATURES: features.cast(pa.list_(pa.float32()))})

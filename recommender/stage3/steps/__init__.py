@@ -1,5 +1,6 @@
 """The steps that only stage 3 has."""
 
+from recommender.stage3.steps.similar_items import SimilarItems
 from recommender.stage3.steps.visitor_shards import VisitorShards
 
-__all__ = ["VisitorShards"]
+__all__ = ["SimilarItems", "VisitorShards"]

@@ -1,0 +1,106 @@
+"""Decide which items may be recommended at all.
+
+Example usage:
+>>> import pathlib, tempfile
+>>> path = pathlib.Path(tempfile.mkdtemp()) / "recalled.csv"
+>>> _ = path.write_text("itemid\\n2\\n")
+>>> items = spark.createDataFrame([(1, 0, 86_400_000), (2, 1, 86_400_000), (3, 2, 0)],
+...                               "itemid long, item_index int, last_timestamp long")
+>>> rules = ItemRules(deny_filename=str(path), max_days_unseen=0.5)
+>>> rules.execute(items).collect()
+[Row(item_index=0)]
+>>> ItemRules().execute(items) is None
+True
+"""
+
+from pyspark.sql import DataFrame, SparkSession, functions as F
+
+import recommender.constants as C
+from recommender.aggregates import single_row
+from recommender.base import Annotated, Field, TableName, step
+from recommender.errors import SchemaError
+from recommender.sources import catalog_version, quoted, read_catalog, read_files, shown
+
+_MS_PER_DAY = 86_400_000
+
+
+@step
+class ItemRules:
+    """Keep items from being recommended: by a list of what may not be shown, of what may, and by when they were last seen.
+
+    The rules are applied before anything is ranked, in the lists that models are judged by as in those that are served.
+
+    Init parameters:
+        deny_filename: file, folder or glob with a column itemid: items that may not be recommended; CSV where its name
+            ends in .csv, also compressed, else Parquet.
+        deny_table: table of the catalog with such a column.
+        allow_filename: file, folder or glob with a column itemid: only these items may be recommended.
+        allow_table: table of the catalog with such a column.
+        max_days_unseen: days (of 24 hours) since an item's last event, counted from the last event of all items, after
+            which it is not recommended any more; null: it always is.
+    Execution args:
+        items: itemid, item_index int, last_timestamp long (ms, null for an item without events), one row per item.
+    Execution returns:
+        item_index int, one row per item that may be recommended, order undefined; null where there is no rule, and
+        every item may.
+    Raises:
+        InputError: a list is missing or unreadable. SchemaError: a list has no column itemid.
+    Persist strategy: none of its own.
+    """
+
+    deny_filename: str | None = None
+    deny_table: TableName | None = None
+    allow_filename: str | None = None
+    allow_table: TableName | None = None
+    max_days_unseen: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """The files of the lists; a change of them makes another result."""
+        return [path for path in (self.deny_filename, self.allow_filename) if path]
+
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the tables of the lists, each with its newest version; None without a session, or where it has none."""
+        tables = [table for table in (self.deny_table, self.allow_table) if table]
+        return {table: catalog_version(SparkSession.active(), table) if started else None for table in tables}
+
+    def execute(self, items: DataFrame) -> DataFrame | None:
+        """Return the items that may be recommended; see the class."""
+        denied = [_list_of_files(path) for path in [self.deny_filename] if path]
+        denied += [_list_of_table(table) for table in [self.deny_table] if table]
+        allowed = [_list_of_files(path) for path in [self.allow_filename] if path]
+        allowed += [_list_of_table(table) for table in [self.allow_table] if table]
+        if not denied and not allowed and self.max_days_unseen is None:
+            return None
+        kept = items
+        if self.max_days_unseen is not None:
+            (last,) = single_row(items.agg(F.max(C.LAST_TIMESTAMP)))
+            kept = kept.where(F.col(C.LAST_TIMESTAMP) >= F.lit((last or 0) - self.max_days_unseen * _MS_PER_DAY))
+        for listed in allowed:
+            kept = _joined(kept, listed, "left_semi")
+        for listed in denied:
+            kept = _joined(kept, listed, "left_anti")
+        return kept.select(C.ITEM_INDEX)
+
+
+def _list_of_files(path: str) -> DataFrame:
+    name = path.rstrip("/").rsplit("/", 1)[-1].lower()
+    loaded = read_files(SparkSession.active(), path, "csv" if ".csv" in name else "parquet", [C.ITEM])
+    return _column(loaded.rows, loaded.columns, path)
+
+
+def _list_of_table(table: str) -> DataFrame:
+    loaded = read_catalog(SparkSession.active(), table, None, None)
+    return _column(loaded.rows, loaded.columns, table)
+
+
+def _column(rows: DataFrame, columns: list[str], place: str) -> DataFrame:
+    if C.ITEM not in columns:
+        sentence = f"{C.ITEM}; found [{shown(columns)}] in {place}; a list of items has that column, see item_rules"
+        raise SchemaError("SCHEMA_MISSING", sentence)
+    return rows.select(F.trim(F.col(quoted(C.ITEM)).cast("string")).alias("_listed"))
+
+
+def _joined(items: DataFrame, listed: DataFrame, how: str) -> DataFrame:
+    """Join by the text of the ids: a list need not have the type of the log."""
+    return items.join(listed, F.col(C.ITEM).cast("string") == F.col("_listed"), how)
