@@ -114,8 +114,8 @@ def test_32_a_robot_is_capped_and_named(log: Path, tmp_path: Path) -> None:
     ("config", "told"),
     [
         (
-            {"score_events": {"score_map": {"transaction": 1e300}}},
-            "BAD_SCORE 12 of 12 pairs have a score that",
+            {"score_events": {"score_map": {"transaction": 1, "rare": 1e38}}},
+            r"BAD_SCORE 12 events of a visitor may weigh 1e\+38 each, and a score 3\.4e\+38 at most; lower the weights of",
         ),
         ({"score_filter": {"min_score": 1e6}}, r"NO_ROWS_AFTER score_filter\(min_score=1e\+06\) in=12: no pair"),
         (
@@ -126,6 +126,11 @@ def test_32_a_robot_is_capped_and_named(log: Path, tmp_path: Path) -> None:
             {"score_events": {"score_map": {"view": 1}}, "score_filter": {"min_score": 0}},
             "NO_POSITIVE none of the 12 pairs of the training part has a score above 0",
         ),
+        (
+            {"train_test_split": {"train_percentile": 0}},
+            r"NO_ROWS_AFTER train_test_split\(column_name=visitorid, train_percentile=0\) in=60: no event has a visitorid "
+            r"below 0, so there is none to train on; raise train_test_split\.train_percentile, or split by timestamp",
+        ),
     ],
 )
 def test_33_34_35_scores_that_a_model_cannot_learn_from(
@@ -133,7 +138,7 @@ def test_33_34_35_scores_that_a_model_cannot_learn_from(
 ) -> None:
     log.write_text(HEADER + GOOD)
     with pytest.raises(DataQualityError, match=told):
-        run(log, tmp_path / "out", train_test_split={"train_percentile": 100}, **config)
+        run(log, tmp_path / "out", **{"train_test_split": {"train_percentile": 100}, **config})
 
 
 def test_38_a_log_that_has_lost_most_of_its_rows(log: Path, tmp_path: Path) -> None:
@@ -178,6 +183,16 @@ def test_old_events_fade(spark: SparkSession, log: Path, tmp_path: Path) -> None
     )
     scores = {row.item_index: row.score for row in spark.read.parquet(str(tmp_path / "out" / "scores")).collect()}
     assert scores == {0: 2.5, 1: 5.0}
+
+
+def test_a_pair_scores_the_same_wherever_it_is_stored(spark: SparkSession, log: Path, tmp_path: Path) -> None:
+    log.write_text(HEADER + GOOD + "100,0,addtocart,0\n101,0,view,1\n")
+    run(log, tmp_path / "out", group_scores={"max_score": 20}, train_test_split={"train_percentile": 100})
+    pairs = spark.read.parquet(str(tmp_path / "out" / "interactions")).groupBy("visitor_index", "item_index")
+    summed = {row[:2]: pytest.approx(row[2]) for row in pairs.sum("score").collect()}
+    scores = {row[:2]: row[2] for row in spark.read.parquet(str(tmp_path / "out" / "scores")).collect()}
+    assert scores == {pair: score for pair, score in summed.items() if pair in scores}
+    assert max(scores.values()) == 20.0
 
 
 def test_negative_weights_are_refused_or_subtracted(spark: SparkSession, log: Path, tmp_path: Path) -> None:
