@@ -133,11 +133,12 @@ class Stage1(Stage):
         super().__init__(config)
         self.split_value = float("nan")
         self.held_pairs = 0
+        self._rounds = 0  # of the filter
         self._version: str | None = None
         self._known: dict[str, int] = {}
         self._cached: list[DataFrame] = []
         self._scoring: ScoreEvents = self.steps["score_events"]
-        self.log = EventLog(self.steps, self.counter, self._cache)
+        self.log = EventLog(self.steps, self._cache)
 
     @property
     def is_sourced(self) -> bool:
@@ -228,7 +229,7 @@ class Stage1(Stage):
         seen = f"{held - rows['holdout']:,} of {held:,} pairs left the holdout: already in the history"
         cut = f"train: {split.column_name} < {self._shown_split()}, the {split.train_percentile:g}th percentile"
         return [
-            *self.log.report(rows),
+            *self.log.report(),
             StepRows("train_test_split", valid, train, cut),
             StepRows("group_scores", train, rows["group_scores"], "pairs of visitor and item"),
             *self._filter_rows(rows),
@@ -246,7 +247,7 @@ class Stage1(Stage):
         least = f"{items} items a visitor, {score_filter.min_visitors_per_item} visitors an item"
         return [
             StepRows("score_filter", rows["group_scores"], strong, f"score >= {score_filter.min_score:g}"),
-            StepRows("score_filter", strong, kept, f"at least {least}"),
+            StepRows("score_filter", strong, kept, f"at least {least}, in {self._rounds} rounds"),
         ]
 
     def _numbered_note(self, table: str) -> str:
@@ -285,7 +286,7 @@ class Stage1(Stage):
         if score_filter.has_core:
             strong = self._cache(self.counter("score_filter.strong", strong))
             strong.count()  # a checkpoint does not tell what was counted
-            core = score_filter.core(strong)
+            core, self._rounds = score_filter.core(strong)
             pairs = self._cache(self.counter("score_filter", core))
         else:
             pairs = self._cache(self.counter("score_filter", strong))

@@ -71,7 +71,8 @@ class TrainTestSplit(Persistent):
         low, high = _values_at(values, count, rank, bounds)
         share_of_high = position - rank
         if isinstance(low, int) and max(abs(low), abs(high)) > _LARGEST_EXACT:
-            return low + math.ceil((high - low) * share_of_high)
+            least: int = low + math.ceil((high - low) * share_of_high)
+            return least
         return float(np.quantile(np.array([low, high]), share_of_high))
 
     def persist(self, path: str, data: tuple[DataFrame, DataFrame]) -> None:
