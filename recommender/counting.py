@@ -18,13 +18,13 @@ class RowCounter:
     """Count the rows of DataFrames in the action that computes them first.
 
     Count only what is written as it is, or what is cached by an action that needs all of it: Spark leaves out the part
-    of a plan whose other side turns out to be empty, and then nothing is counted.
+    of a plan whose other side turns out to be empty, and then nothing is counted. Rows before a shuffle are counted
+    again where an executor is lost and they are computed again: what must be exact is counted after it.
     """
 
     def __init__(self) -> None:
         self._observations: dict[str, Observation] = {}
         self._conditions: dict[str, list[str]] = {}
-        self._measured: dict[str, Observation] = {}
 
     def __call__(self, name: str, rows: DataFrame, **conditions: Column) -> DataFrame:
         """Return `rows`, to be counted as `name`, and as ``name.condition`` where a condition holds."""
@@ -32,15 +32,6 @@ class RowCounter:
         self._observations[name] = Observation(name)
         self._conditions[name] = list(conditions)
         return rows.observe(self._observations[name], F.count(F.lit(1)).alias("rows"), *counts)
-
-    def measure(self, name: str, rows: DataFrame, **aggregates: Column) -> DataFrame:
-        """Return `rows`, of which aggregates will be known as `measured` returns them."""
-        self._measured[name] = Observation(name)
-        return rows.observe(self._measured[name], *(value.alias(key) for key, value in aggregates.items()))
-
-    def measured(self, name: str) -> dict[str, Any]:
-        """Return what was measured; waits for what was not computed yet."""
-        return _found(self._measured[name])
 
     def counted(self, name: str) -> dict[str, int]:
         """Return the counts of one name, ``rows`` and those of its conditions; waits for what was not computed yet."""

@@ -7,7 +7,7 @@ Example usage:
 >>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
 >>> config = {"data_loader": {"event_filename": str(path)}, "event_validator": {"max_quarantined": 0.5}}
 >>> steps = build_steps(STEPS, config)
->>> log = EventLog(steps, RowCounter(), lambda rows: rows.cache())
+>>> log = EventLog(steps, lambda rows: rows.cache())
 >>> log.load().select("timestamp", "visitorid", "event", "itemid").show()
 +---------+---------+-----+------+
 |timestamp|visitorid|event|itemid|
@@ -31,7 +31,7 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.aggregates import single_row
-from recommender.counting import RowCounter, StepRows
+from recommender.counting import StepRows
 from recommender.errors import InputError
 from recommender.partitions import together
 from recommender.sources import Loaded
@@ -44,6 +44,7 @@ from recommender.stage1.steps import (
     EventValidator,
     raw_text,
 )
+from recommender.stage1.steps.drift_check import LAST_WITH_EVENTS
 
 STEPS: Final[Mapping[str, type]] = {
     "data_loader": DataLoader,
@@ -54,7 +55,7 @@ STEPS: Final[Mapping[str, type]] = {
     "drift": DriftCheck,
 }
 _BAD = "_bad"  # why and of what an event is not fit for use; null where it is
-_NAMED = 10  # visitors with too many events that the profile names
+_NAMED = 10  # visitors, and pairs of visitor and item, with too many events that the profile names
 
 
 class EventLog:
@@ -62,21 +63,22 @@ class EventLog:
 
     Init parameters:
         steps: config key -> step, those of `STEPS`.
-        counter: counts the rows on their way.
         cache: keeps a frame until the stage releases it.
     Attributes:
         quarantine: the rows that are not fit for use, as the table quarantine; None before `load`.
+        rows, quarantined: number of rows, and reason -> of those that are kept apart.
         distinct: number of good events, each once. events: number of those that count.
         last: time of the last good event, in ms; None where there is none.
         profile, columns, warnings: what the record of the commit says of the log.
     """
 
-    def __init__(self, steps: Mapping[str, Any], counter: RowCounter, cache: Callable[[DataFrame], DataFrame]) -> None:
+    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame]) -> None:
         self._steps = steps
-        self._counter = counter
         self._cache = cache
-        self._capped: list[dict[str, Any]] = []
+        self._capped: dict[str, list[dict[str, Any]]] = {"visitors": [], "pairs": []}
         self.quarantine: DataFrame | None = None
+        self.rows = 0
+        self.quarantined: dict[str, int] = {}
         self.distinct = 0
         self.events = 0
         self.last: int | None = None
@@ -100,25 +102,15 @@ class EventLog:
         self._note_columns(loader, loaded, before)
         bad = F.when(F.col(C.REASON).isNotNull(), F.struct(C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE))
         validated = validator.execute(loader.events(loaded)).select(*C.EVENT_COLUMNS, bad.alias(_BAD))
-        reason = F.col(f"{_BAD}.{C.REASON}")
-        by_reason = {name: reason == name for name in validator.reasons}
-        validated = self._counter("validated", validated, good=reason.isNull(), **by_reason)
-        found = {
-            "median": F.percentile_approx(C.TIMESTAMP, 0.5),
-            "last": F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP))),
-        }
-        validated = self._counter.measure("times", validated, **found)
         # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
         rows = self._cache(self._steps["event_deduplicator"].execute(together(validated, C.VISITOR)))
         is_good = F.col(_BAD).isNull()
         events = rows.where(is_good).select(*C.EVENT_COLUMNS)
+        with validator.rules_told():
+            median = self._count(rows)
         self.quarantine = rows.where(~is_good).select(f"{_BAD}.*", C.ROWS)
-        (self.distinct,) = single_row(rows.agg(F.count_if(is_good)))
-        counts, times = self._counter.counted("validated"), self._counter.measured("times")
-        self.last = times.get("last")
-        total, good = counts.pop("rows"), counts.pop("good")
-        validator.check(total, counts, times.get("median"))
-        if not good and not loader.allow_empty:
+        validator.check(self.rows, self.quarantined, median)
+        if not self.distinct and not loader.allow_empty:
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use")
         return self._not_too_many(events)
 
@@ -135,36 +127,60 @@ class EventLog:
         Raises:
             DataQualityError: see DriftCheck.
         """
-        counts = self._counter.counted("validated")
-        rows, good = counts.pop("rows"), counts.pop("good")
         described = self._steps["profile"].execute(events, visitors, items)
         self.profile = {
-            "rows": rows,
-            "quarantined": {name: number for name, number in counts.items() if number},
-            "duplicates": good - self.distinct,
-            "capped": {"events": self.distinct - self.events, "visitors": self._capped},
+            "rows": self.rows,
+            "quarantined": self.quarantined,
+            "duplicates": self.good - self.distinct,
+            "capped": {"events": self.distinct - self.events, **self._capped},
             **described,
         }
-        self._steps["drift"].execute(self.profile, before.get("profile") if before else None)
+        self._compare(before.get("profile") if before else None)
 
-    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted."""
-        loaded, good = rows["validated"], rows["validated.good"]
+    @property
+    def good(self) -> int:
+        """Number of rows that are fit for use, duplicates included."""
+        return self.rows - sum(self.quarantined.values())
+
+    def report(self) -> list[StepRows]:
+        """Return the rows in and out of each step."""
         return [
-            StepRows("data_loader", None, loaded),
-            StepRows("event_validator", loaded, good, self._quarantine_note(rows)),
-            StepRows("event_deduplicator", good, self.distinct, "distinct events"),
+            StepRows("data_loader", None, self.rows),
+            StepRows("event_validator", self.rows, self.good, self._quarantine_note()),
+            StepRows("event_deduplicator", self.good, self.distinct, "distinct events"),
             StepRows("event_cap", self.distinct, self.events, self._cap_note()),
         ]
 
-    def _quarantine_note(self, rows: Mapping[str, int]) -> str:
-        reasons = self._steps["event_validator"].reasons
-        found = [f"{name} {rows[f'validated.{name}']:,}" for name in reasons if rows.get(f"validated.{name}")]
+    def _quarantine_note(self) -> str:
+        found = [f"{name} {number:,}" for name, number in self.quarantined.items()]
         return f"quarantined: {', '.join(found)}" if found else "none is quarantined"
 
     def _cap_note(self) -> str:
-        named = ", ".join(f"{one['id']} ({one[C.EVENTS]:,} events)" for one in self._capped[:3])
+        named = ", ".join(f"{one[C.ID]} ({one[C.EVENTS]:,} events)" for one in self._capped["visitors"][:3])
         return f"too many events of {named}" if named else "no visitor has too many"
+
+    def _count(self, rows: DataFrame) -> int | None:
+        """Count the distinct rows and those that they stand for; return the median time of the distinct ones.
+
+        Nothing is counted before the shuffle: what is computed again after a lost executor would count twice.
+        """
+        reason, reasons = F.col(f"{_BAD}.{C.REASON}"), self._steps["event_validator"].reasons
+        number = F.sum(C.ROWS)
+        by_reason = (F.sum(F.when(reason == name, F.col(C.ROWS))) for name in reasons)
+        last = F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP)))
+        median = F.percentile_approx(C.TIMESTAMP, 0.5)
+        found = single_row(rows.agg(F.count_if(reason.isNull()), last, median, number, *by_reason))
+        self.distinct, self.last, middle, total, *counts = found
+        self.rows = total or 0
+        self.quarantined = {name: count for name, count in zip(reasons, counts, strict=True) if count}
+        return middle  # type: ignore[no-any-return]
+
+    def _compare(self, before: Mapping[str, Any] | None) -> None:
+        """Compare the profile with the one before; that of an empty log keeps what the next log is compared with."""
+        drift: DriftCheck = self._steps["drift"]
+        drift.execute(self.profile, before)
+        if before and not self.events:
+            self.profile[LAST_WITH_EVENTS] = drift.reference(before)
 
     def _note_columns(self, loader: DataLoader, loaded: Loaded, before: Mapping[str, Any] | None) -> None:
         """Note which columns the log has, and what is new about them."""
@@ -180,11 +196,21 @@ class EventLog:
         """Return the events that count of each visitor."""
         cap: EventCap = self._steps["event_cap"]
         heavy = self._cache(cap.heavy(events))
-        self._capped, self.events = [], self.distinct
+        self._capped, self.events = {"visitors": [], "pairs": []}, self.distinct
         if not heavy.count():
             return events
-        most = heavy.orderBy(F.desc(C.EVENTS), C.VISITOR).limit(_NAMED).toLocalIterator()
-        self._capped = [{"id": str(row[C.VISITOR]), C.EVENTS: row[C.EVENTS]} for row in most]
         capped = self._cache(together(cap.execute(events, heavy), C.VISITOR))
         self.events = capped.count()
+        if self.events < self.distinct:
+            visitors, pairs = cap.reduced(heavy, capped), cap.heavy_pairs(events, heavy)
+            self._capped = {
+                "visitors": _most(visitors.withColumnRenamed(C.VISITOR, C.ID), C.ID),
+                "pairs": _most(pairs, C.VISITOR, C.ITEM),
+            }
         return capped
+
+
+def _most(counts: DataFrame, *key: str) -> list[dict[str, Any]]:
+    """Return those with the most events, their ids as text."""
+    most = counts.orderBy(F.desc(C.EVENTS), *key).limit(_NAMED).toLocalIterator()
+    return [{**{name: str(row[name]) for name in key}, C.EVENTS: row[C.EVENTS]} for row in most]

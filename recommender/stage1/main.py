@@ -50,7 +50,6 @@ from recommender.times import as_time
 _PAIR = [C.VISITOR, C.ITEM]
 _ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
 _TESTED = "_tested"  # the number of test events of an id
-_LARGEST_SCORE = 3.4e38  # of a 32 bit float
 
 
 class Stage1(Stage):
@@ -134,11 +133,12 @@ class Stage1(Stage):
         super().__init__(config)
         self.split_value = float("nan")
         self.held_pairs = 0
+        self._rounds = 0  # of the filter
         self._version: str | None = None
         self._known: dict[str, int] = {}
         self._cached: list[DataFrame] = []
         self._scoring: ScoreEvents = self.steps["score_events"]
-        self.log = EventLog(self.steps, self.counter, self._cache)
+        self.log = EventLog(self.steps, self._cache)
 
     @property
     def is_sourced(self) -> bool:
@@ -174,6 +174,7 @@ class Stage1(Stage):
         self._scoring = self._dated()
         activity = {name: self._cache(self._activity(events, name, is_test)) for name in _PAIR}
         self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before)
+        self._scoring.check(self.log.profile["events_per_visitor"]["max"] or 0)
         self.announce("scoring and filtering")
         pairs = self._pairs(train)
         self.announce("numbering visitors and items")
@@ -226,9 +227,9 @@ class Stage1(Stage):
         split: TrainTestSplit = self.steps["train_test_split"]
         valid, train, held = self.log.events, rows["train"], self.held_pairs
         seen = f"{held - rows['holdout']:,} of {held:,} pairs left the holdout: already in the history"
-        cut = f"train: {split.column_name} < {self.split_value:.15g}, the {split.train_percentile:g}th percentile"
+        cut = f"train: {split.column_name} < {self._shown_split()}, the {split.train_percentile:g}th percentile"
         return [
-            *self.log.report(rows),
+            *self.log.report(),
             StepRows("train_test_split", valid, train, cut),
             StepRows("group_scores", train, rows["group_scores"], "pairs of visitor and item"),
             *self._filter_rows(rows),
@@ -246,7 +247,7 @@ class Stage1(Stage):
         least = f"{items} items a visitor, {score_filter.min_visitors_per_item} visitors an item"
         return [
             StepRows("score_filter", rows["group_scores"], strong, f"score >= {score_filter.min_score:g}"),
-            StepRows("score_filter", strong, kept, f"at least {least}"),
+            StepRows("score_filter", strong, kept, f"at least {least}, in {self._rounds} rounds"),
         ]
 
     def _numbered_note(self, table: str) -> str:
@@ -272,8 +273,9 @@ class Stage1(Stage):
         return *split.divide(events, self.split_value), split.is_test(self.split_value)
 
     def _grouped(self, events: DataFrame, key: list[str]) -> DataFrame:
-        grouper: ScoreGrouper = replace(self.steps["group_scores"], key=key, max_score=None)
-        return grouper.execute(self._scoring.execute(events))
+        pairs: ScoreGrouper = self.steps["group_scores"]
+        grouped = replace(pairs, key=key, max_score=None).execute(self._scoring.execute(events))
+        return pairs.limited(grouped)  # visitors that are folded in have the scores that others are fitted with
 
     def _pairs(self, train: DataFrame) -> DataFrame:
         """Return the pairs of the training part that are worth learning from."""
@@ -284,19 +286,17 @@ class Stage1(Stage):
         if score_filter.has_core:
             strong = self._cache(self.counter("score_filter.strong", strong))
             strong.count()  # a checkpoint does not tell what was counted
-            core = score_filter.core(strong)
+            core, self._rounds = score_filter.core(strong)
             pairs = self._cache(self.counter("score_filter", core))
         else:
             pairs = self._cache(self.counter("score_filter", strong))
         score = F.col(C.SCORE)
-        kept, positive, bad = single_row(
-            pairs.agg(F.count(score), F.count_if(score > 0), F.count_if(~(F.abs(score) <= _LARGEST_SCORE)))
-        )
+        kept, positive = single_row(pairs.agg(F.count(score), F.count_if(score > 0)))
         if self.log.events:
-            self._check_pairs(grouped, kept, positive, bad)
+            self._check_pairs(grouped, kept, positive)
         return pairs
 
-    def _check_pairs(self, grouped: DataFrame, kept: int, positive: int, bad: int) -> None:
+    def _check_pairs(self, grouped: DataFrame, kept: int, positive: int) -> None:
         """Refuse scores that a model cannot learn from."""
         score_filter: ScoreFilter = self.steps["score_filter"]
         if not kept:
@@ -306,16 +306,25 @@ class Stage1(Stage):
                 if name == "min_score" or (isinstance(value, int) and value > 1)
             ]
             found = grouped.count()  # Spark may not have counted what the filter leaves nothing of
+            if not found:
+                raise self._no_training_events()
             sentence = (
                 f"score_filter({', '.join(least)}) in={found}: no pair of the training part has a score to learn from"
             )
             raise DataQualityError("NO_ROWS_AFTER", f"{sentence}; see score_map and train_test_split")
-        if bad:
-            sentence = f"{bad:,} of {kept:,} pairs have a score that is no number, or beyond {_LARGEST_SCORE:.3g}"
-            raise DataQualityError("BAD_SCORE", f"{sentence}; see score_events.score_map")
         if not positive:
             sentence = f"none of the {kept:,} pairs of the training part has a score above 0"
             raise DataQualityError("NO_POSITIVE", f"{sentence}; see score_events.score_map and the kinds of events")
+
+    def _no_training_events(self) -> DataQualityError:
+        split: TrainTestSplit = self.steps["train_test_split"]
+        given = f"train_test_split(column_name={split.column_name}, train_percentile={split.train_percentile:g})"
+        sentence = f"{given} in={self.log.events}: no event has a {split.column_name} below {self._shown_split()}"
+        hint = "raise train_test_split.train_percentile, or split by timestamp"
+        return DataQualityError("NO_ROWS_AFTER", f"{sentence}, so there is none to train on; {hint}")
+
+    def _shown_split(self) -> str:
+        return str(self.split_value) if isinstance(self.split_value, int) else f"{self.split_value:.15g}"
 
     def _encoder(self, key: str, pairs: DataFrame, activity: DataFrame, known: DataFrame | None) -> DataFrame:
         """Number what is new: the ids of the training pairs first, then the others of the log."""

@@ -4,6 +4,8 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,20 +16,22 @@ from pyspark.sql import SparkSession
 from recommender.errors import SchemaError
 from recommender.stage import Previous
 from recommender.stage1.main import Stage1
+from recommender.stage1.steps import column_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = [2**33 + 7 * n for n in range(60)]
 
-# Three runs, each from the tables of the one before; prints {id: index} after each.
+# Three runs, each from the tables of the one before, numbered in buckets; prints {id: index} after each.
 PROGRAM = """
 import json, sys
 from pathlib import Path
 from pyspark.sql import SparkSession
 sys.path[:0] = [sys.argv[2], sys.argv[2] + "/tests/stage1"]
-from test_append_only import three_runs
+from test_append_only import in_buckets, three_runs
 session = SparkSession.builder.master(sys.argv[1]).config("spark.ui.enabled", "false")
 session = session.config("spark.sql.shuffle.partitions", "3").config("spark.executor.memory", "1g")
-print(json.dumps(three_runs(session.getOrCreate(), Path(sys.argv[3]))))
+with in_buckets() as bounds:
+    print(json.dumps([three_runs(session.getOrCreate(), Path(sys.argv[3])), bounds]))
 """
 
 
@@ -64,6 +68,24 @@ def three_runs(spark: SparkSession, folder: Path) -> list[dict[str, dict[int, in
     return found
 
 
+@contextmanager
+def in_buckets() -> Iterator[list[list[int]]]:
+    """Number few ids in buckets, as millions are; return the buckets' bounds of each numbering."""
+    found: list[list[int]] = []
+    bounds = column_encoder._bounds
+
+    def noted(sample: Sequence[Any], buckets: int) -> Sequence[Any]:
+        chosen = bounds(sample, buckets)
+        found.append(list(chosen))
+        return chosen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(column_encoder, "_IDS_PER_BUCKET", 4)
+        patch.setattr(column_encoder, "_IDS_PER_SAMPLE", 2)
+        patch.setattr(column_encoder, "_bounds", noted)
+        yield found
+
+
 def check(runs: list[dict[str, dict[int, int]]]) -> None:
     for earlier, later in pairwise(runs):
         for table, before in earlier.items():
@@ -90,7 +112,10 @@ def test_indexes_are_the_same_on_any_cluster(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr[-2000:]
         found.append(json.loads(done.stdout.splitlines()[-1]))
     assert found[0] == found[1] == found[2]
-    check(found[0])
+    runs, bounds = found[0]
+    assert len(bounds) == 6  # of the visitors and the items of each run
+    assert all(bounds), "all ids were in one bucket"
+    check(runs)
 
 
 def test_numbers_may_start_afresh(spark: SparkSession, tmp_path: Path) -> None:

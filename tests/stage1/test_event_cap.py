@@ -37,9 +37,22 @@ def test_32_the_latest_events_count(spark: SparkSession, events: set[Event], per
     count = Counter(visitor for _, visitor, _, _ in events)
     limit = min(per_visitor, per_pair)
     assert {row.visitorid: row.events for row in heavy.collect()} == {v: n for v, n in count.items() if n > limit}
-    found = [tuple(row) for row in cap.execute(rows, heavy).collect()]
+    kept = cap.execute(rows, heavy)
+    found = [tuple(row) for row in kept.collect()]
+    left = Counter(visitor for _, visitor, _, _ in found)
+    reduced = {row.visitorid: row.events for row in cap.reduced(heavy, kept).collect()}
+    assert reduced == {visitor: number for visitor, number in count.items() if number > left[visitor]}
+    pairs = Counter((visitor, item) for _, visitor, _, item in events)
+    heavy_pairs = {tuple(row)[:2]: row.events for row in cap.heavy_pairs(rows, heavy).collect()}
+    assert heavy_pairs == {pair: number for pair, number in pairs.items() if number > per_pair}
     assert len(found) == len(set(found))
     assert set(found) == latest(latest(events, per_pair, by_item=True), per_visitor, by_item=False)
+
+
+def test_32_no_visitors_are_sent_to_every_task_by_force(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(n, n % 3, "view", n) for n in range(9)], SCHEMA)
+    cap = EventCap(max_per_visitor=2)
+    assert "ResolvedHint" not in cap.execute(rows, cap.heavy(rows))._jdf.queryExecution().analyzed().toString()
 
 
 def test_32_nothing_is_heavy_without_limits(spark: SparkSession) -> None:

@@ -1,5 +1,6 @@
 """Every event that is not fit for use gets the reason for that, and too many of them end the run."""
 
+import re
 from typing import Any
 
 import pytest
@@ -69,7 +70,9 @@ def test_ids_that_are_text_have_no_sign(spark: SparkSession) -> None:
     assert reason(spark, row, schema) is None
 
 
-@pytest.mark.parametrize("rule", ["visitorid >", "colour = 'red'", "visitorid + 1", "count(*) > 1"])
+@pytest.mark.parametrize(
+    "rule", ["visitorid >", "colour = 'red'", "visitorid + 1", "count(*) > 1", "rand() > 0.5", "uuid() > event"]
+)
 def test_a_rule_that_is_no_condition_is_refused(spark: SparkSession, rule: str) -> None:
     with pytest.raises(ConfigError, match=r"CFG_SQL event_validator\.rules\.MINE (is no SQL|must be true)"):
         reason(spark, GOOD, rules={"MINE": rule})
@@ -88,6 +91,32 @@ def test_a_rule_that_is_no_condition_is_refused(spark: SparkSession, rule: str) 
 def test_mistakes_are_told(parameters: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         EventValidator(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("[CAST_INVALID_INPUT] The value 'view' of the type", "CAST_INVALID_INPUT"),
+        ("[DIVIDE_BY_ZERO] Division by zero.", "DIVIDE_BY_ZERO"),
+        ("[ARITHMETIC_OVERFLOW.WITH_TRY_SUGGESTION] long overflow.", "ARITHMETIC_OVERFLOW"),
+        ("[INVALID_ARRAY_INDEX_IN_ELEMENT_AT] The index 7", "INVALID_ARRAY_INDEX_IN_ELEMENT_AT"),
+    ],
+)
+def test_31_a_rule_that_fails_is_told_without_values(raised: str, told: str) -> None:
+    sentence = (
+        rf"^RULE_FAILED one of event_validator\.rules \(ODD, MINE\) fails on an event, with {told}; write it with try_"
+    )
+    with (
+        pytest.raises(DataQualityError, match=sentence),
+        EventValidator(rules={"ODD": "true", "MINE": "true"}).rules_told(),
+    ):
+        raise RuntimeError(raised)
+
+
+@pytest.mark.parametrize(("rules", "raised"), [({}, "[DIVIDE_BY_ZERO]"), ({"MINE": "true"}, "a bug")])
+def test_what_is_no_rule_s_fault_stays_what_it_is(rules: dict[str, str], raised: str) -> None:
+    with pytest.raises(RuntimeError, match=re.escape(raised)), EventValidator(rules=rules).rules_told():
+        raise RuntimeError(raised)
 
 
 def test_16_too_many_rows_are_told_with_their_reasons() -> None:

@@ -4,7 +4,7 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 
-from recommender.errors import ConfigError, SchemaError
+from recommender.errors import ConfigError, DataQualityError, SchemaError
 from recommender.stage1.steps import ScoreEvents, ScoreFilter, ScoreGrouper
 
 
@@ -42,6 +42,23 @@ def test_a_weight_that_is_no_weight_is_refused(weight: float) -> None:
         ScoreEvents(score_map={"view": weight})
 
 
+def test_33_a_weight_that_no_float_holds_is_refused() -> None:
+    told = r"score_map must be <= 3\.4e\+38 in size, got rare 1e\+39, return -1e\+300"
+    with pytest.raises(ConfigError, match=told):
+        ScoreEvents(score_map={"view": 1, "rare": 1e39, "return": -1e300}, negative_weights="subtract")
+
+
+@pytest.mark.parametrize("weights", [{"view": 1, "rare": 2e38}, {"view": 1, "return": -2e38}])
+def test_33_weights_are_refused_with_which_a_score_may_be_infinite(weights: dict[str, float]) -> None:
+    scoring = ScoreEvents(score_map=weights, negative_weights="subtract")
+    scoring.check(1)
+    told = (
+        r"BAD_SCORE 2 events of a visitor may weigh 2e\+38 each, and a score 3\.4e\+38 at most; lower the weights of "
+    )
+    with pytest.raises(DataQualityError, match=told):
+        scoring.check(2)
+
+
 def test_scores_are_summed_per_pair_with_the_last_timestamp(spark: SparkSession) -> None:
     scored = spark.createDataFrame(
         [(7, 1, 1.0, 5), (7, 1, 10.0, 9), (7, 2, 1.0, 6), (8, 1, 5.0, 4)],
@@ -53,6 +70,19 @@ def test_scores_are_summed_per_pair_with_the_last_timestamp(spark: SparkSession)
     )
     for order in (scored, scored.orderBy("score")):
         assert_df_equality(ScoreGrouper().execute(order), expected, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_parts_of_a_pair_share_what_a_pair_may_score(spark: SparkSession) -> None:
+    schema = "visitorid long, itemid long, event string, score double"
+    parts = [(7, 1, "view", 10.0), (7, 1, "transaction", 30.0), (7, 2, "view", 20.0), (8, 1, "view", 80.0)]
+    expected = [(7, 1, "transaction", 15.0), (7, 1, "view", 5.0), (7, 2, "view", 20.0), (8, 1, "view", 20.0)]
+    limited = ScoreGrouper(max_score=20).limited(spark.createDataFrame(parts, schema))
+    assert sorted(tuple(row) for row in limited.collect()) == expected
+
+
+def test_parts_of_a_pair_may_score_anything_by_default(spark: SparkSession) -> None:
+    parts = spark.createDataFrame([(7, 1, 1e9)], "visitorid long, itemid long, score double")
+    assert ScoreGrouper().limited(parts).collect() == [(7, 1, 1e9)]
 
 
 def test_another_key_is_grouped_by(spark: SparkSession) -> None:

@@ -111,6 +111,20 @@ def test_a_timestamp_of_milliseconds_is_split_exactly(spark: SparkSession) -> No
     assert TrainTestSplit().split_value(values(spark, numbers)) == np.percentile(numbers, 90)
 
 
+@pytest.mark.parametrize("exact_rows", [200_000, 30])
+@pytest.mark.parametrize("first", [2**62, -(2**62), 2**63 - 100, -(2**63)])
+def test_integers_that_a_float_rounds_are_split_exactly(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, first: int, exact_rows: int
+) -> None:
+    monkeypatch.setattr(train_test_split, "_EXACT_ROWS", exact_rows)
+    split = TrainTestSplit()
+    rows = values(spark, [first + n for n in range(100)])
+    train, test = split.execute(rows)
+    assert sorted(row[0] - first for row in train.collect()) == list(range(90))
+    assert sorted(row[0] - first for row in test.collect()) == list(range(90, 100))
+    assert split.split_value(rows) == first + 90  # the least that is not below first + 89.1
+
+
 def test_rows_without_a_value_are_in_neither_part(spark: SparkSession) -> None:
     rows = spark.createDataFrame([(1.0,), (None,), (float("nan"),), (2.0,)], "visitorid double")
     train, test = TrainTestSplit(train_percentile=50).execute(rows)
@@ -129,7 +143,10 @@ def test_a_missing_column_is_named(spark: SparkSession) -> None:
 
 def test_a_column_that_is_no_number_is_named(spark: SparkSession) -> None:
     rows = spark.createDataFrame([("a",)], "visitorid string")
-    with pytest.raises(SchemaError, match="SCHEMA_TYPE visitorid expected a number found string; split by timestamp"):
+    with pytest.raises(
+        SchemaError,
+        match=r"found string; text has no percentile: set train_test_split\.column_name: timestamp",
+    ):
         TrainTestSplit().execute(rows)
 
 

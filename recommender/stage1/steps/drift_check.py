@@ -18,6 +18,8 @@ from typing import Any
 from recommender.base import Annotated, Field, step
 from recommender.errors import DataQualityError
 
+LAST_WITH_EVENTS = "last_with_events"  # what the profile of an empty log keeps of the last one that was not
+
 
 @step
 class DriftCheck:
@@ -29,7 +31,8 @@ class DriftCheck:
         max_mix_change: share of the events (0 to 1) by which that of any kind may change; null: any.
     Execution args:
         profile: of the events, as EventProfile returns it.
-        before: that of the commit before; null: there is none, and nothing to compare with.
+        before: that of the commit before; null: there is none, and nothing to compare with. Where it is that of an
+            empty log, the last one that was not counts.
     Execution returns:
         nothing.
     Raises:
@@ -43,10 +46,12 @@ class DriftCheck:
 
     def execute(self, profile: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
         """Compare; see the class."""
-        if not before or not before["events"]:
+        when = "the last commit with events" if before and LAST_WITH_EVENTS in before else "the commit before"
+        before = self.reference(before) if before else {}
+        if not before.get("events"):
             return
         change = profile["events"] / before["events"] - 1
-        numbers = f"{profile['events']:,} events after {before['events']:,} in the commit before; see drift"
+        numbers = f"{profile['events']:,} events after {before['events']:,} in {when}; see drift"
         if self.max_drop is not None and -change > self.max_drop:
             raise DataQualityError("DRIFT", f"rows {change:+.0%} limit {self.max_drop:.0%}: {numbers}.max_drop")
         if self.max_growth is not None and change > self.max_growth:
@@ -58,8 +63,14 @@ class DriftCheck:
             one, other = now.get(kind, 0.0), then.get(kind, 0.0)
             if abs(one - other) > self.max_mix_change:
                 moved = f"{kind} {(one - other) * 100:+.1f} points limit {self.max_mix_change * 100:.1f}"
-                sentence = f"{moved}: {one:.1%} of the events after {other:.1%} in the commit before"
+                sentence = f"{moved}: {one:.1%} of the events after {other:.1%} in {when}"
                 raise DataQualityError("DRIFT", f"{sentence}; see drift.max_mix_change")
+
+    @staticmethod
+    def reference(before: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what the next log is compared with: events and events_by_kind of the last log that was not empty."""
+        last: Mapping[str, Any] = before.get(LAST_WITH_EVENTS, before)
+        return {name: last[name] for name in ("events", "events_by_kind")}
 
 
 def _shares(profile: Mapping[str, Any]) -> dict[str, float]:

@@ -7,7 +7,10 @@ Example usage:
 >>> heavy = cap.heavy(events)
 >>> heavy.collect()
 [Row(visitorid=7, events=5)]
->>> cap.execute(events, heavy).orderBy("timestamp").show()
+>>> kept = cap.execute(events, heavy)
+>>> cap.reduced(heavy, kept).collect()
+[Row(visitorid=7, events=5)]
+>>> kept.orderBy("timestamp").show()
 +---------+---------+-----+------+
 |timestamp|visitorid|event|itemid|
 +---------+---------+-----+------+
@@ -56,7 +59,7 @@ class EventCap:
 
     def execute(self, events: DataFrame, heavy: DataFrame) -> DataFrame:
         """Return the events that count; see the class."""
-        visitors = F.broadcast(heavy.select(C.VISITOR))
+        visitors = heavy.select(C.VISITOR)
         others = events.join(visitors, C.VISITOR, "left_anti").select(*events.columns)
         kept = events.join(visitors, C.VISITOR, "left_semi").select(*events.columns)
         if self.max_per_pair is not None:
@@ -64,6 +67,22 @@ class EventCap:
         if self.max_per_visitor is not None:
             kept = _latest(kept, [C.VISITOR], self.max_per_visitor)
         return others.unionByName(kept)
+
+    def reduced(self, heavy: DataFrame, kept: DataFrame) -> DataFrame:
+        """Return those of the heavy visitors of whose events some do not count, with all that they have.
+
+        Args:
+            heavy: as `heavy` returns them.
+            kept: the events that count.
+        """
+        counts = kept.groupBy(C.VISITOR).agg(F.count(F.lit(1)).alias("_kept"))
+        return heavy.join(counts, C.VISITOR, "inner").where(F.col(C.EVENTS) > F.col("_kept")).select(*heavy.columns)
+
+    def heavy_pairs(self, events: DataFrame, heavy: DataFrame) -> DataFrame:
+        """Return visitorid, itemid and events long of the pairs that have more events than `max_per_pair`."""
+        pairs = events.join(heavy.select(C.VISITOR), C.VISITOR, "left_semi").groupBy(C.VISITOR, C.ITEM)
+        counts = pairs.agg(F.count(F.lit(1)).alias(C.EVENTS))
+        return counts.where(F.lit(False) if self.max_per_pair is None else F.col(C.EVENTS) > self.max_per_pair)
 
 
 def _latest(events: DataFrame, key: Sequence[str], limit: int) -> DataFrame:

@@ -15,7 +15,9 @@ Example usage:
 <BLANKLINE>
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import reduce
 from typing import Final, Literal
@@ -29,6 +31,10 @@ from recommender.times import as_time, in_milliseconds
 
 _EARLIEST, _LATEST = 10**8, 10**14  # a median outside, in ms, is January 1970 or after the year 5138: another unit
 _SECONDS_UNTIL = 10**11
+_RULE_FAILED = re.compile(
+    r"\[(CAST_INVALID_INPUT|CAST_OVERFLOW|DIVIDE_BY_ZERO|REMAINDER_BY_ZERO|ARITHMETIC_OVERFLOW|DATETIME_OVERFLOW"
+    r"|BINARY_ARITHMETIC_OVERFLOW|INVALID_ARRAY_INDEX\w*|NUMERIC_VALUE_OUT_OF_RANGE|CANNOT_PARSE_TIMESTAMP)[.\w]*\]"
+)
 
 # Why an event is kept apart: reason -> what holds for such an event; None where the rule does not apply. The first
 # that holds is the reason.
@@ -69,8 +75,9 @@ class EventValidator:
     Execution returns:
         `events` without problem, and with reason string: null where the event is good. Row order undefined.
     Raises:
-        ConfigError: a rule is no SQL condition. DataQualityError, by `check`: too many rows are quarantined
-        (QUARANTINE_RATE), or the timestamps have another unit (TIME_UNIT).
+        ConfigError: a rule is no SQL condition, or one that chance decides. DataQualityError, by `check`: too many rows
+        are quarantined (QUARANTINE_RATE), or the timestamps have another unit (TIME_UNIT); by `rules_told`: a rule
+        fails on an event (RULE_FAILED).
     Persist strategy: none of its own; stage 1 stores the quarantined rows as the table quarantine.
     """
 
@@ -107,13 +114,30 @@ class EventValidator:
         reason = reduce(lambda so_far, rule: so_far.when(rule[1], rule[0]), held[1:], F.when(held[0][1], held[0][0]))
         return events.withColumn(C.REASON, reason).drop(C.PROBLEM)
 
+    @contextmanager
+    def rules_told(self) -> Iterator[None]:
+        """Tell of own rules that fail on an event while the events are computed, without the event's values.
+
+        Raises:
+            DataQualityError: see the class.
+        """
+        try:
+            yield
+        except Exception as error:
+            failed = _RULE_FAILED.search(str(error)) if self.rules else None
+            if failed is None:
+                raise
+            sentence = f"one of event_validator.rules ({', '.join(self.rules)}) fails on an event, with {failed[1]}"
+            hint = "write it with try_cast, try_divide, try_add or try_element_at, which give null"
+            raise DataQualityError("RULE_FAILED", f"{sentence}; {hint}, and the event is quarantined") from None
+
     def check(self, rows: int, quarantined: Mapping[str, int], median: int | None) -> None:
         """Judge what was found.
 
         Args:
             rows: number of all rows.
             quarantined: reason -> number of rows.
-            median: of the timestamps, in ms.
+            median: of the timestamps of the distinct rows, in ms.
 
         Raises:
             DataQualityError: see the class.
@@ -165,6 +189,7 @@ class EventValidator:
                 kind = events.select(holds.alias("holds")).schema["holds"].dataType
                 if isinstance(kind, T.BooleanType):
                     _ = events.where(holds).schema  # an aggregate is none of one event
+                    _ = events.agg(F.max(holds)).schema  # an aggregate takes nothing that chance decides
             except Exception as error:  # noqa: BLE001 - whatever the parser or the analyser says
                 first = str(error).strip().split("\n", 1)[0][:200]
                 sentence = f"event_validator.rules.{name} is no SQL condition on an event: {first}"

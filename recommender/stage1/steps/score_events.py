@@ -25,10 +25,11 @@ from pyspark.sql import Column, DataFrame, functions as F
 import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, ColumnName, Field, field, step
-from recommender.errors import SchemaError
+from recommender.errors import DataQualityError, SchemaError
 from recommender.times import in_milliseconds
 
 _MS_PER_DAY = 86_400_000
+_LARGEST = 3.4e38  # of a 32 bit float, as which scores are stored
 
 
 @step
@@ -38,7 +39,8 @@ class ScoreEvents:
     Init parameters:
         input_column_name: column with the kind of event.
         score_column_name: column to add.
-        score_map: kind of event -> weight (no unit); a kind that is not listed weighs 0.
+        score_map: kind of event -> weight (no unit), at most 3.4e38 in size, as a 32 bit float; a kind that is not
+            listed weighs 0.
         half_life_days: days after which an event weighs half; null: age does not matter.
         as_of: ISO 8601 time at which the age is measured, never the clock of the run; null: the last event's time.
             A later event has no age.
@@ -48,7 +50,8 @@ class ScoreEvents:
     Execution returns:
         `events` with `score_column_name` double, never null; row order undefined.
     Raises:
-        ConfigError: a weight is negative where that is refused, or not finite. SchemaError: the column is missing.
+        ConfigError: a weight is negative where that is refused, or too large. SchemaError: the column is missing.
+        DataQualityError, by `check`: so many events of such weights may have no finite score (BAD_SCORE).
     Persist strategy: none of its own; stage 1 stores the grouped scores.
     """
 
@@ -63,8 +66,27 @@ class ScoreEvents:
         negative = [f"{kind} {weight:g}" for kind, weight in self.score_map.items() if weight < 0]
         if negative and self.negative_weights == "refuse":
             raise ValueError(f"score_map must be >= 0, got {', '.join(negative)}; or set negative_weights: subtract")
+        large = [f"{kind} {weight:g}" for kind, weight in self.score_map.items() if abs(weight) > _LARGEST]
+        if large:
+            raise ValueError(f"score_map must be <= {_LARGEST:g} in size, got {', '.join(large)}")
         if self.as_of is not None and in_milliseconds(self.as_of) is None:
             raise ValueError(f"as_of must be a time as 2015-05-03T03:00:00Z, got {self.as_of!r}")
+
+    def check(self, most_events: int) -> None:
+        """Refuse weights with which a score may leave the range of a 32 bit float.
+
+        Args:
+            most_events: of one visitor; no score is the sum of more.
+
+        Raises:
+            DataQualityError: see the class.
+        """
+        largest = max(map(abs, self.score_map.values()), default=0.0)
+        if largest * most_events > _LARGEST:
+            sentence = (
+                f"{most_events:,} events of a visitor may weigh {largest:g} each, and a score {_LARGEST:g} at most"
+            )
+            raise DataQualityError("BAD_SCORE", f"{sentence}; lower the weights of score_events.score_map")
 
     def execute(self, events: DataFrame) -> DataFrame:
         """Return the scored events; see the class."""

@@ -11,7 +11,7 @@ Example usage:
 <BLANKLINE>
 >>> pairs = spark.createDataFrame([(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (3, 3)], "visitorid long, itemid long")
 >>> core = ScoreFilter(min_items_per_visitor=2, min_visitors_per_item=2)
->>> sorted(tuple(row) for row in core.core(pairs).collect())
+>>> sorted(tuple(row) for row in core.execute(pairs.withColumn("score", F.lit(1.0))).drop("score").collect())
 [(1, 1), (1, 2), (2, 1), (2, 2)]
 """
 
@@ -26,7 +26,8 @@ class ScoreFilter:
     """Keep the pairs of visitor and item that say enough to learn from.
 
     The least numbers of items and visitors are applied in turns until no row leaves any more (a k-core): removing a
-    visitor may leave an item with too few.
+    visitor may leave an item with too few. The pairs that stay after a round are a checkpoint: a reliable one where
+    spark.checkpoint.dir (Spark 4) names a folder, else on the executors' disks, and lost with an executor.
 
     Init parameters:
         score_column_name: column with the score.
@@ -36,8 +37,8 @@ class ScoreFilter:
     Execution args:
         scores: one row per pair, `score_column_name` double; visitorid and itemid where the least numbers are above 1.
     Execution returns:
-        the rows that are kept, same columns; row order undefined. With least numbers above 1 the result is cached, for
-        the caller to free.
+        the rows that are kept, same columns; row order undefined. With least numbers above 1 it is a checkpoint, which
+        Spark frees when nobody refers to it any more.
     Raises:
         ConfigError: `min_score` is negative or not finite.
     Persist strategy: none of its own; stage 1 stores the encoded result.
@@ -50,7 +51,7 @@ class ScoreFilter:
 
     def execute(self, scores: DataFrame) -> DataFrame:
         """Return the rows that are kept; see the class."""
-        return self.core(self.strong(scores))
+        return self.core(self.strong(scores))[0]
 
     def strong(self, scores: DataFrame) -> DataFrame:
         """Return the rows whose score is high enough."""
@@ -61,19 +62,18 @@ class ScoreFilter:
         """Whether numbers of items or visitors matter."""
         return max(self.min_items_per_visitor, self.min_visitors_per_item) > 1
 
-    def core(self, scores: DataFrame) -> DataFrame:
-        """Return the rows of visitors and items that have enough of each other."""
+    def core(self, scores: DataFrame) -> tuple[DataFrame, int]:
+        """Return the rows of visitors and items that have enough of each other, and the number of rounds that took."""
         if not self.has_core:
-            return scores
-        rows, number = scores, -1
+            return scores, 0
+        rows, numbers = scores, [-1]
         while True:
             kept = self._enough(rows, C.VISITOR, self.min_items_per_visitor)
             kept = self._enough(kept, C.ITEM, self.min_visitors_per_item)
-            kept = kept.localCheckpoint()  # a cache would keep the plans of all rounds, one inside the other
-            left = kept.count()
-            if left == number:
-                return kept
-            rows, number = kept, left
+            rows = _checkpoint(kept)  # a cache would keep the plans of all rounds, one inside the other
+            numbers.append(rows.count())
+            if numbers[-1] == numbers[-2]:
+                return rows, len(numbers) - 1
 
     @staticmethod
     def _enough(rows: DataFrame, column: str, least: int) -> DataFrame:
@@ -82,3 +82,9 @@ class ScoreFilter:
             return rows
         enough = rows.groupBy(column).agg(F.count(F.lit(1)).alias("_number")).where(F.col("_number") >= least)
         return rows.join(enough.select(column), column, "left_semi").select(*rows.columns)
+
+
+def _checkpoint(rows: DataFrame) -> DataFrame:
+    spark = rows.sparkSession
+    is_reliable = spark.version >= "4" and bool(spark.conf.get("spark.checkpoint.dir", None))
+    return rows.checkpoint() if is_reliable else rows.localCheckpoint()

@@ -11,7 +11,7 @@ Example usage:
 <BLANKLINE>
 """
 
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import DataFrame, Window, functions as F
 
 import recommender.constants as C
 from recommender.base import Annotated, ColumnName, Field, field, step
@@ -25,7 +25,7 @@ class ScoreGrouper:
     Init parameters:
         key: columns that make the key.
         score_column_name: column to sum.
-        max_score: greatest sum; what is above counts as this. null: there is none.
+        max_score: greatest sum; what is above counts as this, in `limited` too. null: there is none.
     Execution args:
         scored_events: one row per event with the key columns, of any type, and `score_column_name` double.
     Execution returns:
@@ -52,3 +52,12 @@ class ScoreGrouper:
         if C.TIMESTAMP in scored_events.columns:
             sums.append(F.max(C.TIMESTAMP).alias(C.LAST_TIMESTAMP))
         return scored_events.groupBy(*self.key).agg(*sums)
+
+    def limited(self, parts: DataFrame) -> DataFrame:
+        """Return rows, some per key, whose scores add up to `max_score` at most: where it is more, all shrink alike."""
+        if self.max_score is None:
+            return parts
+        score, limit = F.col(self.score_column_name), F.lit(float(self.max_score))
+        total = F.sum(score).over(Window.partitionBy(*self.key))
+        shrunk = F.when(total > limit, score * (limit / total)).otherwise(score)
+        return parts.withColumn(self.score_column_name, shrunk)

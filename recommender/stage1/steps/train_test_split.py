@@ -22,6 +22,7 @@ from recommender.persistent import Persistent
 # What a sketch promises: the rank of its answer is wrong by at most rows / ACCURACY.
 _ACCURACY = 10_000
 _MARGIN = 3 / _ACCURACY
+_LARGEST_EXACT = 2**53  # integers beyond it are rounded by a float
 # The most rows whose distinct values are counted exactly, and so the most values that the driver holds.
 _EXACT_ROWS = 200_000
 
@@ -32,7 +33,7 @@ class TrainTestSplit(Persistent):
 
     The split value is numpy's: the linearly interpolated percentile over all events. It is found in memory that does
     not depend on the number of distinct values: a quantile sketch brackets its rank, then the values inside the bracket
-    are counted exactly.
+    are counted exactly. Integers beyond 2^53, which a float rounds, are compared as integers.
 
     Init parameters:
         column_name: numeric column to split by; visitorid keeps a visitor's events together, timestamp cuts by time.
@@ -55,7 +56,10 @@ class TrainTestSplit(Persistent):
         return self.divide(events, self.split_value(events))
 
     def split_value(self, events: DataFrame) -> float:
-        """Return the percentile of the column, equal to ``numpy.percentile(values, train_percentile)``."""
+        """Return the percentile of the column, equal to ``numpy.percentile(values, train_percentile)``.
+
+        Of integers that a float may round it is the least integer that is not below the percentile.
+        """
         values = self._values(events)
         share = float(np.true_divide(self.train_percentile, 100))
         count, bounds = _bracket(values, share, _MARGIN)
@@ -65,7 +69,11 @@ class TrainTestSplit(Persistent):
         position = (count - 1) * share
         rank = math.floor(position)
         low, high = _values_at(values, count, rank, bounds)
-        return float(np.quantile(np.array([low, high]), position - rank))
+        share_of_high = position - rank
+        if isinstance(low, int) and max(abs(low), abs(high)) > _LARGEST_EXACT:
+            least: int = low + math.ceil((high - low) * share_of_high)
+            return least
+        return float(np.quantile(np.array([low, high]), share_of_high))
 
     def persist(self, path: str, data: tuple[DataFrame, DataFrame]) -> None:
         """Write (train, test) to new folders below `path`."""
@@ -74,16 +82,20 @@ class TrainTestSplit(Persistent):
 
     def divide(self, events: DataFrame, split_value: float) -> tuple[DataFrame, DataFrame]:
         """Return the events below the value, and the others."""
-        is_train = ~F.isnan(self._number) & (self._number < split_value)
+        is_train = self._is_number & (self._number(split_value) < split_value)
         return events.where(is_train), events.where(self.is_test(split_value))
 
     def is_test(self, split_value: float) -> Column:
         """Return whether an event is not below the value."""
-        return ~F.isnan(self._number) & (self._number >= split_value)
+        return self._is_number & (self._number(split_value) >= split_value)
 
     @property
-    def _number(self) -> Column:
-        return F.col(self.column_name).cast("double")
+    def _is_number(self) -> Column:
+        return ~F.isnan(F.col(self.column_name).cast("double"))
+
+    def _number(self, split_value: float) -> Column:
+        """Return the column as a number that can be compared with the value."""
+        return F.col(self.column_name).cast("long" if isinstance(split_value, int) else "double")
 
     def _values(self, events: DataFrame) -> DataFrame:
         if self.column_name not in events.columns:
@@ -91,7 +103,7 @@ class TrainTestSplit(Persistent):
             raise SchemaError("SCHEMA_MISSING", sentence)
         found = events.schema[self.column_name].dataType
         if not isinstance(found, T.NumericType):
-            hint = "split by timestamp instead"
+            hint = "text has no percentile: set train_test_split.column_name: timestamp"
             sentence = f"{self.column_name} expected a number found {found.simpleString()}; {hint}"
             raise SchemaError("SCHEMA_TYPE", sentence)
         value = F.col(self.column_name)
@@ -102,7 +114,15 @@ def _bracket(values: DataFrame, share: float, margin: float) -> tuple[int, tuple
     """Return the number of values, and two of them that bracket the rank ``share * number`` in all likelihood."""
     shares = [max(share - margin, 0.0), min(share + margin, 1.0)]
     count, bounds = single_row(values.agg(F.count("value"), F.percentile_approx("value", shares, _ACCURACY)))
-    return count, tuple(bounds or (None, None))
+    low, high = bounds or (None, None)
+    return count, (_beside(low, -1), _beside(high, 1))
+
+
+def _beside(bound: Any, direction: int) -> Any:
+    """Return an integer as far out as a sketch may have rounded it, as it holds floats; other bounds stay."""
+    if not isinstance(bound, int):
+        return bound
+    return max(min(bound + direction * int(math.ulp(float(bound))), 2**63 - 1), -(2**63))
 
 
 def _values_at(values: DataFrame, count: int, rank: int, bounds: tuple[Any, Any]) -> tuple[Any, Any]:
