@@ -8,6 +8,7 @@ INPUT_CORRUPT file:///e.csv.gz cannot be read to its end; replace the file
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 from recommender.errors import ArtifactError, InputError, RecommenderError, SchemaError, StorageError, TransientError
 
@@ -15,7 +16,12 @@ _UNREADABLE = re.compile(
     r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
     r"|ChecksumException|Checksum error|ParquetDecodingException"
 )
-_FILE = re.compile(r"(?:reading file|read file(?: at path)?:?|footer for file:?)\s+'?(\S+?)'?[.,]?(?:\s|$)")
+# A name may have spaces: it ends with the sentence, or with the line.
+_FILE = re.compile(
+    r"(?:reading file|read file(?: at path)?:?|footer for file:?)\s+(?:FileStatus\{path=)?'?(\S.*?)'?"
+    r"(?=[.,]?\s*$|[.,]\s|; isDirectory=)",
+    re.MULTILINE,
+)
 _LOST = re.compile(
     r"ExecutorLostFailure|Executor (?:\S+ )?(?:lost|exited)|All masters are unresponsive|Master removed our application"
     r"|FetchFailed|has failed the maximum allowable number of times|was shut down|cancelled because"
@@ -65,10 +71,21 @@ def _lost(error: BaseException, text: str) -> TransientError | None:
     return None
 
 
+def _file(text: str) -> str | None:
+    """Return the file that an error names, by its name: Spark writes some of them as in a URL.
+
+    >>> _file("Encountered error while reading file file:///logs/a%20b.csv. Details:")
+    'file:///logs/a b.csv'
+    >>> _file("Could not read footer for file: file:/logs/a b.parquet")
+    'file:/logs/a b.parquet'
+    """
+    found = _FILE.search(text)
+    return unquote(found[1]) if found else None
+
+
 def _unreadable(text: str) -> RecommenderError:
     """Say which file cannot be read: one of the log, or one of ours."""
-    found = _FILE.search(text)
-    file = found[1] if found else "a file"
+    file = _file(text) or "a file"
     if re.search(r"/data/[0-9a-f]{32}/", file):
         sentence = f"{file} cannot be read to its end; run its stage again with --force, or restore the file"
         return ArtifactError("ARTIFACT_CORRUPT", sentence)
@@ -77,9 +94,9 @@ def _unreadable(text: str) -> RecommenderError:
 
 def _another_type(text: str) -> SchemaError:
     """Say which column of which file has another type than the first file that was looked at."""
-    file, column, types = _FILE.search(text), _COLUMN.search(text), _TYPES.search(text)
+    file, column, types = _file(text), _COLUMN.search(text), _TYPES.search(text)
     found = f"expected {types[1]} found {types[2]}" if types else "has another type than in the other files"
-    place = f", file {file[1]}" if file else ""
+    place = f", file {file}" if file else ""
     return SchemaError("SCHEMA_TYPE", f"{column[1].strip('[]` ') if column else 'a column'} {found}{place}")
 
 

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, SchemaError
+from recommender.sources import columnar
 from recommender.spark_errors import explained
 from recommender.stage1.steps import DataLoader
 
@@ -196,20 +197,69 @@ def test_12_new_columns_are_named(tmp_path: Path, spark: SparkSession) -> None:
     assert loader.unused(loader.load()) == ["colour"]
 
 
-def test_13_a_file_of_another_type_is_named(tmp_path: Path, spark: SparkSession) -> None:
-    columns = "timestamp long, visitorid long, event string"
-    for name, kind, item in (("a", "long", 3), ("b", "string", "x")):
-        rows = spark.createDataFrame([(5, 7, "view", item)], f"{columns}, itemid {kind}").coalesce(1)
-        rows.write.parquet(str(tmp_path / name))
-        part = next((tmp_path / name).glob("*.parquet"))
-        (tmp_path / "all").mkdir(exist_ok=True)
-        part.rename(tmp_path / "all" / f"{name}.parquet")
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - Spark's own, met while the rows are read
-        load(tmp_path / "all")
-    told = explained(raised.value)
-    assert isinstance(told, SchemaError)
-    assert str(told).startswith("SCHEMA_TYPE itemid expected bigint found ")
-    assert "b.parquet" in str(told)
+def write(folder: Path, file_format: str, *files: tuple[str, tuple[Any, ...]]) -> None:
+    """Write a file of one row for each schema, in this order: part-0, part-1, ..."""
+    spark = SparkSession.active()
+    folder.mkdir(exist_ok=True)
+    for number, (schema, row) in enumerate(files):
+        path = folder.parent / f"{folder.name}-{number}"
+        spark.createDataFrame([row], schema).coalesce(1).write.format(file_format).save(str(path))
+        next(path.glob(f"part-*.{file_format}")).rename(folder / f"part-{number}.{file_format}")
+
+
+EVENT = "timestamp long, visitorid long, event string"
+COLUMNAR = pytest.mark.parametrize("file_format", ["parquet", "orc"])
+
+
+@COLUMNAR
+def test_13_a_file_of_another_type_is_named(tmp_path: Path, spark: SparkSession, file_format: str) -> None:
+    files = ((f"{EVENT}, itemid long", (5, 7, "view", 3)), (f"{EVENT}, itemid string", (5, 7, "view", "x")))
+    write(tmp_path / "log", file_format, *files)
+    told = rf"SCHEMA_TYPE itemid expected bigint found string, file .*part-1\.{file_format}; write it again"
+    with pytest.raises(SchemaError, match=told):
+        load(tmp_path / "log", file_format=file_format)
+
+
+@COLUMNAR
+def test_13_a_file_of_a_narrower_type_is_read(tmp_path: Path, spark: SparkSession, file_format: str) -> None:
+    files = ((f"{EVENT}, itemid int", (5, 7, "view", 3)), (f"{EVENT}, itemid long", (6, 7, "view", 2**40)))
+    write(tmp_path / "log", file_format, *files)
+    events = [(5, 7, "view", 3, None), (6, 7, "view", 2**40, None)]
+    assert load(tmp_path / "log", file_format=file_format) == events
+
+
+@COLUMNAR
+def test_11_a_column_that_only_later_files_have_is_read(tmp_path: Path, spark: SparkSession, file_format: str) -> None:
+    more = f"{EVENT}, itemid long, transactionid string"
+    write(tmp_path / "log", file_format, (EVENT, (5, 7, "view")), (more, (6, 8, "transaction", 4, "9")))
+    loader = DataLoader(event_filename=str(tmp_path / "log"), file_format=file_format)  # type: ignore[arg-type]
+    assert load(tmp_path / "log", file_format=file_format) == [
+        (5, 7, "view", None, None),
+        (6, 8, "transaction", 4, "9"),
+    ]
+    told = f"part-0.{file_format}, have no column itemid, transactionid"
+    assert [warning[-len(told) :] for warning in loader.load().warnings] == [told]
+
+
+def test_13_the_schemas_of_very_many_files_are_merged(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columnar, "_COMPARED_FILES", 1)
+    itemid = f"{EVENT}, itemid long"
+    write(tmp_path / "log", "parquet", (EVENT, (5, 7, "view")), (itemid, (6, 8, "view", 4)))
+    assert load(tmp_path / "log") == [(5, 7, "view", None, None), (6, 8, "view", 4, None)]
+    write(tmp_path / "bad", "parquet", (itemid, (5, 7, "view", 3)), (f"{EVENT}, itemid string", (5, 7, "view", "x")))
+    with pytest.raises(SchemaError, match=r"SCHEMA_TYPE a column has types in two files of .*bad that do not go"):
+        load(tmp_path / "bad")
+
+
+def test_files_in_partition_folders_may_have_other_columns(tmp_path: Path, spark: SparkSession) -> None:
+    itemid = f"{EVENT}, itemid long"
+    for day, schema, row in ((1, EVENT, (5, 7, "view")), (2, itemid, (6, 8, "view", 4))):
+        frame = spark.createDataFrame([row], schema).coalesce(1)  # type: ignore[arg-type, type-var]
+        frame.write.parquet(str(tmp_path / "log" / f"day={day}"))
+    assert load(tmp_path / "log", partitions={"day": [2]}) == [(6, 8, "view", 4, None)]
+    assert len(load(tmp_path / "log")) == 2
 
 
 @pytest.mark.parametrize("file_format", ["csv", "json"])
@@ -244,6 +294,39 @@ def test_15_a_malformed_line_of_json_has_its_text(tmp_path: Path, spark: SparkSe
     path.write_text('{"timestamp": 5, "visitorid": "7", "event": "view", "itemid": 3, "x": [1]}\n{"timestamp": 6, \n')
     assert [(problem, raw) for problem, raw, _ in problems(path) if problem] == [("MALFORMED", '{"timestamp": 6, ')]
     assert load(path)[0] == (5, 7, "view", 3, None)
+
+
+def test_15_a_line_of_json_is_one_object_or_malformed(tmp_path: Path, spark: SparkSession) -> None:
+    path = tmp_path / "events.json"
+    one = '{"timestamp": 5, "visitorid": 7, "event": "view", "itemid": 3}'
+    nested = one.replace("}", ', "more": {"a": [{"b": "}"}]}}')
+    bad = [one + one, "[]", f"{one} trailing", f"[{one}]", f"[{one},{one}]", f"{one},{one}", "null", "5", '"x"']
+    bad += [nested + nested, f"{nested} x", f"{nested}] x", f"{nested}}} x}}", f'{nested}],"a":[{nested}', "}", "]"]
+    path.write_text("\n".join([one, "", " \t", f" {nested} ", *bad]) + "\n")
+    told = problems(path)
+    assert sorted(raw for problem, raw, _ in told if problem == "MALFORMED") == sorted(bad)
+    assert len(told) == len(bad) + 2
+    good = DataLoader(event_filename=str(path)).execute().where("problem IS NULL").select(*C.EVENT_COLUMNS).collect()
+    assert [tuple(row) for row in good] == [(5, 7, "view", 3, None)] * 2
+
+
+def test_a_key_that_comes_late_is_read(tmp_path: Path, spark: SparkSession) -> None:
+    path = tmp_path / "events.json"
+    early = '{"timestamp": 5, "visitorid": 7, "event": "view"}\n' * 1001
+    path.write_text(early + '{"timestamp": 6, "visitorid": 7, "event": "view", "itemid": 3, "transactionid": 9}\n')
+    assert load(path)[-1] == (6, 7, "view", 3, "9")
+    path.write_text(early)
+    with pytest.raises(SchemaError, match=r"SCHEMA_MISSING itemid; found \[event, timestamp, visitorid"):
+        load(path)
+
+
+def test_json_of_another_encoding_is_read(tmp_path: Path, spark: SparkSession) -> None:
+    path = tmp_path / "events.json"
+    path.write_bytes('{"timestamp": 5, "visitorid": "é", "event": "view", "itemid": "ü"}\n'.encode("latin-1"))
+    read = {"id_type": "string", "options": {"encoding": "ISO-8859-1"}}
+    assert load(path, **read) == [(5, "é", "view", "ü", None)]
+    with pytest.raises(ConfigError, match=r"CFG_OPTION data_loader\.options\.multiLine is for CSV; JSON is read with"):
+        load(path, options={"multiLine": "true"})
 
 
 def test_17_a_truncated_gzip_is_named(tmp_path: Path, spark: SparkSession) -> None:
@@ -336,7 +419,7 @@ def test_a_partition_that_is_no_number_is_told(tmp_path: Path, spark: SparkSessi
     (tmp_path / "day=1").mkdir()
     (tmp_path / "day=1" / "a.csv").write_text(HEADER + "5,7,view,3,\n")
     assert load(tmp_path, file_format="csv", partitions={"day": ["1", 2]}) == [(5, 7, "view", 3, None)]
-    with pytest.raises(SchemaError, match="SCHEMA_TYPE day expected a number, got 'x'; see data_loader"):
+    with pytest.raises(SchemaError, match="SCHEMA_TYPE day expected int, got 'x'; see data_loader"):
         load(tmp_path, file_format="csv", partitions={"day": ["x"]})
 
 
