@@ -33,6 +33,7 @@ _SOURCE_LOST = re.compile(
     r"sending to the backend|terminating connection|This connection has been closed|Connection reset"
     r"|connection is closed|Communications link failure|Connection (?:to \S+ )?refused"
 )
+_SOURCE_ERROR = re.compile(r"(?:PSQLException|java\.sql\.SQL\w*Exception): (.*)")
 _GONE = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
 _FULL_SHARE, _FULL_BYTES = 0.01, 64 * 2**20  # a disk with less than either free is called full
 
@@ -56,10 +57,19 @@ def explained(error: BaseException, local: str = "", root: str = "") -> Recommen
         return _another_type(text)
     if _UNREADABLE.search(text):
         return _unreadable(text)
+    return _of_database(text) or _lost(error, text)
+
+
+def _of_database(text: str) -> RecommenderError | None:
+    """Say what a database has refused while it was read; the value that it may show is left out."""
     if _SOURCE_LOST.search(text):
         sentence = "the database ended the connection while it was read; start it again to go on"
         return TransientError("SOURCE_LOST", sentence)
-    return _lost(error, text)
+    found = _SOURCE_ERROR.search(text)
+    if found is None:
+        return None
+    said = re.sub(r': "[^"]*"$', "", found[1].strip())[:200]
+    return InputError("SOURCE_QUERY", f"the database cannot read what it is asked for: {said}; see data_loader")
 
 
 def _lost(error: BaseException, text: str) -> TransientError | None:

@@ -37,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "counting": set(),
     "timed": set(),
     "times": set(),
-    "sources": {"errors", "redaction", "spark_errors"},
+    "sources": {"errors", "redaction", "spark_errors", "times"},
     "tables": {"schemas"},
     "evaluation": {"constants"},
     "redaction": set(),

@@ -5,17 +5,17 @@ stay strings, and are cast by name afterwards. Nothing is skipped in silence: a 
 Spark would leave out because of the folder that it is in, is an error.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
-from recommender.errors import ConfigError, InputError, Mistake, RecommenderError, SchemaError
+from recommender.errors import InputError, RecommenderError, SchemaError
 from recommender.sources.columnar import read_columnar
 from recommender.sources.csv_files import read_csv
 from recommender.sources.json_lines import read_json
 from recommender.sources.loaded import Loaded
+from recommender.sources.options import wrong_option
 from recommender.spark_errors import explained
 
 # What an error of Spark's holds, and what it says about the input.
@@ -53,12 +53,6 @@ _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (
         "the folders below {path} do not all have names as key=value",
     ),
 )
-# What Spark says of an option that is wrong, as far as the type of the error does not tell.
-_OPTION = re.compile(
-    r"UnsupportedCharsetException|IllegalCharsetNameException|more than one character|EXCEEDS_ONE_CHARACTER"
-    r"|should be an integer|For input string: |timestamp provided for the '\w+' option"
-)
-_NO_VALUE = ("IllegalArgumentException", "NumberFormatException")
 
 
 def read_files(
@@ -114,19 +108,8 @@ def _mistake(error: Exception, path: str, file_format: str, options: Mapping[str
     for signs, made, name, sentence in _MISTAKES:
         if any(sign in text for sign in signs):
             return made(name, sentence.format(path=path))
-    if options and (type(error).__name__ in _NO_VALUE or _OPTION.search(text)):
-        return _wrong_option(text, options)
-    ours = explained(error)
+    ours = wrong_option(error, options) or explained(error)
     if isinstance(ours, InputError):
         hint = f"; if it is no {file_format}, see data_loader.file_format"
         return type(ours)(ours.id, ours.sentence.replace("a file", path, 1) + hint)
     return ours
-
-
-def _wrong_option(text: str, options: Mapping[str, str]) -> ConfigError:
-    """Return what Spark says about an option; of a failed task, what made it fail."""
-    cause = re.search(r"(?:IllegalArgument|NumberFormat|Charset\w*)Exception: (.*)", text)
-    said = re.sub(r"^\[\S+\] | SQLSTATE: \w+.*", "", (cause[1] if cause else text).strip().split("\n", 1)[0])[:200]
-    names = ", ".join(sorted(options))
-    sentence = f"data_loader.options ({names}) must be options of Spark's reader, but it says: {said}"
-    return ConfigError(Mistake("CFG_OPTION", "data_loader.options", sentence))

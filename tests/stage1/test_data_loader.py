@@ -1,5 +1,6 @@
 """Events are found by the names of their columns, and what is wrong with a file is said in one sentence."""
 
+import datetime
 import gzip
 import re
 from pathlib import Path
@@ -362,7 +363,9 @@ def test_18_options_that_would_hide_faults_are_refused(option: str) -> None:
 
 def test_19_utf_16_is_told_and_can_be_read(csv: Path) -> None:
     csv.write_bytes((HEADER + "5,7,view,3,\n").encode("utf-16"))
-    with pytest.raises(InputError, match=r"ENCODING .*events\.csv is not UTF-8 text"):
+    with pytest.raises(
+        InputError, match=r"ENCODING .*events\.csv is not UTF-8 text: .*; see data_loader\.options \(enc"
+    ):
         load(csv)
     assert load(csv, options={"encoding": "UTF-16", "multiLine": "true"}) == [(5, 7, "view", 3, None)]
 
@@ -444,6 +447,7 @@ def test_filters_are_pushed_down(tmp_path: Path, spark: SparkSession) -> None:
         ("iso", "2015-05-03T03:00:00Z", 1430622000000),
         ("iso", "soon", None),
         ("s", str(2**62), None),
+        ("s", str(-(2**63)), None),
     ],
 )
 def test_units_of_time(csv: Path, unit: Any, cell: str, expected: int | None) -> None:
@@ -458,6 +462,24 @@ def test_units_of_time(csv: Path, unit: Any, cell: str, expected: int | None) ->
         ({"table": "t", "version": 1, "as_of": "2026-01-01"}, "give either version or as_of"),
         ({"event_filename": "a.csv", "version": 1}, "version and as_of are for a table"),
         ({"event_filename": "a.csv", "jdbc_url": "jdbc:postgresql://db/x"}, "jdbc_url is given with event_filename"),
+        ({"jdbc_url": "jdbc:postgresql://db/x"}, "jdbc_url is given without a table or a query of that database"),
+        (
+            {"table": "t", "jdbc_url": "jdbc:postgresql://db:x/y"},
+            "jdbc_url must be as jdbc:postgresql://host:5432/shop",
+        ),
+        ({"table": "t", "jdbc_url": "jdbc:mysql:db/x//"}, "jdbc_url must be as jdbc:postgresql://host:5432/shop"),
+        ({"table": "t", "jdbc_predicates": ["a < 1"]}, "jdbc_predicates is for a database: give jdbc_url"),
+        ({"table": "t", "jdbc_partition_column": "a"}, "jdbc_partition_column is for a database: give jdbc_url"),
+        (
+            {"table": "t", "jdbc_url": "jdbc:postgresql://db/x", "jdbc_lower_bound": 1},
+            "jdbc_lower_bound is a bound of jdbc_partition_column: give that, or leave it out",
+        ),
+        ({"options": {"partitionColumn": "a"}}, "options.partitionColumn is refused: see jdbc_partition_column"),
+        ({"options": {"lowerBound": "1"}}, "options.lowerBound is refused: see jdbc_lower_bound"),
+        (
+            {"since": "2015-05-03", "until": "2015-05-03T00:00:00Z"},
+            "since must be before until, got 2015-05-03 and 2015-05-03T00:00:00Z: no event is between them",
+        ),
         ({"since": "soon"}, "since must be a time as 2015-05-03T03:00:00Z, got 'soon'"),
         ({"table": 'a"; drop table x --'}, "BAD_IDENTIFIER table must be a name"),
         ({"table": "a..b"}, "BAD_IDENTIFIER table must be a name"),
@@ -467,3 +489,86 @@ def test_units_of_time(csv: Path, unit: Any, cell: str, expected: int | None) ->
 def test_mistakes_of_a_source(parameters: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         DataLoader(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("cut", "days"),
+    [
+        ({"until": "2015-05-04T12:00:00Z"}, [3, 4]),
+        ({"until": "2015-05-04"}, [3]),
+        ({"since": "2015-05-03T12:00:00Z"}, [4]),
+        ({"since": "2015-05-03"}, [3, 4]),
+    ],
+)
+def test_dates_are_cut_at_their_midnight(tmp_path: Path, spark: SparkSession, cut: dict[str, Any], days: Any) -> None:
+    days_of_may = [datetime.date(2015, 5, 3), datetime.date(2015, 5, 4)]
+    columns = {"timestamp": days_of_may, "visitorid": [3, 4], "event": ["view"] * 2, "itemid": [6] * 2}
+    pq.write_table(pa.table(columns), tmp_path / "events.parquet")
+    assert [event[1] for event in load(tmp_path / "events.parquet", **cut)] == days
+
+
+def test_a_time_at_the_edge_of_the_calendar_is_a_bound(tmp_path: Path, spark: SparkSession) -> None:
+    test_a_timestamp_of_parquet_becomes_milliseconds(tmp_path, spark)
+    assert len(load(tmp_path / "events", since="0001-01-01T00:00:00+14:00")) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "value", "kind"),
+    [("hour=1", 10**12, "int"), ("share=0.5", "x", "double"), ("day=2015-05-01", "x", "date")],
+)
+def test_values_that_a_partition_cannot_have(csv: Path, folder: str, value: Any, kind: str) -> None:
+    (csv.parent / folder).mkdir()
+    (csv.parent / folder / "a.csv").write_text(HEADER + "5,7,view,3,\n")
+    name = folder.split("=", maxsplit=1)[0]
+    with pytest.raises(SchemaError, match=f"SCHEMA_TYPE {name} expected {kind}, got {value!r}; see data_loader.part"):
+        load(csv.parent, file_format="csv", partitions={name: [value]})
+
+
+def test_what_was_asked_for_is_told_where_nothing_is_found(csv: Path) -> None:
+    (csv.parent / "hour=1").mkdir()
+    (csv.parent / "hour=1" / "a.csv").write_text(HEADER + "5,7,view,3,\n")
+    asked: dict[str, Any] = {"partitions": {"hour": [2, 3]}, "since": "2015-05-03"}
+    with pytest.raises(InputError, match="has no events for partitions hour 2 or 3, since 2015-05-03; see data_loader"):
+        load(csv.parent, file_format="csv", **asked)
+
+
+@pytest.mark.parametrize(
+    "option", [{"encoding": "nope"}, {"escape": "xx"}, {"multiLine": "maybe"}, {"maxColumns": "x"}, {"lineSep": ""}]
+)
+def test_options_that_are_wrong_are_told(csv: Path, option: dict[str, str]) -> None:
+    csv.write_text(HEADER + "5,7,view,3,\n")
+    told = rf"CFG_OPTION data_loader\.options \({next(iter(option))}\) must be as Spark's reader takes it, which says: "
+    with pytest.raises(ConfigError, match=told):
+        load(csv, options=option)
+
+
+@pytest.mark.parametrize("pattern", ["{a.csv", "[a.csv"])
+def test_08_a_glob_that_is_none_is_told(tmp_path: Path, spark: SparkSession, pattern: str) -> None:
+    with pytest.raises(InputError, match=r"INPUT_NOT_FOUND .*a\.csv is no pattern for names of files: a bracket in it"):
+        load(tmp_path / pattern)
+
+
+def test_the_header_is_read_with_the_options_for_comments_and_quotes(csv: Path) -> None:
+    csv.write_text("# of today\n'timestamp','visitorid','event','itemid'\n5,7,'a,b',3\n# more\n6,7,view,3\n")
+    read = {"options": {"comment": "#", "quote": "'"}}
+    assert load(csv, **read) == [(5, 7, "a,b", 3, None), (6, 7, "view", 3, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("/log/a.csv", "csv"),
+        ("/log/A.CSV.gz", "csv"),
+        ("/log/*.csv", "csv"),
+        ("/log/day*.csv*", "csv"),
+        ("/log/x.csv/", "csv"),
+        ("/log/x.csv/*", "csv"),
+        ("s3a://log/a.ndjson.zst", "json"),
+        ("/log/a.orc", "orc"),
+        ("/log/my.csv_export/x", "parquet"),
+        ("/log/my.csv/x", "parquet"),
+        ("/log/a.csv.parquet", "parquet"),
+    ],
+)
+def test_a_format_is_the_end_of_the_name(name: str, expected: str) -> None:
+    assert DataLoader(event_filename=name)._format() == expected

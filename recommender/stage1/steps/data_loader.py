@@ -43,6 +43,7 @@ from recommender.sources import (
 )
 from recommender.times import in_milliseconds
 
+_MAX_PORT = 65_535
 _REQUIRED = (C.TIMESTAMP, C.VISITOR, C.EVENT, C.ITEM)
 _LAKES = ("delta", "iceberg")
 # A format at the end of a name, before the suffix of a compression and the sign for more.
@@ -162,6 +163,8 @@ class DataLoader:
             raise ValueError("jdbc_url is given with event_filename; a database has a table or a query")
         if self.jdbc_url and not (self.table or self.query):
             raise ValueError("jdbc_url is given without a table or a query of that database; give one")
+        if self.jdbc_url and not _is_url(self.jdbc_url):
+            raise ValueError("jdbc_url must be as jdbc:postgresql://host:5432/shop, with a port of 1 to 65535 or none")
         if self.jdbc_partition_column and self.jdbc_predicates:
             raise ValueError("give either jdbc_partition_column or jdbc_predicates")
         of_database = ("jdbc_partition_column", "jdbc_predicates", "jdbc_lower_bound", "jdbc_upper_bound")
@@ -391,6 +394,19 @@ def _in_unit(milliseconds: int, unit: str) -> int:
     (1, 2, 1001, 1001000)
     """
     return milliseconds * 1000 if unit == "us" else -(-milliseconds // _MS_PER_UNIT[unit])
+
+
+def _is_url(url: str) -> bool:
+    """Return whether a URL of JDBC has a host, and a port that can be one, as far as its kind is known.
+
+    >>> urls = "jdbc:postgresql://db:5432/shop", "jdbc:postgresql://db:x/shop", "jdbc:mysql:/db/shop"
+    >>> [_is_url(url) for url in urls]
+    [True, False, False]
+    """
+    if re.match(r"jdbc:(?:postgresql|mysql|mariadb|sqlserver):(?!//).*/", url):
+        return False
+    port = re.match(r"jdbc:\w+://[\w.-]+:([^/?;,]*)", url)
+    return port is None or (port[1].isdecimal() and 1 <= int(port[1]) <= _MAX_PORT)
 
 
 def _is_empty(loaded: Loaded, rows: DataFrame) -> bool:
