@@ -65,7 +65,7 @@ def test_a_command_in_the_place_of_a_query_is_not_run(spark: SparkSession, table
     [
         ({"table": "shop.nothing"}, "INPUT_NOT_FOUND shop.nothing does not exist"),
         ({"table": "no_such_catalog.shop.events"}, "INPUT_NOT_FOUND no_such_catalog.shop.events does not exist"),
-        ({"query": "SELECT FROM WHERE"}, "SOURCE_QUERY the query cannot be read, it must be one SELECT: "),
+        ({"query": "SELECT FROM WHERE"}, "SOURCE_QUERY the query cannot be read: "),
         ({"query": "SELECT * FROM shop.nothing"}, "INPUT_NOT_FOUND the query does not exist"),
         ({"query": "SELECT *, 1 AS Itemid FROM shop.events"}, "SCHEMA_AMBIGUOUS itemid, Itemid stand in the query"),
         ({"table": "shop.events", "columns": {"itemid": "product"}}, r"SCHEMA_MISSING product; found \[timestamp"),
