@@ -206,7 +206,12 @@ def _is_above(path: str, hidden: Iterable[str]) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without Python objects and without repeated keys; 1e-3 is a number."""
+    """YAML without Python objects and without repeated keys; 1e-3 is a number, and a date is text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()

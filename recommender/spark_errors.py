@@ -8,6 +8,7 @@ INPUT_CORRUPT file:///e.csv.gz cannot be read to its end; replace the file
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 from recommender.errors import ArtifactError, InputError, RecommenderError, SchemaError, StorageError, TransientError
 
@@ -15,7 +16,12 @@ _UNREADABLE = re.compile(
     r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
     r"|ChecksumException|Checksum error|ParquetDecodingException"
 )
-_FILE = re.compile(r"(?:reading file|read file(?: at path)?:?|footer for file:?)\s+'?(\S+?)'?[.,]?(?:\s|$)")
+# A name may have spaces: it ends with the sentence, or with the line.
+_FILE = re.compile(
+    r"(?:reading file|read file(?: at path)?:?|footer for file:?)\s+(?:FileStatus\{path=)?'?(\S.*?)'?"
+    r"(?=[.,]?\s*$|[.,]\s|; isDirectory=)",
+    re.MULTILINE,
+)
 _LOST = re.compile(
     r"ExecutorLostFailure|Executor (?:\S+ )?(?:lost|exited)|All masters are unresponsive|Master removed our application"
     r"|FetchFailed|has failed the maximum allowable number of times|was shut down|cancelled because"
@@ -27,6 +33,7 @@ _SOURCE_LOST = re.compile(
     r"sending to the backend|terminating connection|This connection has been closed|Connection reset"
     r"|connection is closed|Communications link failure|Connection (?:to \S+ )?refused"
 )
+_SOURCE_ERROR = re.compile(r"(?:PSQLException|java\.sql\.SQL\w*Exception): (.*)")
 _GONE = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
 _FULL_SHARE, _FULL_BYTES = 0.01, 64 * 2**20  # a disk with less than either free is called full
 
@@ -50,10 +57,19 @@ def explained(error: BaseException, local: str = "", root: str = "") -> Recommen
         return _another_type(text)
     if _UNREADABLE.search(text):
         return _unreadable(text)
+    return _of_database(text) or _lost(error, text)
+
+
+def _of_database(text: str) -> RecommenderError | None:
+    """Say what a database has refused while it was read; the value that it may show is left out."""
     if _SOURCE_LOST.search(text):
         sentence = "the database ended the connection while it was read; start it again to go on"
         return TransientError("SOURCE_LOST", sentence)
-    return _lost(error, text)
+    found = _SOURCE_ERROR.search(text)
+    if found is None:
+        return None
+    said = re.sub(r': "[^"]*"$', "", found[1].strip())[:200]
+    return InputError("SOURCE_QUERY", f"the database cannot read what it is asked for: {said}; see data_loader")
 
 
 def _lost(error: BaseException, text: str) -> TransientError | None:
@@ -65,10 +81,21 @@ def _lost(error: BaseException, text: str) -> TransientError | None:
     return None
 
 
+def _file(text: str) -> str | None:
+    """Return the file that an error names, by its name: Spark writes some of them as in a URL.
+
+    >>> _file("Encountered error while reading file file:///logs/a%20b.csv. Details:")
+    'file:///logs/a b.csv'
+    >>> _file("Could not read footer for file: file:/logs/a b.parquet")
+    'file:/logs/a b.parquet'
+    """
+    found = _FILE.search(text)
+    return unquote(found[1]) if found else None
+
+
 def _unreadable(text: str) -> RecommenderError:
     """Say which file cannot be read: one of the log, or one of ours."""
-    found = _FILE.search(text)
-    file = found[1] if found else "a file"
+    file = _file(text) or "a file"
     if re.search(r"/data/[0-9a-f]{32}/", file):
         sentence = f"{file} cannot be read to its end; run its stage again with --force, or restore the file"
         return ArtifactError("ARTIFACT_CORRUPT", sentence)
@@ -77,9 +104,9 @@ def _unreadable(text: str) -> RecommenderError:
 
 def _another_type(text: str) -> SchemaError:
     """Say which column of which file has another type than the first file that was looked at."""
-    file, column, types = _FILE.search(text), _COLUMN.search(text), _TYPES.search(text)
+    file, column, types = _file(text), _COLUMN.search(text), _TYPES.search(text)
     found = f"expected {types[1]} found {types[2]}" if types else "has another type than in the other files"
-    place = f", file {file[1]}" if file else ""
+    place = f", file {file}" if file else ""
     return SchemaError("SCHEMA_TYPE", f"{column[1].strip('[]` ') if column else 'a column'} {found}{place}")
 
 

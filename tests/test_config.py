@@ -63,6 +63,12 @@ def test_a_number_may_have_an_exponent_without_a_point() -> None:
     assert parse_config("stage2: {als: {reg_param: 1e-3}}", environ={}).stage("stage2")["als"]["reg_param"] == 0.001
 
 
+def test_a_date_is_text() -> None:
+    text = "stage1: {data_loader: {since: 2015-05-03, until: 2015-05-03T03:00:00Z}}"
+    loader = parse_config(text, ["stage1.data_loader.as_of=2026-01-31 00:00:00"]).stage("stage1")["data_loader"]
+    assert loader == {"since": "2015-05-03", "until": "2015-05-03T03:00:00Z", "as_of": "2026-01-31 00:00:00"}
+
+
 def test_an_environment_variable_is_put_into_a_value() -> None:
     text = "stage1: {data_loader: {event_filename: '${DATA}/events.csv'}}"
     config = parse_config(text, environ={"DATA": "/srv"})

@@ -18,6 +18,26 @@ from recommender.spark_errors import explained
             "INPUT_CORRUPT file:///data/e.csv.gz cannot be read to its end; replace the file",
             12,
         ),
+        (
+            "FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:///a/b%20c.csv.gz.  SQLSTATE: KD001",
+            "INPUT_CORRUPT file:///a/b c.csv.gz cannot be read",
+            12,
+        ),
+        (
+            "[CANNOT_READ_FILE_FOOTER] Could not read footer for file: file:/a/b c.parquet\n\tat org.apache",
+            "INPUT_CORRUPT file:/a/b c.parquet cannot be read",
+            12,
+        ),
+        (
+            "CANNOT_READ_FILE_FOOTER read footer for file: FileStatus{path=file:/a/b c.parquet; isDirectory=false}",
+            "INPUT_CORRUPT file:/a/b c.parquet cannot be read",
+            12,
+        ),
+        (
+            'org.postgresql.util.PSQLException: ERROR: invalid input syntax for type bigint: "a value"\n\tat org',
+            "SOURCE_QUERY the database cannot read what it is asked for: ERROR: invalid input syntax for type bigint;",
+            12,
+        ),
         ("java.io.EOFException: Unexpected end of input stream", "INPUT_CORRUPT a file cannot be read to its end", 12),
         ("java.io.IOException: No space left on device", "STORAGE_FULL a disk is full: see --root", 17),
         ("java.lang.OutOfMemoryError: Java heap space", "OUT_OF_MEMORY Spark ran out of memory; give it more", 1),

@@ -12,18 +12,22 @@ Example usage:
 '`events`'
 """
 
+import math
 import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, types as T
 
-from recommender.errors import InputError, RecommenderError, SchemaError, TransientError
+from recommender.errors import ConfigError, InputError, Mistake, RecommenderError, SchemaError, TransientError
 from recommender.redaction import remember
 from recommender.sources.loaded import Loaded, loaded, shown
+from recommender.sources.options import wrong_option
 from recommender.spark_errors import explained
+from recommender.times import in_milliseconds
 
 WAITS = (1.0, 4.0, 15.0)  # seconds before the 2nd, 3rd and 4th try to reach a database
 
@@ -105,8 +109,12 @@ class Database:
 
     def quoted(self, name: str) -> str:
         """Return a name, its parts separated by dots, as this database quotes it."""
+        return ".".join(map(self.quoted_column, name.split(".")))
+
+    def quoted_column(self, name: str) -> str:
+        """Return the name of a column, in which a dot is a character as any other, as this database quotes it."""
         left, right = _QUOTES.get(self.url.split(":")[1], ('"', '"'))
-        return ".".join(f"{left}{part.replace(right, right * 2)}{right}" for part in name.split("."))
+        return f"{left}{name.replace(right, right * 2)}{right}"
 
     def connection(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the options that every connection has; the login comes from the environment."""
@@ -139,11 +147,15 @@ def read_database(
             (SOURCE_REFUSED). InputError: there is no such table, no driver, or the query is wrong.
     """
     place = f"{'the query' if is_query else source} at {database.host}"
+
+    def mistake(error: Exception) -> RecommenderError | None:
+        return _mistake(error, database, place)
+
     for wait in (*WAITS, None):
         try:
-            return _read(spark, database, source, is_query, place, environ)
+            return replace(_read(spark, database, source, is_query, place, environ), mistake=mistake)
         except Exception as error:
-            ours = _mistake(error, database, place)
+            ours = mistake(error)
             if ours is None:
                 raise
             if ours.id != "SOURCE_DOWN" or wait is None:
@@ -156,7 +168,9 @@ def _read(
     spark: SparkSession, database: Database, source: str, is_query: bool, place: str, environ: Mapping[str, str]
 ) -> Loaded:
     connection = database.connection(environ)
-    table = f"({source.strip().rstrip(';')}) recommender_source" if is_query else database.quoted(source)
+    # A query may end in a comment, which ends with its line.
+    inside = source.strip().rstrip("; \t\r\n")
+    table = f"({inside}\n) recommender_source" if is_query else database.quoted(source)
     if database.predicates:
         rows = spark.read.jdbc(database.url, table, predicates=list(database.predicates), properties=connection)
     else:
@@ -164,28 +178,64 @@ def _read(
         rows = reader.option("dbtable", table).load()
         if database.partition_column is not None:
             column = _found(rows, database.partition_column, place)
-            low, high = _bounds(reader, database, table, column)
-            if low is not None and high is not None:
-                parted = {"partitionColumn": column, "lowerBound": low, "upperBound": high}
+            bounds = _bounds(reader, database, table, column, rows.schema[column].dataType)
+            if bounds is not None:
+                parted = {"partitionColumn": column, "lowerBound": bounds[0], "upperBound": bounds[1]}
                 reader = reader.options(**parted, numPartitions=str(database.partitions))
                 rows = reader.option("dbtable", table).load()
     return loaded(rows, place)
 
 
-def _bounds(reader: object, database: Database, table: str, column: str) -> tuple[str | None, str | None]:
+def _bounds(reader: object, database: Database, table: str, column: str, kind: T.DataType) -> tuple[str, str] | None:
     """Return the least and the greatest value of the column that cuts the rows, as far as they are not given."""
-    low, high = database.bounds
-    if low is not None and high is not None:
+    if not isinstance(kind, T.NumericType | T.DateType | T.TimestampType | T.TimestampNTZType):
+        expected = f"{column} expected a number, date or timestamp found {kind.simpleString()}"
+        raise SchemaError("SCHEMA_TYPE", f"{expected}; see data_loader.jdbc_partition_column")
+    is_number = isinstance(kind, T.NumericType)
+    given = tuple(
+        None if bound is None else _given(bound, name, is_number)
+        for name, bound in zip(("jdbc_lower_bound", "jdbc_upper_bound"), database.bounds, strict=True)
+    )
+    found = given if None not in given else _found_bounds(reader, database, table, column)
+    if found is None:
+        return None
+    low, high = (str(there if bound is None else bound) for bound, there in zip(given, found, strict=True))
+    if _order(low, is_number) <= _order(high, is_number):
         return low, high
-    name = database.quoted(column) if "." not in column else column
+    if None in given:  # all rows are beyond the bound that is given, and in one part
+        return (low, low) if given[0] is not None else (high, high)
+    sentence = f"data_loader.jdbc_lower_bound must not be above jdbc_upper_bound, got {low} and {high}"
+    raise ConfigError(Mistake("CFG_RANGE", "data_loader.jdbc_lower_bound", sentence))
+
+
+def _found_bounds(reader: object, database: Database, table: str, column: str) -> tuple[object, object] | None:
+    """Return the least and the greatest value of a column as Spark takes bounds: numbers are whole."""
+    name = database.quoted_column(column)
     query = f"(SELECT MIN({name}) AS low, MAX({name}) AS high FROM {table}) recommender_bounds"  # noqa: S608 - quoted
     row = reader.option("dbtable", query).load().first()  # type: ignore[attr-defined]
-    found = (None, None) if row is None else (row[0], row[1])
-    return tuple(given if given is not None else _text(value) for given, value in zip((low, high), found, strict=True))  # type: ignore[return-value]
+    low, high = (None, None) if row is None else row
+    if low is None or high is None or not _is_finite(low) or not _is_finite(high):
+        return None
+    return (math.floor(low), math.ceil(high)) if isinstance(low, int | float | Decimal) else (low, high)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _order(bound: str, is_number: bool) -> int:
+    return int(bound) if is_number else in_milliseconds(bound) or 0
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _given(bound: str, name: str, is_number: bool) -> str:
+    """Return a bound that is given, if it is a value of the column."""
+    if is_number and re.fullmatch(r"[+-]?\d{1,18}", bound):
+        return bound
+    if not is_number and in_milliseconds(bound) is not None:
+        return bound
+    expected = "a whole number" if is_number else "a time as 2015-05-03 03:00:00"
+    sentence = f"data_loader.{name} must be {expected}, as jdbc_partition_column is, got {bound!r}"
+    raise ConfigError(Mistake("CFG_TYPE", f"data_loader.{name}", sentence))
 
 
 def _found(rows: DataFrame, column: str, place: str) -> str:
@@ -203,10 +253,10 @@ def _mistake(error: Exception, database: Database, place: str) -> RecommenderErr
     for pattern, made, id_, sentence in _MISTAKES:
         found = pattern.search(text)
         if found:
-            said = found["said"][:200] if "said" in found.groupdict() else ""
+            said = re.sub(r': "[^"]*"$', "", found["said"].strip())[:200] if "said" in found.groupdict() else ""
             facts = {"place": place, "host": database.host, "login": database.login, "tries": len(WAITS), "said": said}
             return made(id_, sentence.format(**facts))
-    return explained(error)
+    return wrong_option(error, database.options) or explained(error)
 
 
 def _chain(error: BaseException) -> str:

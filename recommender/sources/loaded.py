@@ -5,12 +5,14 @@ Example usage:
 '`visitor``id`'
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, functions as F
 
-from recommender.errors import SchemaError
+from recommender.errors import RecommenderError, SchemaError
+from recommender.spark_errors import explained
 
 # Columns that a source adds to its own.
 FILE: Final = "__file"  # the file, table or query that a row comes from
@@ -26,12 +28,14 @@ class Loaded:
         columns: names of all columns of the source.
         name: what an error calls the source.
         warnings: what the user should know, a sentence each.
+        mistake: returns what an error that is met while the rows are read says about the source; None: it is a bug.
     """
 
     rows: DataFrame
     columns: list[str]
     name: str
     warnings: list[str] = field(default_factory=list)
+    mistake: Callable[[Exception], RecommenderError | None] = explained
 
 
 def quoted(name: str) -> str:

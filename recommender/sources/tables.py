@@ -71,10 +71,12 @@ def read_query(spark: SparkSession, query: str) -> Loaded:
     """Read the rows of a query in Spark's SQL.
 
     Raises:
-        InputError: it cannot be analysed (SOURCE_QUERY).
+        InputError: it cannot be analysed, or is no query of rows (SOURCE_QUERY).
     """
     try:
-        return loaded(spark.sql(query), "the query")
+        # Spark runs a command at once; inside of a query it is a mistake of syntax.
+        inside = query.strip().rstrip("; \t\r\n")
+        return loaded(spark.sql(f"SELECT * FROM (\n{inside}\n) AS source"), "the query")  # noqa: S608 - the user's own
     except Exception as error:
         raise _mistake(error, "the query", "data_loader.query") or error from error
 
@@ -141,6 +143,8 @@ def _mistake(error: Exception, name: str, hint: str) -> Exception | None:
     for signs, id_, sentence in _MISTAKES:
         if any(sign in text for sign in signs):
             return InputError(id_, sentence.format(name=name, first=first, hint=hint))
+    if type(error).__name__ == "ParseException" and name == "the query":
+        return InputError("SOURCE_QUERY", f"the query cannot be read, it must be one SELECT: {first}; see {hint}")
     if type(error).__name__ in {"ParseException", "AnalysisException"}:
         return InputError("SOURCE_QUERY", f"{name} cannot be read: {first}; see {hint}")
     return explained(error)

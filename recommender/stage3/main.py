@@ -149,7 +149,8 @@ class Stage3(Stage):
 
     def _similar(self, item_factors: DataFrame, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
         self.items = item_factors.count()
-        similar = self.steps["similar_items"].execute(item_factors, item_count=self.items, allowed=allowed)
+        step: SimilarItems = self.steps["similar_items"]
+        similar = step.execute(item_factors, item_count=self.items, allowed=allowed)
         similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
         return similar.join(ids, C.ITEM_INDEX, "inner").join(similar_ids, C.SIMILAR_ITEM_INDEX, "inner")
 

@@ -26,7 +26,7 @@ _MS_PER_DAY = 86_400_000
 
 @step
 class ItemRules:
-    """Keep items from being recommended: by a list of what may not be shown, of what may, and by when they were last seen.
+    """Keep items from being recommended: by lists of what may not and of what may be shown, and by when last seen.
 
     The rules are applied before anything is ranked, in the lists that models are judged by as in those that are served.
 
@@ -60,7 +60,7 @@ class ItemRules:
         return [path for path in (self.deny_filename, self.allow_filename) if path]
 
     def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables of the lists, each with its newest version; None without a session, or where it has none."""
+        """Return the tables of the lists and their newest versions; None without a session, or where there is none."""
         tables = [table for table in (self.deny_table, self.allow_table) if table]
         return {table: catalog_version(SparkSession.active(), table) if started else None for table in tables}
 

@@ -1,5 +1,6 @@
 """Events are found by the names of their columns, and what is wrong with a file is said in one sentence."""
 
+import datetime
 import gzip
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from pyspark.sql import SparkSession
 
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, SchemaError
+from recommender.sources import columnar
 from recommender.spark_errors import explained
 from recommender.stage1.steps import DataLoader
 
@@ -196,20 +198,69 @@ def test_12_new_columns_are_named(tmp_path: Path, spark: SparkSession) -> None:
     assert loader.unused(loader.load()) == ["colour"]
 
 
-def test_13_a_file_of_another_type_is_named(tmp_path: Path, spark: SparkSession) -> None:
-    columns = "timestamp long, visitorid long, event string"
-    for name, kind, item in (("a", "long", 3), ("b", "string", "x")):
-        rows = spark.createDataFrame([(5, 7, "view", item)], f"{columns}, itemid {kind}").coalesce(1)
-        rows.write.parquet(str(tmp_path / name))
-        part = next((tmp_path / name).glob("*.parquet"))
-        (tmp_path / "all").mkdir(exist_ok=True)
-        part.rename(tmp_path / "all" / f"{name}.parquet")
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - Spark's own, met while the rows are read
-        load(tmp_path / "all")
-    told = explained(raised.value)
-    assert isinstance(told, SchemaError)
-    assert str(told).startswith("SCHEMA_TYPE itemid expected bigint found ")
-    assert "b.parquet" in str(told)
+def write(folder: Path, file_format: str, *files: tuple[str, tuple[Any, ...]]) -> None:
+    """Write a file of one row for each schema, in this order: part-0, part-1, ..."""
+    spark = SparkSession.active()
+    folder.mkdir(exist_ok=True)
+    for number, (schema, row) in enumerate(files):
+        path = folder.parent / f"{folder.name}-{number}"
+        spark.createDataFrame([row], schema).coalesce(1).write.format(file_format).save(str(path))
+        next(path.glob(f"part-*.{file_format}")).rename(folder / f"part-{number}.{file_format}")
+
+
+EVENT = "timestamp long, visitorid long, event string"
+COLUMNAR = pytest.mark.parametrize("file_format", ["parquet", "orc"])
+
+
+@COLUMNAR
+def test_13_a_file_of_another_type_is_named(tmp_path: Path, spark: SparkSession, file_format: str) -> None:
+    files = ((f"{EVENT}, itemid long", (5, 7, "view", 3)), (f"{EVENT}, itemid string", (5, 7, "view", "x")))
+    write(tmp_path / "log", file_format, *files)
+    told = rf"SCHEMA_TYPE itemid expected bigint found string, file .*part-1\.{file_format}; write it again"
+    with pytest.raises(SchemaError, match=told):
+        load(tmp_path / "log", file_format=file_format)
+
+
+@COLUMNAR
+def test_13_a_file_of_a_narrower_type_is_read(tmp_path: Path, spark: SparkSession, file_format: str) -> None:
+    files = ((f"{EVENT}, itemid int", (5, 7, "view", 3)), (f"{EVENT}, itemid long", (6, 7, "view", 2**40)))
+    write(tmp_path / "log", file_format, *files)
+    events = [(5, 7, "view", 3, None), (6, 7, "view", 2**40, None)]
+    assert load(tmp_path / "log", file_format=file_format) == events
+
+
+@COLUMNAR
+def test_11_a_column_that_only_later_files_have_is_read(tmp_path: Path, spark: SparkSession, file_format: str) -> None:
+    more = f"{EVENT}, itemid long, transactionid string"
+    write(tmp_path / "log", file_format, (EVENT, (5, 7, "view")), (more, (6, 8, "transaction", 4, "9")))
+    loader = DataLoader(event_filename=str(tmp_path / "log"), file_format=file_format)  # type: ignore[arg-type]
+    assert load(tmp_path / "log", file_format=file_format) == [
+        (5, 7, "view", None, None),
+        (6, 8, "transaction", 4, "9"),
+    ]
+    told = f"part-0.{file_format}, have no column itemid, transactionid"
+    assert [warning[-len(told) :] for warning in loader.load().warnings] == [told]
+
+
+def test_13_the_schemas_of_very_many_files_are_merged(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columnar, "_COMPARED_FILES", 1)
+    itemid = f"{EVENT}, itemid long"
+    write(tmp_path / "log", "parquet", (EVENT, (5, 7, "view")), (itemid, (6, 8, "view", 4)))
+    assert load(tmp_path / "log") == [(5, 7, "view", None, None), (6, 8, "view", 4, None)]
+    write(tmp_path / "bad", "parquet", (itemid, (5, 7, "view", 3)), (f"{EVENT}, itemid string", (5, 7, "view", "x")))
+    with pytest.raises(SchemaError, match=r"SCHEMA_TYPE a column has types in two files of .*bad that do not go"):
+        load(tmp_path / "bad")
+
+
+def test_files_in_partition_folders_may_have_other_columns(tmp_path: Path, spark: SparkSession) -> None:
+    itemid = f"{EVENT}, itemid long"
+    for day, schema, row in ((1, EVENT, (5, 7, "view")), (2, itemid, (6, 8, "view", 4))):
+        frame = spark.createDataFrame([row], schema).coalesce(1)  # type: ignore[arg-type, type-var]
+        frame.write.parquet(str(tmp_path / "log" / f"day={day}"))
+    assert load(tmp_path / "log", partitions={"day": [2]}) == [(6, 8, "view", 4, None)]
+    assert len(load(tmp_path / "log")) == 2
 
 
 @pytest.mark.parametrize("file_format", ["csv", "json"])
@@ -246,6 +297,39 @@ def test_15_a_malformed_line_of_json_has_its_text(tmp_path: Path, spark: SparkSe
     assert load(path)[0] == (5, 7, "view", 3, None)
 
 
+def test_15_a_line_of_json_is_one_object_or_malformed(tmp_path: Path, spark: SparkSession) -> None:
+    path = tmp_path / "events.json"
+    one = '{"timestamp": 5, "visitorid": 7, "event": "view", "itemid": 3}'
+    nested = one.replace("}", ', "more": {"a": [{"b": "}"}]}}')
+    bad = [one + one, "[]", f"{one} trailing", f"[{one}]", f"[{one},{one}]", f"{one},{one}", "null", "5", '"x"']
+    bad += [nested + nested, f"{nested} x", f"{nested}] x", f"{nested}}} x}}", f'{nested}],"a":[{nested}', "}", "]"]
+    path.write_text("\n".join([one, "", " \t", f" {nested} ", *bad]) + "\n")
+    told = problems(path)
+    assert sorted(raw for problem, raw, _ in told if problem == "MALFORMED") == sorted(bad)
+    assert len(told) == len(bad) + 2
+    good = DataLoader(event_filename=str(path)).execute().where("problem IS NULL").select(*C.EVENT_COLUMNS).collect()
+    assert [tuple(row) for row in good] == [(5, 7, "view", 3, None)] * 2
+
+
+def test_a_key_that_comes_late_is_read(tmp_path: Path, spark: SparkSession) -> None:
+    path = tmp_path / "events.json"
+    early = '{"timestamp": 5, "visitorid": 7, "event": "view"}\n' * 1001
+    path.write_text(early + '{"timestamp": 6, "visitorid": 7, "event": "view", "itemid": 3, "transactionid": 9}\n')
+    assert load(path)[-1] == (6, 7, "view", 3, "9")
+    path.write_text(early)
+    with pytest.raises(SchemaError, match=r"SCHEMA_MISSING itemid; found \[event, timestamp, visitorid"):
+        load(path)
+
+
+def test_json_of_another_encoding_is_read(tmp_path: Path, spark: SparkSession) -> None:
+    path = tmp_path / "events.json"
+    path.write_bytes('{"timestamp": 5, "visitorid": "é", "event": "view", "itemid": "ü"}\n'.encode("latin-1"))
+    read = {"id_type": "string", "options": {"encoding": "ISO-8859-1"}}
+    assert load(path, **read) == [(5, "é", "view", "ü", None)]
+    with pytest.raises(ConfigError, match=r"CFG_OPTION data_loader\.options\.multiLine is for CSV; JSON is read with"):
+        load(path, options={"multiLine": "true"})
+
+
 def test_17_a_truncated_gzip_is_named(tmp_path: Path, spark: SparkSession) -> None:
     path = tmp_path / "events.csv.gz"
     with gzip.open(path, "wt") as file:
@@ -279,7 +363,9 @@ def test_18_options_that_would_hide_faults_are_refused(option: str) -> None:
 
 def test_19_utf_16_is_told_and_can_be_read(csv: Path) -> None:
     csv.write_bytes((HEADER + "5,7,view,3,\n").encode("utf-16"))
-    with pytest.raises(InputError, match=r"ENCODING .*events\.csv is not UTF-8 text"):
+    with pytest.raises(
+        InputError, match=r"ENCODING .*events\.csv is not UTF-8 text: .*; see data_loader\.options \(enc"
+    ):
         load(csv)
     assert load(csv, options={"encoding": "UTF-16", "multiLine": "true"}) == [(5, 7, "view", 3, None)]
 
@@ -336,7 +422,7 @@ def test_a_partition_that_is_no_number_is_told(tmp_path: Path, spark: SparkSessi
     (tmp_path / "day=1").mkdir()
     (tmp_path / "day=1" / "a.csv").write_text(HEADER + "5,7,view,3,\n")
     assert load(tmp_path, file_format="csv", partitions={"day": ["1", 2]}) == [(5, 7, "view", 3, None)]
-    with pytest.raises(SchemaError, match="SCHEMA_TYPE day expected a number, got 'x'; see data_loader"):
+    with pytest.raises(SchemaError, match="SCHEMA_TYPE day expected int, got 'x'; see data_loader"):
         load(tmp_path, file_format="csv", partitions={"day": ["x"]})
 
 
@@ -361,6 +447,7 @@ def test_filters_are_pushed_down(tmp_path: Path, spark: SparkSession) -> None:
         ("iso", "2015-05-03T03:00:00Z", 1430622000000),
         ("iso", "soon", None),
         ("s", str(2**62), None),
+        ("s", str(-(2**63)), None),
     ],
 )
 def test_units_of_time(csv: Path, unit: Any, cell: str, expected: int | None) -> None:
@@ -375,6 +462,24 @@ def test_units_of_time(csv: Path, unit: Any, cell: str, expected: int | None) ->
         ({"table": "t", "version": 1, "as_of": "2026-01-01"}, "give either version or as_of"),
         ({"event_filename": "a.csv", "version": 1}, "version and as_of are for a table"),
         ({"event_filename": "a.csv", "jdbc_url": "jdbc:postgresql://db/x"}, "jdbc_url is given with event_filename"),
+        ({"jdbc_url": "jdbc:postgresql://db/x"}, "jdbc_url is given without a table or a query of that database"),
+        (
+            {"table": "t", "jdbc_url": "jdbc:postgresql://db:x/y"},
+            "jdbc_url must be as jdbc:postgresql://host:5432/shop",
+        ),
+        ({"table": "t", "jdbc_url": "jdbc:mysql:db/x//"}, "jdbc_url must be as jdbc:postgresql://host:5432/shop"),
+        ({"table": "t", "jdbc_predicates": ["a < 1"]}, "jdbc_predicates is for a database: give jdbc_url"),
+        ({"table": "t", "jdbc_partition_column": "a"}, "jdbc_partition_column is for a database: give jdbc_url"),
+        (
+            {"table": "t", "jdbc_url": "jdbc:postgresql://db/x", "jdbc_lower_bound": 1},
+            "jdbc_lower_bound is a bound of jdbc_partition_column: give that, or leave it out",
+        ),
+        ({"options": {"partitionColumn": "a"}}, "options.partitionColumn is refused: see jdbc_partition_column"),
+        ({"options": {"lowerBound": "1"}}, "options.lowerBound is refused: see jdbc_lower_bound"),
+        (
+            {"since": "2015-05-03", "until": "2015-05-03T00:00:00Z"},
+            "since must be before until, got 2015-05-03 and 2015-05-03T00:00:00Z: no event is between them",
+        ),
         ({"since": "soon"}, "since must be a time as 2015-05-03T03:00:00Z, got 'soon'"),
         ({"table": 'a"; drop table x --'}, "BAD_IDENTIFIER table must be a name"),
         ({"table": "a..b"}, "BAD_IDENTIFIER table must be a name"),
@@ -384,3 +489,86 @@ def test_units_of_time(csv: Path, unit: Any, cell: str, expected: int | None) ->
 def test_mistakes_of_a_source(parameters: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         DataLoader(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("cut", "days"),
+    [
+        ({"until": "2015-05-04T12:00:00Z"}, [3, 4]),
+        ({"until": "2015-05-04"}, [3]),
+        ({"since": "2015-05-03T12:00:00Z"}, [4]),
+        ({"since": "2015-05-03"}, [3, 4]),
+    ],
+)
+def test_dates_are_cut_at_their_midnight(tmp_path: Path, spark: SparkSession, cut: dict[str, Any], days: Any) -> None:
+    days_of_may = [datetime.date(2015, 5, 3), datetime.date(2015, 5, 4)]
+    columns = {"timestamp": days_of_may, "visitorid": [3, 4], "event": ["view"] * 2, "itemid": [6] * 2}
+    pq.write_table(pa.table(columns), tmp_path / "events.parquet")
+    assert [event[1] for event in load(tmp_path / "events.parquet", **cut)] == days
+
+
+def test_a_time_at_the_edge_of_the_calendar_is_a_bound(tmp_path: Path, spark: SparkSession) -> None:
+    test_a_timestamp_of_parquet_becomes_milliseconds(tmp_path, spark)
+    assert len(load(tmp_path / "events", since="0001-01-01T00:00:00+14:00")) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "value", "kind"),
+    [("hour=1", 10**12, "int"), ("share=0.5", "x", "double"), ("day=2015-05-01", "x", "date")],
+)
+def test_values_that_a_partition_cannot_have(csv: Path, folder: str, value: Any, kind: str) -> None:
+    (csv.parent / folder).mkdir()
+    (csv.parent / folder / "a.csv").write_text(HEADER + "5,7,view,3,\n")
+    name = folder.split("=", maxsplit=1)[0]
+    with pytest.raises(SchemaError, match=f"SCHEMA_TYPE {name} expected {kind}, got {value!r}; see data_loader.part"):
+        load(csv.parent, file_format="csv", partitions={name: [value]})
+
+
+def test_what_was_asked_for_is_told_where_nothing_is_found(csv: Path) -> None:
+    (csv.parent / "hour=1").mkdir()
+    (csv.parent / "hour=1" / "a.csv").write_text(HEADER + "5,7,view,3,\n")
+    asked: dict[str, Any] = {"partitions": {"hour": [2, 3]}, "since": "2015-05-03"}
+    with pytest.raises(InputError, match="has no events for partitions hour 2 or 3, since 2015-05-03; see data_loader"):
+        load(csv.parent, file_format="csv", **asked)
+
+
+@pytest.mark.parametrize(
+    "option", [{"encoding": "nope"}, {"escape": "xx"}, {"multiLine": "maybe"}, {"maxColumns": "x"}, {"lineSep": ""}]
+)
+def test_options_that_are_wrong_are_told(csv: Path, option: dict[str, str]) -> None:
+    csv.write_text(HEADER + "5,7,view,3,\n")
+    told = rf"CFG_OPTION data_loader\.options \({next(iter(option))}\) must be as Spark's reader takes it, which says: "
+    with pytest.raises(ConfigError, match=told):
+        load(csv, options=option)
+
+
+@pytest.mark.parametrize("pattern", ["{a.csv", "[a.csv"])
+def test_08_a_glob_that_is_none_is_told(tmp_path: Path, spark: SparkSession, pattern: str) -> None:
+    with pytest.raises(InputError, match=r"INPUT_NOT_FOUND .*a\.csv is no pattern for names of files: a bracket in it"):
+        load(tmp_path / pattern)
+
+
+def test_the_header_is_read_with_the_options_for_comments_and_quotes(csv: Path) -> None:
+    csv.write_text("# of today\n'timestamp','visitorid','event','itemid'\n5,7,'a,b',3\n# more\n6,7,view,3\n")
+    read = {"options": {"comment": "#", "quote": "'"}}
+    assert load(csv, **read) == [(5, 7, "a,b", 3, None), (6, 7, "view", 3, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("/log/a.csv", "csv"),
+        ("/log/A.CSV.gz", "csv"),
+        ("/log/*.csv", "csv"),
+        ("/log/day*.csv*", "csv"),
+        ("/log/x.csv/", "csv"),
+        ("/log/x.csv/*", "csv"),
+        ("s3a://log/a.ndjson.zst", "json"),
+        ("/log/a.orc", "orc"),
+        ("/log/my.csv_export/x", "parquet"),
+        ("/log/my.csv/x", "parquet"),
+        ("/log/a.csv.parquet", "parquet"),
+    ],
+)
+def test_a_format_is_the_end_of_the_name(name: str, expected: str) -> None:
+    assert DataLoader(event_filename=name)._format() == expected

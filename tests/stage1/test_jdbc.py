@@ -40,7 +40,10 @@ def server() -> Iterator[postgres.Postgres]:
             CREATE TABLE "Weird schema"."select" ("at time" bigint, "Visitor" bigint, "select" text, "Ünit" bigint);
             INSERT INTO "Weird schema"."select" VALUES (5, 7, 'view', 3), (6, 8, 'view', 4), (7, 9, 'wave', 5),
               (8, 7, 'view', 3);
-            CREATE TABLE victim (id int);"""
+            CREATE TABLE victim (id int);
+            CREATE TABLE odd AS SELECT n AS timestamp, (n % 5)::numeric AS visitorid, 'view'::text AS event,
+              n AS itemid, n + 0.5 AS half, n::float8 AS approximate, n AS "a.b", date '2020-01-01' + n AS day
+              FROM generate_series(1, 100) n;"""
         )
         yield running
 
@@ -168,6 +171,65 @@ def test_columns_and_queries_that_are_wrong(load: Any) -> None:
         InputError, match=r"SOURCE_QUERY the query at 127\.0\.0\.1:\d+ cannot be read: .*nowhere|INPUT_NOT_F"
     ):
         load(query="SELECT * FROM nowhere")
+
+
+@pytest.mark.parametrize("column", ["visitorid", "approximate", "a.b", "day"])
+def test_columns_of_every_kind_cut_the_rows(load: Any, column: str) -> None:
+    events = load(table="odd", jdbc_partition_column=column, jdbc_partitions=3)
+    assert events.count() == 100
+    assert events.select(F.spark_partition_id()).distinct().count() == 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (
+            {"jdbc_partition_column": "event"},
+            "SCHEMA_TYPE event expected a number, date or timestamp found string;",
+        ),
+        (
+            {"jdbc_predicates": ["nope = 1"]},
+            'SOURCE_QUERY odd at .* be read: ERROR: column "nope" does not exist',
+        ),
+        (
+            {"jdbc_predicates": ["itemid ="]},
+            "SOURCE_QUERY odd at .* be read: ERROR: syntax error at end of",
+        ),
+        ({"jdbc_predicates": ["1 / (itemid - itemid) > 0"]}, "SOURCE_QUERY .* cannot be read: ERROR: division by zero"),
+        (
+            {"jdbc_partition_column": "itemid", "jdbc_lower_bound": "a"},
+            r"CFG_TYPE data_loader\.jdbc_lower_bound must be a whole number, as jdbc_partition_column is, got 'a'",
+        ),
+        (
+            {"jdbc_partition_column": "day", "jdbc_upper_bound": "soon"},
+            r"CFG_TYPE data_loader\.jdbc_upper_bound must be a time as 2015-05-03 03:00:00, as .*, got 'soon'",
+        ),
+        (
+            {"jdbc_partition_column": "itemid", "jdbc_lower_bound": 9, "jdbc_upper_bound": 1},
+            r"CFG_RANGE data_loader\.jdbc_lower_bound must not be above jdbc_upper_bound, got 9 and 1",
+        ),
+        ({"options": {"queryTimeout": "x"}}, r"CFG_OPTION data_loader\.options \(queryTimeout\) must be as Spark's"),
+    ],
+)
+def test_parts_that_are_wrong(load: Any, parts: dict[str, Any], told: str) -> None:
+    with pytest.raises(RecommenderError, match=told):
+        load(table="odd", **parts)
+
+
+def test_a_bound_beyond_all_rows_cuts_nothing_off(load: Any) -> None:
+    assert load(table="odd", jdbc_partition_column="itemid", jdbc_lower_bound=500).count() == 100
+
+
+def test_a_query_may_end_in_a_comment(load: Any) -> None:
+    assert load(query="SELECT * FROM odd -- all").count() == 100
+
+
+def test_numbers_without_a_precision_are_ids_where_they_are_whole(load: Any) -> None:
+    whole = load(table="odd").agg(F.sum("visitorid")).collect()[0][0]
+    assert whole == sum(n % 5 for n in range(1, 101))
+    assert {row.visitorid for row in load(table="odd", id_type="string").collect()} == set("01234")
+    half = load(table="odd", columns={"visitorid": "half"})
+    assert half.where("visitorid IS NOT NULL").isEmpty()
 
 
 def test_21_a_server_that_dies_while_it_is_read(load: Any, server: postgres.Postgres) -> None:

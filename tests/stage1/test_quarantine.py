@@ -1,5 +1,6 @@
 """No row of a log is lost: it is good, or in the quarantine with its reason, or one of several that are the same."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -48,23 +49,53 @@ LINE = st.lists(CELL, max_size=6).map(",".join) | st.text(max_size=20) | st.samp
 def test_rows_in_are_good_or_quarantined_whatever_the_text(
     spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, lines: list[str]
 ) -> None:
-    folder = tmp_path_factory.mktemp("log")
+    path = tmp_path_factory.mktemp("log") / "events.csv"
     text = GOOD + "\n".join(lines) + "\n"
-    (folder / "events.csv").write_text(HEADER + text, encoding="utf-8", errors="replace", newline="")
+    path.write_text(HEADER + text, encoding="utf-8", errors="replace", newline="")
     # A line ends as Hadoop has it, and one of nothing but blanks is none.
     written = [line for line in re.split("\r\n|\r|\n", text) if line.strip("".join(map(chr, range(33))))]
+    check_that_no_row_is_lost(path, len(written))
+
+
+OBJECT = st.sampled_from(
+    [
+        '{"timestamp": 61, "visitorid": 1, "event": "transaction", "itemid": 1}',
+        '{"timestamp": 62, "visitorid": 2, "event": "view", "itemid": {"a": [1, {"b": "}"}]}}',
+        "{'timestamp': '63', 'visitorid': null, \"event\": \"view\"}",
+        "{}",
+    ]
+)
+TOKEN = st.sampled_from([*list('{}[],:" '), "null", "1", '"a":', "\t", "//", "\x00", "é", '{"a":1}', "[]"])
+JSON_LINE = st.lists(OBJECT | TOKEN, max_size=5).map("".join) | OBJECT | st.text(max_size=10)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(JSON_LINE, max_size=12))
+@example(lines=['{"a":1}{"b":2}', "[]", '[{"a":1},{"b":2}]', '{"a":1} x', '{"a":{}}] x', "", '\ufeff{"a":1}', "{"])
+def test_lines_of_json_are_good_or_quarantined_whatever_the_text(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, lines: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "events.json"
+    names = HEADER.strip().split(",")
+    good = [json.dumps(dict(zip(names, line.split(","), strict=True))) for line in GOOD.splitlines()]
+    text = "\n".join([*good, *lines]) + "\n"
+    path.write_text(text, encoding="utf-8", errors="replace", newline="")
+    check_that_no_row_is_lost(path, sum(bool(line.strip(" \t\r\n")) for line in re.split("\r\n|\r|\n", text)))
+
+
+def check_that_no_row_is_lost(path: Path, written: int) -> None:
     config = {"event_validator": {"max_quarantined": 1.0}}
-    stage = Stage1({"data_loader": {"event_filename": str(folder / "events.csv")}, **config})
+    stage = Stage1({"data_loader": {"event_filename": str(path)}, **config})
     try:
         good = stage.log.load().count()
         assert stage.log.quarantine is not None
         quarantine = stage.log.quarantine.collect()
     finally:
         stage.release()
-    assert stage.log.rows == len(written)
+    assert stage.log.rows == written
     assert stage.log.rows == stage.log.good + sum(row.rows for row in quarantine)
     assert stage.log.good >= good >= len(set(GOOD.splitlines()))
-    assert all(row.reason and row.raw is not None and row.source_file.endswith("/events.csv") for row in quarantine)
+    assert all(row.reason and row.raw is not None and row.source_file.endswith(f"/{path.name}") for row in quarantine)
 
 
 def test_15_16_malformed_rows_within_and_over_the_limit(spark: SparkSession, log: Path, tmp_path: Path) -> None:

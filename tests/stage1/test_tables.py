@@ -44,12 +44,28 @@ def test_a_query_is_read(table: str) -> None:
     assert load(query="SELECT *, 1 AS more FROM shop.events WHERE itemid = 4") == ROWS[1:]
 
 
+def test_a_query_may_end_as_people_end_them(table: str) -> None:
+    assert load(query="WITH e AS (TABLE shop.events) SELECT * FROM e WHERE itemid = 4 ;\n") == ROWS[1:]
+    assert load(query="SELECT * FROM shop.events WHERE itemid = 4 -- only these") == ROWS[1:]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["DROP TABLE shop.events", "INSERT INTO shop.events TABLE shop.events", "CREATE TABLE t AS SELECT 1", "SET a = b"],
+)
+def test_a_command_in_the_place_of_a_query_is_not_run(spark: SparkSession, table: str, command: str) -> None:
+    with pytest.raises(InputError, match="SOURCE_QUERY the query cannot be read, it must be one SELECT: "):
+        load(query=command)
+    assert load(table=table) == ROWS
+    assert not spark.catalog.tableExists("t")
+
+
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [
         ({"table": "shop.nothing"}, "INPUT_NOT_FOUND shop.nothing does not exist"),
         ({"table": "no_such_catalog.shop.events"}, "INPUT_NOT_FOUND no_such_catalog.shop.events does not exist"),
-        ({"query": "SELECT FROM WHERE"}, "SOURCE_QUERY the query cannot be read"),
+        ({"query": "SELECT FROM WHERE"}, "SOURCE_QUERY the query cannot be read: "),
         ({"query": "SELECT * FROM shop.nothing"}, "INPUT_NOT_FOUND the query does not exist"),
         ({"query": "SELECT *, 1 AS Itemid FROM shop.events"}, "SCHEMA_AMBIGUOUS itemid, Itemid stand in the query"),
         ({"table": "shop.events", "columns": {"itemid": "product"}}, r"SCHEMA_MISSING product; found \[timestamp"),

@@ -14,8 +14,9 @@ Example usage:
 <BLANKLINE>
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 from typing import Literal
@@ -42,13 +43,18 @@ from recommender.sources import (
 )
 from recommender.times import in_milliseconds
 
+_MAX_PORT = 65_535
 _REQUIRED = (C.TIMESTAMP, C.VISITOR, C.EVENT, C.ITEM)
 _LAKES = ("delta", "iceberg")
-_SUFFIXES = {".csv": "csv", ".json": "json", ".ndjson": "json", ".orc": "orc"}
+# A format at the end of a name, before the suffix of a compression and the sign for more.
+_SUFFIX = re.compile(r"\.(csv|json|ndjson|orc|parquet)(?:\.(?:gz|gzip|bz2|zst|lz4|snappy|deflate))?\**(?:/\**)*$")
+_MS_PER_UNIT = {"ms": 1, "s": 1000, "day": 86_400_000}
 _NOT_OPTIONS = {
     **dict.fromkeys(("ignorecorruptfiles", "ignoremissingfiles"), "a file that cannot be read must not be skipped"),
     **dict.fromkeys(("user", "password"), "the login comes from the environment, see jdbc_login"),
-    **dict.fromkeys(("url", "dbtable", "query", "driver"), "it has a parameter of its own"),
+    **dict.fromkeys(("url", "dbtable", "query", "driver", "fetchsize"), "it has a parameter of its own"),
+    **dict.fromkeys(("partitioncolumn", "numpartitions"), "see jdbc_partition_column and jdbc_partitions"),
+    **dict.fromkeys(("lowerbound", "upperbound"), "see jdbc_lower_bound and jdbc_upper_bound"),
     **dict.fromkeys(("mode", "header", "columnnameofcorruptrecord", "sep", "delimiter"), "the loader sets it"),
 }
 
@@ -63,7 +69,7 @@ class DataLoader:
         event_filename: file, folder or glob with the events; without it, a table or a query, the job generates sample
             events.
         file_format: csv, json (an object per line), parquet, orc, delta or iceberg (the path of a table), or auto: by
-            .csv, .json, .ndjson or .orc in the name (also compressed), else parquet.
+            .csv, .json, .ndjson or .orc at the end of the name (also compressed), else parquet.
         delimiter: the character between the cells of a CSV file.
         columns: event column -> the log's name for it; a column that is not listed has its own name.
         id_type: type of visitorid and itemid, long (64 bit) or string.
@@ -136,17 +142,37 @@ class DataLoader:
         if self.version is not None and self.as_of is not None:
             raise ValueError("give either version or as_of, and set the other to null")
         self._check_travel()
-        if self.jdbc_url and named and named[0] == "event_filename":
-            raise ValueError("jdbc_url is given with event_filename; a database has a table or a query")
-        if self.jdbc_partition_column and self.jdbc_predicates:
-            raise ValueError("give either jdbc_partition_column or jdbc_predicates")
-        for name, value in {"since": self.since, "until": self.until}.items():
-            if value is not None and in_milliseconds(value) is None:
-                raise ValueError(f"{name} must be a time as 2015-05-03T03:00:00Z, got {value!r}")
+        self._check_jdbc()
+        self._check_times()
         for option in self.options:
             reason = _NOT_OPTIONS.get(option.lower())
             if reason:
                 raise ValueError(f"options.{option} is refused: {reason}")
+
+    def _check_times(self) -> None:
+        times = {"since": self.since, "until": self.until}
+        for name, value in times.items():
+            if value is not None and in_milliseconds(value) is None:
+                raise ValueError(f"{name} must be a time as 2015-05-03T03:00:00Z, got {value!r}")
+        since, until = (None if value is None else in_milliseconds(value) for value in times.values())
+        if since is not None and until is not None and since >= until:
+            raise ValueError(f"since must be before until, got {self.since} and {self.until}: no event is between them")
+
+    def _check_jdbc(self) -> None:
+        if self.jdbc_url and self.event_filename:
+            raise ValueError("jdbc_url is given with event_filename; a database has a table or a query")
+        if self.jdbc_url and not (self.table or self.query):
+            raise ValueError("jdbc_url is given without a table or a query of that database; give one")
+        if self.jdbc_url and not _is_url(self.jdbc_url):
+            raise ValueError("jdbc_url must be as jdbc:postgresql://host:5432/shop, with a port of 1 to 65535 or none")
+        if self.jdbc_partition_column and self.jdbc_predicates:
+            raise ValueError("give either jdbc_partition_column or jdbc_predicates")
+        of_database = ("jdbc_partition_column", "jdbc_predicates", "jdbc_lower_bound", "jdbc_upper_bound")
+        given = [name for name in of_database if getattr(self, name) not in (None, [])]
+        if given and not self.jdbc_url:
+            raise ValueError(f"{given[0]} is for a database: give jdbc_url, or leave it out")
+        if not self.jdbc_partition_column and {"jdbc_lower_bound", "jdbc_upper_bound"} & {*given}:
+            raise ValueError(f"{given[0]} is a bound of jdbc_partition_column: give that, or leave it out")
 
     def _check_travel(self) -> None:
         if self.version is None and self.as_of is None:
@@ -185,9 +211,16 @@ class DataLoader:
             raise ConfigError(Mistake("CFG_MISSING", "event_filename", "event_filename names no events to load"))
         loaded = self._loaded(SparkSession.active(), version)
         rows = self._of_time(self._of_partitions(loaded), loaded)
-        if not self.allow_empty and (not loaded.columns or rows.isEmpty()):
-            raise InputError("INPUT_EMPTY", f"{loaded.name} has no events; see data_loader.allow_empty")
-        return Loaded(rows, loaded.columns, loaded.name, loaded.warnings)
+        if not self.allow_empty and _is_empty(loaded, rows):
+            raise InputError("INPUT_EMPTY", f"{loaded.name} has no events{self._asked()}; see data_loader.allow_empty")
+        return replace(loaded, rows=rows)
+
+    def _asked(self) -> str:
+        """Return which of the events are asked for."""
+        parts = [f"{name} {' or '.join(map(str, values))}" for name, values in self.partitions.items()]
+        times = [f"{name} {value}" for name, value in (("since", self.since), ("until", self.until)) if value]
+        asked = [f"partitions {' and '.join(parts)}"] if parts else []
+        return f" for {', '.join([*asked, *times])}" if asked or times else ""
 
     def events(self, loaded: Loaded) -> DataFrame:
         """Return the events that the rows of a source are; raw is a struct, of which `raw_text` makes the text."""
@@ -228,7 +261,10 @@ class DataLoader:
         if file_format in _LAKES:
             return read_lake(spark, path, file_format, version, self.as_of, self.options)
         wanted = list(dict.fromkeys([*(self.columns.get(name, name) for name in C.EVENT_COLUMNS), *self.partitions]))
-        return self._empty_or(lambda: read_files(spark, path, file_format, wanted, self.delimiter, self.options))
+        optional = [name for name in C.EVENT_COLUMNS if name not in {*_REQUIRED, *self.columns}]
+        return self._empty_or(
+            lambda: read_files(spark, path, file_format, wanted, self.delimiter, self.options, optional)
+        )
 
     def _empty_or(self, read: Callable[[], Loaded]) -> Loaded:
         try:
@@ -244,8 +280,8 @@ class DataLoader:
     def _format(self) -> str:
         if self.file_format != "auto":
             return self.file_format
-        name = str(self.event_filename).lower()
-        return next((found for suffix, found in _SUFFIXES.items() if suffix in name), "parquet")
+        found = _SUFFIX.search(str(self.event_filename).lower())
+        return "parquet" if found is None else {"ndjson": "json"}.get(found[1], found[1])
 
     def _database(self, url: str) -> Database:
         low, high = (None if bound is None else str(bound) for bound in (self.jdbc_lower_bound, self.jdbc_upper_bound))
@@ -267,40 +303,35 @@ class DataLoader:
             if name not in loaded.columns:
                 raise self._missing(name, loaded, "see data_loader.partitions")
             kind = rows.schema[name].dataType
+            _check_values(name, values, kind)
             # Values of the column's own type, so that a source can leave out what is not asked for.
-            wanted = [
-                F.lit(_number(name, value) if isinstance(kind, T.IntegralType) else str(value)) for value in values
-            ]
-            rows = rows.where(F.col(quoted(name)).isin([value.cast(kind) for value in wanted]))
+            rows = rows.where(F.col(quoted(name)).isin([F.lit(str(value)).cast(kind) for value in values]))
         return rows
 
     def _of_time(self, rows: DataFrame, loaded: Loaded) -> DataFrame:
         """Keep the events of the wanted time, and those without a time: they are for the quarantine."""
         if self.since is None and self.until is None:
             return rows
-        source = self._source_column(loaded, C.TIMESTAMP)
-        found = rows.schema[str(source)].dataType
-        column, unit = F.col(quoted(str(source))), self.timestamp_unit
-        if isinstance(found, T.IntegralType) and unit != "iso":
-
-            def bound(time: int) -> Column:
-                return F.lit(_in_unit(time, unit))
-        elif isinstance(found, T.TimestampType | T.TimestampNTZType | T.DateType):
-
-            def bound(time: int) -> Column:
-                return F.lit(datetime.fromtimestamp(time / 1000, timezone.utc).isoformat(" ")).cast(found)
-        else:
-            column = self._converted(str(source), found, "bigint", loaded.name)
-
-            def bound(time: int) -> Column:
-                return F.lit(time)
-
+        column, bound = self._time_and_bound(loaded)
         wanted = F.lit(True)
         if self.since is not None:
             wanted &= column >= bound(in_milliseconds(self.since) or 0)
         if self.until is not None:
             wanted &= column < bound(in_milliseconds(self.until) or 0)
         return rows.where(wanted | column.isNull())
+
+    def _time_and_bound(self, loaded: Loaded) -> tuple[Column, Callable[[int], Column]]:
+        """Return the time of the events, as the source has it where that can be, and what makes a time of its kind."""
+        source = str(self._source_column(loaded, C.TIMESTAMP))
+        found, unit = loaded.rows.schema[source].dataType, self.timestamp_unit
+        column = F.col(quoted(source))
+        if isinstance(found, T.IntegralType) and unit != "iso":
+            return column, lambda time: F.lit(_in_unit(time, unit))
+        if isinstance(found, T.DateType):
+            return column, lambda time: F.expr(f"date_from_unix_date({_in_unit(time, 'day')})")
+        if isinstance(found, T.TimestampType | T.TimestampNTZType):
+            return column, lambda time: F.expr(f"timestamp_millis({time})").cast(found)
+        return self._converted(source, found, "bigint", loaded.name), F.lit
 
     def _source_column(self, loaded: Loaded, name: str) -> str | None:
         """Return the log's column of the mapped name; None for a column that the log may lack."""
@@ -337,18 +368,17 @@ class DataLoader:
             return F.expr(f"unix_millis(try_cast(trim({name}) as timestamp))")
         number = self._plain(source, found, wanted, place)
         if self.timestamp_unit == "s":
-            return F.when(F.abs(number) < 2**53, number * 1000)
+            return F.when(number.between(-(2**53), 2**53), number * 1000)
         return F.floor(number / 1000).cast("bigint") if self.timestamp_unit == "us" else number
 
     def _plain(self, source: str, found: T.DataType, wanted: str, place: str) -> Column:
         name = quoted(source)
         if isinstance(found, T.StringType):
             return F.expr(f"try_cast(nullif(trim({name}), '') as {wanted})")
-        whole = isinstance(found, T.DecimalType) and found.scale == 0  # such as a database's NUMERIC
+        if isinstance(found, T.DecimalType):  # such as a database's NUMERIC, which has 18 places after the point
+            return F.when(F.col(name) == F.floor(name), F.expr(f"try_cast(floor({name}) as {wanted})"))
         if isinstance(found, T.IntegralType) or wanted == "string":
             return F.col(name).cast(wanted)
-        if whole:
-            return F.expr(f"try_cast({name} as {wanted})")
         raise SchemaError("SCHEMA_TYPE", f"{source} expected {wanted} found {found.simpleString()}, file {place}")
 
 
@@ -360,15 +390,42 @@ def raw_text() -> Column:
 def _in_unit(milliseconds: int, unit: str) -> int:
     """Return the first number of a unit that is not before a time.
 
-    >>> _in_unit(1001, "s"), _in_unit(1001, "ms"), _in_unit(1001, "us")
-    (2, 1001, 1001000)
+    >>> _in_unit(1001, "day"), _in_unit(1001, "s"), _in_unit(1001, "ms"), _in_unit(1001, "us")
+    (1, 2, 1001, 1001000)
     """
-    return {"s": -(-milliseconds // 1000), "ms": milliseconds, "us": milliseconds * 1000}[unit]
+    return milliseconds * 1000 if unit == "us" else -(-milliseconds // _MS_PER_UNIT[unit])
 
 
-def _number(name: str, value: str | int) -> int:
+def _is_url(url: str) -> bool:
+    """Return whether a URL of JDBC has a host, and a port that can be one, as far as its kind is known.
+
+    >>> urls = "jdbc:postgresql://db:5432/shop", "jdbc:postgresql://db:x/shop", "jdbc:mysql:/db/shop"
+    >>> [_is_url(url) for url in urls]
+    [True, False, False]
+    """
+    if re.match(r"jdbc:(?:postgresql|mysql|mariadb|sqlserver):(?!//).*/", url):
+        return False
+    port = re.match(r"jdbc:\w+://[\w.-]+:([^/?;,]*)", url)
+    return port is None or (port[1].isdecimal() and 1 <= int(port[1]) <= _MAX_PORT)
+
+
+def _is_empty(loaded: Loaded, rows: DataFrame) -> bool:
+    """Return whether there are no rows; it is the first that is read of a source, and may fail."""
     try:
-        return int(value)
-    except ValueError:
-        sentence = f"{name} expected a number, got {value!r}; see data_loader.partitions"
-        raise SchemaError("SCHEMA_TYPE", sentence) from None
+        return not loaded.columns or rows.isEmpty()
+    except Exception as error:
+        ours = loaded.mistake(error)
+        if ours is None:
+            raise
+        raise ours from None  # Spark's own text may show what is in a URL
+
+
+def _check_values(name: str, values: Sequence[str | int], kind: T.DataType) -> None:
+    """Refuse values that a column of a type cannot have."""
+    texts = SparkSession.active().range(1).select(*(F.lit(str(value)).alias(f"v{n}") for n, value in enumerate(values)))
+    casts = [F.expr(f"try_cast(v{n} AS {kind.simpleString()})") for n in range(len(values))]
+    found = texts.select(*casts).first() or ()
+    for value, cast in zip(values, found, strict=True):
+        if cast is None:
+            sentence = f"{name} expected {kind.simpleString()}, got {value!r}; see data_loader.partitions"
+            raise SchemaError("SCHEMA_TYPE", sentence)

@@ -60,9 +60,8 @@ class SimilarItems(Persistent):
         schema = f"{C.ITEM_INDEX} int, {C.RANK} int, {C.SIMILAR_ITEM_INDEX} int, {C.SIMILARITY} float"
         if not self.k:
             return item_factors.sparkSession.createDataFrame([], schema)
-        directions = item_factors.select(C.ID, C.FEATURES).mapInArrow(
-            _directions, f"{C.ID} int, {C.FEATURES} array<float>"
-        )
+        factors = item_factors.select(C.ID, C.FEATURES)
+        directions = factors.mapInArrow(_directions, f"{C.ID} int, {C.FEATURES} array<float>")
         candidates = directions
         if allowed is not None:
             candidates = directions.join(allowed.select(F.col(C.ITEM_INDEX).alias(C.ID)), C.ID, "left_semi")

@@ -1,0 +1,112 @@
+"""Read Parquet and ORC files, whose schemas may have changed from file to file.
+
+Spark takes the schema of one file for all: a column that this one lacks is lost, and in ORC a column of another type is
+null in silence. Here the schemas of all files are looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
+
+from recommender.errors import SchemaError
+from recommender.sources.loaded import FILE, MALFORMED, Loaded, check_names, loaded, quoted
+from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, of_each, place
+
+_CHECKED = {"parquet.page.verify-checksum.enabled": "true", **STRICT}
+# Types of which each holds every value of those before it.
+_WIDER: Sequence[Sequence[type[T.DataType]]] = (
+    (T.ByteType, T.ShortType, T.IntegerType, T.LongType),
+    (T.FloatType, T.DoubleType),
+)
+_COMPARED_FILES = 500  # of more files the schemas are merged in one job, and not looked at one by one
+_Kinds = tuple[tuple[str, T.DataType], ...]
+
+
+def read_columnar(
+    spark: SparkSession, path: str, file_format: str, wanted: Sequence[str], options: Mapping[str, str]
+) -> Loaded:
+    """Read Parquet or ORC files; those in which the wanted columns have the same types are read together.
+
+    Args:
+        spark: the session.
+        path: file, folder or glob.
+        file_format: parquet or orc.
+        wanted: names of the columns that are needed; where the files differ only these are read.
+        options: of Spark's reader.
+
+    Raises:
+        InputError: there are no files (INPUT_EMPTY). SchemaError: two columns have the same name, or a wanted column
+            has types in two files of which neither holds the other (SCHEMA_TYPE).
+    """
+    files = listed(spark, path)
+    settings = {**options, **_CHECKED}
+
+    def read(paths: str | list[str], **more: str) -> DataFrame:
+        return spark.read.format(file_format).options(**{**settings, **more}).load(paths)
+
+    if len(files) > _COMPARED_FILES:
+        return loaded(read(path, mergeSchema="true"), path, place())
+    schemas = of_each(files, lambda file: read(literal(file)).schema)
+    alike: dict[_Kinds, list[str]] = {}
+    for file, schema in schemas.items():
+        check_names(schema.names, file)
+        alike.setdefault(_kinds(schema, wanted), []).append(file)
+    if len(alike) == 1:
+        return loaded(read(path), path, place())
+    types = _types({its[0]: dict(kinds) for kinds, its in alike.items()})
+    parts = [
+        _part(read(list(map(literal, its)), **base_of(path, files)), schemas[its[0]].names, dict(kinds), types)
+        for kinds, its in alike.items()
+    ]
+    rows = reduce(DataFrame.unionByName, parts)
+    columns = dict.fromkeys(name for schema in schemas.values() for name in schema.names)
+    folders = [name for name in rows.columns if name not in {*types, MALFORMED, FILE}]
+    names = {file: [name for name, _ in kinds] for kinds, its in alike.items() for file in its}
+    return Loaded(rows, [*columns, *folders], path, lacking(names, wanted))
+
+
+def _kinds(schema: T.StructType, wanted: Sequence[str]) -> _Kinds:
+    """Return the wanted columns that a file has, and their types; as in Spark, case is ignored."""
+    types = {column.name.lower(): column.dataType for column in schema}
+    return tuple((name, types[name.lower()]) for name in wanted if name.lower() in types)
+
+
+def _types(kinds: Mapping[str, Mapping[str, T.DataType]]) -> dict[str, T.DataType]:
+    """Return the type of each column that holds its values in all of the files.
+
+    >>> _types({"a": {"x": T.IntegerType()}, "b": {"x": T.LongType(), "y": T.StringType()}})
+    {'x': LongType(), 'y': StringType()}
+    >>> _types({"a": {"x": T.LongType()}, "b": {"x": T.StringType()}})
+    Traceback (most recent call last):
+    recommender.errors.SchemaError: SCHEMA_TYPE x expected bigint found string, file b; ...
+    """
+    types: dict[str, T.DataType] = {}
+    for file, its_kinds in kinds.items():
+        for name, kind in its_kinds.items():
+            wider = _wider(types.get(name, kind), kind)
+            if wider is None:
+                found = f"{name} expected {types[name].simpleString()} found {kind.simpleString()}, file {file}"
+                raise SchemaError("SCHEMA_TYPE", f"{found}; write it again, or read it on its own")
+            types[name] = wider
+    return types
+
+
+def _wider(first: T.DataType, second: T.DataType) -> T.DataType | None:
+    if first == second:
+        return first
+    for order in _WIDER:
+        if type(first) in order and type(second) in order:
+            return max(first, second, key=lambda kind: order.index(type(kind)))
+    return None
+
+
+def _part(
+    rows: DataFrame, columns: Sequence[str], kinds: Mapping[str, T.DataType], types: Mapping[str, T.DataType]
+) -> DataFrame:
+    """Return the columns of files with the same types as those of all files, and those of the folders."""
+    cells = [
+        (F.col(quoted(name)) if name in kinds else F.lit(None)).cast(kind).alias(name) for name, kind in types.items()
+    ]
+    folders = [quoted(name) for name in rows.columns if name not in columns]
+    return rows.select(*cells, *folders, F.lit(None).cast("string").alias(MALFORMED), place().alias(FILE))

@@ -1,0 +1,101 @@
+"""Read JSON lines: a line is one object and nothing else, or it is malformed.
+
+Spark's own reader of JSON makes two rows of a line with an array of two objects, none of an empty array, and reads no
+further than the first object of a line. Here lines are read as text, so that each is one row whatever is in it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
+
+from recommender.errors import ConfigError, InputError, Mistake
+from recommender.sources.loaded import FILE, MALFORMED, Loaded, check_names, quoted
+from recommender.sources.paths import HINT, STRICT, listed, with_place
+
+_LINE, _OBJECT = "__line", "__object"
+_SAMPLED_LINES = 1000
+_UTF_8 = ("utf-8", "utf8")
+# What stands between the tokens of JSON; a line of nothing else is none.
+_TRIMMED = f"trim(BOTH ' \t\r\n' FROM {_LINE})"
+
+
+def read_json(
+    spark: SparkSession, path: str, wanted: Sequence[str], optional: Sequence[str], options: Mapping[str, str]
+) -> Loaded:
+    """Read JSON lines; which keys there are is seen from the first lines, and where that is not enough, from all.
+
+    Args:
+        spark: the session.
+        path: file, folder or glob.
+        wanted: names of the keys that are parsed.
+        optional: those of them that need not be anywhere.
+        options: of Spark's readers of text and JSON.
+
+    Raises:
+        InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is no text (ENCODING).
+        SchemaError: two keys of an object differ in case only. ConfigError: multiLine is among the options.
+    """
+    if any(key.lower() == "multiline" and value.lower() != "false" for key, value in options.items()):
+        sentence = "data_loader.options.multiLine is for CSV; JSON is read with one object per line"
+        raise ConfigError(Mistake("CFG_OPTION", "data_loader.options.multiLine", sentence))
+    listed(spark, path)
+    lines = _lines(spark, path, options)
+    folders = [name for name in lines.columns if name != _LINE]
+    required = {*wanted} - {*optional} - {*folders}
+    found = _keys(lines.limit(_SAMPLED_LINES), options)
+    if not required <= {*found}:
+        found = _keys(lines, options)
+    _check_text(lines, found, path)
+    check_names(found, path)
+    columns = [*found, *(name for name in optional if name not in {*found, *folders}), *folders]
+    names = [name for name in wanted if name not in folders]
+    return Loaded(_parsed(lines, names, folders, options), columns, path)
+
+
+def _lines(spark: SparkSession, path: str, options: Mapping[str, str]) -> DataFrame:
+    """Return the lines, those without anything left out, and the columns of the folders."""
+    settings = {**options, "wholetext": "false", **STRICT}
+    rows = spark.read.schema(f"{_LINE} string").options(**settings).text(path)
+    encoding = next((value for key, value in options.items() if key.lower() in {"encoding", "charset"}), "utf-8")
+    if encoding.lower() not in _UTF_8:
+        rows = rows.withColumn(_LINE, F.decode(F.col(_LINE).cast("binary"), encoding))
+    return rows.where(F.expr(_TRIMMED) != "")
+
+
+def _keys(lines: DataFrame, options: Mapping[str, str]) -> list[str]:
+    objects = F.from_json(_LINE, "map<string, string>", dict(options))
+    keys = lines.select(F.explode(F.map_keys(objects)).alias("key")).distinct()
+    return sorted(row["key"] for row in keys.toLocalIterator())
+
+
+def _check_text(lines: DataFrame, found: Sequence[str], path: str) -> None:
+    """Refuse what has no objects, or names that are no text."""
+    strange = F.col(_LINE).contains("\x00") | F.col(_LINE).contains("\ufffd")
+    if any("\x00" in key or "\ufffd" in key for key in found) or (
+        not found and not lines.limit(_SAMPLED_LINES).where(strange).isEmpty()
+    ):
+        raise InputError("ENCODING", f"{path} is not UTF-8 text; {HINT}.options (encoding), or convert it")
+    if not found and not lines.isEmpty():
+        raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line; {HINT}.file_format")
+
+
+def _parsed(lines: DataFrame, names: Sequence[str], folders: Sequence[str], options: Mapping[str, str]) -> DataFrame:
+    """Return the cells of the lines as text, and the text of those that are malformed."""
+    schema = T.StructType([T.StructField(name, T.StringType()) for name in (*names, MALFORMED)])
+    settings = {**options, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED}
+    rows = with_place(lines).withColumn(_OBJECT, F.from_json(_LINE, schema, settings))
+    malformed = F.when(_is_one_object(settings), F.col(f"{_OBJECT}.{MALFORMED}")).otherwise(F.col(_LINE))
+    cells = [F.col(f"{_OBJECT}.{quoted(name)}").alias(name) for name in names]
+    return rows.select(*cells, *map(quoted, folders), malformed.alias(MALFORMED), FILE)
+
+
+def _is_one_object(options: Mapping[str, str]) -> Column:
+    """Return whether a line that can be parsed is one object with nothing after it."""
+    text = F.expr(_TRIMMED)
+    # Of an object without another in it the only brace that closes is the last character.
+    flat = F.expr(f"locate('}}', {_TRIMMED}) = length({_TRIMMED})")
+    # What ends one of the brackets too early is wrong in the other.
+    in_array = F.from_json(F.concat(F.lit("["), text, F.lit("\n]")), "array<string>", dict(options))
+    in_object = F.from_json(F.concat(F.lit('{"a":'), text, F.lit("\n}")), "a string", dict(options))
+    alone = F.coalesce((F.size(in_array) == 1) & in_object["a"].isNotNull(), F.lit(False))
+    return text.startswith("{") & F.when(flat, F.lit(True)).otherwise(alone)

@@ -1,0 +1,94 @@
+"""The files below a path, and how Spark is told to read just these.
+
+Example usage:
+>>> print(literal("/logs/day[1].csv").replace(chr(92), "|"))
+/logs/day|[1|].csv
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+from urllib.parse import unquote
+
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F
+
+from recommender.errors import InputError
+from recommender.sources.loaded import FILE, shown
+
+# A file that cannot be read is an error, whatever the session says.
+STRICT: Final = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
+HINT: Final = "see data_loader"
+
+_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload", "._copying_", ".swp", "~")
+_FILES_AT_ONCE = 8
+_Found = TypeVar("_Found")
+
+
+def listed(spark: SparkSession, path: str) -> list[str]:
+    """Return the files that will be read; the listing runs no Spark job.
+
+    Raises:
+        InputError: there is none (INPUT_EMPTY), or one looks unfinished or would be left out (UNEXPECTED_FILE).
+    """
+
+    def found(recursive: bool) -> list[str]:
+        reader = spark.read.format("binaryFile").option("recursiveFileLookup", str(recursive).lower())
+        return sorted(unquote(file) for file in reader.load(path).inputFiles())
+
+    files, below = found(False), found(True)
+    for file in (*files, *below):
+        if file.lower().endswith(_UNFINISHED):
+            sentence = f"{file} looks unfinished; remove it, or name the finished files with a glob"
+            raise InputError("UNEXPECTED_FILE", f"{sentence}; {HINT}.event_filename")
+    nested = sorted(set(below) - set(files))
+    if nested:
+        sentence = f"{nested[0]} lies in a folder inside the input, which is not read; move it, or name it with a glob"
+        raise InputError("UNEXPECTED_FILE", f"{sentence}; {HINT}.event_filename")
+    if not files:
+        raise InputError("INPUT_EMPTY", f"{path} has no events: there is no file in it; {HINT}.event_filename")
+    return files
+
+
+def of_each(files: Sequence[str], look: Callable[[str], _Found]) -> dict[str, _Found]:
+    """Return what there is in each of the files, several looked at side by side."""
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+        return dict(zip(files, pool.map(look, files), strict=True))
+
+
+def literal(file: str) -> str:
+    """Return the name of one file as a glob that matches it alone."""
+    return re.sub(r"([\\\[\]{}*?])", r"\\\1", file)
+
+
+def base_of(path: str, files: Sequence[str]) -> dict[str, str]:
+    """Return the option that makes columns of the folders below a path, when its files are read by their names."""
+    return {} if any(sign in path for sign in "*?[{") or len(files) == 1 else {"basePath": path}
+
+
+def place() -> Column:
+    """Return the file that a row comes from."""
+    return F.col("_metadata.file_path")
+
+
+def with_place(rows: DataFrame) -> DataFrame:
+    """Return rows with the file that each comes from."""
+    return rows.withColumn(FILE, place())
+
+
+def lacking(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) -> list[str]:
+    """Return a sentence for each set of wanted columns that some files have and others have not.
+
+    >>> lacking({"a.csv": ["x", "y"], "b.csv": ["x"], "c.csv": ["x"]}, ["x", "y", "z"])
+    ['2 files, one is b.csv, have no column y']
+    """
+    somewhere = {name for its_columns in columns.values() for name in its_columns}
+    by_lack: dict[tuple[str, ...], list[str]] = {}
+    for file, its_columns in columns.items():
+        lack = tuple(name for name in wanted if name in somewhere and name not in its_columns)
+        by_lack.setdefault(lack, []).append(file)
+    return [
+        f"{len(files):,} files, one is {files[0]}, have no column {shown(list(lack))}"
+        for lack, files in by_lack.items()
+        if lack
+    ]
