@@ -28,8 +28,8 @@ TABLES: Final[Mapping[str, str]] = {
     # a row per visitor that was ever numbered, with its events in this log; trained: all of these that count are in
     # `scores`
     "visitors": "visitorid id, visitor_index int, events bigint, score double, trained boolean",
-    # a row per item that was ever numbered; the times, in ms, are of its last event in this log, and of the last one in
-    # `scores`; null where there is none
+    # a row per item that was ever numbered; the times, in ms, are of its last event in this log, and of its last
+    # training event; null where there is none
     "items": "itemid id, item_index int, events bigint, score double, last_timestamp bigint, last_trained bigint",
     # stage 2: MLlib's own tables inside the saved model
     "model/userFactors": "id int, features array<float>",

@@ -4,7 +4,7 @@ Every source gives a frame with the source's own columns and types, and says whi
 events is for the step that loads them.
 """
 
-from recommender.sources.files import read_files
+from recommender.sources.files import format_of, read_files
 from recommender.sources.jdbc import Database, read_database
 from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted, shown
 from recommender.sources.tables import catalog_version, path_version, read_catalog, read_lake, read_query
@@ -15,6 +15,7 @@ __all__ = [
     "Database",
     "Loaded",
     "catalog_version",
+    "format_of",
     "path_version",
     "quoted",
     "read_catalog",

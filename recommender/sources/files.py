@@ -5,6 +5,7 @@ stay strings, and are cast by name afterwards. Nothing is skipped in silence: a 
 Spark would leave out because of the folder that it is in, is an error.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -53,6 +54,20 @@ _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (
         "the folders below {path} do not all have names as key=value",
     ),
 )
+
+
+# A format at the end of a name, before the suffix of a compression and the sign for more.
+_SUFFIX = re.compile(r"\.(csv|json|ndjson|orc|parquet)(?:\.(?:gz|gzip|bz2|zst|lz4|snappy|deflate))?\**(?:/\**)*$")
+
+
+def format_of(path: str) -> str:
+    """Return the format that the name of a file, folder or glob ends in, before that of a compression; else parquet.
+
+    >>> format_of("logs/2026.csv.gz"), format_of("day=*/*.ndjson"), format_of("my.csv_export/events")
+    ('csv', 'json', 'parquet')
+    """
+    found = _SUFFIX.search(path.lower())
+    return "parquet" if found is None else {"ndjson": "json"}.get(found[1], found[1])
 
 
 def read_files(

@@ -345,16 +345,16 @@ class Stage1(Stage):
         return self._grouped(history, [*_PAIR, C.EVENT]), holdout_split.unseen(grouped, history)
 
     def _activity(self, events: DataFrame, column: str, is_test: Column) -> DataFrame:
-        """Return the number of events, and of test events, and the summed score of each id of a column."""
-        return (
-            self._scoring.execute(events)
-            .groupBy(column)
-            .agg(
-                F.count(F.lit(1)).alias(C.EVENTS),
-                F.sum(C.SCORE).alias(C.SCORE),
-                F.count_if(is_test).alias(_TESTED),
-            )
-        )
+        """Return the events, test events, summed score, and, of items, the last times, of each id of a column."""
+        facts = [
+            F.count(F.lit(1)).alias(C.EVENTS),
+            F.sum(C.SCORE).alias(C.SCORE),
+            F.count_if(is_test).alias(_TESTED),
+        ]
+        if column == C.ITEM:
+            time = F.col(C.TIMESTAMP)
+            facts += [F.max(time).alias(C.LAST_TIMESTAMP), F.max(F.when(~is_test, time)).alias(C.LAST_TRAINED)]
+        return self._scoring.execute(events).groupBy(column).agg(*facts)
 
     def _with_activity(self, encoder: DataFrame, activity: DataFrame) -> DataFrame:
         """Return the encoder with the events in this log; an id of earlier logs has none."""

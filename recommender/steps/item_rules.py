@@ -19,7 +19,7 @@ import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import SchemaError
-from recommender.sources import catalog_version, quoted, read_catalog, read_files, shown
+from recommender.sources import catalog_version, format_of, quoted, read_catalog, read_files, shown
 
 _MS_PER_DAY = 86_400_000
 
@@ -31,8 +31,8 @@ class ItemRules:
     The rules are applied before anything is ranked, in the lists that models are judged by as in those that are served.
 
     Init parameters:
-        deny_filename: file, folder or glob with a column itemid: items that may not be recommended; CSV where its name
-            ends in .csv, also compressed, else Parquet.
+        deny_filename: file, folder or glob with a column itemid: items that may not be recommended; by .csv, .json,
+            .ndjson or .orc at the end of the name, also compressed, else Parquet.
         deny_table: table of the catalog with such a column.
         allow_filename: file, folder or glob with a column itemid: only these items may be recommended.
         allow_table: table of the catalog with such a column.
@@ -84,8 +84,7 @@ class ItemRules:
 
 
 def _list_of_files(path: str) -> DataFrame:
-    name = path.rstrip("/").rsplit("/", 1)[-1].lower()
-    loaded = read_files(SparkSession.active(), path, "csv" if ".csv" in name else "parquet", [C.ITEM])
+    loaded = read_files(SparkSession.active(), path, format_of(path), [C.ITEM])
     return _column(loaded.rows, loaded.columns, path)
 
 

@@ -54,9 +54,15 @@ class Run(NamedTuple):
     data: dict[str, Any]
 
 
+DAY = 86_400_000
+# Item 0 was last seen two days before the others in the training part, and last of all in the log.
+ITEMS = [(500, 0, 9, 9.0, 9 * DAY, 3 * DAY), *((500 + n, n, 9, 9.0, 5 * DAY, 5 * DAY) for n in (1, 2, 3))]
+
+
 def tables(spark: SparkSession) -> dict[str, DataFrame]:
-    rows: dict[str, Sequence[Any]] = {"scores": SCORES, "history": HISTORY, "holdout": HOLDOUT}
-    return {name: spark.createDataFrame(rows[name], schemas.TABLES[name]) for name in rows}
+    rows: dict[str, Sequence[Any]] = {"scores": SCORES, "history": HISTORY, "holdout": HOLDOUT, "items": ITEMS}
+    types = {name: schemas.TABLES[name].replace("itemid id", "itemid long") for name in rows}
+    return {name: spark.createDataFrame(rows[name], types[name]) for name in rows}
 
 
 @pytest.fixture(scope="module")

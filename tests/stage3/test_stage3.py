@@ -44,7 +44,12 @@ ROWS: Mapping[str, list[Any]] = {
         ("eve", 4, 1, 0.0, False),
         ("fay", 5, 0, 0.0, False),  # was numbered in an earlier run, and has no events in this one
     ],
-    "items": [("tea", 0, 1, 10.0), ("jam", 1, 3, 7.0), ("oil", 2, 1, 2.0), ("salt", 3, 1, 10.0)],
+    "items": [
+        ("tea", 0, 1, 10.0, 5, 5),
+        ("jam", 1, 3, 7.0, 8, 8),
+        ("oil", 2, 1, 2.0, 9, 9),
+        ("salt", 3, 1, 10.0, 10, 10),
+    ],
 }
 
 
@@ -121,14 +126,17 @@ def test_excluded_items_are_gone(lists: dict[str, list[Place]]) -> None:
 
 
 def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
-    assert list(run.data) == ["recommendations"]
-    assert schemas.mismatch("recommendations", run.data["recommendations"].dtypes) == ""
+    assert list(run.data) == ["recommendations", "similar_items"]
+    assert [schemas.mismatch(name, rows.dtypes) for name, rows in run.data.items()] == ["", ""]
     assert dict(run.data["recommendations"].dtypes)["visitorid"] == "string"
 
 
 def test_the_report_counts_the_visitors_and_the_places_of_each_source(run: Run) -> None:
     note = "als 2, fold_in 4, popular 4; left out: items with addtocart, transaction"
-    assert run.stage.report(run.stage.counter.rows()) == [StepRows("recommend", 5, 10, note)]
+    assert run.stage.report(run.stage.counter.rows()) == [
+        StepRows("recommend", 5, 10, note),
+        StepRows("similar_items", 3, 6, "by the cosine of their factors"),
+    ]
 
 
 def test_the_input_is_left_as_it_was(run: Run) -> None:
@@ -153,7 +161,7 @@ def test_nobody_is_folded_in_where_all_visitors_are_trained(spark: SparkSession,
     stage = Stage3({"recommend": {"exclude_events": []}})
     stage.execute_persist(str(tmp_path), **tables(spark, visitors=ROWS["visitors"][:1]), als=ALS)
     note = "als 3, fold_in 0, popular 0; left out: items with nothing"
-    assert stage.report(stage.counter.rows()) == [StepRows("recommend", 1, 3, note)]
+    assert stage.report(stage.counter.rows())[0] == StepRows("recommend", 1, 3, note)
 
 
 def test_all_mistakes_of_a_config_are_listed() -> None:

@@ -41,7 +41,7 @@ INPUTS = {
     "recommendations": "visitorid long, rank int, itemid long, score float, source string",
     "interactions": "visitor_index int, item_index int, event string, score float, last_timestamp long",
     "visitors": "visitorid long, visitor_index int, events long, score double, trained boolean",
-    "items": "itemid long, item_index int, events long, score double",
+    "items": "itemid long, item_index int, events long, score double, last_timestamp long, last_trained long",
 }
 Tables = Mapping[str, list[dict[str, Any]]]
 
@@ -204,7 +204,10 @@ def exposing(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> S
         "visitors": [
             {"visitorid": 70 + n, "visitor_index": n, "events": 1, "score": 1.0, "trained": True} for n in (0, 1)
         ],
-        "items": [{"itemid": 501 + n, "item_index": n, "events": 1, "score": 1.0} for n in (0, 1)],
+        "items": [
+            {"itemid": 501 + n, "item_index": n, "events": 1, "score": 1.0, "last_timestamp": 9, "last_trained": 9}
+            for n in (0, 1)
+        ],
     }
     schemas = {name: spark.createDataFrame([], ddl).schema for name, ddl in INPUTS.items()}
     stages = {"stage1": ["interactions", "visitors", "items"], "stage3": ["recommendations"]}

@@ -32,6 +32,7 @@ from recommender.sources import (
     Database,
     Loaded,
     catalog_version,
+    format_of,
     path_version,
     quoted,
     read_catalog,
@@ -46,8 +47,6 @@ from recommender.times import in_milliseconds
 _MAX_PORT = 65_535
 _REQUIRED = (C.TIMESTAMP, C.VISITOR, C.EVENT, C.ITEM)
 _LAKES = ("delta", "iceberg")
-# A format at the end of a name, before the suffix of a compression and the sign for more.
-_SUFFIX = re.compile(r"\.(csv|json|ndjson|orc|parquet)(?:\.(?:gz|gzip|bz2|zst|lz4|snappy|deflate))?\**(?:/\**)*$")
 _MS_PER_UNIT = {"ms": 1, "s": 1000, "day": 86_400_000}
 _NOT_OPTIONS = {
     **dict.fromkeys(("ignorecorruptfiles", "ignoremissingfiles"), "a file that cannot be read must not be skipped"),
@@ -278,10 +277,7 @@ class DataLoader:
         return Loaded(rows, list(dict.fromkeys(names)), str(self.event_filename))
 
     def _format(self) -> str:
-        if self.file_format != "auto":
-            return self.file_format
-        found = _SUFFIX.search(str(self.event_filename).lower())
-        return "parquet" if found is None else {"ndjson": "json"}.get(found[1], found[1])
+        return format_of(str(self.event_filename)) if self.file_format == "auto" else self.file_format
 
     def _database(self, url: str) -> Database:
         low, high = (None if bound is None else str(bound) for bound in (self.jdbc_lower_bound, self.jdbc_upper_bound))
