@@ -3,13 +3,14 @@
 import gzip
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import postgres
 import pyarrow.parquet as pq
 import pytest
-from submitting import JOBS, SUBMIT, Done, commits, failed, record, run, write_events
+from submitting import JOBS, SUBMIT, Done, Running, attempts, commits, failed, record, run, write_events
 
 pytestmark = pytest.mark.job
 
@@ -87,3 +88,34 @@ def test_21_a_database_that_does_not_answer(
     assert written
     assert not any(b"canary-of-a-secret" in path.read_bytes() for path in written)
     assert "canary-of-a-secret" not in done.out + done.err
+
+
+@pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+def test_21_a_database_that_dies_while_a_job_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JDBC_USER", postgres.USER)
+    monkeypatch.setenv("JDBC_PASSWORD", postgres.PASSWORD)
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder.chmod(0o755)
+    with postgres.running(folder / "server") as server:
+        server.sql(
+            "CREATE TABLE events AS SELECT 1430622000000 + n AS timestamp, n % 997 AS visitorid, 'view' AS event, "
+            "n % 89 AS itemid FROM generate_series(1, 1000000) n"
+        )
+        source = {"jdbc_url": server.url, "table": "events", "jdbc_fetch_size": "1"}
+        overrides = [text for name, value in source.items() for text in ("--set", f"stage1.data_loader.{name}={value}")]
+        driver = ["--driver-class-path", str(postgres.DRIVER)]
+        job = Running([str(SUBMIT), *driver, str(JOBS / "stage1.py"), "--root", "out", *overrides], tmp_path)
+        reads = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'PostgreSQL JDBC%' "
+            "AND xact_start < clock_timestamp() - interval '1 second'"
+        )
+        job.wait_for(lambda: server.sql(reads) != "0")
+        server.stop("immediate")
+        done = job.done()
+    assert done.code == 18, done.err
+    assert done.last.startswith("RECOMMENDER_ERROR SOURCE_LOST stage=stage1 ")
+    assert done.last.endswith(": the database ended the connection while it was read; start it again to go on")
+    assert commits(tmp_path / "out", "stage1") == []
+    assert [note["id"] for note in failed(tmp_path / "out", "stage1")] == ["SOURCE_LOST"]
+    (attempt,) = attempts(tmp_path / "out", "stage1")
+    assert sorted(path.name for path in attempt.parent.iterdir()) == ["_ATTEMPT.json", "_FAILED.json"]
