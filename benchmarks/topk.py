@@ -17,7 +17,8 @@ product with chunk selection: all scores, the maxima of chunks of 128 items, the
 
 The lists of ours and of implicit are compared with a full sort in double precision, for 200 visitors: ours must be the
 same, implicit's in 99 of 100 places. The last table compares with what we aim at. --replay adds RePlay, which takes
-minutes where the others take seconds. --heavy is a benchmark of its own: ordinary visitors with and without one that
+minutes where the others take seconds. --mllib-visitors lets MLlib rank the first so many visitors only, and scales its
+time to all; its cost is in proportion to them. --heavy is a benchmark of its own: ordinary visitors with and without one that
 has a very long history.
 """
 
@@ -112,8 +113,11 @@ def rank(options: argparse.Namespace, name: str, factors: Factors, k: int, lists
     python = options.peers if name in PEERS else sys.executable
     arguments: list[object] = [factors.folder, k, *(["--warm"] if options.warm else [])]
     arguments += ["--lists", lists] if lists else []
+    some = min(options.mllib_visitors or factors.size, factors.size) if name == "MLlib" else factors.size
+    arguments += ["--some", some] if some < factors.size else []
     line, peak = run(options, python, BENCHMARKS / "contenders" / CONTENDERS[name], *arguments)
-    figures: dict[str, float] = {**json.loads(line), "peak": peak}
+    figures: dict[str, float] = {key: value * factors.size / some for key, value in json.loads(line).items()}
+    figures["peak"] = peak
     if lists and lists.exists():
         check(name, factors, k, lists)
         lists.unlink()
@@ -227,6 +231,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", help="Python of an environment with implicit and RePlay")
     parser.add_argument("--replay", action="store_true", help="RePlay too, on the real fit at the smallest k: minutes")
     parser.add_argument("--replay-everywhere", action="store_true", help="RePlay on all factors: hours")
+    parser.add_argument(
+        "--mllib-visitors", type=int, help="that MLlib ranks where there are more; its figures are scaled to all"
+    )
     parser.add_argument("--only", nargs="+", choices=[*CONTENDERS, "kernel"], help="leave the others out")
     parser.add_argument("--warm", action="store_true", help="each has ranked everybody once before")
     parser.add_argument(

@@ -1,5 +1,8 @@
-"""MLlib's own recommendForAllUsers, which excludes nothing."""
+"""MLlib's own recommendForAllUsers, which excludes nothing; with --some N recommendForUserSubset, of the first N."""
 
+import argparse
+import sys
+from functools import partial
 from pathlib import Path
 
 from measuring import contend
@@ -7,11 +10,18 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
 
-def rank(_: SparkSession, folder: Path, k: int) -> None:
-    """Rank everybody."""
+def rank(_: SparkSession, folder: Path, k: int, some: int = 0) -> None:
+    """Rank everybody, or some."""
     model = ALSModel.load(str(folder / "model"))
-    model.recommendForAllUsers(k).write.format("noop").mode("overwrite").save()
+    if some:
+        lists = model.recommendForUserSubset(model.userFactors.select("id").where(f"id < {some}"), k)
+    else:
+        lists = model.recommendForAllUsers(k)
+    lists.write.format("noop").mode("overwrite").save()
 
 
 if __name__ == "__main__":
-    contend(SparkSession.builder.getOrCreate, rank)
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--some", type=int, default=0)
+    options, sys.argv[1:] = parser.parse_known_args()
+    contend(SparkSession.builder.getOrCreate, partial(rank, some=options.some))

@@ -140,7 +140,7 @@ class Stage3(Stage):
         note = f"{by_source}; left out: items with {kinds}"
         return [
             StepRows("recommend", self.visitors, rows["recommendations"], note),
-            StepRows("similar_items", self.items, rows["similar_items"], "by the cosine of their factors"),
+            StepRows("similar_items", self.items or None, rows["similar_items"], "by the cosine of their factors"),
         ]
 
     def conditions(self, table: str) -> dict[str, Column]:

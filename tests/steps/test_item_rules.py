@@ -1,0 +1,83 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from recommender.errors import ConfigError, InputError, SchemaError
+from recommender.steps import ItemRules
+
+DAY = 86_400_000
+ITEMS = [(501, 0, 10 * DAY), (502, 1, 9 * DAY), (503, 2, 2 * DAY), (504, 3, None)]
+
+
+def allowed(spark: SparkSession, id_type: str = "long", **rules: Any) -> list[int]:
+    items = spark.createDataFrame(ITEMS, "itemid long, item_index int, last_timestamp long")
+    items = items.withColumn("itemid", items.itemid.cast(id_type))
+    found = ItemRules(**rules).execute(items)
+    assert found is not None
+    assert found.columns == ["item_index"]
+    return sorted(row.item_index for row in found.collect())
+
+
+def listed(path: Path, *ids: str) -> str:
+    path.write_text("itemid,why\n" + "".join(f"{one},recalled\n" for one in ids))
+    return str(path)
+
+
+def test_without_a_rule_there_is_nothing_to_look_up(spark: SparkSession) -> None:
+    items = spark.createDataFrame(ITEMS, "itemid long, item_index int, last_timestamp long")
+    assert ItemRules().execute(items) is None
+
+
+@pytest.mark.parametrize("id_type", ["long", "string"])
+def test_denied_items_are_left_out_and_only_allowed_ones_stay(
+    spark: SparkSession, tmp_path: Path, id_type: str
+) -> None:
+    denied = listed(tmp_path / "denied.csv", "502", " 503 ", "999")
+    assert allowed(spark, id_type, deny_filename=denied) == [0, 3]
+    assert allowed(spark, id_type, allow_filename=denied) == [1, 2]
+    both = listed(tmp_path / "allowed.csv", "501", "502")
+    assert allowed(spark, id_type, deny_filename=denied, allow_filename=both) == [0]
+
+
+def test_lists_are_tables_and_parquet_files_too(spark: SparkSession, tmp_path: Path) -> None:
+    ids = spark.createDataFrame([("501",), ("504",)], "itemid string")
+    ids.write.parquet(f"{tmp_path}/list")
+    ids.write.mode("overwrite").saveAsTable("denied_items")
+    try:
+        assert allowed(spark, deny_filename=f"{tmp_path}/list") == [1, 2]
+        assert allowed(spark, deny_table="denied_items") == [1, 2]
+        assert allowed(spark, allow_table="denied_items") == [0, 3]
+    finally:
+        spark.sql("DROP TABLE denied_items")
+
+
+def test_an_item_that_was_not_seen_for_long_is_left_out(spark: SparkSession) -> None:
+    assert allowed(spark, max_days_unseen=8) == [0, 1, 2]
+    assert allowed(spark, max_days_unseen=7.9) == [0, 1]
+    assert allowed(spark, max_days_unseen=0.5) == [0]
+
+
+def test_an_empty_list_of_what_is_allowed_allows_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    spark.createDataFrame([], "itemid long").write.parquet(f"{tmp_path}/list")
+    assert allowed(spark, allow_filename=f"{tmp_path}/list") == []
+
+
+def test_what_the_result_depends_on_is_told() -> None:
+    rules = ItemRules(deny_filename="a.csv", allow_filename="b.csv", deny_table="shop.hidden")
+    assert rules.files == ["a.csv", "b.csv"]
+    assert rules.versions(started=False) == {"shop.hidden": None}
+
+
+def test_a_list_without_the_column_or_that_is_missing_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("sku\n7\n")
+    with pytest.raises(SchemaError, match=r"SCHEMA_MISSING itemid; found \[sku\] in .*list.csv; a list of items has"):
+        allowed(spark, deny_filename=f"{tmp_path}/list.csv")
+    with pytest.raises(InputError, match=r"INPUT_NOT_FOUND .*/nothing.csv does not exist"):
+        allowed(spark, deny_filename=f"{tmp_path}/nothing.csv")
+
+
+def test_days_out_of_range_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="max_days_unseen must be > 0, got 0"):
+        ItemRules(max_days_unseen=0)

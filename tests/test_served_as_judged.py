@@ -1,0 +1,125 @@
+"""What is served is what was evaluated: stages 2 and 3 make the same lists, by the same rules, whatever the rules are."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from recommender import schemas
+from recommender.config import parse_config
+from recommender.stage2.main import Stage2
+from recommender.stage3.main import Stage3
+
+DAY = 86_400_000
+SCORES = [(v, i, float(1 + (3 * v + i) % 5)) for v in range(12) for i in range(9) if (v * i + v) % 3]
+# The evaluated visitors, and their whole history.
+HISTORY = [
+    (20, 1, "view", 2.0, 1),
+    (20, 2, "transaction", 10.0, 2),
+    (21, 4, "addtocart", 5.0, 3),
+    (22, 77, "view", 1.0, 4),  # an item that no model knows
+    (23, 3, "view", 1.0, 5),
+    (23, 5, "view", 4.0, 6),
+]
+HOLDOUT = [(visitor, 8, 1.0, 9) for visitor in (20, 21, 22, 23)]
+ITEMS = [(500 + n, n, 5, 5.0, (10 + n) * DAY, (10 + n) * DAY) for n in range(9)]
+VISITORS = [(f"v{n}", n, 2, 2.0, False) for n in (20, 21, 22, 23)]
+
+Lists = dict[tuple[int, int], tuple[int, float, str]]
+
+
+class Listening:
+    """The evaluator, and the lists that it was given."""
+
+    def __init__(self, evaluator: Any) -> None:
+        self.evaluator, self.cutoffs = evaluator, evaluator.cutoffs
+        self.lists: DataFrame | None = None
+
+    def execute(self, lists: DataFrame, *rest: Any) -> DataFrame:
+        self.lists = lists
+        judged: DataFrame = self.evaluator.execute(lists, *rest)
+        return judged
+
+
+def frame(spark: SparkSession, name: str, rows: list[Any]) -> DataFrame:
+    types = schemas.TABLES[name].replace("itemid id", "itemid long").replace("visitorid id", "visitorid string")
+    return spark.createDataFrame(rows, types)
+
+
+def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
+    """Return the lists of als that stage 2 judges, and the table of stage 3."""
+    settings = "stage2: {als: {rank: 3, max_iter: 2}, evaluator: {cutoffs: [3]}}"
+    config = parse_config(f"{settings}\nstage3: {rules}", environ={})
+    second, third = Stage2(config.stage("stage2")), Stage3(config.stage("stage3"))
+    listening = second.steps["evaluator"] = Listening(second.steps["evaluator"])
+    scores, history, items = (
+        frame(spark, "scores", SCORES),
+        frame(spark, "history", HISTORY),
+        frame(spark, "items", ITEMS),
+    )
+    made = second.execute(scores, history, frame(spark, "holdout", HOLDOUT), items)
+    assert listening.lists is not None
+    judged = {
+        (row["visitor_index"], row["rank"]): (row["item_index"], row["score"], row["source"])
+        for row in listening.lists.where("model = 'als'").collect()
+    }
+    als = {name: getattr(second.steps["als"], name) for name in ("implicit_prefs", "alpha", "reg_param", "nonnegative")}
+    served = third.execute(
+        made["model"].userFactors,
+        made["model"].itemFactors,
+        made["popularity"],
+        history,
+        frame(spark, "visitors", VISITORS),
+        items,
+        als,
+    )["recommendations"]
+    found = {
+        (int(row["visitorid"][1:]), row["rank"]): (row["itemid"] - 500, row["score"], row["source"])
+        for row in served.collect()
+    }
+    return judged, found
+
+
+def test_a_rule_changes_what_is_judged_and_what_is_served_alike(spark: SparkSession, tmp_path: Path) -> None:
+    denied = tmp_path / "denied.csv"
+    judged, served = both(spark, "{recommend: {k: 3}}")
+    assert judged == served
+    assert len(judged) == 12
+    assert {source for _, _, source in judged.values()} == {"fold_in", "popular"}
+    first = judged[23, 1][0]
+    denied.write_text(f"itemid\n{500 + first}\n")
+    for rule, gone in (
+        (f"item_rules: {{deny_filename: {denied}}}", {first}),
+        ("item_rules: {max_days_unseen: 3}", {0, 1, 2, 3, 4}),
+    ):
+        judged_by_rule, served_by_rule = both(spark, f"{{recommend: {{k: 3}}, {rule}}}")
+        assert judged_by_rule == served_by_rule != judged
+        assert not gone & {item for item, _, _ in served_by_rule.values()}
+    every_event = "{recommend: {k: 3, exclude_events: [view, addtocart, transaction]}}"
+    judged_by_rule, served_by_rule = both(spark, every_event)
+    assert judged_by_rule == served_by_rule != judged
+    assert not {(v, i) for v, i, *_ in HISTORY} & {(v, item) for (v, _), (item, _, _) in served_by_rule.items()}
+
+
+def test_when_an_item_was_last_seen_is_counted_in_the_training_part_where_lists_are_judged(spark: SparkSession) -> None:
+    config = parse_config("stage3: {item_rules: {max_days_unseen: 1}}", environ={})
+    stage = Stage2({**config.stage("stage2"), "als": {"rank": 2, "max_iter": 1}, "evaluator": {"cutoffs": [9]}})
+    listening = stage.steps["evaluator"] = Listening(stage.steps["evaluator"])
+    # Item 0 was last seen after the cut, and long ago in the training part; the others are the other way round.
+    items = [(500 + n, n, 5, 5.0, 90 * DAY if not n else 1, 5 * DAY if not n else 50 * DAY) for n in range(9)]
+    stage.execute(
+        frame(spark, "scores", SCORES),
+        frame(spark, "history", HISTORY),
+        frame(spark, "holdout", HOLDOUT),
+        frame(spark, "items", items),
+    )
+    assert listening.lists is not None
+    shown = {row["item_index"] for row in listening.lists.collect()}
+    assert shown == set(range(1, 9))
+
+
+@pytest.mark.parametrize("step", ["fold_in", "item_rules", "recommend"])
+def test_a_rule_can_be_set_for_both_stages_only(step: str) -> None:
+    config = parse_config(f"stage3: {{{step}: {{}}}}", environ={})
+    assert step in config.stage("stage2")
