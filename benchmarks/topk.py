@@ -18,8 +18,8 @@ product with chunk selection: all scores, the maxima of chunks of 128 items, the
 The lists of ours and of implicit are compared with a full sort in double precision, for 200 visitors: ours must be the
 same, implicit's in 99 of 100 places. The last table compares with what we aim at. --replay adds RePlay, which takes
 minutes where the others take seconds. --mllib-visitors lets MLlib rank the first so many visitors only, and scales its
-time to all; its cost is in proportion to them. --heavy is a benchmark of its own: ordinary visitors with and without one that
-has a very long history.
+time to all; its cost is in proportion to them. --heavy is a benchmark of its own: ordinary visitors with and without
+one that has a very long history.
 """
 
 import argparse
