@@ -15,7 +15,7 @@ class Tables(NamedTuple):
     recommendations: list[Any]
     interactions: list[Any]
     visitors: list[tuple[int, int]]
-    items: list[tuple[int, int]]
+    items: list[tuple[int, int, int]]
 
 
 # Visitor 70 and item 500 have the index 0, and so on.
@@ -35,7 +35,7 @@ TABLES = Tables(
         (3, 1, "view", 99),
     ],
     visitors=[(70, 0), (71, 1), (72, 2), (73, 3)],
-    items=[(500, 0), (501, 1), (502, 2)],
+    items=[(500, 0, 20), (501, 1, 99), (502, 2, 20)],
 )
 MANY = Tables([(visitor, 1, 500, 1.0, "als") for visitor in range(30)] + [(99, 1, 500, 1.0, "popular")], [], [], [])
 
@@ -45,7 +45,7 @@ def examples(spark: SparkSession, tables: Tables, **init: int) -> list[Example]:
         spark.createDataFrame(tables.recommendations, RECOMMENDATIONS).repartition(2),
         spark.createDataFrame(tables.interactions, INTERACTIONS),
         spark.createDataFrame(tables.visitors, "visitorid long, visitor_index int"),
-        spark.createDataFrame(tables.items, "itemid long, item_index int"),
+        spark.createDataFrame(tables.items, "itemid long, item_index int, last_timestamp long"),
     )
 
 

@@ -68,7 +68,7 @@ class RunReport:
         event = F.struct(C.LAST_TIMESTAMP, C.EVENT, C.ITEM)
         newest = F.slice(F.sort_array(F.collect_list(event), asc=False), 1, self.history_length)
         past = interactions.join(F.broadcast(ids.select(C.VISITOR, C.VISITOR_INDEX)), C.VISITOR_INDEX, "inner")
-        past = past.join(items, C.ITEM_INDEX, "inner").groupBy(C.VISITOR).agg(newest)
+        past = past.join(items.select(C.ITEM, C.ITEM_INDEX), C.ITEM_INDEX, "inner").groupBy(C.VISITOR).agg(newest)
         history = {row[0]: [(e[C.EVENT], e[C.ITEM]) for e in row[1]] for row in past.toLocalIterator()}
         return [Example(v, source, history.get(v, []), recommended[v]) for v, source in chosen]
 
