@@ -62,7 +62,9 @@ def ranked_row(factors: Factors, k: int, name: str, found: Found) -> str:
 
 
 def kernel_table(found: Found) -> str:
-    """Return the table of the kernel."""
+    """Return the table of the kernel, nothing if it was not measured."""
+    if not found.kernel:
+        return ""
     rows = [
         "\nThe kernel alone, on one thread: CPU seconds per 1,000 visitors, and the share of the scores it computed\n",
         "| factors | rank | k | product | chunk selection | ours | ours / product | ours / chunk selection | scored |",

@@ -29,7 +29,7 @@ import recommender
 cloudpickle.register_pickle_by_value(recommender)  # type: ignore[no-untyped-call]
 
 
-def pack(rows: DataFrame, name: str, by: str = "") -> DataFrame:
+def pack(rows: DataFrame, name: str, by: str = "", prepare: Callable[[pa.Table], pa.Table] | None = None) -> DataFrame:
     """Return one row per partition that is not empty, with its rows in the binary column `name`.
 
     Args:
@@ -37,11 +37,13 @@ def pack(rows: DataFrame, name: str, by: str = "") -> DataFrame:
         name: of the column.
         by: an int column by which the rows of each partition are sorted: then there is a row, which has that column
             too, for each value of it in a partition.
+        prepare: makes of the rows of a block what is to be in it; None: they are.
     """
 
     def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for key, pieces in groupby(_pieces(batches, by), itemgetter(0)):
-            cell = pa.array([to_cell(pa.Table.from_batches(piece for _, piece in pieces))], pa.binary())
+            block = pa.Table.from_batches(piece for _, piece in pieces)
+            cell = pa.array([to_cell(prepare(block.combine_chunks()) if prepare else block)], pa.binary())
             columns = {by: pa.array([key], pa.int32())} if by else {}
             yield pa.RecordBatch.from_pydict({**columns, name: cell})
 

@@ -89,23 +89,26 @@ class BlockSearch:
         at_once = _BLOCKS_PER_CORE * cores(spark)
         partitions = max(-(-query_count // queries_per_block), min(at_once, query_count), 1)
         blocks = pack(queries.repartition(partitions, C.ID), "queries")
-        others = pack((spark.range(0) if other is None else other).repartition(1), "other")
         item_blocks, largest = _item_blocks(item_factors, -(-count // items_per_block))
         k = self.k
+
+        def with_other(blocks: DataFrame) -> DataFrame:
+            return blocks if other is None else beside(blocks, pack(other.repartition(1), "other"))
+
         if len(largest) <= 1:
 
-            def searched(queries: pa.Table, items: pa.Table | None, other: pa.Table | None) -> pa.Table:
+            def searched(queries: pa.Table, items: pa.Table | None, other: pa.Table | None = None) -> pa.Table:
                 best = nothing_found(len(queries), k)
                 _improve(best, queries, items)
                 return finish(queries.drop_columns([C.FEATURES]), best, other)
 
-            return map_blocks(beside(beside(blocks, item_blocks.select("items")), others), searched, schema)
+            return map_blocks(with_other(beside(blocks, item_blocks.select("items"))), searched, schema)
 
-        def finished(queries: pa.Table, other: pa.Table | None) -> pa.Table:
+        def finished(queries: pa.Table, other: pa.Table | None = None) -> pa.Table:
             return finish(queries.drop_columns([_BEST]), _best_of(queries, k), other)
 
         merged = self._in_rounds(blocks, queries, item_blocks, largest, at_once).repartition(partitions, C.ID)
-        return map_blocks(beside(pack(merged, "queries"), others), finished, schema)
+        return map_blocks(with_other(pack(merged, "queries")), finished, schema)
 
     def _sizes(self, memory: int, rank: int) -> tuple[int, int]:
         """Return how many items and how many queries are in a block."""
@@ -148,32 +151,37 @@ class BlockSearch:
 
 def _item_blocks(item_factors: DataFrame, number: int) -> tuple[DataFrame, dict[int, float]]:
     """Return block int and items binary, about so many, and the largest norm in each, by falling norm."""
+    items = item_factors.select(C.ID, C.FEATURES)
+    if number <= 1:
+        return pack(items.repartition(1), "items", prepare=_by_norm), {0: float("inf")}
 
     def normed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if batch.num_rows:
-                rows = pa.Table.from_batches([batch])
-                factors, _ = matrix(rows[C.FEATURES], len(rows[C.FEATURES][0]))
-                yield from rows.append_column(_NORM, pa.array(norms_of(factors))).to_batches()
+                yield from _with_norms(pa.Table.from_batches([batch])).to_batches()
 
-    schema = f"{C.ID} int, {C.FEATURES} array<float>, {_NORM} double"
-    items = item_factors.select(C.ID, C.FEATURES).mapInArrow(normed, schema)
-    block, largest = F.lit(0), {0: float("inf")}
-    if number > 1:
-        # Items of equal norm are parted by a hash, so that no block has more than its share.
-        nudge = F.pmod(F.xxhash64(C.ID), F.lit(2**20)) / 2**20
-        place = F.col(_NORM) * (1 - _NUDGE * nudge) + _LEAST_NUDGE * nudge
-        shares = [1 - cut / number for cut in range(1, number)]
-        (cuts,) = single_row(items.agg(F.percentile_approx(place, shares)))
-        block = reduce(add, [(place < F.lit(cut)).cast("int") for cut in cuts])
-        norms = items.groupBy(block.alias(_BLOCK)).agg(F.max(_NORM)).orderBy(_BLOCK)
-        largest = dict(norms.toLocalIterator())
-    in_order = (
-        items.withColumn(_BLOCK, block.cast("int"))
-        .repartition(max(number, 1), _BLOCK)
-        .sortWithinPartitions(_BLOCK, F.desc(_NORM), C.ID)
-    )
-    return pack(in_order, "items", by=_BLOCK), largest
+    items = items.mapInArrow(normed, f"{C.ID} int, {C.FEATURES} array<float>, {_NORM} double")
+    # Items of equal norm are parted by a hash, so that no block has more than its share.
+    nudge = F.pmod(F.xxhash64(C.ID), F.lit(2**20)) / 2**20
+    place = F.col(_NORM) * (1 - _NUDGE * nudge) + _LEAST_NUDGE * nudge
+    shares = [1 - cut / number for cut in range(1, number)]
+    (cuts,) = single_row(items.agg(F.percentile_approx(place, shares)))
+    block = reduce(add, [(place < F.lit(cut)).cast("int") for cut in cuts])
+    largest = items.groupBy(block.alias(_BLOCK)).agg(F.max(_NORM)).orderBy(_BLOCK)
+    together = items.select(block.alias(_BLOCK), C.ID, C.FEATURES).repartition(number, _BLOCK)
+    blocks = pack(together.sortWithinPartitions(_BLOCK), "items", by=_BLOCK, prepare=_by_norm)
+    return blocks, dict(largest.toLocalIterator())
+
+
+def _with_norms(items: pa.Table) -> pa.Table:
+    factors, _ = matrix(items[C.FEATURES], len(items[C.FEATURES][0]))
+    return items.append_column(_NORM, pa.array(norms_of(factors)))
+
+
+def _by_norm(items: pa.Table) -> pa.Table:
+    """Return id, features and norm of a block of items in the order of falling norm."""
+    items = _with_norms(items.select([C.ID, C.FEATURES]))
+    return items.take(pa.array(np.lexsort((items[C.ID].to_numpy(), -items[_NORM].to_numpy()))))
 
 
 def _improve(best: Keys, queries: pa.Table, items: pa.Table | None) -> None:

@@ -64,8 +64,6 @@ def chunk_selection(
 
 def ours(items: Factors, k: int) -> Callable[[Factors, Excluded], tuple[Factors, int | None]]:
     """Return the kernel for some items: it returns the scores of the lists, and how many scores it computed."""
-    if not hasattr(ranking, "improve"):  # a kernel that does not tell what it computed
-        return lambda visitors, excluded: (ranking.top_k(visitors, items, k, excluded)[1], None)
     arranged = ranking.arranged(np.arange(len(items), dtype=np.int32), items)
 
     def search(visitors: Factors, excluded: Excluded) -> tuple[Factors, int | None]:
