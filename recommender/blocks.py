@@ -103,7 +103,9 @@ def map_blocks(blocks: DataFrame, function: Callable[..., pa.Table], schema: str
 
 
 def _one(column: pa.ChunkedArray) -> Any:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def matrix(column: pa.ChunkedArray, rank: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

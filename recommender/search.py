@@ -6,13 +6,13 @@ finds its best so far; only a query that its bound still allows meets a later bl
 With one block, which is enough for hundreds of thousands of items, there is no second round.
 
 Example usage:
->>> queries = spark.createDataFrame([(7, [1.0, 0.0], [0]), (8, None, None)],
-...                                 "id int, features array<float>, excluded array<int>")
+>>> queries = spark.createDataFrame([(7, [1.0, 0.0]), (8, None)], "id int, features array<float>")
+>>> excluded = spark.createDataFrame([(7, 0)], "id int, item_index int")
 >>> items = spark.createDataFrame([(0, [1.0, 0.0]), (1, [0.5, 0.0])], "id int, features array<float>")
 >>> def finished(queries, best, other):
 ...     return pa.table({"id": queries["id"], "items": pa.array(found(best)[0][:, 0])})
 >>> search = BlockSearch(k=1, items_per_block=1)
->>> search(queries, items, finished, "id int, items int", query_count=2).orderBy("id").collect()
+>>> search(queries, excluded, items, finished, "id int, items int", query_count=2).orderBy("id").collect()
 [Row(id=7, items=1), Row(id=8, items=-1)]
 """
 
@@ -23,6 +23,7 @@ from operator import add
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
@@ -31,8 +32,9 @@ from recommender.blocks import beside, lists, map_blocks, matrix, pack, to_cell
 from recommender.partitions import cores, memory_of_an_executor
 from recommender.ranking import EMPTY, Items, Keys, can_improve, found, improve, norms_of, nothing_found  # noqa: F401
 
-EXCLUDED = "excluded"  # the indexes of the items that a query must not get
+EXCLUDED = "excluded"  # list of the indexes of the items that a query must not get, rising
 _BEST = "best"  # keys
+_PAIRED = "excluded_item"  # in a row that is a pair
 _BLOCK = "block"
 _NORM = "norm"
 _LEAST = "least"  # the key that a later block must beat
@@ -64,6 +66,7 @@ class BlockSearch:
     def __call__(
         self,
         queries: DataFrame,
+        excluded: DataFrame,
         item_factors: DataFrame,
         finish: Finish,
         schema: str,
@@ -74,11 +77,11 @@ class BlockSearch:
         """Search.
 
         Args:
-            queries: id int, features array<float> or null, excluded array<int> or null: indexes of the items that the
-                query must not get; and columns that `finish` needs. One row per id.
+            queries: id int, features array<float> or null, and columns that `finish` needs. One row per id.
+            excluded: id int, item_index int: what a query must not get; ids that are no queries are ignored.
             item_factors: id int, features array<float>, finite.
-            finish: makes the rows of the result from queries (without features), keys of shape (queries, k), and the
-                other block, None where it has no rows.
+            finish: makes the rows of the result from queries (without features, with `EXCLUDED`), keys of shape
+                (queries, k), and the other block, None where it has no rows.
             schema: DDL of these rows.
             query_count: about how many queries there are; it sets the number of blocks.
             other: rows, few enough for one block, that `finish` needs.
@@ -88,7 +91,7 @@ class BlockSearch:
         items_per_block, queries_per_block = self._sizes(memory_of_an_executor(spark), rank or 0)
         at_once = _BLOCKS_PER_CORE * cores(spark)
         partitions = max(-(-query_count // queries_per_block), min(at_once, query_count), 1)
-        blocks = pack(queries.repartition(partitions, C.ID), "queries")
+        blocks = pack(_with_excluded(queries, excluded).repartition(partitions, C.ID), "queries")
         item_blocks, largest = _item_blocks(item_factors, -(-count // items_per_block))
         k = self.k
 
@@ -97,7 +100,8 @@ class BlockSearch:
 
         if len(largest) <= 1:
 
-            def searched(queries: pa.Table, items: pa.Table | None, other: pa.Table | None = None) -> pa.Table:
+            def searched(rows: pa.Table, items: pa.Table | None, other: pa.Table | None = None) -> pa.Table:
+                queries = _queries(rows)
                 best = nothing_found(len(queries), k)
                 _improve(best, queries, items)
                 return finish(queries.drop_columns([C.FEATURES]), best, other)
@@ -125,8 +129,8 @@ class BlockSearch:
         later = {block: norm for block, norm in largest.items() if block != head}
         copies = -(-at_once // len(later))
 
-        def first(queries: pa.Table, items: pa.Table | None) -> pa.Table:
-            return _first_round(queries, items, k, later)
+        def first(rows: pa.Table, items: pa.Table | None) -> pa.Table:
+            return _first_round(_queries(rows), items, k, later)
 
         head_block = item_blocks.where(F.col(_BLOCK) == head).select("items")
         left = map_blocks(beside(blocks, head_block), first, f"{_BLOCK} int, rows binary")
@@ -143,10 +147,34 @@ class BlockSearch:
 
         kept = [field for field in queries.schema.fields if field.name != C.FEATURES]
         types = [f"`{field.name}` {field.dataType.simpleString()}" for field in kept]
-        rounds = map_blocks(met, again, ", ".join([*types, f"{_BEST} array<bigint>"]))
+        rounds = map_blocks(met, again, ", ".join([*types, f"{EXCLUDED} array<int>", f"{_BEST} array<bigint>"]))
         # A query has a row of the first round, and one of each later block that has improved it.
-        columns = [F.first(field.name).alias(field.name) for field in kept if field.name != C.ID]
+        names = [EXCLUDED, *(field.name for field in kept if field.name != C.ID)]
+        columns = [F.first(name).alias(name) for name in names]
         return rounds.groupBy(C.ID).agg(*columns, F.flatten(F.collect_list(_BEST)).alias(_BEST))
+
+
+def _with_excluded(queries: DataFrame, excluded: DataFrame) -> DataFrame:
+    """Return the queries, and a row per pair that is excluded: a shuffle less than to make a list for each query."""
+    nothing = [F.lit(None).cast(f.dataType).alias(f.name) for f in queries.schema.fields if f.name != C.ID]
+    pairs = excluded.select(C.ID, *nothing, F.col(C.ITEM_INDEX).alias(_PAIRED))
+    return queries.withColumn(_PAIRED, F.lit(None).cast("int")).unionByName(pairs)
+
+
+def _queries(rows: pa.Table) -> pa.Table:
+    """Return the queries of a block of `_with_excluded`, with the list of what each must not get."""
+    is_pair = rows[_PAIRED].is_valid()
+    queries, pairs = rows.filter(pc.invert(is_pair)).drop_columns([_PAIRED]).combine_chunks(), rows.filter(is_pair)
+    ids, of = queries[C.ID].to_numpy(), pairs[C.ID].to_numpy()
+    by_id = np.argsort(ids, kind="stable")
+    places = np.searchsorted(ids, of, sorter=by_id)
+    known = places < len(ids)
+    known[known] = ids[by_id[places[known]]] == of[known]
+    owners, items = by_id[places[known]], pairs[_PAIRED].to_numpy()[known]
+    order = np.lexsort((items, owners))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(ids)))])
+    lists_of = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(items[order], pa.int32()))
+    return queries.append_column(EXCLUDED, lists_of)
 
 
 def _item_blocks(item_factors: DataFrame, number: int) -> tuple[DataFrame, dict[int, float]]:

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, step
-from recommender.blocks import lists, map_blocks, matrix, pack, positions_of
+from recommender.blocks import map_blocks, matrix, pack, positions_of
 from recommender.partitions import memory_of_an_executor, partitions_for
 from recommender.ranking import Solver, fold_in, gram
 
@@ -74,50 +74,49 @@ class FoldIn:
         room = memory_of_an_executor(spark) * _SHARE_OF_MEMORY / (4 * (rank or 0) + 24)
         if count <= (self.items_per_block or room):
             partitions = partitions_for(spark, visitor_count, self.visitors_per_block)
-            return _with_all_items(_histories(pairs, partitions), item_factors, solver)
-        return _with_own_items(pairs, item_factors, solver, rank, max(int(self.items_per_block or room), 1))
+            return _with_all_items(_by_visitor(pairs, partitions), item_factors, solver)
+        gram_matrix = _gram(item_factors, rank) if implicit_prefs else np.zeros((rank, rank))
+        own = pairs.join(item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES), C.ITEM_INDEX, "inner")
+        partitions = partitions_for(spark, pairs.count(), max(int(self.items_per_block or room), 1))
+        return _with_own_items(_by_visitor(own, partitions), solver, gram_matrix)
 
 
-def _histories(pairs: DataFrame, partitions: int) -> DataFrame:
-    """Return a row per visitor: its (item, score), sorted so that sums do not depend on the cluster."""
-    history = F.array_sort(F.collect_list(F.struct(C.ITEM_INDEX, C.SCORE))).alias("history")
-    return pairs.groupBy(C.VISITOR_INDEX).agg(history).repartition(partitions, C.VISITOR_INDEX)
+def _by_visitor(pairs: DataFrame, partitions: int) -> DataFrame:
+    """Return blocks of pairs, those of a visitor together and in the order of the items: sums have one order."""
+    together = pairs.repartition(partitions, C.VISITOR_INDEX).sortWithinPartitions(C.VISITOR_INDEX, C.ITEM_INDEX)
+    return pack(together, "pairs")
 
 
-def _with_all_items(histories: DataFrame, item_factors: DataFrame, solver: Solver) -> DataFrame:
+def _visitors(pairs: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return the visitors of a block of pairs, and the offsets of their pairs."""
+    visitors = pairs[C.VISITOR_INDEX].to_numpy()
+    starts = np.flatnonzero(np.concatenate([[True], visitors[1:] != visitors[:-1]]))
+    return visitors[starts], np.append(starts, len(visitors))
+
+
+def _with_all_items(blocks: DataFrame, item_factors: DataFrame, solver: Solver) -> DataFrame:
     """Fold in where all items fit into a worker: each block of visitors meets all of them."""
 
-    def solved(histories: pa.Table, items: pa.Table) -> pa.Table:
-        catalogue = items[C.ID].to_numpy()
+    def solved(pairs: pa.Table, items: pa.Table) -> pa.Table:
         factors, _ = matrix(items[C.FEATURES], len(items[C.FEATURES][0]))
-        pairs, offsets = lists(histories["history"])
-        values = pairs.field(C.ITEM_INDEX).to_numpy(zero_copy_only=False)
-        scores = pairs.field(C.SCORE).to_numpy(zero_copy_only=False)
-        positions, offsets, known = positions_of(catalogue, values, offsets)
-        folded = fold_in((positions, offsets), scores[known], factors, solver)
-        return _usable(histories[C.VISITOR_INDEX].to_numpy(), folded)
+        visitors, offsets = _visitors(pairs)
+        positions, offsets, known = positions_of(items[C.ID].to_numpy(), pairs[C.ITEM_INDEX].to_numpy(), offsets)
+        return _usable(visitors, fold_in((positions, offsets), pairs[C.SCORE].to_numpy()[known], factors, solver))
 
     items = pack(item_factors.select(C.ID, C.FEATURES).repartition(1).sortWithinPartitions(C.ID), "items")
-    return map_blocks(pack(histories, "histories").crossJoin(F.broadcast(items)), solved, _SCHEMA)
+    return map_blocks(blocks.crossJoin(F.broadcast(items)), solved, _SCHEMA)
 
 
-def _with_own_items(
-    pairs: DataFrame, item_factors: DataFrame, solver: Solver, rank: int, rows_per_block: int
-) -> DataFrame:
-    """Fold in where they do not: the factors of a visitor's own items come to it, and YᵀY is known to all."""
-    gram_matrix = _gram(item_factors, rank) if solver.implicit_prefs else np.zeros((rank, rank))
+def _with_own_items(blocks: DataFrame, solver: Solver, gram_matrix: NDArray[np.float64]) -> DataFrame:
+    """Fold in where they do not: the factors of a visitor's own items have come to it, and YᵀY is known to all."""
 
-    def solved(rows: pa.Table) -> pa.Table:
-        visitors = rows[C.VISITOR_INDEX].to_numpy()
-        starts = np.flatnonzero(np.concatenate([[True], visitors[1:] != visitors[:-1]]))
-        factors, _ = matrix(rows[C.FEATURES], rank)
-        history = np.arange(len(rows)), np.append(starts, len(rows))
-        return _usable(visitors[starts], fold_in(history, rows[C.SCORE].to_numpy(), factors, solver, gram_matrix))
+    def solved(pairs: pa.Table) -> pa.Table:
+        factors, _ = matrix(pairs[C.FEATURES], len(gram_matrix))
+        visitors, offsets = _visitors(pairs)
+        history = np.arange(len(pairs)), offsets
+        return _usable(visitors, fold_in(history, pairs[C.SCORE].to_numpy(), factors, solver, gram_matrix))
 
-    own = pairs.join(item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES), C.ITEM_INDEX, "inner")
-    partitions = partitions_for(pairs.sparkSession, pairs.count(), rows_per_block)
-    blocks = own.repartition(partitions, C.VISITOR_INDEX).sortWithinPartitions(C.VISITOR_INDEX, C.ITEM_INDEX)
-    return map_blocks(pack(blocks, "rows"), solved, _SCHEMA)
+    return map_blocks(blocks, solved, _SCHEMA)
 
 
 def _gram(item_factors: DataFrame, rank: int) -> NDArray[np.float64]:

@@ -82,18 +82,13 @@ class TopKRecommender(Persistent):
         if allowed is not None:
             item_factors = item_factors.join(allowed.select(F.col(C.ITEM_INDEX).alias(C.ID)), C.ID, "left_semi")
             popularity = popularity.join(allowed.select(C.ITEM_INDEX), C.ITEM_INDEX, "left_semi")
-        excluded = (
-            history.where(F.col(C.EVENT).isin(self.exclude_events))
-            .groupBy(C.VISITOR_INDEX)
-            .agg(F.collect_set(C.ITEM_INDEX).alias(EXCLUDED))
-        )
-        queries = visitors.join(excluded, C.VISITOR_INDEX, "left").select(
-            F.col(C.VISITOR_INDEX).alias(C.ID), C.SOURCE, C.FEATURES, EXCLUDED
-        )
+        visitor = F.col(C.VISITOR_INDEX).alias(C.ID)
+        queries = visitors.select(visitor, C.SOURCE, C.FEATURES)
+        excluded = history.where(F.col(C.EVENT).isin(self.exclude_events)).select(visitor, C.ITEM_INDEX)
         popular = popularity.select(C.ITEM_INDEX, C.SCORE) if self.fill_with_popular else None
         schema = f"{C.VISITOR_INDEX} int, {C.RANK} int, {C.ITEM_INDEX} int, {C.SCORE} float, {C.SOURCE} string"
         search = BlockSearch(self.k, self.items_per_block, self.visitors_per_block)
-        return search(queries, item_factors, _listed, schema, query_count=visitor_count, other=popular)
+        return search(queries, excluded, item_factors, _listed, schema, query_count=visitor_count, other=popular)
 
 
 def _listed(visitors: pa.Table, best: Keys, popular: pa.Table | None) -> pa.Table:

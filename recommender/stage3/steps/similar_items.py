@@ -25,7 +25,7 @@ from recommender.base import Annotated, Field, step
 from recommender.blocks import matrix
 from recommender.persistent import Persistent
 from recommender.ranking import NONE, Keys, found, norms_of
-from recommender.search import EXCLUDED, BlockSearch
+from recommender.search import BlockSearch
 
 
 @step
@@ -65,9 +65,9 @@ class SimilarItems(Persistent):
         candidates = directions
         if allowed is not None:
             candidates = directions.join(allowed.select(F.col(C.ITEM_INDEX).alias(C.ID)), C.ID, "left_semi")
-        queries = directions.withColumn(EXCLUDED, F.array(C.ID))
+        itself = directions.select(C.ID, F.col(C.ID).alias(C.ITEM_INDEX))
         search = BlockSearch(self.k, self.items_per_block)
-        return search(queries, candidates, _listed, schema, query_count=item_count)
+        return search(directions, itself, candidates, _listed, schema, query_count=item_count)
 
 
 def _directions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
