@@ -19,6 +19,7 @@ Example usage:
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,11 @@ class Items:
     indexes: Indexes
     factors: Factors
     norms: NDArray[np.float64]
+
+    @cached_property
+    def by_index(self) -> NDArray[np.int64]:
+        """The places of the items in the order of the indexes."""
+        return np.argsort(self.indexes, kind="stable")
 
 
 def norms_of(factors: Factors) -> NDArray[np.float64]:
@@ -148,7 +154,7 @@ def _places(items: Items, excluded: Lists) -> tuple[NDArray[np.int64], NDArray[n
     rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     if not len(items.indexes) or not len(values):
         return rows[:0], rows[:0]
-    by_index = np.argsort(items.indexes, kind="stable")
+    by_index = items.by_index
     places = by_index[np.minimum(np.searchsorted(items.indexes, values, sorter=by_index), len(by_index) - 1)]
     known = items.indexes[places] == values
     return rows[known], places[known]
