@@ -84,20 +84,22 @@ def unpack(cell: pa.BinaryScalar) -> pa.Table | None:
     return pa.ipc.open_stream(cell.as_buffer()).read_all().combine_chunks()
 
 
-def map_blocks(blocks: DataFrame, function: Callable[..., pa.Table], schema: str) -> DataFrame:
+def map_blocks(blocks: DataFrame, function: Callable[..., pa.Table | Iterator[pa.Table]], schema: str) -> DataFrame:
     """Call a function with the blocks of each row, in the order of the columns, and return the rows it returns.
 
     Args:
         blocks: every column as `pack` makes it.
         function: takes one `pyarrow.Table` per column, None where it is null, and returns a table with the columns of
-            `schema`.
+            `schema`, or gives several, one after the other.
         schema: DDL of the result.
     """
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in range(batch.num_rows):
-                yield from function(*(unpack(column[row]) for column in batch.columns)).to_batches()
+                made = function(*(unpack(column[row]) for column in batch.columns))
+                for table in [made] if isinstance(made, pa.Table) else made:
+                    yield from table.to_batches()
 
     return blocks.mapInArrow(mapped, schema)
 

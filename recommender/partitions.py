@@ -9,6 +9,7 @@ Example usage:
 
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
+_LARGEST_BLOCK = 256 * 2**20
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 
 
@@ -17,6 +18,14 @@ def cores(spark: SparkSession) -> int:
     partition = spark.range(100_000).select(F.spark_partition_id().alias("partition"))
     row = partition.agg(F.max("partition") + 1).first()
     return int(row[0]) if row else 1
+
+
+def room_for_a_block(spark: SparkSession) -> int:
+    """Return the bytes of a block that a task may hold: an eighth of an executor's memory, 256 MB at most.
+
+    More would not fit into a cell of 2 GB with what is made of it, nor pass through the driver in time.
+    """
+    return min(memory_of_an_executor(spark) // 8, _LARGEST_BLOCK)
 
 
 def memory_of_an_executor(spark: SparkSession) -> int:

@@ -207,6 +207,8 @@ class Runner:
                 last = self._last(stage, attempt, made_of)
                 inputs = read_inputs(self._store, stage, self._commits, last)
                 shards = Shards(self._store, name, mark)
+                if None in made_of["versions"].values():
+                    shards.forget()  # what they were made from may have changed: nobody can tell
                 record = execute(self._store, name, stage, inputs, attempt, shards)
                 seconds = time.monotonic() - started
                 events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]

@@ -29,7 +29,7 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.blocks import beside, lists, map_blocks, matrix, pack, to_cell
-from recommender.partitions import cores, memory_of_an_executor
+from recommender.partitions import cores, room_for_a_block
 from recommender.ranking import EMPTY, Items, Keys, can_improve, found, improve, norms_of, nothing_found  # noqa: F401
 
 EXCLUDED = "excluded"  # list of the indexes of the items that a query must not get, rising
@@ -41,7 +41,7 @@ _LEAST = "least"  # the key that a later block must beat
 _DONE = -1  # the block of rows that are only passed on
 _SPREAD = 10_000
 _NUDGE, _LEAST_NUDGE = 1e-6, 1e-30
-_SHARE_OF_MEMORY = 1 / 8  # that a block of items takes; one of queries takes half of that
+_BYTES_PER_PAIR = 64  # that is excluded, with what is made of it
 _MOST_QUERIES = 50_000  # of a block: more of them only make the last block to end a longer one to wait for
 _BLOCKS_PER_CORE = 2
 
@@ -55,8 +55,8 @@ class BlockSearch:
 
     Init parameters:
         k: number of items per query.
-        items_per_block: items in a block; None: an eighth of ``spark.executor.memory``.
-        queries_per_block: queries in a block; None: a sixteenth of it, and 50,000 at most.
+        items_per_block: items in a block; None: as many as there is room for, see `room_for_a_block`.
+        queries_per_block: queries in a block; None: as many as there is half of that room for, and 50,000 at most.
     """
 
     k: int
@@ -72,6 +72,7 @@ class BlockSearch:
         schema: str,
         *,
         query_count: int,
+        excluded_count: int = 0,
         other: DataFrame | None = None,
     ) -> DataFrame:
         """Search.
@@ -83,14 +84,17 @@ class BlockSearch:
             finish: makes the rows of the result from queries (without features, with `EXCLUDED`), keys of shape
                 (queries, k), and the other block, None where it has no rows.
             schema: DDL of these rows.
-            query_count: about how many queries there are; it sets the number of blocks.
+            query_count: about how many queries there are; it sets the number of blocks, and so does
+            excluded_count: about how many pairs are excluded.
             other: rows, few enough for one block, that `finish` needs.
         """
         spark = queries.sparkSession
         count, rank = single_row(item_factors.agg(F.count(C.ID), F.max(F.size(C.FEATURES))))
-        items_per_block, queries_per_block = self._sizes(memory_of_an_executor(spark), rank or 0)
+        room = room_for_a_block(spark)
+        items_per_block, queries_per_block = self._sizes(room, rank or 0)
         at_once = _BLOCKS_PER_CORE * cores(spark)
-        partitions = max(-(-query_count // queries_per_block), min(at_once, query_count), 1)
+        blocks_of_pairs = -(-excluded_count * _BYTES_PER_PAIR // room)
+        partitions = max(-(-query_count // queries_per_block), blocks_of_pairs, min(at_once, query_count), 1)
         blocks = pack(_with_excluded(queries, excluded).repartition(partitions, C.ID), "queries")
         item_blocks, largest = _item_blocks(item_factors, -(-count // items_per_block))
         k = self.k
@@ -114,11 +118,11 @@ class BlockSearch:
         merged = self._in_rounds(blocks, queries, item_blocks, largest, at_once).repartition(partitions, C.ID)
         return map_blocks(with_other(pack(merged, "queries")), finished, schema)
 
-    def _sizes(self, memory: int, rank: int) -> tuple[int, int]:
+    def _sizes(self, room: int, rank: int) -> tuple[int, int]:
         """Return how many items and how many queries are in a block."""
-        budget, row = memory * _SHARE_OF_MEMORY, 4 * rank + 16
-        items = self.items_per_block or int(budget / row)
-        queries = self.queries_per_block or min(int(budget / 2 / (row + 24 * self.k)), _MOST_QUERIES)
+        row = 4 * rank + 16
+        items = self.items_per_block or room // row
+        queries = self.queries_per_block or min(room // 2 // (row + 24 * self.k), _MOST_QUERIES)
         return max(items, 1), max(queries, 1)
 
     def _in_rounds(
@@ -129,7 +133,7 @@ class BlockSearch:
         later = {block: norm for block, norm in largest.items() if block != head}
         copies = -(-at_once // len(later))
 
-        def first(rows: pa.Table, items: pa.Table | None) -> pa.Table:
+        def first(rows: pa.Table, items: pa.Table | None) -> Iterator[pa.Table]:
             return _first_round(_queries(rows), items, k, later)
 
         head_block = item_blocks.where(F.col(_BLOCK) == head).select("items")
@@ -226,19 +230,22 @@ def _improve(best: Keys, queries: pa.Table, items: pa.Table | None) -> None:
     best[rows] = improved
 
 
-def _first_round(queries: pa.Table, items: pa.Table | None, k: int, later: Mapping[int, float]) -> pa.Table:
-    """Search the first block; return block int and rows binary: what was found, and who meets which later block."""
+def _first_round(queries: pa.Table, items: pa.Table | None, k: int, later: Mapping[int, float]) -> Iterator[pa.Table]:
+    """Search the first block; give block int and rows binary: what was found, and who meets which later block."""
     best = nothing_found(len(queries), k)
     _improve(best, queries, items)
     done = queries.drop_columns([C.FEATURES]).append_column(_BEST, _as_lists(best))
-    blocks = {_DONE: to_cell(done)}
+    yield _addressed(_DONE, done)
     factors, known = matrix(queries[C.FEATURES], _rank(queries[C.FEATURES]))
     with_least = queries.append_column(_LEAST, pa.array(best[:, -1]))
     for block, norm in later.items():
         active = known & can_improve(best, factors, norm)
         if active.any():
-            blocks[block] = to_cell(with_least.filter(pa.array(active)))
-    return pa.table({_BLOCK: pa.array(list(blocks), pa.int32()), "rows": pa.array(list(blocks.values()), pa.binary())})
+            yield _addressed(block, with_least.filter(pa.array(active)))
+
+
+def _addressed(block: int, rows: pa.Table) -> pa.Table:
+    return pa.table({_BLOCK: pa.array([block], pa.int32()), "rows": pa.array([to_cell(rows)], pa.binary())})
 
 
 def _later_round(queries: pa.Table, items: pa.Table, k: int) -> pa.Table:

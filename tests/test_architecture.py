@@ -160,7 +160,9 @@ def test_only_the_session_module_starts_a_session(file: Path) -> None:
 def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
     """Every place that fetches rows is listed, so that a new one is looked at."""
     found = {
-        str(file): len(re.findall(r"\.(?:toLocalIterator|first|head|take)\(", code(PACKAGE / file))) for file in FILES
+        str(file): len(re.findall(r"(?<!\bF)\.(?:toLocalIterator|first|head|take)\(", code(PACKAGE / file)))
+        for file in FILES
+        if "pyspark" in code(PACKAGE / file)
     }
     assert {file: number for file, number in found.items() if number} == {
         "aggregates.py": 1,  # one aggregate
@@ -178,7 +180,9 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage1/steps/column_encoder.py": 1,  # the sizes of at most 1,024 buckets
         "stage1/steps/train_test_split.py": 1,  # the distinct values inside the bracket
         "stage4/steps/run_report.py": 3,  # the few example visitors
-        "steps/top_k_recommender.py": 2,  # the take of an Arrow column
+        "search.py": 3,  # the largest norm of each block of items; the take of Arrow columns, twice
+        "steps/fold_in.py": 1,  # a matrix of rank x rank per partition of the items
+        "steps/top_k_recommender.py": 1,  # the take of an Arrow column
     }
 
 

@@ -27,6 +27,7 @@ _BATCH = 256
 _GRAM_ROWS = 2**16
 _SWEEPS = 10_000
 _PRECISION = 1e-9
+_SINGULAR = 1e-12  # an eigenvalue so small, of the largest, is rounding
 
 
 def gram(items: Factors) -> NDArray[np.float64]:
@@ -107,17 +108,17 @@ def fold_in(
             y = items[values[own]].astype(np.float64)
             left[row], weights = solver.system(y, scores[own], gram_matrix)
             right[row, :, 0] = y.T @ weights
-        solved = _nonnegative(left, right[:, :, 0]) if solver.nonnegative else _solve(left, right)[:, :, 0]
+        solved = _nonnegative(left, right[:, :, 0]) if solver.nonnegative else _solve(left, right, solver)[:, :, 0]
         factors[start:stop] = solved
     return factors
 
 
-def _solve(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+def _solve(left: NDArray[np.float64], right: NDArray[np.float64], solver: Solver) -> NDArray[np.float64]:
     """Solve a batch of systems; one that has many solutions (reg_param 0, few items) gets the shortest."""
-    try:
+    if solver.reg_param > 0:
         solution = np.linalg.solve(left, right)
-    except np.linalg.LinAlgError:
-        solution = np.linalg.pinv(left, hermitian=True) @ right
+    else:
+        solution = np.linalg.pinv(left, rcond=_SINGULAR, hermitian=True) @ right
     return solution.astype(np.float64, copy=False)
 
 

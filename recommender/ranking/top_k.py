@@ -18,8 +18,7 @@ Example usage:
 ([[0, 2], [1, 0]], [[3.0, 3.0], [10.0, 2.0]])
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,16 +49,17 @@ class Items:
 
     Attributes:
         indexes: int32, each once, >= 0. factors: float32, shape (items, rank), finite. norms: double.
+        by_index: the places of the items in the order of the indexes.
     """
 
     indexes: Indexes
     factors: Factors
     norms: NDArray[np.float64]
 
-    @cached_property
-    def by_index(self) -> NDArray[np.int64]:
-        """The places of the items in the order of the indexes."""
-        return np.argsort(self.indexes, kind="stable")
+    by_index: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_index", np.argsort(self.indexes, kind="stable"))
 
 
 def norms_of(factors: Factors) -> NDArray[np.float64]:

@@ -76,6 +76,7 @@ class Stage2(Stage):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.evaluated = 0
+        self._versions: dict[str, str | None] = {}
 
     def sources(self) -> list[str]:
         """Return the files with the lists of items."""
@@ -84,8 +85,8 @@ class Stage2(Stage):
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables with the lists of items, and their versions."""
-        versions: dict[str, str | None] = self.steps["item_rules"].versions(started)
-        return versions
+        self._versions = self.steps["item_rules"].versions(started)
+        return self._versions
 
     def execute(self, scores: DataFrame, history: DataFrame, holdout: DataFrame, items: DataFrame) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
@@ -94,7 +95,7 @@ class Stage2(Stage):
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
         popularity = self.steps["popularity"].execute(self.counter("scores", scores))
         trained_items = items.withColumn(C.LAST_TIMESTAMP, F.col(C.LAST_TRAINED))
-        allowed = self.steps["item_rules"].execute(trained_items)
+        allowed = self.steps["item_rules"].execute(trained_items, self._versions)
         metrics = self._metrics(model.itemFactors, popularity, history, holdout, allowed)
         return {
             "model": model,

@@ -87,6 +87,7 @@ class Stage3(Stage):
         super().__init__(config)
         self.visitors = 0
         self.items = 0
+        self._versions: dict[str, str | None] = {}
 
     def sources(self) -> list[str]:
         """Return the files with the lists of items."""
@@ -95,8 +96,8 @@ class Stage3(Stage):
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables with the lists of items, and their versions."""
-        versions: dict[str, str | None] = self.steps["item_rules"].versions(started)
-        return versions
+        self._versions = self.steps["item_rules"].versions(started)
+        return self._versions
 
     def execute(
         self,
@@ -115,7 +116,7 @@ class Stage3(Stage):
         cut: VisitorShards = self.steps["shards"]
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
-        allowed = self.steps["item_rules"].execute(items)
+        allowed = self.steps["item_rules"].execute(items, self._versions)
         ranked = self.steps["recommend"].execute(
             factors, item_factors, popularity, interactions, visitor_count=number, allowed=allowed
         )
@@ -173,7 +174,9 @@ class Stage3(Stage):
         outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
         solver = {name: als[name] for name in _SOLVER}
         folded = self.steps["fold_in"].execute(outside, item_factors, **solver, visitor_count=number)
-        known = visitor_factors.join(trained.select(F.col(C.VISITOR_INDEX).alias(C.ID)), C.ID, "left_semi")
+        # Who has no positive score gets zeros from MLlib: no item is better than another then.
+        usable = visitor_factors.where(F.exists(C.FEATURES, lambda factor: factor != 0))
+        known = usable.join(trained.select(F.col(C.VISITOR_INDEX).alias(C.ID)), C.ID, "left_semi")
         factors = known.withColumn(C.SOURCE, F.lit(C.ALS)).unionByName(folded.withColumn(C.SOURCE, F.lit(C.FOLD_IN)))
         every = visitors.select(F.col(C.VISITOR_INDEX).alias(C.ID))
         return every.join(factors, C.ID, "left").withColumnRenamed(C.ID, C.VISITOR_INDEX)

@@ -19,11 +19,10 @@ import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, step
 from recommender.blocks import map_blocks, matrix, pack, positions_of
-from recommender.partitions import memory_of_an_executor, partitions_for
+from recommender.partitions import partitions_for, room_for_a_block
 from recommender.ranking import Solver, fold_in, gram
 
 _SCHEMA = f"{C.ID} int, {C.FEATURES} array<float>"
-_SHARE_OF_MEMORY = 1 / 8  # that the factors of the items in a block take
 
 
 @step
@@ -37,7 +36,8 @@ class FoldIn:
     Init parameters:
         visitors_per_block: how many visitors are solved for at once.
         items_per_block: how many items a worker holds at once; null: as many as fit into an eighth of
-            spark.executor.memory. If there are more, the factors travel to the visitors that have the items.
+            spark.executor.memory, 256 MB at most. If there are more, the factors travel to the visitors that have the
+            items.
     Execution args:
         interactions: visitor_index int, item_index int, score float, any number of rows per pair; more columns are
             ignored. Items without factors are left out.
@@ -71,13 +71,13 @@ class FoldIn:
         spark = interactions.sparkSession
         pairs = interactions.groupBy(C.VISITOR_INDEX, C.ITEM_INDEX).agg(F.sum(C.SCORE).cast("double").alias(C.SCORE))
         count, rank = single_row(item_factors.agg(F.count(C.ID), F.max(F.size(C.FEATURES))))
-        room = memory_of_an_executor(spark) * _SHARE_OF_MEMORY / (4 * (rank or 0) + 24)
-        if count <= (self.items_per_block or room):
+        items_per_block = self.items_per_block or room_for_a_block(spark) // (4 * (rank or 0) + 24)
+        if count <= items_per_block:
             partitions = partitions_for(spark, visitor_count, self.visitors_per_block)
             return _with_all_items(_by_visitor(pairs, partitions), item_factors, solver)
         gram_matrix = _gram(item_factors, rank) if implicit_prefs else np.zeros((rank, rank))
         own = pairs.join(item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES), C.ITEM_INDEX, "inner")
-        partitions = partitions_for(spark, pairs.count(), max(int(self.items_per_block or room), 1))
+        partitions = partitions_for(spark, pairs.count(), items_per_block)
         return _with_own_items(_by_visitor(own, partitions), solver, gram_matrix)
 
 

@@ -13,7 +13,10 @@ Example usage:
 True
 """
 
-from pyspark.sql import DataFrame, SparkSession, functions as F
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
 from recommender.aggregates import single_row
@@ -40,11 +43,12 @@ class ItemRules:
             which it is not recommended any more; null: it always is.
     Execution args:
         items: itemid, item_index int, last_timestamp long (ms, null for an item without events), one row per item.
+        versions: of the tables of the lists, as `versions` has returned them; a table is read as it was then.
     Execution returns:
         item_index int, one row per item that may be recommended, order undefined; null where there is no rule, and
         every item may.
     Raises:
-        InputError: a list is missing or unreadable. SchemaError: a list has no column itemid.
+        InputError: a list is missing or unreadable. SchemaError: a list has no column itemid, or one of fractions.
     Persist strategy: none of its own.
     """
 
@@ -64,12 +68,12 @@ class ItemRules:
         tables = [table for table in (self.deny_table, self.allow_table) if table]
         return {table: catalog_version(SparkSession.active(), table) if started else None for table in tables}
 
-    def execute(self, items: DataFrame) -> DataFrame | None:
+    def execute(self, items: DataFrame, versions: Mapping[str, str | None] = MappingProxyType({})) -> DataFrame | None:
         """Return the items that may be recommended; see the class."""
         denied = [_list_of_files(path) for path in [self.deny_filename] if path]
-        denied += [_list_of_table(table) for table in [self.deny_table] if table]
+        denied += [_list_of_table(table, versions.get(table)) for table in [self.deny_table] if table]
         allowed = [_list_of_files(path) for path in [self.allow_filename] if path]
-        allowed += [_list_of_table(table) for table in [self.allow_table] if table]
+        allowed += [_list_of_table(table, versions.get(table)) for table in [self.allow_table] if table]
         if not denied and not allowed and self.max_days_unseen is None:
             return None
         kept = items
@@ -88,8 +92,8 @@ def _list_of_files(path: str) -> DataFrame:
     return _column(loaded.rows, loaded.columns, path)
 
 
-def _list_of_table(table: str) -> DataFrame:
-    loaded = read_catalog(SparkSession.active(), table, None, None)
+def _list_of_table(table: str, version: str | None) -> DataFrame:
+    loaded = read_catalog(SparkSession.active(), table, version, None)
     return _column(loaded.rows, loaded.columns, table)
 
 
@@ -97,6 +101,10 @@ def _column(rows: DataFrame, columns: list[str], place: str) -> DataFrame:
     if C.ITEM not in columns:
         sentence = f"{C.ITEM}; found [{shown(columns)}] in {place}; a list of items has that column, see item_rules"
         raise SchemaError("SCHEMA_MISSING", sentence)
+    found = rows.schema[C.ITEM].dataType
+    if isinstance(found, T.FractionalType) and not (isinstance(found, T.DecimalType) and found.scale == 0):
+        sentence = f"{C.ITEM} expected whole numbers or text found {found.simpleString()} in {place}"
+        raise SchemaError("SCHEMA_TYPE", f"{sentence}; its numbers would match no item, see item_rules")
     return rows.select(F.trim(F.col(quoted(C.ITEM)).cast("string")).alias("_listed"))
 
 

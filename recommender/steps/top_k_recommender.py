@@ -44,7 +44,7 @@ class TopKRecommender(Persistent):
         visitors_per_block: how many visitors are ranked at once; null: as many as fit into a sixteenth of
             spark.executor.memory, and 50,000 at most.
         items_per_block: how many items a worker holds at once; null: as many as fit into an eighth of
-            spark.executor.memory. The result does not depend on it.
+            spark.executor.memory, 256 MB at most. The result does not depend on it.
     Execution args:
         visitors: visitor_index int, source string (where the factors come from), features array<float>, null for a
             visitor without factors. One row per visitor.
@@ -88,14 +88,23 @@ class TopKRecommender(Persistent):
         popular = popularity.select(C.ITEM_INDEX, C.SCORE) if self.fill_with_popular else None
         schema = f"{C.VISITOR_INDEX} int, {C.RANK} int, {C.ITEM_INDEX} int, {C.SCORE} float, {C.SOURCE} string"
         search = BlockSearch(self.k, self.items_per_block, self.visitors_per_block)
-        return search(queries, excluded, item_factors, _listed, schema, query_count=visitor_count, other=popular)
+        return search(
+            queries,
+            excluded,
+            item_factors,
+            _listed,
+            schema,
+            query_count=visitor_count,
+            excluded_count=excluded.count(),
+            other=popular,
+        )
 
 
 def _listed(visitors: pa.Table, best: Keys, popular: pa.Table | None) -> pa.Table:
     """Return the lists of a block of visitors, filled up with popular items if there are any."""
     indexes, scores = found(best)
     filled = np.zeros(indexes.shape, dtype=np.bool_)
-    if popular is not None:
+    if popular is not None and (indexes == NONE).any():
         items, popularity = popular[C.ITEM_INDEX].to_numpy(), popular[C.SCORE].to_numpy()
         order = np.lexsort((items, -popularity))
         values, offsets = lists(visitors[EXCLUDED])

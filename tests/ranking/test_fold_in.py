@@ -175,3 +175,14 @@ def test_a_gram_matrix_of_many_items_is_that_of_all() -> None:
     items = np.random.default_rng(3).normal(size=(fold_in_module._GRAM_ROWS + 5, 2)).astype(np.float32)
     exact = items.astype(np.float64)
     np.testing.assert_allclose(gram(items), exact.T @ exact, rtol=1e-12)
+
+
+def test_the_shortest_of_many_solutions_is_found_though_rounding_hides_that_there_are_many() -> None:
+    random = np.random.default_rng(11)
+    for _ in range(50):
+        items = random.normal(size=(12, 8)).astype(np.float32)
+        own, ratings = random.permutation(12)[:3], random.uniform(1, 5, 3)
+        solver = Solver(implicit_prefs=False, alpha=1.0, reg_param=0.0)
+        (found,) = fold_in((own, np.array([0, 3])), ratings, items, solver)
+        expected = np.linalg.lstsq(items[own].astype(np.float64), ratings, rcond=None)[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

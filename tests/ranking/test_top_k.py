@@ -289,6 +289,20 @@ def test_the_number_of_inner_products_is_told(monkeypatch: pytest.MonkeyPatch) -
     assert improve(nothing_found(3, 11), column(1, 2, 3), items, nothing_excluded) == 3 * 90  # ties go on
 
 
+@pytest.mark.parametrize("rank", [64, 1000])
+@pytest.mark.parametrize("scale", [1e-15, 1.0, 1e15])
+def test_near_ties_are_ordered_as_in_double_precision(rank: int, scale: float) -> None:
+    random = np.random.default_rng(rank)
+    visitors = (random.normal(size=(5, rank)) * scale).astype(np.float32)
+    items = np.repeat(random.normal(size=(20, rank)), 30, axis=0).astype(np.float32)
+    items *= (1 + 1e-7 * random.integers(-3, 4, size=items.shape)).astype(np.float32)  # the last bits differ
+    indexes, scores = top_k(visitors, items, 45, (NOTHING, np.zeros(6, np.int64)))
+    for visitor, row in enumerate(exact_scores(visitors, items)):
+        order = np.lexsort((np.arange(len(items)), -row))[:45]
+        assert indexes[visitor].tolist() == order.tolist()
+        assert scores[visitor].tolist() == row[order].tolist()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
 def test_factors_that_cannot_be_ranked_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="factors must be finite, and their products fit into a float32"):

@@ -164,6 +164,13 @@ def test_nobody_is_folded_in_where_all_visitors_are_trained(spark: SparkSession,
     assert stage.report(stage.counter.rows())[0] == StepRows("recommend", 1, 3, note)
 
 
+def test_a_visitor_whose_factors_are_all_zero_gets_popular_items(spark: SparkSession) -> None:
+    stage = Stage3({"recommend": {"k": 1, "exclude_events": []}})
+    zeros = tables(spark, visitor_factors=[(0, [0.0, 0.0]), (2, [9.0, 9.0])])
+    rows = stage.execute(**zeros, als=ALS)["recommendations"].where("visitorid = 'ann'").collect()
+    assert [(row["itemid"], row["source"]) for row in rows] == [("tea", "popular")]
+
+
 def test_all_mistakes_of_a_config_are_listed() -> None:
     with pytest.raises(ConfigError) as error:
         Stage3({"recommend": {"k": 0}, "foldin": {}})

@@ -78,6 +78,12 @@ def test_a_list_without_the_column_or_that_is_missing_is_told(spark: SparkSessio
         allowed(spark, deny_filename=f"{tmp_path}/nothing.csv")
 
 
+def test_a_list_of_fractions_that_would_match_nothing_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    spark.createDataFrame([(501.0,)], "itemid double").write.parquet(f"{tmp_path}/list")
+    with pytest.raises(SchemaError, match="SCHEMA_TYPE itemid expected whole numbers or text found double in"):
+        allowed(spark, deny_filename=f"{tmp_path}/list")
+
+
 def test_days_out_of_range_are_an_error() -> None:
     with pytest.raises(ConfigError, match="max_days_unseen must be > 0, got 0"):
         ItemRules(max_days_unseen=0)

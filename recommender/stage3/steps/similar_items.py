@@ -38,7 +38,7 @@ class SimilarItems(Persistent):
     Init parameters:
         k: number of similar items of each item, 0 to 1000; 0: none are computed.
         items_per_block: how many items a worker holds at once; null: as many as fit into an eighth of
-            spark.executor.memory. The result does not depend on it.
+            spark.executor.memory, 256 MB at most. The result does not depend on it.
     Execution args:
         item_factors: id int, features array<float>, finite.
         item_count: about how many items there are; it sets the number of blocks.
@@ -67,7 +67,9 @@ class SimilarItems(Persistent):
             candidates = directions.join(allowed.select(F.col(C.ITEM_INDEX).alias(C.ID)), C.ID, "left_semi")
         itself = directions.select(C.ID, F.col(C.ID).alias(C.ITEM_INDEX))
         search = BlockSearch(self.k, self.items_per_block)
-        return search(directions, itself, candidates, _listed, schema, query_count=item_count)
+        return search(
+            directions, itself, candidates, _listed, schema, query_count=item_count, excluded_count=item_count
+        )
 
 
 def _directions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
