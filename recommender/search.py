@@ -23,7 +23,6 @@ from operator import add
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
@@ -32,16 +31,15 @@ from recommender.blocks import beside, lists, map_blocks, matrix, pack, to_cell
 from recommender.partitions import cores, room_for_a_block
 from recommender.ranking import EMPTY, Items, Keys, can_improve, found, improve, norms_of, nothing_found  # noqa: F401
 
-EXCLUDED = "excluded"  # list of the indexes of the items that a query must not get, rising
+EXCLUDED = "excluded"  # list of the indexes of the items that a query must not get, rising; null for none
 _BEST = "best"  # keys
-_PAIRED = "excluded_item"  # in a row that is a pair
 _BLOCK = "block"
 _NORM = "norm"
 _LEAST = "least"  # the key that a later block must beat
 _DONE = -1  # the block of rows that are only passed on
 _SPREAD = 10_000
 _NUDGE, _LEAST_NUDGE = 1e-6, 1e-30
-_BYTES_PER_PAIR = 64  # that is excluded, with what is made of it
+_BYTES_PER_PAIR = 32  # that is excluded, with what is made of it
 _MOST_QUERIES = 50_000  # of a block: more of them only make the last block to end a longer one to wait for
 _BLOCKS_PER_CORE = 2
 
@@ -104,8 +102,7 @@ class BlockSearch:
 
         if len(largest) <= 1:
 
-            def searched(rows: pa.Table, items: pa.Table | None, other: pa.Table | None = None) -> pa.Table:
-                queries = _queries(rows)
+            def searched(queries: pa.Table, items: pa.Table | None, other: pa.Table | None = None) -> pa.Table:
                 best = nothing_found(len(queries), k)
                 _improve(best, queries, items)
                 return finish(queries.drop_columns([C.FEATURES]), best, other)
@@ -133,8 +130,8 @@ class BlockSearch:
         later = {block: norm for block, norm in largest.items() if block != head}
         copies = -(-at_once // len(later))
 
-        def first(rows: pa.Table, items: pa.Table | None) -> Iterator[pa.Table]:
-            return _first_round(_queries(rows), items, k, later)
+        def first(queries: pa.Table, items: pa.Table | None) -> Iterator[pa.Table]:
+            return _first_round(queries, items, k, later)
 
         head_block = item_blocks.where(F.col(_BLOCK) == head).select("items")
         left = map_blocks(beside(blocks, head_block), first, f"{_BLOCK} int, rows binary")
@@ -159,26 +156,9 @@ class BlockSearch:
 
 
 def _with_excluded(queries: DataFrame, excluded: DataFrame) -> DataFrame:
-    """Return the queries, and a row per pair that is excluded: a shuffle less than to make a list for each query."""
-    nothing = [F.lit(None).cast(f.dataType).alias(f.name) for f in queries.schema.fields if f.name != C.ID]
-    pairs = excluded.select(C.ID, *nothing, F.col(C.ITEM_INDEX).alias(_PAIRED))
-    return queries.withColumn(_PAIRED, F.lit(None).cast("int")).unionByName(pairs)
-
-
-def _queries(rows: pa.Table) -> pa.Table:
-    """Return the queries of a block of `_with_excluded`, with the list of what each must not get."""
-    is_pair = rows[_PAIRED].is_valid()
-    queries, pairs = rows.filter(pc.invert(is_pair)).drop_columns([_PAIRED]).combine_chunks(), rows.filter(is_pair)
-    ids, of = queries[C.ID].to_numpy(), pairs[C.ID].to_numpy()
-    by_id = np.argsort(ids, kind="stable")
-    places = np.searchsorted(ids, of, sorter=by_id)
-    known = places < len(ids)
-    known[known] = ids[by_id[places[known]]] == of[known]
-    owners, items = by_id[places[known]], pairs[_PAIRED].to_numpy()[known]
-    order = np.lexsort((items, owners))
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(ids)))])
-    lists_of = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(items[order], pa.int32()))
-    return queries.append_column(EXCLUDED, lists_of)
+    """Return the queries with the list of what each must not get: few long rows go to Python faster than many short."""
+    barred = F.array_sort(F.collect_set(C.ITEM_INDEX)).alias(EXCLUDED)
+    return queries.join(excluded.groupBy(C.ID).agg(barred), C.ID, "left")
 
 
 def _item_blocks(item_factors: DataFrame, number: int) -> tuple[DataFrame, dict[int, float]]:
