@@ -46,4 +46,7 @@ ALS: Final = "als"
 FOLD_IN: Final = "fold_in"
 POPULAR: Final = "popular"
 
+# The other models that the candidate is judged beside.
+LIVE: Final = "live"  # the model that the channel live was made from
+
 DEFAULT_SCORES: Final = {VIEW: 1.0, ADD_TO_CART: 5.0, PURCHASE: 10.0}

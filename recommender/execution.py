@@ -27,7 +27,7 @@ def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit], last:
         store: the store.
         stage: the stage.
         commits: stage -> the commit that is read.
-        last: the stage's own last commit, None if there is none.
+        last: the commit of its own that the stage goes on from, None if there is none.
     """
     stage.announce("checking the inputs")
     read: dict[str, list[str]] = {}
@@ -40,16 +40,15 @@ def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit], last:
     continued = stage.continues()
     if continued is None:
         return {**tables_of, **settings}
-    return {**tables_of, **settings, "previous": last and _previous(store, last, continued)}
+    return {**tables_of, **settings, "previous": last and _previous(store, stage, last, continued)}
 
 
-def _previous(store: Store, last: Commit, tables: Sequence[str]) -> Previous:
+def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -> Previous:
     try:
         if tables:
             check_contents(store, last, tables)
     except ArtifactError as error:
-        sentence = f"{error.sentence.split('; ')[0]}; indexes go on from there: restore the file, or set start_afresh"
-        raise ArtifactError(error.id, f"{sentence} of the encoders") from error
+        raise ArtifactError(error.id, f"{error.sentence.split('; ')[0]}; {stage.REMEDY}") from error
     return Previous(last.record, {table: _table(store, last, table) for table in tables})
 
 
