@@ -94,7 +94,7 @@ def test_61_metadata_that_name_another_class_are_refused_and_it_is_not_imported(
     [
         ("", "ARTIFACT_CORRUPT here are not the metadata of a model; run its stage again with --force"),
         ("[1]", "ARTIFACT_CORRUPT here are not the metadata of a model"),
-        ("{" * 100_000, "ARTIFACT_CORRUPT here are not the metadata of a model"),
+        ("[" * 100_000, "ARTIFACT_CORRUPT here are not the metadata of a model"),
         ('{"rank": 2}', "ARTIFACT_CORRUPT here are not the metadata of a model"),
         (json.dumps({"class": MODEL_CLASS}), "ARTIFACT_CORRUPT here does not say the rank of the model"),
         (json.dumps({"class": MODEL_CLASS, "rank": "2"}), "ARTIFACT_CORRUPT here does not say the rank of the model"),
