@@ -24,6 +24,7 @@ import argparse
 import json
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def _counts(pairs: Pairs, visitors: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 def _places(pairs: Pairs, visitors: NDArray[np.int32], items: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return rows and columns of the pairs of some visitors, in ascending order; an item beyond the last is left out."""
+    """Return rows and columns of the pairs of some visitors, in ascending order, but of items beyond the last."""
     low, high = np.searchsorted(pairs[0], visitors[0]), np.searchsorted(pairs[0], visitors[-1], side="right")
     whose, columns = pairs[0][low:high], pairs[1][low:high]
     rows = np.searchsorted(visitors, whose)
@@ -154,7 +155,7 @@ def ranks_table(found: dict[int, dict[str, Figures]]) -> str:
     if len(ranks) == 1:
         return ""
     names = [name for name in CONTENDERS if all(name in found[rank] for rank in ranks)]
-    steps = list(zip(ranks, ranks[1:], strict=False))
+    steps = list(pairwise(ranks))
     lines = ["\nAn iteration, of the time at the rank before\n", f"| who | {' | '.join(str(r) for _, r in steps)} |"]
     lines.append(f"|{'---|' * (1 + len(steps))}")
     for name in names:

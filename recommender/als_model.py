@@ -27,8 +27,9 @@ from pyspark.sql.types import ArrayType, FloatType, IntegerType, StructField, St
 
 from recommender.aggregates import single_row
 from recommender.audit import check_contents
-from recommender.errors import ArtifactError
+from recommender.errors import ArtifactError, InputError, RecommenderError
 from recommender.session import hadoop
+from recommender.spark_errors import explained
 from recommender.store import Commit, Store, damaged, open_files
 from recommender.tables import read_table
 
@@ -44,16 +45,16 @@ def load_model(path: str) -> ALSModel:
     """Return a saved model, in the active session.
 
     Before it is loaded: its metadata name MLlib's ALSModel, every file of factors can be read to its end, each row has
-    as many factors as the metadata say, and no id is there twice. Of a model in a store, all files are compared with the
-    record of its commit (names, sizes, hashes, rows). A folder elsewhere has no record: whether a file of it is missing
-    altogether cannot be told.
+    as many factors as the metadata say, and no id is there twice. Of a model in a store, all files are compared with
+    the record of its commit (names, sizes, hashes, rows). A folder elsewhere has no record: whether a file of it is
+    missing altogether cannot be told.
 
     Args:
         path: the folder ``model``, or as it was named where it was saved; any path or URI that Spark reads.
 
     Raises:
-        ArtifactError: the metadata name another class (MODEL_CLASS), of which nothing is looked up; or a file is missing,
-            damaged, or does not fit the others, or nobody has committed the model (ARTIFACT_CORRUPT).
+        ArtifactError: the metadata name another class (MODEL_CLASS), of which nothing is looked up; or a file is
+            missing, damaged, or does not fit the others, or nobody has committed the model (ARTIFACT_CORRUPT).
     """
     expected = _committed(path)
     rank = rank_of(_metadata(path), f"{path}/metadata")
@@ -102,7 +103,7 @@ def rank_of(metadata: str, place: str) -> int:
     3
     >>> rank_of('{"class": "evil.Model", "rank": 3}', "model/metadata")
     Traceback (most recent call last):
-    recommender.errors.ArtifactError: MODEL_CLASS model/metadata names the class 'evil.Model', not ...ALSModel; it was not ...
+    recommender.errors.ArtifactError: MODEL_CLASS model/metadata names the class 'evil.Model', not ...ALSModel; it ...
     """
     try:
         said = json.loads(metadata)
@@ -165,6 +166,10 @@ def _check_factors(path: str, name: str, rank: int, expected: int | None) -> Non
         raise damaged(f"{rows - fitting:,} of {rows:,} rows of {place} have not {rank} factors, as the metadata say")
 
 
-def _unreadable(place: str, error: Exception) -> ArtifactError:
-    reason = str(error).strip().split("\n", 1)[0][:200]
-    return damaged(f"{place} cannot be read to its end ({reason})")
+def _unreadable(place: str, error: Exception) -> RecommenderError:
+    """Return the error of files that Spark cannot read."""
+    known = explained(error)
+    if known is None:
+        reason = str(error).strip().split("\n", 1)[0][:200]
+        return damaged(f"{place} cannot be read to its end ({reason})")
+    return damaged(known.sentence.partition(";")[0]) if isinstance(known, InputError | ArtifactError) else known

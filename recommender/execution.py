@@ -70,7 +70,7 @@ def execute(
     """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
     announced = stage.announce = Timed(stage.announce)
     with _with_checkpoints(store, stage, attempt):
-        part = _all_parts(store, name, stage, inputs, attempt, shards)
+        part = _all_parts(store, stage, inputs, attempt, shards)
     steps = stage.report(part["rows"])
     timed = announced.seconds()
     record = {
@@ -101,7 +101,7 @@ def _with_checkpoints(store: Store, stage: Stage, attempt: Attempt) -> Iterator[
 
 
 def _all_parts(
-    store: Store, name: str, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
+    store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
 ) -> dict[str, Any]:
     """Execute, persist and audit all shards of the work, but those that are finished, or all of it at once."""
     number = stage.shards(inputs)

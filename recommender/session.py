@@ -123,7 +123,7 @@ def checkpoints(folder: str) -> Iterator[None]:
         yield
     finally:
         with suppress(Exception):  # what has ended the work may have ended the context
-            context.setCheckpointDir(None)  # type: ignore[arg-type] - there is no other way to have none again
+            context.setCheckpointDir(None)  # type: ignore[arg-type]  # there is no other way to have none again
 
 
 def hadoop() -> Hadoop | None:

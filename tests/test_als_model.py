@@ -82,8 +82,8 @@ def test_61_metadata_that_name_another_class_are_refused_and_it_is_not_imported(
     with pytest.raises(ArtifactError) as error:
         load_model(str(model))
     assert str(error.value) == (
-        f"MODEL_CLASS {model}/metadata names the class 'evil.Model', not {MODEL_CLASS}; it was not loaded: find out who "
-        "wrote it, and run its stage again with --force"
+        f"MODEL_CLASS {model}/metadata names the class 'evil.Model', not {MODEL_CLASS}; it was not loaded: "
+        "find out who wrote it, and run its stage again with --force"
     )
     assert error.value.exit_code == 16
     assert "evil" not in sys.modules
@@ -98,7 +98,7 @@ def test_61_metadata_that_name_another_class_are_refused_and_it_is_not_imported(
         ('{"rank": 2}', "ARTIFACT_CORRUPT here are not the metadata of a model"),
         (json.dumps({"class": MODEL_CLASS}), "ARTIFACT_CORRUPT here does not say the rank of the model"),
         (json.dumps({"class": MODEL_CLASS, "rank": "2"}), "ARTIFACT_CORRUPT here does not say the rank of the model"),
-        (json.dumps({"class": "a\nb" * 99}), r"MODEL_CLASS here names the class 'a\\nb[^\n]{,110}', not"),
+        (json.dumps({"class": "a\nb" * 99}), r"MODEL_CLASS here names the class 'a\\nb[^\n]{,140}', not"),
     ],
 )
 def test_metadata_that_are_none_are_refused(metadata: str, told: str) -> None:
@@ -132,7 +132,7 @@ def emptied(model: Path) -> None:
         (second_line, "metadata are not the metadata of a model"),
         (lambda model: shutil.rmtree(model / "metadata"), r"metadata cannot be read to its end \(.*\)"),
         (lambda model: rewrite(model, rank=3), "6 of 6 rows of .*/userFactors have not 3 factors, as the metadata say"),
-        (truncated, r"itemFactors cannot be read to its end \(.*\)"),
+        (truncated, r"itemFactors/part-\S+ cannot be read to its end"),
         (twice, r"userFactors has [789] rows, but 6 ids"),
         (emptied, "itemFactors has no rows"),
         (lambda model: shutil.rmtree(model / "userFactors"), r"userFactors cannot be read to its end \(.*\)"),
@@ -140,7 +140,9 @@ def emptied(model: Path) -> None:
 )
 def test_a_model_that_is_not_whole_is_refused(model: Path, damage: Callable[[Path], None], told: str) -> None:
     damage(model)
-    with pytest.raises(ArtifactError, match=f"^ARTIFACT_CORRUPT .*{told}; run its stage again with --force, or restore"):
+    with pytest.raises(
+        ArtifactError, match=f"^ARTIFACT_CORRUPT .*{told}; run its stage again with --force, or restore"
+    ):
         load_model(str(model))
 
 
@@ -163,7 +165,9 @@ def test_a_model_that_nobody_has_committed_is_refused(model: Path, store: Store)
     attempt = store.begin("stage2", "monday")
     path = store.files.url(f"stage2/data/{attempt.id}/model").removeprefix("file://")
     shutil.move(model, path)
-    with pytest.raises(ArtifactError, match=f"^ARTIFACT_CORRUPT {path} was never committed, or its commit has expired;"):
+    with pytest.raises(
+        ArtifactError, match=f"^ARTIFACT_CORRUPT {path} was never committed, or its commit has expired;"
+    ):
         load_model(path)
 
 
@@ -191,12 +195,16 @@ def test_metadata_that_are_gone_are_told(committed: tuple[Commit, Path], store: 
         check_model(store, commit)
     files = {name: facts for name, facts in commit.files().items() if "/metadata/" not in name}
     without = Commit("stage2", 1, {**commit.record, "files": files})
-    with pytest.raises(ArtifactError, match="^ARTIFACT_CORRUPT commit 1 of stage2 lists no metadata of its model; run"):
+    with pytest.raises(
+        ArtifactError, match=r"^ARTIFACT_CORRUPT commit 1 of stage2 lists no metadata of its model; run"
+    ):
         check_model(store, without)
 
 
 def test_another_rank_than_was_fitted_is_told(committed: tuple[Commit, Path], store: Store) -> None:
     commit, _ = committed
     other = Commit("stage2", 1, {**commit.record, "config": {"als": {"rank": 7}}})
-    with pytest.raises(ArtifactError, match="metadata says rank 2, but the model was fitted with rank 7; run its stage"):
+    with pytest.raises(
+        ArtifactError, match="metadata says rank 2, but the model was fitted with rank 7; run its stage"
+    ):
         check_model(store, other)

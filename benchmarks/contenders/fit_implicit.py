@@ -1,8 +1,8 @@
 """AlternatingLeastSquares of the library implicit on two threads, by Cholesky or by conjugate gradients.
 
-Its confidence of an observed pair is alpha times the score, where MLlib's is 1 + alpha times the score: it gets 1 + alpha.
-Its regularisation is one number for everybody, where MLlib's grows with the pairs of a visitor or an item: it gets
-regParam times the mean number of these, so that the two are of one size.
+Its confidence of an observed pair is alpha times the score, where MLlib's is 1 + alpha times the score: it gets
+1 + alpha. Its regularisation is one number for everybody, where MLlib's grows with the pairs of a visitor or an item:
+it gets regParam times the mean number of these, so that the two are of one size.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """What the contenders of benchmarks/fit.py have in common: their arguments, and what a fit costs.
 
 A contender is a program of its own, `NAME.py FOLDER FACTORS --rank R --iterations N ...`, with the pairs to fit in
-FOLDER/history as benchmarks/factors.py writes them. It fits them, stores the factors of visitors and items in the file
-FACTORS, and the last line that it prints is JSON with the seconds of the fit, the CPU seconds of the JVM and of Python,
-and the seconds of a second fit without iterations (setup): what it takes to read the pairs and to get ready. --warm fits
-one iteration before.
+FOLDER/history as benchmarks/factors.py writes them. It fits them, stores the factors of visitors and items in the
+file FACTORS, and the last line that it prints is JSON with the seconds of the fit, the CPU seconds of the JVM and of
+Python, and the seconds of a second fit without iterations (setup): what it takes to read the pairs and to get ready.
+With --warm it has fitted one iteration before.
 """
 
 import argparse

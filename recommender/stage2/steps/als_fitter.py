@@ -9,6 +9,7 @@ Example usage:
 [{'from': 2.0, 'to': 4.0, 'pairs': 1}, {'from': 4.0, 'to': 8.0, 'pairs': 1}]
 """
 
+from itertools import pairwise
 from math import inf
 from typing import Any, Final, Literal
 
@@ -154,11 +155,10 @@ class AlsFitter(Persistent):
             return []
         weight = 1 + self.alpha * F.abs(F.col(self.rating_col).cast("double"))
         edges = [2.0**power for power in range(BINS)]
-        from_edge = [F.count_if(weight >= edge) for edge in edges]
-        numbers = [*single_row(scores.agg(*from_edge)), 0]
+        at_least = [*single_row(scores.agg(*(F.count_if(weight >= edge) for edge in edges))), 0]
         return [
             {"from": edge, "to": end, "pairs": number - beyond}
-            for edge, end, number, beyond in zip(edges, [*edges[1:], None], numbers, numbers[1:], strict=True)
+            for edge, end, (number, beyond) in zip(edges, [*edges[1:], None], pairwise(at_least), strict=True)
         ]
 
     def _checked(self, scores: DataFrame) -> int:
