@@ -79,6 +79,10 @@ class Stage:
         """
         return 1
 
+    def needs_checkpoints(self) -> bool:
+        """Return whether a step cuts a long lineage by checkpoints; then the job gives Spark a folder for them."""
+        return any(getattr(step, "needs_checkpoints", False) for step in self.steps.values())
+
     def execute(self, *args: Any, **inputs: Any) -> dict[str, Any]:
         """Run the steps and return the tables by name."""
         raise NotImplementedError
