@@ -40,6 +40,9 @@ SIMILAR_ITEM_INDEX: Final = "similar_item_index"
 SIMILARITY: Final = "similarity"
 MODEL: Final = "model"
 METRIC: Final = "metric"
+SEGMENT: Final = "segment"  # a group of visitors that is looked at apart
+SEGMENTS: Final = "segments"  # those that a visitor is in
+MEANS: Final = "means"  # one of each replicate of the bootstrap
 
 # Where a recommendation comes from.
 ALS: Final = "als"

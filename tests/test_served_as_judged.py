@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recommender import schemas
 from recommender.config import parse_config
+from recommender.evaluation import Evaluation
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
 
@@ -36,9 +37,9 @@ class Listening:
         self.evaluator, self.cutoffs = evaluator, evaluator.cutoffs
         self.lists: DataFrame | None = None
 
-    def execute(self, lists: DataFrame, *rest: Any) -> DataFrame:
+    def execute(self, lists: DataFrame, *rest: Any, **options: Any) -> Evaluation:
         self.lists = lists
-        judged: DataFrame = self.evaluator.execute(lists, *rest)
+        judged: Evaluation = self.evaluator.execute(lists, *rest, **options)
         return judged
 
 
