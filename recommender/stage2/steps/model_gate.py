@@ -66,6 +66,16 @@ class Verdict:
         """Return whether the model may be published."""
         return not self.reasons
 
+    @property
+    def sentence(self) -> str:
+        """Return it for people."""
+        if self.reasons:
+            return f"not blessed: {'; '.join(reason.sentence for reason in self.reasons)}"
+        if not self.compared:
+            return "blessed"
+        others = ", ".join(f"{each.model} {each.other:.3g}" for each in self.compared)
+        return f"blessed: {self.metric} {self.compared[0].candidate:.3g}, {others}"
+
 
 @step
 class ModelGate:
@@ -129,6 +139,19 @@ class ModelGate:
         compared = [self._compare(model, values, means) for model in self._opponents(values)]
         drop = self._drop(pairs, live_pairs)
         return Verdict(self._name, visitors, compared, [*self._reasons(visitors, values, compared), *drop])
+
+    def missing_from(self, cutoffs: Sequence[int], metrics: Sequence[str]) -> str:
+        """Say what the gate looks at that is not measured; nothing if all is."""
+        limits = {"coverage": self.min_coverage, "overlap": self.max_overlap, "short_lists": self.max_short_lists}
+        wanted = [name for name, limit in limits.items() if limit is not None]
+        if self.beat or self.min_gain_over_live is not None:
+            wanted.insert(0, self.metric)
+        missing = [name for name in wanted if name not in metrics]
+        if missing:
+            return f"gate looks at {', '.join(missing)}, which evaluator.metrics does not have"
+        if wanted and self.k not in cutoffs:
+            return f"gate.k must be one of evaluator.cutoffs ({', '.join(map(str, cutoffs))}), got {self.k}"
+        return ""
 
     @property
     def _name(self) -> str:
