@@ -48,8 +48,12 @@ ARROWS: dict[str, set[str]] = {
     "steps": LEAVES | {"ranking", "blocks", "search", "sources"},
     **{f"stage{n}/steps": LEAVES | {"ranking", "blocks", "search", "evaluation", "sources"} for n in "1234"},
     **{f"stage{n}/main": LEAVES | {"steps", f"stage{n}/steps", "stage", "counting", "tables"} for n in "1234"},
-    "stage1/main": LEAVES | {"stage1/steps", "stage1/event_log", "stage", "counting", "tables"},
+    "stage1/main": LEAVES
+    | {"stage1/steps", "stage1/event_log", "stage1/evaluation_split", "stage1/scoring", "stage", "counting", "tables"},
     "stage1/event_log": LEAVES | {"stage1/steps", "counting", "sources"},
+    "stage1/evaluation_split": LEAVES | {"stage1/steps", "stage1/own_holdout", "counting"},
+    "stage1/own_holdout": LEAVES | {"stage1/steps"},
+    "stage1/scoring": LEAVES | {"stage1/steps", "counting"},
     "variables": {"errors", "redaction"},
     "config": {"base", "errors", "variables", *(f"stage{n}/main" for n in "1234")},
     "session": {"redaction", "store"},
