@@ -17,6 +17,8 @@ SOURCE_FILE: Final = "source_file"
 REASON: Final = "reason"  # why an event is quarantined
 ROWS: Final = "rows"  # of the log that are this same event
 QUARANTINE: Final = "quarantine"
+HELD: Final = "held"  # whether an event is held out
+USABLE: Final = "usable"  # whether a row of the user's own holdout is fit for use
 
 # Kinds of events.
 VIEW: Final = "view"

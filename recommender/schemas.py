@@ -3,10 +3,10 @@
 The type of an id is the source's own; it is written here as ``id`` and taken from the commit record when a table is
 read.
 
->>> columns("scores")
-['visitor_index', 'item_index', 'score']
->>> mismatch("scores", [("visitor_index", "int"), ("item_index", "int"), ("score", "double")])
-'score is double, not float'
+>>> columns("popularity")
+['item_index', 'score']
+>>> mismatch("popularity", [("item_index", "int"), ("score", "float")])
+'score is float, not double'
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,8 +16,8 @@ _INTERACTIONS: Final = "visitor_index int, item_index int, event string, score f
 _MEASURED: Final = "metric string, k int, value double, low double, high double, visitors bigint"
 
 TABLES: Final[Mapping[str, str]] = {
-    # stage 1: a row per (visitor, item) of the training part
-    "scores": "visitor_index int, item_index int, score float",
+    # stage 1: a row per (visitor, item) of the training part; the time, in ms, is of its last event that has a weight
+    "scores": "visitor_index int, item_index int, score float, last_timestamp bigint",
     # a row per (visitor, item, kind of event) of the whole log
     "interactions": _INTERACTIONS,
     # the same for the evaluated visitors, as far as the model may see it

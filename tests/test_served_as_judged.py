@@ -13,7 +13,7 @@ from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
 
 DAY = 86_400_000
-SCORES = [(v, i, float(1 + (3 * v + i) % 5)) for v in range(12) for i in range(9) if (v * i + v) % 3]
+SCORES = [(v, i, float(1 + (3 * v + i) % 5), 9) for v in range(12) for i in range(9) if (v * i + v) % 3]
 # The evaluated visitors, and their whole history.
 HISTORY = [
     (20, 1, "view", 2.0, 1),
@@ -117,7 +117,7 @@ def test_when_an_item_was_last_seen_is_counted_in_the_training_part_where_lists_
     )
     assert listening.lists is not None
     shown = {row["item_index"] for row in listening.lists.collect()}
-    assert shown == {item for _, item, _ in SCORES} - {0}
+    assert shown == {item for _, item, *_ in SCORES} - {0}
 
 
 @pytest.mark.parametrize("step", ["fold_in", "item_rules", "recommend"])

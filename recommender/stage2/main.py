@@ -1,8 +1,7 @@
 """Stage 2, train: fit the model and the baseline, and judge both by what the held-out visitors did.
 
 Example usage:
->>> scores = spark.createDataFrame([(0, 0, 1.0), (0, 1, 1.0), (1, 0, 2.0)],
-...                                "visitor_index int, item_index int, score float")
+>>> scores = spark.createDataFrame([(0, 0, 1.0, 3), (0, 1, 1.0, 4), (1, 0, 2.0, 5)], schemas.TABLES["scores"])
 >>> history = spark.createDataFrame([(2, 0, "view", 1.0, 5)], schemas.TABLES["history"])
 >>> holdout = spark.createDataFrame([(2, 1, 1.0, 6)], schemas.TABLES["holdout"])
 >>> items = spark.createDataFrame([(0, 0, 2, 3.0, 5, 5), (1, 1, 1, 1.0, 6, 5)],

@@ -24,7 +24,8 @@ CONFIG: Mapping[str, Mapping[str, Any]] = {
     "evaluator": {"cutoffs": [1, 2], "replicates": 50},
 }
 # Summed: item 0 has 12, item 1 has 9, item 2 has 6, item 3 has 2.
-SCORES = [(0, 0, 5.0), (0, 1, 4.0), (1, 0, 7.0), (1, 3, 1.0), (2, 1, 5.0), (2, 2, 3.0), (3, 2, 3.0), (3, 3, 1.0)]
+PAIRS = [(0, 0, 5.0), (0, 1, 4.0), (1, 0, 7.0), (1, 3, 1.0), (2, 1, 5.0), (2, 2, 3.0), (3, 2, 3.0), (3, 3, 1.0)]
+SCORES = [(*pair, 8) for pair in PAIRS]
 HISTORY = [
     (10, 0, "addtocart", 5.0, 1),
     (11, 1, "view", 1.0, 2),
