@@ -40,10 +40,13 @@ SIMILAR_ITEM_INDEX: Final = "similar_item_index"
 SIMILARITY: Final = "similarity"
 MODEL: Final = "model"
 METRIC: Final = "metric"
+NEIGHBOUR_INDEX: Final = "neighbour_index"
 
 # Where a recommendation comes from.
 ALS: Final = "als"
 FOLD_IN: Final = "fold_in"
 POPULAR: Final = "popular"
+RECENT: Final = "recent_popular"
+ITEM_TO_ITEM: Final = "item_to_item"
 
 DEFAULT_SCORES: Final = {VIEW: 1.0, ADD_TO_CART: 5.0, PURCHASE: 10.0}

@@ -35,6 +35,8 @@ TABLES: Final[Mapping[str, str]] = {
     "model/userFactors": "id int, features array<float>",
     "model/itemFactors": "id int, features array<float>",
     "popularity": "item_index int, score double",
+    # the same where a score weighs less the longer ago the pair's last training event is
+    "recent_popularity": "item_index int, score double",
     # low and high bound the value with 95 % confidence
     "metrics": "model string, metric string, k int, value double, low double, high double, visitors bigint",
     # stage 3: a row per visitor and rank; source: als, fold_in or popular
