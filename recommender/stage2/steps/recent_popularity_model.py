@@ -11,12 +11,11 @@ Example usage:
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
+from recommender.aggregates import exact_sum, single_row
 from recommender.base import Annotated, Field, step
 from recommender.persistent import Persistent
 
 _MS_PER_DAY = 86_400_000
-_SHARE = "decimal(38,28)"  # of the largest score; a sum has room for ten billion of them
 
 
 @step
@@ -49,9 +48,8 @@ class RecentPopularityModel(Persistent):
         """Return the recent popularity of each item; see the class."""
         score = F.col(C.SCORE).cast("double")
         newest, largest = single_row(scores.agg(F.max(C.LAST_TIMESTAMP), F.max(F.abs(score))))
-        unit = F.lit(largest or 1.0)
-        shares = F.sum((score / unit * self._left(newest or 0)).cast(_SHARE)).cast("double")
-        return scores.groupBy(C.ITEM_INDEX).agg(F.coalesce(shares * unit, F.lit(0.0)).alias(C.SCORE))
+        recent = exact_sum(score * self._left(newest or 0), largest or 1.0)
+        return scores.groupBy(C.ITEM_INDEX).agg(F.coalesce(recent, F.lit(0.0)).alias(C.SCORE))
 
     def _left(self, newest: int) -> Column:
         """Return what is left of a score, 0 to 1."""
