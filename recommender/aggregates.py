@@ -3,8 +3,8 @@
 Example usage:
 >>> single_row(spark.range(3).selectExpr("count(id)", "max(id)"))
 (3, 2)
->>> single_row(spark.range(3).agg(exact_sum(F.col("id") / 10, largest=0.2)))
-(0.3,)
+>>> single_row(spark.range(3).agg(exact_sum(F.col("id") / 2, largest=1.0)))
+(1.5,)
 """
 
 from typing import Any
