@@ -70,6 +70,7 @@ def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
         made["model"].userFactors,
         made["model"].itemFactors,
         made["popularity"],
+        made["recent_popularity"],
         history,
         frame(spark, "visitors", VISITORS),
         items,
@@ -97,6 +98,8 @@ def test_a_rule_changes_what_is_judged_and_what_is_served_alike(spark: SparkSess
         judged_by_rule, served_by_rule = both(spark, f"{{recommend: {{k: 3}}, {rule}}}")
         assert judged_by_rule == served_by_rule != judged
         assert not gone & {item for item, _, _ in served_by_rule.values()}
+    judged_by_rule, served_by_rule = both(spark, "{recommend: {k: 3}, blend: {weight: 0.5}}")
+    assert judged_by_rule == served_by_rule != judged
     every_event = "{recommend: {k: 3, exclude_events: [view, addtocart, transaction]}}"
     judged_by_rule, served_by_rule = both(spark, every_event)
     assert judged_by_rule == served_by_rule != judged
@@ -120,7 +123,7 @@ def test_when_an_item_was_last_seen_is_counted_in_the_training_part_where_lists_
     assert shown == {item for _, item, *_ in SCORES} - {0}
 
 
-@pytest.mark.parametrize("step", ["fold_in", "item_rules", "recommend"])
+@pytest.mark.parametrize("step", ["fold_in", "item_rules", "blend", "recommend"])
 def test_a_rule_can_be_set_for_both_stages_only(step: str) -> None:
     config = parse_config(f"stage3: {{{step}: {{}}}}", environ={})
     assert step in config.stage("stage2")
