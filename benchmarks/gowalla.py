@@ -6,11 +6,11 @@ The files are those of LightGCN's split: a line per visitor, its number and thos
 view per pair, in the order of the line, and a holdout of the user's own (stage1.holdout.holdout_filename). All items
 are ranked for every visitor of the test file, without those of the train file (stage3.recommend.exclude_events).
 
-A fit is rank:alpha:regParam:iterations, in MLlib's own terms. The seconds are those of stage 2 in its commit record: the
-fit, the lists of all models, and the judgement, without Spark's start. Published rows are those of the BARS leaderboard
-(Gowalla, candidate matching) and of the README of LightGCN-PyTorch. Their definitions are ours: recall is the number of
-hits among the first k over the number of the visitor's test items, not over k; NDCG has binary relevance, and an ideal
-list of min(k, that number) hits; both are means over the visitors of the test file.
+A fit is rank:alpha:regParam:iterations, in MLlib's own terms. The seconds are those of stage 2 in its commit record:
+the fit, the lists of all models, and the judgement, without Spark's start. Published rows are those of the BARS
+leaderboard (Gowalla, candidate matching) and of the README of LightGCN-PyTorch. Their definitions are ours: recall is
+the number of hits among the first k over the number of the visitor's test items, not over k; NDCG has binary relevance,
+and an ideal list of min(k, that number) hits; both are means over the visitors of the test file.
 
 The models that need no fit are printed once: the published ItemCF is what item_to_item stands beside.
 """

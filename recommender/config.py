@@ -43,7 +43,7 @@ STAGES: Mapping[str, type[Stage1 | Stage2 | Stage3 | Stage4]] = {
 DEFAULT_ROOT = "output"
 
 # Stage 2 judges lists that are made by stage 3's steps with stage 3's settings: what is served is what was evaluated.
-_BORROWED = {"stage2": ("stage3", ("fold_in", "item_rules", "recommend"))}
+_BORROWED = {"stage2": ("stage3", ("fold_in", "item_rules", "blend", "recommend"))}
 
 
 @dataclass(frozen=True)
