@@ -1,6 +1,6 @@
 """Recall@20 and NDCG@20 on Gowalla, beside published rows: the project's own stages on the published split.
 
-    python benchmarks/gowalla.py --train train.txt.gz --test test.txt.gz [--fits 128:40:0.05:12 ...] [--set KEY=VALUE]
+    python benchmarks/gowalla.py --train train.txt.gz --test test.txt.gz [--fits 128:40:3:5 ...] [--set KEY=VALUE]
 
 The files are those of LightGCN's split: a line per visitor, its number and those of its items. They become a log with a
 view per pair, in the order of the line, and a holdout of the user's own (stage1.holdout.holdout_filename). All items
@@ -37,7 +37,7 @@ PUBLISHED = {  # Recall@20, NDCG@20
     "SimpleX": (0.1872, 0.1557),
 }
 LEAST, AIM = "MF-BPR", "LightGCN"
-FITS = ["64:10:0.1:10", "128:10:0.1:10", "128:40:0.1:10"]
+FITS = ["64:40:5:5", "128:10:0.1:10", "128:40:3:5", "256:40:5:5"]
 
 
 class Fit(NamedTuple):
