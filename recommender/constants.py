@@ -17,6 +17,8 @@ SOURCE_FILE: Final = "source_file"
 REASON: Final = "reason"  # why an event is quarantined
 ROWS: Final = "rows"  # of the log that are this same event
 QUARANTINE: Final = "quarantine"
+HELD: Final = "held"  # whether an event is held out
+USABLE: Final = "usable"  # whether a row of the user's own holdout is fit for use
 
 # Kinds of events.
 VIEW: Final = "view"
@@ -40,10 +42,22 @@ SIMILAR_ITEM_INDEX: Final = "similar_item_index"
 SIMILARITY: Final = "similarity"
 MODEL: Final = "model"
 METRIC: Final = "metric"
+<<<<<<< HEAD
+SEGMENT: Final = "segment"  # a group of visitors that is looked at apart
+SEGMENTS: Final = "segments"  # those that a visitor is in
+MEANS: Final = "means"  # one of each replicate of the bootstrap
+=======
+NEIGHBOUR_INDEX: Final = "neighbour_index"
+>>>>>>> wtB
 
 # Where a recommendation comes from.
 ALS: Final = "als"
 FOLD_IN: Final = "fold_in"
 POPULAR: Final = "popular"
+RECENT: Final = "recent_popular"
+ITEM_TO_ITEM: Final = "item_to_item"
+
+# The other models that the candidate is judged beside.
+LIVE: Final = "live"  # the model that the channel live was made from
 
 DEFAULT_SCORES: Final = {VIEW: 1.0, ADD_TO_CART: 5.0, PURCHASE: 10.0}

@@ -89,11 +89,17 @@ def _parser(stages: Sequence[str], script: str) -> argparse.ArgumentParser:
         help="name of this run, for one result for good: "
         "what it has committed is not done again (default: made from the time)",
     )
+    if "stage4" in stages:
+        parser.add_argument(
+            "--override-gate",
+            metavar="REASON",
+            help="publish also a model that is not blessed; the reason stays in the record",
+        )
     parser.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
     if len(stages) > 1:
         parser.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
         parser.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")
-    parser.set_defaults(stages=tuple(stages), first=stages[0], last=stages[-1])
+    parser.set_defaults(override_gate=None, stages=tuple(stages), first=stages[0], last=stages[-1])
     parser.add_argument("--verbose", action="store_true", help="show the stack trace of an error")
     return parser
 
@@ -164,7 +170,8 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
         return told
 
     named = options.run_id is not None
-    runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure)
+    override = _reason(options.override_gate)
+    runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure, override=override)
     runner.pin(built)
     stage1 = built.get("stage1")
     if isinstance(stage1, Stage1) and not stage1.is_sourced:
@@ -174,6 +181,15 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
         if name == "stage4":
             publish(store, stage.steps["publish"].channel, outcome.commit)
         _print_summary(name, stage, outcome, store)
+        runner.check_gate(name)
+
+
+def _reason(given: str | None) -> str | None:
+    """Return why the gate is overridden."""
+    if given is not None and not given.strip():
+        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
+    return given
 
 
 def _chosen(options: argparse.Namespace) -> list[str]:
@@ -232,7 +248,7 @@ def _explained(error: BaseException, local: str = "", root: str = "") -> dict[st
         error = Terminated(number)
     elif isinstance(error, KeyboardInterrupt):
         error = Terminated(signal.SIGINT)
-    elif isinstance(error, Exception) and not isinstance(error, RecommenderError) and is_ending():
+    elif isinstance(error, Exception) and not _is_known(error) and is_ending():
         error = Terminated(signal.SIGTERM)
     if isinstance(error, Terminated):
         sentence = f"told to end by SIG{error.signal}; nothing is half visible, start it again to go on"
@@ -242,6 +258,11 @@ def _explained(error: BaseException, local: str = "", root: str = "") -> dict[st
         reason = str(error).strip().split("\n", 1)[0][:200]
         ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}; --verbose shows where")
     return {"id": ours.id, "sentence": redacted(ours.sentence), "exit_code": ours.exit_code}
+
+
+def _is_known(error: Exception) -> bool:
+    """Return whether an error says itself what happened, so that it does not matter whether the JVM is ending."""
+    return isinstance(error, RecommenderError) or "OutOfMemoryError" in str(error)  # of it the JVM ends by itself
 
 
 def _leave(error: BaseException, session: _Session, where: Progress, verbose: bool) -> int:

@@ -3,20 +3,21 @@
 The type of an id is the source's own; it is written here as ``id`` and taken from the commit record when a table is
 read.
 
->>> columns("scores")
-['visitor_index', 'item_index', 'score']
->>> mismatch("scores", [("visitor_index", "int"), ("item_index", "int"), ("score", "double")])
-'score is double, not float'
+>>> columns("popularity")
+['item_index', 'score']
+>>> mismatch("popularity", [("item_index", "int"), ("score", "float")])
+'score is float, not double'
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 _INTERACTIONS: Final = "visitor_index int, item_index int, event string, score float, last_timestamp bigint"
+_MEASURED: Final = "metric string, k int, value double, low double, high double, visitors bigint"
 
 TABLES: Final[Mapping[str, str]] = {
-    # stage 1: a row per (visitor, item) of the training part
-    "scores": "visitor_index int, item_index int, score float",
+    # stage 1: a row per (visitor, item) of the training part; the time, in ms, is of its last event that has a weight
+    "scores": "visitor_index int, item_index int, score float, last_timestamp bigint",
     # a row per (visitor, item, kind of event) of the whole log
     "interactions": _INTERACTIONS,
     # the same for the evaluated visitors, as far as the model may see it
@@ -35,8 +36,20 @@ TABLES: Final[Mapping[str, str]] = {
     "model/userFactors": "id int, features array<float>",
     "model/itemFactors": "id int, features array<float>",
     "popularity": "item_index int, score double",
+<<<<<<< HEAD
+    # low and high bound the value with 95 % confidence; null where there is no interval
+    "metrics": f"model string, {_MEASURED}",
+    # the same for groups of the visitors
+    "segment_metrics": f"model string, segment string, {_MEASURED}",
+    # the means of the replicates that the intervals are made of, in the same order and of the same visitors for all
+    # models; null in one that nobody is in
+    "bootstrap": "model string, metric string, k int, means array<double>",
+=======
+    # the same where a score weighs less the longer ago the pair's last training event is
+    "recent_popularity": "item_index int, score double",
     # low and high bound the value with 95 % confidence
     "metrics": "model string, metric string, k int, value double, low double, high double, visitors bigint",
+>>>>>>> wtB
     # stage 3: a row per visitor and rank; source: als, fold_in or popular
     "recommendations": "visitorid id, rank int, itemid id, score float, source string",
     # a row per item and rank; similarity: cosine of the factors

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pyspark.sql import Column, DataFrame
 
@@ -14,7 +14,7 @@ from recommender.tables import write_table
 
 @dataclass(frozen=True)
 class Previous:
-    """The stage's last commit: its record, and the tables that the stage goes on from."""
+    """The commit that a stage goes on from: its record, and its tables."""
 
     record: Mapping[str, Any]
     tables: Mapping[str, DataFrame]
@@ -29,6 +29,9 @@ class Stage:
         FIXED: config key -> parameters of the step that the stage relies on; a config that moves one is refused.
         INPUTS: argument of `execute` -> (stage, table) that it is read from.
         SETTINGS: argument of `execute` -> (stage, step) whose parameters it is given.
+        GOES_ON_FROM: which commit of its own `continues` speaks of: the newest, or the one that is live.
+        GATED_BY: the stage whose verdict must bless what this stage makes visible; None if nothing must.
+        REMEDY: what to do when the commit that it goes on from is damaged.
     """
 
     NAME: ClassVar[str]
@@ -36,6 +39,9 @@ class Stage:
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {}
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    GOES_ON_FROM: ClassVar[Literal["newest", "live"]] = "newest"
+    GATED_BY: ClassVar[str | None] = None
+    REMEDY: ClassVar[str] = "restore the file"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
@@ -59,9 +65,10 @@ class Stage:
         return {}
 
     def continues(self) -> Sequence[str] | None:
-        """Return the tables of the stage's own last commit that it goes on from; None if that does not matter to it.
+        """Return the tables of a commit of its own that the stage goes on from; None if none matters to it.
 
-        A stage that goes on from it takes one more argument of `execute`, previous: Previous, None at the first time.
+        Which one is said by `GOES_ON_FROM`. A stage that goes on from one takes one more argument of `execute`,
+        previous: Previous, None at the first time.
         """
         return None
 
@@ -82,6 +89,10 @@ class Stage:
             made_of: what the stage's result depends on, as its record has it.
         """
         return None
+
+    def needs_checkpoints(self) -> bool:
+        """Return whether a step cuts a long lineage by checkpoints; then the job gives Spark a folder for them."""
+        return any(getattr(step, "needs_checkpoints", False) for step in self.steps.values())
 
     def execute(self, *args: Any, **inputs: Any) -> dict[str, Any]:
         """Run the steps and return the tables by name."""

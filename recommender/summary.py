@@ -11,11 +11,13 @@ ndcg@10 with 95 % interval: als 0.0500 (0.0400–0.0600)
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recommender.evaluation import METRICS
+from recommender.evaluation import METRICS, PER_VISITOR
 from recommender.stage4.steps.run_report import Example
 from recommender.text import indented, table, title
 
 _CUSTOMARY_CUTOFF = 10
+# What is no ratio of which more is better says so.
+_LABELS = {"novelty": "novelty, bits", "gini": "gini, lower is better", "overlap": "overlap, lower is better"}
 
 
 def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -> str:
@@ -38,17 +40,27 @@ def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
         return "no visitor has a holdout: the models were not judged"
     cells = {(row["metric"], row["model"], row["k"]): row for row in metrics}
     cutoffs = sorted({row["k"] for row in metrics})
-    lines = [(f"{metrics[0]['visitors']:,} held-out visitors", "", *(f"@{k}" for k in cutoffs))]
-    for metric, model in sorted({(row["metric"], row["model"]) for row in metrics}, key=_place):
-        values = (f"{cells[metric, model, k]['value']:.4f}" for k in cutoffs)
-        lines.append((metric, model, *values))
+    places = sorted({(row["metric"], row["model"]) for row in metrics}, key=_place)
+    metric, model = places[0]
+    visitors = cells[metric, model, cutoffs[0]]["visitors"]
+    judged = "held-out visitors" if metric in PER_VISITOR else "visitors with a list"
+    lines = [(f"{visitors:,} {judged}", "", *(f"@{k}" for k in cutoffs))]
+    for metric, model in places:
+        lines.append((_LABELS.get(metric, metric), model, *(_value(cells[metric, model, k]) for k in cutoffs)))
+    return f"{table(lines, right=range(2, len(lines[0])))}{_intervals(cells, cutoffs, places)}"
+
+
+def _intervals(
+    cells: Mapping[tuple[str, str, int], Mapping[str, Any]], cutoffs: Sequence[int], places: Sequence[tuple[str, str]]
+) -> str:
+    """Return the line with the intervals of the first metric; nothing if it has none."""
     nearest = min(cutoffs, key=lambda k: abs(k - _CUSTOMARY_CUTOFF))
-    intervals = [
-        f"{model} {_interval(row)}"
-        for (metric, model, k), row in sorted(cells.items())
-        if (metric, k) == ("ndcg", nearest)
-    ]
-    return f"{table(lines, right=range(2, len(lines[0])))}\nndcg@{nearest} with 95 % interval: {', '.join(intervals)}"
+    first = places[0][0]
+    shown = [(model, cells[metric, model, nearest]) for metric, model in places if metric == first]
+    if all(row["low"] is None for _, row in shown):
+        return ""
+    intervals = ", ".join(f"{model} {_interval(row)}" for model, row in shown)
+    return f"\n{first}@{nearest} with 95 % interval: {intervals}"
 
 
 def trials_table(metric: str, trials: Sequence[Mapping[str, Any]]) -> str:
@@ -83,8 +95,12 @@ def _place(metric_and_model: tuple[str, str]) -> tuple[int, str]:
     return METRICS.index(metric_and_model[0]), metric_and_model[1]
 
 
+def _value(row: Mapping[str, Any]) -> str:
+    return "-" if row["value"] is None else f"{row['value']:.4f}"
+
+
 def _interval(row: Mapping[str, Any]) -> str:
-    value = f"{row['value']:.4f}"
+    value = _value(row)
     return value if row["low"] is None else f"{value} ({max(row['low'], 0):.4f}–{min(row['high'], 1):.4f})"
 
 

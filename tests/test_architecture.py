@@ -12,6 +12,7 @@ PACKAGE = ROOT / "recommender"
 LEAVES = {
     "aggregates",
     "base",
+    "checkpoints",
     "times",
     "constants",
     "errors",
@@ -25,6 +26,8 @@ LEAVES = {
 # Part of the package -> the parts that it may import. What is not listed here fails the test below.
 ARROWS: dict[str, set[str]] = {
     "aggregates": set(),
+    "als_model": {"aggregates", "audit", "errors", "session", "spark_errors", "store", "tables"},
+    "checkpoints": set(),
     "constants": set(),
     "errors": set(),
     "schemas": set(),
@@ -39,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "times": set(),
     "sources": {"errors", "redaction", "spark_errors", "times"},
     "tables": {"schemas"},
-    "evaluation": {"constants"},
+    "evaluation": {"blocks", "constants"},
     "redaction": set(),
     "store": {"errors"},
     "audit": {"errors", "store", "tables"},
@@ -48,7 +51,15 @@ ARROWS: dict[str, set[str]] = {
     "steps": LEAVES | {"ranking", "blocks", "search", "sources"},
     **{f"stage{n}/steps": LEAVES | {"ranking", "blocks", "search", "evaluation", "sources"} for n in "1234"},
     **{f"stage{n}/main": LEAVES | {"steps", f"stage{n}/steps", "stage", "counting", "tables"} for n in "1234"},
-    "stage1/main": LEAVES | {"stage1/steps", "stage1/event_log", "stage", "counting", "tables"},
+    "stage1/main": LEAVES
+    | {"stage1/steps", "stage1/event_log", "stage1/evaluation_split", "stage1/scoring", "stage", "counting", "tables"},
+    "stage2/main": LEAVES
+    | {"steps", "stage2/steps", "stage2/segments", "stage2/lists", "stage", "ruled_stage", "counting", "tables"},
+    "stage2/lists": LEAVES | {"stage2/steps", "steps"},
+    "stage2/segments": {"constants"},
+    "stage3/main": LEAVES | {"steps", "stage3/steps", "ruled_stage", "counting", "tables"},
+    "ruled_stage": {"stage", "steps"},
+    "gate": {"errors", "store"},
     "stage1/event_log": LEAVES | {"stage1/steps", "counting", "sources"},
     "tune/trial": set(),
     "tune/space": {"tune/trial"},
@@ -62,6 +73,9 @@ ARROWS: dict[str, set[str]] = {
     "tune/main": LEAVES
     | {"steps", "stage1/steps", "stage2/steps", "stage", "counting", "tables"}
     | {f"tune/{name}" for name in ("best", "objective", "prepared", "scoring", "steps", "study", "trial")},
+    "stage1/evaluation_split": LEAVES | {"stage1/steps", "stage1/own_holdout", "counting"},
+    "stage1/own_holdout": LEAVES | {"stage1/steps"},
+    "stage1/scoring": LEAVES | {"stage1/steps", "counting"},
     "variables": {"errors", "redaction"},
     "yaml_text": {"errors"},
     "config": {"base", "errors", "variables", "yaml_text", *(f"stage{n}/main" for n in "1234"), "tune/main"},
@@ -73,13 +87,14 @@ ARROWS: dict[str, set[str]] = {
     "summary": {"evaluation", "stage4/steps", "text"},
     "commands": {"errors", "store", "summary", "text"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
-    "execution": {"audit", "errors", "stage", "store", "tables", "timed"},
+    "execution": {"als_model", "audit", "errors", "session", "stage", "store", "tables", "timed"},
     "runner": {
         *(
             "audit",
             "constants",
             "errors",
             "execution",
+            "gate",
             "preflight",
             "progress",
             "redaction",

@@ -29,6 +29,34 @@ def test_the_interval_of_ndcg_is_told_at_the_cut_off_nearest_ten() -> None:
     assert metrics_table(metrics).splitlines()[-1] == "ndcg@9 with 95 % interval: als 0.5000 (0.4000–0.6000)"
 
 
+def test_what_is_no_ratio_of_which_more_is_better_says_so() -> None:
+    names = ("overlap", "gini", "novelty", "coverage", "hit_rate")
+    metrics = [row("als", name, 5, value) for name, value in zip(names, (0.125, 0.5, 11.25, 0.75, 0.25), strict=True)]
+    assert metrics_table(metrics).splitlines() == [
+        "1,234 held-out visitors                 @5",
+        "hit_rate                    als     0.2500",
+        "coverage                    als     0.7500",
+        "novelty, bits               als    11.2500",
+        "gini, lower is better       als     0.5000",
+        "overlap, lower is better    als     0.1250",
+    ]
+
+
+def test_what_is_not_defined_is_a_dash_and_lists_are_counted_where_nothing_else_is() -> None:
+    metrics = [row("als", "novelty", 5, 2.0), {**row("als", "overlap", 5, 0.0), "value": None}]
+    assert metrics_table(metrics).splitlines() == [
+        "1,234 visitors with a list               @5",
+        "novelty, bits                 als    2.0000",
+        "overlap, lower is better      als         -",
+    ]
+
+
+def test_visitors_are_counted_by_a_metric_that_is_a_mean_over_them() -> None:
+    metrics = [{**row("als", "coverage", 5, 0.5), "visitors": 7}, row("als", "recall", 5, 0.5, 0.25)]
+    assert metrics_table(metrics).startswith("1,234 held-out visitors")
+    assert metrics_table(metrics).endswith("recall@5 with 95 % interval: als 0.5000 (0.2500–0.7500)")
+
+
 def test_a_model_that_was_not_judged_is_said_to_be_so() -> None:
     assert metrics_table([]) == "no visitor has a holdout: the models were not judged"
 

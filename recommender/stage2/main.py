@@ -1,8 +1,7 @@
 """Stage 2, train: fit the model and the baseline, and judge both by what the held-out visitors did.
 
 Example usage:
->>> scores = spark.createDataFrame([(0, 0, 1.0), (0, 1, 1.0), (1, 0, 2.0)],
-...                                "visitor_index int, item_index int, score float")
+>>> scores = spark.createDataFrame([(0, 0, 1.0, 3), (0, 1, 1.0, 4), (1, 0, 2.0, 5)], schemas.TABLES["scores"])
 >>> history = spark.createDataFrame([(2, 0, "view", 1.0, 5)], schemas.TABLES["history"])
 >>> holdout = spark.createDataFrame([(2, 1, 1.0, 6)], schemas.TABLES["holdout"])
 >>> items = spark.createDataFrame([(0, 0, 2, 3.0, 5, 5), (1, 1, 1, 1.0, 6, 5)],
@@ -29,6 +28,7 @@ import recommender.constants as C
 from recommender import schemas  # noqa: F401 - for the example
 from recommender.counting import StepRows
 from recommender.stage import Stage
+from recommender.stage2.segments import visitor_segments
 from recommender.stage2.steps import AlsFitter, PopularityModel, RankingEvaluator
 from recommender.steps import FoldIn, ItemRules, TopKRecommender
 from recommender.tables import as_stored
@@ -42,14 +42,16 @@ class Stage2(Stage):
     - popularity: the baseline
     - fold_in, item_rules, recommend: the evaluated visitors' lists, made by the steps and settings of stage 3; when an
       item was last seen is counted in the training part
-    - evaluator: the metrics of both models
+    - evaluator: the metrics of both models, also by how much is known of a visitor (``recommender.stage2.segments``)
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
         scores, history, holdout, items: the tables of stage 1.
     Execution returns:
-        Dictionary with model, the ALSModel, and the DataFrames popularity and metrics (``recommender.schemas``).
+        Dictionary with model, the ALSModel, and the DataFrames popularity, metrics, segment_metrics and bootstrap
+        (``recommender.schemas``). They share cached intermediate results, which `release` frees; `execute_persist` does
+        so itself.
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy:
@@ -96,12 +98,24 @@ class Stage2(Stage):
         popularity = self.steps["popularity"].execute(self.counter("scores", scores))
         trained_items = items.withColumn(C.LAST_TIMESTAMP, F.col(C.LAST_TRAINED))
         allowed = self.steps["item_rules"].execute(trained_items, self._versions)
-        metrics = self._metrics(model.itemFactors, popularity, history, holdout, allowed)
+        visitors = holdout.select(C.VISITOR_INDEX).distinct()
+        lists = self._lists(model.itemFactors, popularity, history, visitors, allowed)
+        evaluation = self.steps["evaluator"].execute(
+            lists,
+            holdout,
+            [C.ALS, C.POPULAR],
+            popularity=popularity,
+            segments=visitor_segments(visitors, history, scores),
+        )
         return {
             "model": model,
             "popularity": as_stored("popularity", popularity),
-            "metrics": as_stored("metrics", metrics),
+            **{name: as_stored(name, rows) for name, rows in evaluation._asdict().items()},
         }
+
+    def release(self) -> None:
+        """Free the cached intermediate results."""
+        self.steps["evaluator"].release()
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write the model and every table to a new folder below `path`."""
@@ -119,18 +133,17 @@ class Stage2(Stage):
             StepRows("evaluator", self.evaluated, rows["metrics"], "held-out visitors, their lists by als and popular"),
         ]
 
-    def _metrics(
+    def _lists(
         self,
         item_factors: DataFrame,
         popularity: DataFrame,
         history: DataFrame,
-        holdout: DataFrame,
+        visitors: DataFrame,
         allowed: DataFrame | None,
     ) -> DataFrame:
-        """Make the lists of the evaluated visitors as stage 3 would, and judge them."""
+        """Make the lists of the evaluated visitors as stage 3 would."""
         als: AlsFitter = self.steps["als"]
         evaluator: RankingEvaluator = self.steps["evaluator"]
-        visitors = holdout.select(C.VISITOR_INDEX).distinct()
         self.evaluated = number = visitors.count()
         folded = self.steps["fold_in"].execute(
             history,
@@ -148,10 +161,10 @@ class Stage2(Stage):
             C.POPULAR: visitors.select(C.VISITOR_INDEX, *nothing),
         }
         rules = replace(self.steps["recommend"], k=max(evaluator.cutoffs))
-        lists = [
+        lists: list[DataFrame] = [
             replace(rules, fill_with_popular=rules.fill_with_popular or name == C.POPULAR)
             .execute(rows, item_factors, popularity, history, visitor_count=number, allowed=allowed)
             .withColumn(C.MODEL, F.lit(name))
             for name, rows in candidates.items()
         ]
-        return evaluator.execute(lists[0].unionByName(lists[1]), holdout, list(candidates))
+        return lists[0].unionByName(lists[1])

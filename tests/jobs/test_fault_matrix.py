@@ -411,6 +411,13 @@ def test_54_a_stage_before_that_commits_meanwhile(begin: Callable[..., Running],
     assert record(commits(root, "stage3")[-1])["upstream"] == {"stage1": 1, "stage2": 1}
 
 
+def test_61_a_model_of_another_class(submit: Callable[..., Done], root: Path) -> None:
+    part = part_of(root, "stage2", "model/metadata")
+    part.write_text(part.read_text().replace("org.apache.spark.ml.recommendation.ALSModel", "evil.Model"))
+    assert is_error(submit("stage3", root, "--force"), 16, "MODEL_CLASS", "names the class 'evil.Model'")
+    assert len(commits(root, "stage3")) == 1
+
+
 # a workflow that goes on where it was
 
 

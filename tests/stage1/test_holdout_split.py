@@ -1,9 +1,13 @@
-"""What an evaluated visitor's model may see, and what it must predict."""
+"""What an evaluated visitor's model may see, and what it must predict; and the holdout that a user brings."""
+
+import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender.errors import ConfigError
+from recommender.errors import ConfigError, InputError, SchemaError
 from recommender.stage1.steps import HoldoutSplit
 
 SCHEMA = "timestamp long, visitorid long, itemid long, event string"
@@ -99,3 +103,167 @@ def test_exactly_one_rule_is_given(given: dict[str, float | None]) -> None:
 def test_a_share_of_everything_is_refused() -> None:
     with pytest.raises(ConfigError, match="share must be > 0 and < 1, got 1"):
         HoldoutSplit(last_events=None, share=1)
+
+
+def held(step: HoldoutSplit, events: DataFrame) -> list[tuple[int, int]]:
+    marked = step.mark(events)
+    assert marked.columns == [*events.columns, "held"]
+    return rows(marked.where("held"))
+
+
+def test_the_last_events_of_every_visitor_are_held_out_but_one_stays(spark: SparkSession) -> None:
+    events = [(t, 7, 100 + t, "view") for t in range(5)] + [(1, 8, 101, "view"), (2, 8, 102, "view")]
+    events += [(3, 9, 101, "view")]
+    random.Random(3).shuffle(events)  # noqa: S311 - no secret
+    expected = [(7, 102), (7, 103), (7, 104), (8, 102)]
+    for partitions in (1, 3):
+        assert held(HoldoutSplit(every_visitor=True, last_events=3), frame(spark, *events).repartition(partitions)) == (
+            expected
+        )
+
+
+def test_a_share_of_every_visitor_s_items_is_held_out_but_one_stays(spark: SparkSession) -> None:
+    events = [(i, i % 40, i % 7, "view") for i in range(400)] + [(i, 99, 5, "view") for i in range(3)]
+    step = HoldoutSplit(every_visitor=True, last_events=None, share=0.99, seed=1)
+    marked = {(row.visitorid, row.itemid, row.held) for row in step.mark(frame(spark, *events)).collect()}
+    pairs = {(visitor, item) for visitor, item, _ in marked}
+    assert len(marked) == len(pairs)  # all events of a pair together
+    kept = [visitor for visitor, _, is_held in marked if not is_held]
+    assert sorted(kept) == [*range(40), 99]  # with such a share nothing but the item that stays is kept
+    again = held(step, frame(spark, *events[::-1]).repartition(4))
+    assert again == sorted((visitor, item) for _, visitor, item, _ in events if (visitor, item, True) in marked)
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def loaded(path: str, id_type: str = "bigint") -> list[tuple[Any, ...]]:
+    found, _ = HoldoutSplit(holdout_filename=path).load(id_type)
+    assert found.dtypes == [
+        ("visitorid", id_type),
+        ("itemid", id_type),
+        ("score", "double"),
+        ("timestamp", "bigint"),
+        ("usable", "boolean"),
+    ]
+    return sorted((tuple(row) for row in found.collect()), key=str)
+
+
+def test_a_holdout_is_read_by_name_from_lines_of_text_and_json(spark: SparkSession, tmp_path: Path) -> None:
+    csv = write(
+        tmp_path / "h.csv", "itemid,colour,score,visitorid,timestamp\n3,red,2.5, 7 ,1430622000000\n4,,,8,soon\n"
+    )
+    expected = [(7, 3, 2.5, 1430622000000, True), (8, 4, 1.0, None, True)]
+    assert loaded(csv) == expected
+    lines = [
+        '{"visitorid": 7, "itemid": "3", "score": 2.5, "timestamp": 1430622000000}',
+        '{"itemid": 4, "visitorid": "8"}',
+    ]
+    assert loaded(write(tmp_path / "h.json", "\n".join(lines))) == expected
+    named = [(str(visitor), str(item), *rest) for visitor, item, *rest in expected]
+    assert loaded(csv, "string") == named
+
+
+def test_a_holdout_of_other_types_is_read(spark: SparkSession, tmp_path: Path) -> None:
+    values = spark.sql(
+        "SELECT cast(7 AS decimal(20, 0)) visitorid, cast(3 AS int) itemid, cast(2 AS smallint) score,"
+        " timestamp '2015-05-03 03:00:00Z' timestamp"
+    )
+    values.write.parquet(f"{tmp_path}/holdout")
+    assert loaded(f"{tmp_path}/holdout") == [(7, 3, 2.0, 1430622000000, True)]
+    assert loaded(f"{tmp_path}/holdout", "string") == [("7", "3", 2.0, 1430622000000, True)]
+
+
+def test_rows_of_a_holdout_without_ids_or_with_a_score_that_is_none_are_marked(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lines = ["7,3,1", "7,,1", ",3,1", "ann,3,1", "7,3.5,1", "7,4,much", "7,5,NaN", "7,6,1e39", "7,8,1,9", "7,9,-2"]
+    path = write(tmp_path / "h.csv", "visitorid,itemid,score\n" + "\n".join(lines) + "\n")
+    found, _ = HoldoutSplit(holdout_filename=path).load("bigint")
+    assert sorted(row.itemid for row in found.where("usable").collect()) == [3, 9]
+    assert found.count() == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "visitorid,product\n7,3\n",
+            (
+                r"SCHEMA_MISSING itemid; found \[visitorid, product\] in .*h.csv; a holdout has the columns visitorid, "
+                r"itemid, see holdout.holdout_filename"
+            ),
+        ),
+        ("a,b\n1,2\n", r"SCHEMA_MISSING visitorid, itemid; found \[a, b\] in "),
+        ("", "INPUT_EMPTY .*h.csv has no rows: every file of it is empty"),
+        ("visitorid,itemid,itemid\n1,2,3\n", "SCHEMA_AMBIGUOUS itemid, itemid stand in .*h.csv"),
+    ],
+)
+def test_a_holdout_that_lacks_something_is_told(spark: SparkSession, tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        HoldoutSplit(holdout_filename=write(tmp_path / "h.csv", text)).load("bigint")
+
+
+def test_a_holdout_that_is_not_there_is_told_by_its_own_parameter(spark: SparkSession) -> None:
+    told = "INPUT_NOT_FOUND /no/such.csv does not exist; see holdout.holdout_filename"
+    with pytest.raises(InputError, match=told):
+        HoldoutSplit(holdout_filename="/no/such.csv").load("bigint")
+    told = "INPUT_NOT_FOUND no_such_table does not exist: .*; see holdout.holdout_table"
+    with pytest.raises(InputError, match=told):
+        HoldoutSplit(holdout_table="no_such_table").load("bigint")
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        ("cast(7.5 AS double) visitorid, 3L itemid", "SCHEMA_TYPE visitorid expected bigint found double in .*parquet"),
+        ("7L visitorid, cast(3 AS decimal(9, 2)) itemid", r"SCHEMA_TYPE itemid expected bigint found decimal\(9,2\)"),
+        (
+            "7L visitorid, 3L itemid, true score",
+            "SCHEMA_TYPE score expected double found boolean in .*; write it again",
+        ),
+        ("7L visitorid, 3L itemid, 1.5D timestamp", "SCHEMA_TYPE timestamp expected bigint found double in .*; write"),
+    ],
+)
+def test_a_column_of_a_wrong_type_is_told(spark: SparkSession, tmp_path: Path, column: str, told: str) -> None:
+    spark.sql(f"SELECT {column}").write.parquet(f"{tmp_path}/h.parquet")
+    with pytest.raises(SchemaError, match=told):
+        HoldoutSplit(holdout_filename=f"{tmp_path}/h.parquet").load("bigint")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {"every_visitor": True, "holdout_filename": "h.csv"},
+            "give one way to hold out: every_visitor and holdout_filename are given",
+        ),
+        (
+            {"holdout_table": "shop.h", "holdout_filename": "h.csv"},
+            "give one way to hold out: holdout_filename and holdout_table are given",
+        ),
+        (
+            {"holdout_filename": "h.csv", "last_events": 3, "seed": 1},
+            "holdout_filename is given, so nothing is held out of the log by last_events and seed: leave one of",
+        ),
+        (
+            {"holdout_table": "h", "last_events": None, "share": 0.2},
+            "holdout_table is given, so nothing is held out of the log by share: leave one of them out",
+        ),
+        ({"every_visitor": True, "share": 0.2}, "give either last_events or share, and set the other to null"),
+        ({"holdout_table": "a;b"}, "BAD_IDENTIFIER holdout_table must be a name"),
+    ],
+)
+def test_parameters_that_contradict_each_other_are_told(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        HoldoutSplit(**given)
+
+
+def test_what_the_user_s_holdout_depends_on_is_told() -> None:
+    assert HoldoutSplit(holdout_filename="h.csv").files == ["h.csv"]
+    assert HoldoutSplit(holdout_filename="h.csv").versions(started=False) == {}
+    assert HoldoutSplit(holdout_table="shop.h").versions(started=False) == {"shop.h": None}
+    assert HoldoutSplit(holdout_filename="").place is None  # as of an environment variable that is not set
+    assert HoldoutSplit(holdout_filename="h.csv", last_events=None).place == "h.csv"

@@ -72,6 +72,23 @@ def test_scores_are_summed_per_pair_with_the_last_timestamp(spark: SparkSession)
         assert_df_equality(ScoreGrouper().execute(order), expected, ignore_row_order=True, ignore_nullable=True)
 
 
+def test_the_last_timestamp_is_that_of_an_event_that_counts(spark: SparkSession) -> None:
+    scored = spark.createDataFrame(
+        [(7, 1, 1.0, 5), (7, 1, 0.0, 9), (7, 2, 0.0, 6), (7, 2, 0.0, 8), (7, 3, 2.0, 4), (7, 3, -1.0, 7)],
+        "visitorid long, itemid long, score double, timestamp long",
+    )
+    for order in (scored, scored.orderBy("timestamp")):
+        found = {row.itemid: row.last_timestamp for row in ScoreGrouper().execute(order).collect()}
+        assert found == {1: 5, 2: 8, 3: 7}  # where no event counts it is the last of all
+
+
+def test_the_last_timestamp_stays_where_pairs_are_left_out(spark: SparkSession) -> None:
+    rows = [(1, 1, 3.0, 11), (1, 2, 3.0, 12), (2, 1, 3.0, 21), (2, 2, 3.0, 22), (3, 2, 3.0, 32), (2, 3, 0.5, 23)]
+    scores = spark.createDataFrame(rows, "visitorid long, itemid long, score double, last_timestamp long")
+    core = ScoreFilter(min_items_per_visitor=2, min_visitors_per_item=2).execute(scores)
+    assert sorted(tuple(row) for row in core.collect()) == rows[:4]
+
+
 def test_parts_of_a_pair_share_what_a_pair_may_score(spark: SparkSession) -> None:
     schema = "visitorid long, itemid long, event string, score double"
     parts = [(7, 1, "view", 10.0), (7, 1, "transaction", 30.0), (7, 2, "view", 20.0), (8, 1, "view", 80.0)]

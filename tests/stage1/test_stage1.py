@@ -66,7 +66,7 @@ def sample(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dic
     stage, out = Stage1(seed_config(path)), str(tmp_path_factory.mktemp("stage1"))
     stage.execute_persist(out)
     rows = {step.step: (step.rows_in, step.rows_out) for step in stage.report(stage.counter.rows())}
-    assert stage.split_value == 1266565.1
+    assert stage.split.split_value == 1266565.1
     assert rows["train_test_split"] == (10_000, 9_000)
     assert rows["group_scores"] == (9_000, 8_978)
     assert rows["score_filter"] == (8_978, 80)

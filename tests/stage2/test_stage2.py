@@ -13,6 +13,7 @@ from recommender import schemas
 from recommender.base import parameters
 from recommender.counting import StepRows
 from recommender.errors import ConfigError
+from recommender.evaluation import METRICS, PER_VISITOR
 from recommender.stage2.main import Stage2
 from recommender.tables import read_table
 
@@ -20,10 +21,11 @@ Factors = Mapping[int, NDArray[np.float64]]
 
 CONFIG: Mapping[str, Mapping[str, Any]] = {
     "als": {"rank": 2, "max_iter": 1, "alpha": 3.0, "reg_param": 0.2},
-    "evaluator": {"cutoffs": [1, 2]},
+    "evaluator": {"cutoffs": [1, 2], "replicates": 50},
 }
 # Summed: item 0 has 12, item 1 has 9, item 2 has 6, item 3 has 2.
-SCORES = [(0, 0, 5.0), (0, 1, 4.0), (1, 0, 7.0), (1, 3, 1.0), (2, 1, 5.0), (2, 2, 3.0), (3, 2, 3.0), (3, 3, 1.0)]
+PAIRS = [(0, 0, 5.0), (0, 1, 4.0), (1, 0, 7.0), (1, 3, 1.0), (2, 1, 5.0), (2, 2, 3.0), (3, 2, 3.0), (3, 3, 1.0)]
+SCORES = [(*pair, 8) for pair in PAIRS]
 HISTORY = [
     (10, 0, "addtocart", 5.0, 1),
     (11, 1, "view", 1.0, 2),
@@ -110,9 +112,9 @@ def first_two(visitor: int, factors: Factors | None) -> list[int]:
 
 
 def test_the_result_has_the_model_and_the_tables_of_the_contract(run: Run) -> None:
-    assert list(run.data) == ["model", "popularity", "metrics"]
+    assert list(run.data) == ["model", "popularity", "metrics", "segment_metrics", "bootstrap"]
     assert isinstance(run.data["model"], ALSModel)
-    for name in ("popularity", "metrics"):
+    for name in ("popularity", "metrics", "segment_metrics", "bootstrap"):
         assert schemas.mismatch(name, run.data[name].dtypes) == ""
 
 
@@ -128,9 +130,28 @@ def test_the_stored_model_and_tables_can_be_read_again(spark: SparkSession, run:
 def test_every_metric_of_both_models_is_reported_for_all_visitors_with_a_holdout(
     metrics: dict[tuple[str, str, int], Row],
 ) -> None:
-    names = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
-    assert metrics.keys() == {(model, name, k) for model in ("als", "popular") for name in names for k in (1, 2)}
+    assert metrics.keys() == {(model, name, k) for model in ("als", "popular") for name in METRICS for k in (1, 2)}
     assert {row["visitors"] for row in metrics.values()} == {3}
+
+
+def test_the_visitors_are_looked_at_apart_by_what_is_known_of_them(run: Run) -> None:
+    rows = read_table(f"{run.path}/segment_metrics", run.data["segment_metrics"].schema)
+    found = {row["segment"]: row["visitors"] for row in rows.collect()}
+    assert found == {"history 1": 2, "history 2-5": 1, "new": 3}
+
+
+def test_the_replicates_are_stored_for_both_models(run: Run) -> None:
+    rows = read_table(f"{run.path}/bootstrap", run.data["bootstrap"].schema).collect()
+    assert {(row["model"], row["metric"], row["k"]) for row in rows} == {
+        (model, name, k) for model in ("als", "popular") for name in PER_VISITOR for k in (1, 2)
+    }
+    assert {len(row["means"]) for row in rows} == {CONFIG["evaluator"]["replicates"]}
+
+
+def test_nothing_stays_cached(run: Run) -> None:
+    for name in ("metrics", "segment_metrics", "bootstrap"):
+        plan = run.data[name].select("*")._jdf.queryExecution().optimizedPlan().toString()  # type: ignore[operator]
+        assert "InMemoryRelation" not in plan
 
 
 def test_the_popular_lists_are_judged_by_the_rules_of_the_shop(metrics: dict[tuple[str, str, int], Row]) -> None:
@@ -165,7 +186,7 @@ def test_the_report_counts_the_rows_of_each_step(run: Run) -> None:
     assert run.stage.report(run.stage.counter.rows()) == [
         StepRows("als", 8, None, "rank 2, regParam 0.2, implicit, alpha 3"),
         StepRows("popularity", 8, 4),
-        StepRows("evaluator", 3, 2 * 6 * 2, "held-out visitors, their lists by als and popular"),
+        StepRows("evaluator", 3, 2 * 10 * 2, "held-out visitors, their lists by als and popular"),
     ]
 
 

@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
+from recommender import schemas
 from recommender.base import step
 from recommender.counting import StepRows
 from recommender.errors import RecommenderError
@@ -55,13 +56,13 @@ class Numbers:
     def execute(self) -> DataFrame:
         number = F.col("id")
         rows = SparkSession.active().range(self.first, self.first + 3, 1, numPartitions=1)
-        return rows.select(number.alias("visitor_index"), number.alias("item_index"), number.alias("score"))
+        return rows.select(*(number.alias(name) for name in schemas.columns("scores")))
 
     def expected(self) -> Tables:
         numbers = range(self.first, self.first + 3)
         return {
             "popularity": [{"item_index": n, "score": float(n)} for n in numbers],
-            "scores": [{"visitor_index": n, "item_index": n, "score": float(n)} for n in numbers],
+            "scores": [{"visitor_index": n, "item_index": n, "score": float(n), "last_timestamp": n} for n in numbers],
         }
 
 

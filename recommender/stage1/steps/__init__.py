@@ -8,6 +8,7 @@ from recommender.stage1.steps.event_deduplicator import EventDeduplicator
 from recommender.stage1.steps.event_profile import EventProfile
 from recommender.stage1.steps.event_validator import EventValidator
 from recommender.stage1.steps.holdout_split import HoldoutSplit
+from recommender.stage1.steps.leak_check import LeakCheck
 from recommender.stage1.steps.score_events import ScoreEvents
 from recommender.stage1.steps.score_filter import ScoreFilter
 from recommender.stage1.steps.score_grouper import ScoreGrouper
@@ -22,6 +23,7 @@ __all__ = [
     "EventProfile",
     "EventValidator",
     "HoldoutSplit",
+    "LeakCheck",
     "ScoreEvents",
     "ScoreFilter",
     "ScoreGrouper",

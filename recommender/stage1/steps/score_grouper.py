@@ -30,7 +30,8 @@ class ScoreGrouper:
         scored_events: one row per event with the key columns, of any type, and `score_column_name` double.
     Execution returns:
         One row per key, order undefined: the key columns, `score_column_name` double, and, where the events have a
-        timestamp, last_timestamp long (ms): that of the key's last event.
+        timestamp, last_timestamp long (ms): that of the key's last event with a score other than 0, of its last event
+        where all have 0.
     Raises:
         SchemaError: a column is missing.
     Persist strategy: none of its own; stage 1 stores the filtered scores.
@@ -50,7 +51,8 @@ class ScoreGrouper:
         score = score if self.max_score is None else F.least(score, F.lit(float(self.max_score)))
         sums = [score.alias(self.score_column_name)]
         if C.TIMESTAMP in scored_events.columns:
-            sums.append(F.max(C.TIMESTAMP).alias(C.LAST_TIMESTAMP))
+            counts = F.when(F.col(self.score_column_name) != 0, F.col(C.TIMESTAMP))
+            sums.append(F.coalesce(F.max(counts), F.max(C.TIMESTAMP)).alias(C.LAST_TIMESTAMP))
         return scored_events.groupBy(*self.key).agg(*sums)
 
     def limited(self, parts: DataFrame) -> DataFrame:

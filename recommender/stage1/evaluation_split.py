@@ -1,0 +1,182 @@
+"""What models are trained with, and what they are judged by: the events of a log, divided by one of the protocols.
+
+Example usage:
+>>> steps = build_steps(STEPS, {"holdout": {"every_visitor": True, "last_events": 1}})
+>>> split = EvaluationSplit(steps, lambda rows: rows.cache())
+>>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "view", 4), (3, 8, "view", 3)],
+...                                "timestamp long, visitorid long, event string, itemid long")
+>>> parts = split.divide(events, 3)
+>>> split.protocol, sorted((row.visitorid, row.itemid) for row in parts.train.collect())
+('every_visitor', [(7, 3), (8, 3)])
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from pyspark.sql import Column, DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.base import build_steps, parameters  # noqa: F401 - for the example
+from recommender.counting import StepRows
+from recommender.errors import ConfigError, DataQualityError, Mistake
+from recommender.stage1.own_holdout import OwnHoldout
+from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit, TrainTestSplit
+
+STEPS: Final[Mapping[str, type]] = {
+    "data_loader": DataLoader,
+    "event_validator": EventValidator,
+    "train_test_split": TrainTestSplit,
+    "holdout": HoldoutSplit,
+}
+TESTED: Final = "_tested"  # the number of test events of an id
+_PAIR = [C.VISITOR, C.ITEM]
+_BY_COLUMN = {C.VISITOR: "unknown_visitors", C.TIMESTAMP: "time_cut"}
+
+
+class Parts(NamedTuple):
+    """The events of a log, all of them and divided, their number, and whether one of `events` is a test event."""
+
+    number: int
+    events: DataFrame
+    train: DataFrame
+    test: DataFrame
+    is_test: Column
+
+
+class EvaluationSplit:
+    """Divide the events of a log into training, history and holdout.
+
+    The protocol is what the config makes it:
+    - unknown_visitors, time_cut, column_cut: train_test_split divides by visitorid, timestamp, or another column
+    - every_visitor: some of every visitor's events are held out
+    - own_holdout: the user brings the holdout, and every event of the log is a training event
+
+    Init parameters:
+        steps: config key -> step, those of `STEPS`.
+        cache: keeps a frame until the stage releases it.
+    Attributes:
+        protocol: see above.
+        split_value: what train_test_split divides at; NaN where it divides nothing.
+        own: the holdout that the user brings; None where there is none.
+        held: number of pairs held out, before those leave that the history has too.
+    Raises:
+        ConfigError: a parameter is set that the protocol makes no use of.
+    """
+
+    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame]) -> None:
+        self._split: TrainTestSplit = steps["train_test_split"]
+        self._holdout: HoldoutSplit = steps["holdout"]
+        self._cache = cache
+        self.own = OwnHoldout(steps, cache) if self._holdout.place else None
+        self.split_value = float("nan")
+        self.held = 0
+        self._check(steps["data_loader"])
+
+    def _check(self, loader: DataLoader) -> None:
+        key, usual = self._holdout.key, parameters(TrainTestSplit())
+        given = [f"{name} {value}" for name, value in parameters(self._split).items() if value != usual[name]]
+        if key and given:
+            sentence = f"train_test_split ({', '.join(given)}) divides nothing where holdout.{key} is given"
+            hint = "leave one of them out, train_test_split with --set stage1.train_test_split=null"
+            raise ConfigError(Mistake("CFG_VALUE", "train_test_split", f"{sentence}; {hint}"))
+        table = self._holdout.holdout_table
+        if table and table == loader.table:
+            sentence = f"holdout.holdout_table and data_loader.table are both {table}"
+            raise ConfigError(Mistake("CFG_VALUE", "holdout", f"{sentence}; give the holdout a table of its own"))
+
+    @property
+    def protocol(self) -> str:
+        """The name of the protocol."""
+        if self._holdout.key:
+            return "own_holdout" if self.own else "every_visitor"
+        return _BY_COLUMN.get(self._split.column_name, "column_cut")
+
+    @property
+    def cut(self) -> float | None:
+        """The time, in ms, from which on nothing is trained with; None where the log is not cut by time."""
+        return None if self.protocol != "time_cut" or math.isnan(self.split_value) else self.split_value
+
+    def divide(self, events: DataFrame, number: int) -> Parts:
+        """Return the events, divided; `number` is that of the events."""
+        if self.own:
+            is_test = F.lit(False)
+            return Parts(number, events, events, events.where(is_test), is_test)
+        if self._holdout.every_visitor:
+            marked, held = self._cache(self._holdout.mark(events)), F.col(C.HELD)
+            return Parts(number, marked, marked.where(~held), marked.where(held), held)
+        if number:
+            self.split_value = self._split.split_value(events)
+        train, test = self._split.divide(events, self.split_value)
+        return Parts(number, events, train, test, self._split.is_test(self.split_value))
+
+    def ids_to_number(self, ids: DataFrame) -> DataFrame:
+        """Return the ids that need an index: those of the log, and those that the user's holdout has besides."""
+        return self.own.with_ids_of(ids) if self.own else ids
+
+    def evaluated(
+        self,
+        parts: Parts,
+        activity: Mapping[str, DataFrame],
+        grouped: Callable[[DataFrame, list[str]], DataFrame],
+    ) -> tuple[DataFrame, DataFrame]:
+        """Return the scored history and holdout of the evaluated visitors.
+
+        Args:
+            parts: as `divide` has returned them.
+            activity: visitorid, itemid -> a row per id of the log; of a visitor with its events and test events.
+            grouped: returns the scores of events, a row per key.
+
+        Raises:
+            DataQualityError: see OwnHoldout.meet.
+        """
+        if self.own:
+            pairs, self.held = self.own.pairs, self.own.held
+            if parts.number:
+                self.own.meet(activity)
+            history = parts.train.join(pairs.select(C.VISITOR), C.VISITOR, "left_semi")
+        else:
+            history, held_out = self._divided(parts, activity[C.VISITOR])
+            pairs = self._cache(grouped(held_out, _PAIR))
+            self.held = pairs.count()
+        return grouped(history, [*_PAIR, C.EVENT]), HoldoutSplit.unseen(pairs, history)
+
+    def _divided(self, parts: Parts, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
+        """Return the events of the history and of the holdout."""
+        tested = F.col(TESTED)
+        if self._holdout.every_visitor:  # a visitor with a test event has a training event too
+            evaluated = visitors.where(tested > 0).select(C.VISITOR)
+            return parts.train.join(evaluated, C.VISITOR, "left_semi"), parts.test
+        known = self._cache(visitors.where(tested.between(1, F.col(C.EVENTS) - 1)).select(C.VISITOR))
+        known.count()  # that nobody is known, as with a split by visitor, spares the joins
+        return self._holdout.execute(parts.train, parts.test, known)
+
+    def no_training_events(self, events: int) -> DataQualityError:
+        """Return the error of a split of so many events that makes none of them a training event."""
+        split = self._split
+        given = f"train_test_split(column_name={split.column_name}, train_percentile={split.train_percentile:g})"
+        sentence = f"{given} in={events}: no event has a {split.column_name} below {self._shown_value()}"
+        hint = "raise train_test_split.train_percentile, or split by timestamp"
+        return DataQualityError("NO_ROWS_AFTER", f"{sentence}, so there is none to train on; {hint}")
+
+    def report_training(self, events: int, train: int) -> list[StepRows]:
+        """Return which of so many events are trained with."""
+        if self.own:
+            return []
+        if not self._holdout.every_visitor:
+            split = self._split
+            cut = f"train: {split.column_name} < {self._shown_value()}, the {split.train_percentile:g}th percentile"
+            return [StepRows("train_test_split", events, train, cut)]
+        step = self._holdout
+        held = f"the last {step.last_events} events" if step.share is None else f"{step.share:.6g} of the items"
+        return [StepRows("holdout", events, train, f"train: all but {held} of each visitor")]
+
+    def report_holdout(self, events: int, train: int, left: int) -> StepRows:
+        """Return what the evaluated visitors are judged by: so many pairs."""
+        if self.own:
+            return StepRows("holdout", self.own.rows, left, self.own.note(left))
+        seen = f"{self.held - left:,} of {self.held:,} pairs left the holdout: already in the history"
+        return StepRows("holdout", events - train, left, seen)
+
+    def _shown_value(self) -> str:
+        return str(self.split_value) if isinstance(self.split_value, int) else f"{self.split_value:.15g}"

@@ -1,0 +1,153 @@
+"""The holdout that a user brings: what is in it, how much of it is fit for use, and how it meets the log.
+
+Example usage:
+>>> import pathlib, tempfile
+>>> path = pathlib.Path(tempfile.mkdtemp()) / "holdout.csv"
+>>> _ = path.write_text("visitorid,itemid\\n7,3\\n7,3\\n8,4\\n")
+>>> steps = {"holdout": HoldoutSplit(holdout_filename=str(path)), "data_loader": DataLoader(),
+...          "event_validator": EventValidator()}
+>>> own = OwnHoldout(steps, lambda rows: rows.cache())
+>>> own.load()
+>>> own.pairs.orderBy("visitorid").show()
++---------+------+-----+--------------+
+|visitorid|itemid|score|last_timestamp|
++---------+------+-----+--------------+
+|        7|     3|  1.0|          NULL|
+|        8|     4|  1.0|          NULL|
++---------+------+-----+--------------+
+<BLANKLINE>
+>>> visitors, items = spark.createDataFrame([(7,)], "visitorid long"), spark.createDataFrame([(3,)], "itemid long")
+>>> own.meet({"visitorid": visitors, "itemid": items})
+>>> own.note(left=1)
+'1 of 2 pairs left the holdout: already in the history; not in the log: visitors 1, items 1'
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.aggregates import single_row
+from recommender.errors import DataQualityError, InputError
+from recommender.partitions import together
+from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit
+
+_PAIR = [C.VISITOR, C.ITEM]
+
+
+class OwnHoldout:
+    """Load the holdout that a user brings, and judge whether it is one of this log.
+
+    Its ids are made to be of the log's type. An item that the log does not have counts as relevant though no list can
+    hold it, and a visitor that the log does not have is judged with an empty history.
+
+    Init parameters:
+        steps: config key -> step: data_loader, event_validator, holdout.
+        cache: keeps a frame until the stage releases it.
+    Attributes:
+        pairs: visitorid, itemid, score double and last_timestamp long, a row per pair, those of a visitor together;
+            after `load`.
+        rows, unusable: number of rows, and of those that are not fit for use. held: number of pairs.
+        visitors, items: number of those that the log does not have; after `meet`.
+        warnings: what is unusual, a sentence each.
+    """
+
+    pairs: DataFrame
+
+    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame]) -> None:
+        self._loader: DataLoader = steps["data_loader"]
+        self._validator: EventValidator = steps["event_validator"]
+        self._step: HoldoutSplit = steps["holdout"]
+        self._cache = cache
+        self.rows = self.unusable = self.held = 0
+        self.visitors = self.items = 0
+        self.warnings: list[str] = []
+
+    def load(self, version: str | None = None) -> None:
+        """Read it; before the log, so that what is wrong with it is told early.
+
+        Args:
+            version: of its table; None: the newest, or it has none.
+
+        Raises:
+            InputError, SchemaError: see HoldoutSplit, or nothing is fit for use. DataQualityError: too little is.
+        """
+        id_type = "bigint" if self._loader.id_type == "long" else "string"
+        rows, self.warnings = self._step.load(id_type, version)
+        usable, negative = F.col(C.USABLE), self._validator.negative(rows)
+        if negative is not None:
+            usable &= ~F.coalesce(negative, F.lit(False))
+        # What is not fit for use becomes one pair without ids, so that it is counted in the pass that groups.
+        ids = {name: F.when(usable, F.col(name)) for name in _PAIR}
+        grouped = together(rows.withColumns(ids), C.VISITOR).groupBy(*_PAIR)
+        # A pair that stands there more than once counts once.
+        last = F.max(C.TIMESTAMP).alias(C.LAST_TIMESTAMP)
+        counted = self._cache(grouped.agg(F.max(C.SCORE).alias(C.SCORE), last, F.count(F.lit(1)).alias(C.ROWS)))
+        is_pair = F.col(C.VISITOR).isNotNull()
+        unusable = F.sum(F.when(~is_pair, F.col(C.ROWS)))
+        found = single_row(counted.agg(F.sum(C.ROWS), unusable, F.count_if(is_pair)))
+        self.rows, self.unusable, self.held = (number or 0 for number in found)
+        self._check(id_type)
+        self.pairs = counted.where(is_pair).drop(C.ROWS)
+
+    def _check(self, id_type: str) -> None:
+        limit, place, hint = self._validator.max_quarantined, self._step.place, f"see holdout.{self._step.key}"
+        if not self.rows:
+            raise InputError("INPUT_EMPTY", f"{place} has no rows, and a holdout needs some; {hint}")
+        if not self.unusable:
+            return
+        found = f"{self.unusable:,} of {self.rows:,} rows of {place}"
+        why = f"a visitorid or itemid that is empty, negative or no {id_type}, or a score that is no number"
+        if self.unusable > limit * self.rows:
+            sentence = f"{found} are not fit for use, and {limit * 100:.6g}% may be: {why}"
+            raise DataQualityError("QUARANTINE_RATE", f"{sentence}; {hint} and event_validator.max_quarantined")
+        if not self.held:
+            raise InputError("INPUT_EMPTY", f"{place} has no row that is fit for use: {why}; {hint}")
+        self.warnings = [*self.warnings, f"{found} are left out of the holdout: {why}"]
+
+    def with_ids_of(self, ids: DataFrame) -> DataFrame:
+        """Return the ids of the log, of its visitors or of its items, and those that the holdout has besides."""
+        column = C.VISITOR if C.VISITOR in ids.columns else C.ITEM
+        return ids.select(column).unionByName(self.pairs.select(column))
+
+    def meet(self, ids: Mapping[str, DataFrame]) -> None:
+        """Count what the log does not have.
+
+        Args:
+            ids: visitorid, itemid -> a row per id of the log.
+
+        Raises:
+            DataQualityError: no item of the holdout is in the log.
+        """
+        marked = self.pairs
+        for name in _PAIR:
+            marked = marked.join(ids[name].select(name, F.lit(True).alias(f"_{name}")), name, "left")
+        foreign = {name: F.col(f"_{name}").isNull() for name in _PAIR}
+        numbers = [F.count_distinct(F.when(is_foreign, F.col(name))) for name, is_foreign in foreign.items()]
+        possible = F.count_if(~foreign[C.ITEM])
+        self.visitors, self.items, hits = single_row(marked.agg(*numbers, possible))
+        if not hits:
+            sentence = f"none of the {self.items:,} items of {self._step.place} is in the log, so no list can hold one"
+            hint = f"the ids must be those of the log, see holdout.{self._step.key}"
+            raise DataQualityError("NO_ROWS_AFTER", f"{sentence}; {hint}")
+
+    def check_left(self, left: int) -> None:
+        """Refuse a holdout all pairs of which are in the log.
+
+        Args:
+            left: number of pairs that are not in the history.
+
+        Raises:
+            DataQualityError: it is 0.
+        """
+        if not left:
+            sentence = f"holdout in={self.held}: each pair of {self._step.place} is in the log too, so none is left"
+            raise DataQualityError("NO_ROWS_AFTER", f"{sentence} to be predicted; take what is held out out of the log")
+
+    def note(self, left: int) -> str:
+        """Return what the report says, given the number of pairs that are not in the history."""
+        parts = [f"{self.held - left:,} of {self.held:,} pairs left the holdout: already in the history"]
+        parts += [f"{self.unusable:,} rows are not fit for use"] if self.unusable else []
+        parts += [f"not in the log: visitors {self.visitors:,}, items {self.items:,}"]
+        return "; ".join(parts)

@@ -1,0 +1,100 @@
+"""The metrics of what all lists show together."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from by_hand import of_exposure
+from pyspark.sql import SparkSession
+
+from recommender.evaluation import OF_EXPOSURE
+from recommender.evaluation.exposure import exposures
+
+LISTS = "model int, visitor_index int, rank int, item_index int"
+CATALOGUE = "item_index int, score double"
+
+Found = dict[tuple[str, str, int], float | None]
+
+
+def found(
+    spark: SparkSession,
+    lists: Mapping[tuple[int, int], Sequence[int]],
+    catalogue: Mapping[int, float],
+    cutoffs: Sequence[int],
+    parts: int = 2,
+) -> tuple[Found, dict[str, int]]:
+    rows = [(model, v, rank, item) for (model, v), items in lists.items() for rank, item in enumerate(items, start=1)]
+    places = spark.createDataFrame(rows, LISTS).repartition(parts)
+    popularity = spark.createDataFrame(list(catalogue.items()), CATALOGUE).repartition(parts)
+    result = exposures(places, popularity, ["als", "popular", "silent"], cutoffs, OF_EXPOSURE).collect()
+    values = {(row["model"], row["metric"], row["k"]): row["value"] for row in result}
+    assert len(values) == len(result)
+    return values, {row["model"]: row["visitors"] for row in result}
+
+
+def test_random_lists_have_the_values_of_a_count_by_hand_whatever_the_partitions(spark: SparkSession) -> None:
+    random = np.random.default_rng(4)
+    catalogue = {item: round(float(score), 2) for item, score in enumerate(random.exponential(3, 12))} | {12: 0.0}
+    # Items 13 and 14 have no training score; some lists are shorter than the cut-off.
+    lists = {
+        (model, visitor): random.permutation(15)[: random.integers(1, 9)].tolist()
+        for model in (0, 1)
+        for visitor in range(17 + model)
+    }
+    cutoffs = [1, 4, 8]
+    values, visitors = found(spark, lists, catalogue, cutoffs)
+    assert visitors == {"als": 17, "popular": 18}
+    for number, model in enumerate(("als", "popular")):
+        own = [items for (of, _), items in lists.items() if of == number]
+        for k in cutoffs:
+            expected = of_exposure(own, catalogue, k)
+            assert {name: values[model, name, k] for name in OF_EXPOSURE} == pytest.approx(expected, rel=1e-9)
+    for parts in (1, 7):
+        assert found(spark, lists, catalogue, cutoffs, parts)[0] == values
+
+
+def test_what_everybody_gets_overlaps_fully_and_what_each_gets_alone_does_not(spark: SparkSession) -> None:
+    catalogue = dict.fromkeys(range(8), 1.0)
+    lists = {(0, visitor): [0, 1] for visitor in range(4)} | {(1, v): [2 * v, 2 * v + 1] for v in range(4)}
+    values, _ = found(spark, lists, catalogue, [2])
+    assert {name: values["als", name, 2] for name in OF_EXPOSURE} == {
+        "coverage": 0.25,
+        "novelty": 3.0,  # each item has an eighth of the training score
+        "gini": pytest.approx(6 / 7),  # two of eight have all: (8 - 2) / (8 - 1)
+        "overlap": 1.0,
+    }
+    assert {name: values["popular", name, 2] for name in OF_EXPOSURE} == {
+        "coverage": 1.0,
+        "novelty": 3.0,
+        "gini": 0.0,
+        "overlap": 0.0,
+    }
+
+
+def test_a_missing_place_has_nothing_in_common(spark: SparkSession) -> None:
+    values, _ = found(spark, {(0, 1): [5], (0, 2): [5, 6, 7]}, {5: 1.0, 6: 1.0, 7: 1.0}, [1, 3])
+    assert (values["als", "overlap", 1], values["als", "overlap", 3]) == (1.0, pytest.approx(1 / 3))
+
+
+def test_one_list_overlaps_with_none_and_one_item_has_no_gini_index(spark: SparkSession) -> None:
+    values, visitors = found(spark, {(0, 1): [5]}, {5: 2.0}, [1])
+    assert values == {
+        ("als", "coverage", 1): 1.0,
+        ("als", "novelty", 1): 0.0,
+        ("als", "gini", 1): None,
+        ("als", "overlap", 1): None,
+    }
+    assert visitors == {"als": 1}
+
+
+@pytest.mark.parametrize("catalogue", [{}, {7: 0.0, 8: 0.0}])
+def test_without_training_scores_nothing_is_novel(spark: SparkSession, catalogue: dict[int, float]) -> None:
+    values, _ = found(spark, {(0, 1): [5], (0, 2): [5]}, catalogue, [1])
+    assert values["als", "novelty", 1] is None
+    assert values["als", "gini", 1] is None
+    assert values["als", "coverage", 1] == (0.0 if catalogue else None)
+    assert values["als", "overlap", 1] == 1.0
+
+
+def test_without_lists_there_is_nothing_to_report(spark: SparkSession) -> None:
+    assert found(spark, {}, {5: 2.0}, [1]) == ({}, {})
