@@ -44,9 +44,12 @@ WORKFLOW = ("stage1", "stage2", "stage3", "stage4")
 DEFAULT_ROOT = "output"
 
 # Lists are judged that are made by stage 3's steps with stage 3's settings: what is served is what was evaluated.
-_SERVING = dict.fromkeys(("fold_in", "item_rules", "recommend"), "stage3")
+_SERVING = dict.fromkeys(("fold_in", "item_rules", "blend", "recommend"), "stage3")
 # Stage -> step that it has, but that is set elsewhere -> where.
-_BORROWED: Mapping[str, Mapping[str, str]] = {"stage2": _SERVING, "tune": {"als": "stage2", **_SERVING}}
+_BORROWED: Mapping[str, Mapping[str, str]] = {
+    "stage2": _SERVING,
+    "tune": {"als": "stage2", "recent_popularity": "stage2", **_SERVING},
+}
 
 
 @dataclass(frozen=True)

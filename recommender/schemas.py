@@ -36,7 +36,8 @@ TABLES: Final[Mapping[str, str]] = {
     "model/userFactors": "id int, features array<float>",
     "model/itemFactors": "id int, features array<float>",
     "popularity": "item_index int, score double",
-<<<<<<< HEAD
+    # the same where a score weighs less the longer ago the pair's last training event is
+    "recent_popularity": "item_index int, score double",
     # low and high bound the value with 95 % confidence; null where there is no interval
     "metrics": f"model string, {_MEASURED}",
     # the same for groups of the visitors
@@ -44,12 +45,6 @@ TABLES: Final[Mapping[str, str]] = {
     # the means of the replicates that the intervals are made of, in the same order and of the same visitors for all
     # models; null in one that nobody is in
     "bootstrap": "model string, metric string, k int, means array<double>",
-=======
-    # the same where a score weighs less the longer ago the pair's last training event is
-    "recent_popularity": "item_index int, score double",
-    # low and high bound the value with 95 % confidence
-    "metrics": "model string, metric string, k int, value double, low double, high double, visitors bigint",
->>>>>>> wtB
     # stage 3: a row per visitor and rank; source: als, fold_in or popular
     "recommendations": "visitorid id, rank int, itemid id, score float, source string",
     # a row per item and rank; similarity: cosine of the factors

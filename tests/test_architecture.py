@@ -68,10 +68,11 @@ ARROWS: dict[str, set[str]] = {
     "tune/steps": LEAVES | {"text", "tune/space", "tune/study", "tune/trial"},
     "tune/prepared": LEAVES | {"stage2/steps", *(f"tune/{name}" for name in ("scoring", "steps", "trial"))},
     "tune/objective": LEAVES
-    | {"evaluation", "steps", "stage2/steps", *(f"tune/{name}" for name in ("prepared", "scoring", "steps", "trial"))},
+    | {"steps", "stage2/lists", "stage2/steps"}
+    | {f"tune/{name}" for name in ("prepared", "scoring", "steps", "trial")},
     "tune/best": {"yaml_text", "tune/scoring", "tune/space", "tune/trial"},
     "tune/main": LEAVES
-    | {"steps", "stage1/steps", "stage2/steps", "stage", "counting", "tables"}
+    | {"steps", "stage1/steps", "stage2/steps", "ruled_stage", "counting", "tables"}
     | {f"tune/{name}" for name in ("best", "objective", "prepared", "scoring", "steps", "study", "trial")},
     "stage1/evaluation_split": LEAVES | {"stage1/steps", "stage1/own_holdout", "counting"},
     "stage1/own_holdout": LEAVES | {"stage1/steps"},

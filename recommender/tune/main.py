@@ -36,10 +36,10 @@ import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.counting import StepRows
 from recommender.partitions import cores
-from recommender.stage import Stage
+from recommender.ruled_stage import RuledStage
 from recommender.stage1.steps import TrainTestSplit
-from recommender.stage2.steps import AlsFitter
-from recommender.steps import FoldIn, ItemRules, TopKRecommender
+from recommender.stage2.steps import AlsFitter, RecentPopularityModel
+from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
 from recommender.tables import as_stored
 from recommender.tune.best import FILE, best_text
 from recommender.tune.objective import FITTED, TrialObjective
@@ -55,14 +55,14 @@ _CONFIGURATION = "configuration"  # best.yaml has all of it
 _ROW = "trial int, state string, value double, low double, high double, seconds double, parameters string"
 
 
-class Tune(Stage):
+class Tune(RuledStage):
     """Tune: search the model's parameters on a validation part of the training pairs, and write the best as YAML.
 
     It consists of the following steps:
     - validation: what is held out of the training pairs to judge the trials by; the final holdout is not read
     - tuner: what is tried
-    - als, fold_in, item_rules, recommend: the steps and settings of stages 2 and 3, with what a trial changes of them;
-      when an item was last seen is counted in what is fitted
+    - als, recent_popularity, fold_in, item_rules, blend, recommend: the steps and settings of stages 2 and 3, with what
+      a trial changes of them; when an item was last seen is counted in what is fitted
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
@@ -92,8 +92,10 @@ class Tune(Stage):
         "validation": ValidationSplit,
         "tuner": AlsTuner,
         "als": AlsFitter,
+        "recent_popularity": RecentPopularityModel,
         "fold_in": FoldIn,
         "item_rules": ItemRules,
+        "blend": PopularityBlend,
         "recommend": TopKRecommender,
     }
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -107,23 +109,16 @@ class Tune(Stage):
         self._score_map: Mapping[str, float] = {}
         self._prepared: Prepared | None = None
         self._sizes = (0, 0, 0)  # pairs that are fitted, pairs and visitors that are held out
-        self._versions: dict[str, str | None] = {}
 
     @property
     def best(self) -> Trial:
         """The trial that has found the most; there is none before `execute`."""
         return self.trials[0]
 
-    def sources(self) -> list[str]:
-        """Return the files with the lists of items."""
-        files: list[str] = self.steps["item_rules"].files
-        return files
-
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables with the lists of items, and their versions; and that of the configuration, as a hash."""
-        self._versions = self.steps["item_rules"].versions(started)
         given = json.dumps(self.given, sort_keys=True, default=str)
-        return {**self._versions, _CONFIGURATION: hashlib.sha256(given.encode()).hexdigest()}
+        return {**super().versions(started), _CONFIGURATION: hashlib.sha256(given.encode()).hexdigest()}
 
     def needs_checkpoints(self) -> bool:
         """Return whether a trial may have so many iterations that Spark needs a folder for checkpoints."""
@@ -158,10 +153,13 @@ class Tune(Stage):
         split: ValidationSplit = self.steps["validation"]
         cut = TrainTestSplit(column_name=C.LAST_TIMESTAMP, train_percentile=split.percentile)
         parts = split.execute(scores, cut.split_value(scores) if split.by == "time" else 0)
-        prepared = self._prepared = Prepared(parts, interactions, items, scoring, same_pairs=is_prepared(space))
+        recent = self.steps["recent_popularity"] if self.steps["blend"].weight else None
+        prepared = self._prepared = Prepared(
+            parts, interactions, items, scoring, same_pairs=is_prepared(space), recent=recent
+        )
         self._sizes = prepared.fitted_pairs, prepared.held_pairs, prepared.visitor_count
-        allowed = self.steps["item_rules"].execute(prepared.items, self._versions)
-        objective = TrialObjective(als, self.steps["fold_in"], self.steps["recommend"], tuner, prepared, allowed)
+        allowed = self.steps["item_rules"].execute(prepared.items, self.item_versions)
+        objective = TrialObjective(als, self.steps, tuner, prepared, allowed)
         found = tuner.execute(
             objective,
             {**{name: getattr(als, name) for name in FITTED if name in space}, **scoring.start(space)},

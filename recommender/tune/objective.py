@@ -8,21 +8,24 @@ Example usage:
 >>> items = spark.createDataFrame([("tea", 0), ("jam", 1)], "itemid string, item_index int")
 >>> scoring = Scoring({"score_map": {"transaction": 1}}, {}, {}, newest=5)
 >>> prepared = Prepared(Parts(train, history, holdout), rows, items, scoring, same_pairs=True)
->>> objective = TrialObjective(AlsFitter(), FoldIn(), TopKRecommender(), AlsTuner(k=1), prepared, allowed=None)
+>>> serving = {"fold_in": FoldIn(), "blend": PopularityBlend(), "recommend": TopKRecommender()}
+>>> objective = TrialObjective(AlsFitter(), serving, AlsTuner(k=1), prepared, allowed=None)
 >>> objective({"rank": 2, "max_iter": 1, "reg_param": 0.1, "alpha": 1.0}, lambda iterations, value: False).value
 1.0
 >>> prepared.release()
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.aggregates import single_row
-from recommender.evaluation import ranking_metrics
-from recommender.stage2.steps import AlsFitter
-from recommender.steps import FoldIn, TopKRecommender
+from recommender.stage2.lists import ListMaker
+from recommender.stage2.steps import AlsFitter, RankingEvaluator
+from recommender.steps import FoldIn, PopularityBlend, TopKRecommender  # noqa: F401 - for the example
 from recommender.tune.prepared import Prepared, Scored
 from recommender.tune.scoring import Scoring  # noqa: F401 - for the example
 from recommender.tune.steps import AlsTuner
@@ -31,6 +34,9 @@ from recommender.tune.trial import Judged, Parameters, Report
 
 FITTED = ("rank", "max_iter", "reg_param", "alpha")  # parameters of the fit
 
+_SOLVED = ("implicit_prefs", "alpha", "reg_param", "nonnegative")
+_REPLICATES = 200  # of the bootstrap: bounds to compare trials by, not to publish
+
 
 @dataclass(frozen=True)
 class TrialObjective:
@@ -38,15 +44,14 @@ class TrialObjective:
 
     Init parameters:
         als: what is not searched of a fit.
-        fold_in, recommend: the steps that serve.
+        serving: fold_in, blend and recommend: the steps that serve.
         tuner: what is judged by, and in how many fits.
         prepared: what is fitted, and the validation part.
         allowed: item_index int, the items that may be recommended; null: all.
     """
 
     als: AlsFitter
-    fold_in: FoldIn
-    recommend: TopKRecommender
+    serving: Mapping[str, Any]
     tuner: AlsTuner
     prepared: Prepared
     allowed: DataFrame | None
@@ -71,31 +76,27 @@ class TrialObjective:
             return self._judge(replace(als, max_iter=last), scored)
 
     def _judge(self, als: AlsFitter, scored: Scored) -> Judged:
-        item_factors = als.execute(scored.train).itemFactors
-        number = self.prepared.visitor_count
-        folded = self.fold_in.execute(
-            scored.history,
-            item_factors,
-            implicit_prefs=als.implicit_prefs,
-            alpha=als.alpha,
-            reg_param=als.reg_param,
-            nonnegative=als.nonnegative,
-            visitor_count=number,
-        )
-        folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
-        lists = replace(self.recommend, k=self.tuner.k).execute(
-            self.prepared.visitors.join(folded, C.VISITOR_INDEX, "left"),
-            item_factors,
-            scored.popularity,
-            self.prepared.seen,
-            visitor_count=number,
+        model = als.execute(scored.train)
+        maker = ListMaker(
+            self.serving,
+            k=self.tuner.k,
+            visitors=self.prepared.visitors,
+            number=self.prepared.visitor_count,
+            history=scored.history,
             allowed=self.allowed,
+            popularity=scored.popularity,
+            recent=scored.recent,
         )
-        return _judged(lists, self.prepared.holdout, self.tuner.metric, self.tuner.k)
+        lists = maker.by_factors(model.itemFactors, {name: getattr(als, name) for name in _SOLVED})
+        return _judged(lists, self.prepared.holdout, scored.popularity, self.tuner)
 
 
-def _judged(lists: DataFrame, holdout: DataFrame, metric: str, k: int) -> Judged:
+def _judged(lists: DataFrame, holdout: DataFrame, popularity: DataFrame, tuner: AlsTuner) -> Judged:
     """Return one metric of the lists: the one place here that knows how lists are judged."""
-    metrics = ranking_metrics(lists.withColumn(C.MODEL, F.lit(C.ALS)), holdout, [C.ALS], [k])
-    value, low, high = single_row(metrics.where(F.col(C.METRIC) == metric).select("value", "low", "high"))
-    return Judged(value, low, high)
+    evaluator = RankingEvaluator(cutoffs=[tuner.k], metrics=[tuner.metric], replicates=_REPLICATES, seed=tuner.seed)
+    try:
+        named = lists.withColumn(C.MODEL, F.lit(C.ALS))
+        metrics = evaluator.execute(named, holdout, [C.ALS], popularity=popularity).metrics
+        return Judged(*single_row(metrics.select("value", "low", "high")))
+    finally:
+        evaluator.release()

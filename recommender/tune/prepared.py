@@ -10,12 +10,12 @@ Example usage:
 >>> prepared.visitor_count, prepared.held_pairs, prepared.fitted_pairs
 (2, 2, 6)
 >>> with prepared.scored({"rank": 2}) as scored:
-...     scored.popularity.count(), scored.history.count()
+...     scored.popularity.count(), scored.history.where("event is null").count()
 (3, 4)
 >>> prepared.release()
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.errors import DataQualityError
-from recommender.stage2.steps import PopularityModel
+from recommender.stage2.steps import PopularityModel, RecentPopularityModel
 from recommender.tune.scoring import Scoring, of_training
 from recommender.tune.steps import ValidationSplit  # noqa: F401 - for the example
 from recommender.tune.steps.validation_split import Parts
@@ -34,11 +34,18 @@ _PAIR = [C.VISITOR_INDEX, C.ITEM_INDEX]
 
 
 class Scored(NamedTuple):
-    """The pairs that a trial fits, those that the evaluated visitors are folded in with, and what fills their lists."""
+    """What a trial fits and makes lists from.
+
+    train: visitor_index, item_index, score float, last_timestamp: the pairs that are fitted.
+    history: visitor_index, item_index, event, score of the evaluated visitors: a row per pair with its score, and a row
+        per kind of event without one, by which items are left out of their lists.
+    popularity, recent: item_index, score double, of `train`; recent is null where nothing is blended in.
+    """
 
     train: DataFrame
     history: DataFrame
     popularity: DataFrame
+    recent: DataFrame | None
 
 
 class Prepared:
@@ -50,9 +57,9 @@ class Prepared:
         items: itemid, item_index int.
         scoring: how stage 1 has scored.
         same_pairs: whether all trials fit the same pairs.
+        recent: makes the popularity that is blended in; null: none is.
 
     Attributes:
-        seen: visitor_index, item_index, event of the evaluated visitors, by which items are left out of their lists.
         visitors: visitor_index. holdout: visitor_index, item_index, score. items: with last_timestamp, of training.
 
     Raises:
@@ -60,23 +67,28 @@ class Prepared:
     """
 
     def __init__(
-        self, parts: Parts, interactions: DataFrame, items: DataFrame, scoring: Scoring, *, same_pairs: bool
+        self,
+        parts: Parts,
+        interactions: DataFrame,
+        items: DataFrame,
+        scoring: Scoring,
+        *,
+        same_pairs: bool,
+        recent: RecentPopularityModel | None = None,
     ) -> None:
         self._cached: list[DataFrame] = []
         self._scoring = scoring
-        self._same_pairs = same_pairs
+        self._recent = recent
         train, history, holdout = parts
-        self.seen = self._cache(of_training(interactions, history).select(*_PAIR, C.EVENT))
+        self._seen = self._cache(of_training(interactions, history).select(*_PAIR, C.EVENT))
         self.holdout = self._cache(holdout.select(*_PAIR, C.SCORE))
         self.visitors = self._cache(holdout.select(C.VISITOR_INDEX).distinct())
         last = train.unionByName(history).groupBy(C.ITEM_INDEX).agg(F.max(C.LAST_TIMESTAMP).alias(C.LAST_TIMESTAMP))
         self.items = items.select(C.ITEM, C.ITEM_INDEX).join(last, C.ITEM_INDEX, "left")
-        if same_pairs:
-            train, history = (pairs.select(*_PAIR, C.SCORE) for pairs in (train, history))
-        else:
+        if not same_pairs:
             train, history = (scoring.events_by_kind(pairs, interactions) for pairs in (train, history))
         self._train, self._history = self._cache(train), self._cache(history)
-        self._popularity = self._cache(PopularityModel().execute(self._train))
+        self._same = self._scored(self._train, self._history, self._cache) if same_pairs else None
         self.fitted_pairs, self.held_pairs = self._train.count(), self.holdout.count()
         self.visitor_count = self.visitors.count()
         if not self.fitted_pairs or not self.held_pairs:
@@ -87,15 +99,14 @@ class Prepared:
 
     @contextmanager
     def scored(self, parameters: Parameters) -> Iterator[Scored]:
-        """Give the pairs of a trial, as its parameters score and filter them."""
-        if self._same_pairs:
-            yield Scored(self._train, self._history, self._popularity)
+        """Give what a trial fits, as its parameters score and filter it."""
+        if self._same is not None:
+            yield self._same
             return
         train = self._scoring.filtered(self._scoring.scored(self._train, parameters), parameters)
         train = train.persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            history = self._scoring.scored(self._history, parameters)
-            yield Scored(train, history, PopularityModel().execute(train))
+            yield self._scored(train, self._scoring.scored(self._history, parameters), lambda rows: rows)
         finally:
             train.unpersist()
 
@@ -103,6 +114,12 @@ class Prepared:
         """Free what is cached."""
         while self._cached:
             self._cached.pop().unpersist()
+
+    def _scored(self, train: DataFrame, history: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> Scored:
+        pairs = history.select(*_PAIR, F.lit(None).cast("string").alias(C.EVENT), C.SCORE)
+        kinds = self._seen.select(*_PAIR, C.EVENT, F.lit(0.0).cast(history.schema[C.SCORE].dataType).alias(C.SCORE))
+        recent = None if self._recent is None else keep(self._recent.execute(train))
+        return Scored(train, pairs.unionByName(kinds), keep(PopularityModel().execute(train)), recent)
 
     def _cache(self, rows: DataFrame) -> DataFrame:
         self._cached.append(rows.persist(StorageLevel.MEMORY_AND_DISK))

@@ -18,7 +18,7 @@ Example usage:
 >>> scoring = Scoring({"score_map": {"view": 1, "addtocart": 5, "transaction": 10}}, {}, {}, newest=10)
 >>> counted = scoring.events_by_kind(pairs, interactions)
 >>> scoring.scored(counted, {"score_map.view": 3.0, "score_map.addtocart": 2.0}).collect()
-[Row(visitor_index=0, item_index=0, score=8.0)]
+[Row(visitor_index=0, item_index=0, score=8.0, last_timestamp=9)]
 """
 
 from collections.abc import Mapping
@@ -108,9 +108,9 @@ class Scoring:
         return pairs.join(counted, _PAIR, "left")
 
     def scored(self, counted: DataFrame, parameters: Parameters) -> DataFrame:
-        """Return visitor_index, item_index and score double of pairs, by the weights and the half-life of a trial."""
+        """Return pairs with their score double, by the weights and the half-life of a trial, and last_timestamp."""
         if not any(map(is_scoring, parameters)):
-            return counted.select(*_PAIR, F.col(C.SCORE).cast("double").alias(C.SCORE))
+            return counted.select(*_PAIR, F.col(C.SCORE).cast("double").alias(C.SCORE), C.LAST_TIMESTAMP)
         half_life = parameters.get(HALF_LIFE)
         parts, numbers = [], []
         for place, kind in enumerate(self._kinds):
@@ -121,7 +121,7 @@ class Scoring:
         before = F.col(C.SCORE) * self._left(F.col(C.LAST_TIMESTAMP), half_life)
         is_counted = F.coalesce(*numbers).isNotNull()
         score = F.when(is_counted, reduce(add, parts)).otherwise(before)
-        return counted.select(*_PAIR, score.alias(C.SCORE))
+        return counted.select(*_PAIR, score.alias(C.SCORE), C.LAST_TIMESTAMP)
 
     def filtered(self, scores: DataFrame, parameters: Parameters) -> DataFrame:
         """Return the pairs that stage 1's filter keeps, by the least numbers of a trial; their score is a float."""
@@ -129,7 +129,7 @@ class Scoring:
         as_in_stage1 = scores.withColumnsRenamed({C.VISITOR_INDEX: C.VISITOR, C.ITEM_INDEX: C.ITEM})
         kept = replace(self._filter, **own).execute(as_in_stage1)
         pair = F.col(C.VISITOR).alias(C.VISITOR_INDEX), F.col(C.ITEM).alias(C.ITEM_INDEX)
-        return kept.select(*pair, F.col(C.SCORE).cast("float").alias(C.SCORE))
+        return kept.select(*pair, F.col(C.SCORE).cast("float").alias(C.SCORE), C.LAST_TIMESTAMP)
 
     def _left(self, time: Column, half_life: float | None) -> Column:
         """Return what is left of a weight, 0 to 1."""

@@ -70,7 +70,7 @@ def test_the_trials_stay_in_the_store(tuned: Done, folder: Path) -> None:
 def test_a_space_that_is_none_is_told_before_spark_starts(python: Callable[..., Done]) -> None:
     done = python("--set", "tune.tuner.alpha.low=200")
     assert done.code == 10
-    assert "tune.tuner: alpha must have low and high, got low" in done.last
+    assert "tune.tuner: alpha must have low <= high, got low 200 and high 100" in done.last
     assert "starting Spark" not in done.err
 
 

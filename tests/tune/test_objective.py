@@ -11,8 +11,8 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender.errors import DataQualityError
-from recommender.stage2.steps import AlsFitter
-from recommender.steps import FoldIn, ItemRules, TopKRecommender
+from recommender.stage2.steps import AlsFitter, RecentPopularityModel
+from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
 from recommender.tune.objective import TrialObjective
 from recommender.tune.prepared import Prepared
 from recommender.tune.scoring import Scoring
@@ -53,7 +53,8 @@ class WatchedAls:
     def execute(self, scores: DataFrame) -> ALSModel:
         als = AlsFitter(rank=self.rank, max_iter=self.max_iter, reg_param=self.reg_param, alpha=self.alpha)
         model = als.execute(scores)
-        self.fitted.append((self.max_iter, sorted(map(tuple, scores.collect())), model))
+        pairs = scores.select("visitor_index", "item_index", "score")
+        self.fitted.append((self.max_iter, sorted(map(tuple, pairs.collect())), model))
         return model
 
 
@@ -61,10 +62,11 @@ def scoring() -> Scoring:
     return Scoring({"score_map": {"view": 1.0, "addtocart": 5.0, "transaction": 10.0}}, {}, {}, newest=30 * DAY)
 
 
-def prepare(spark: SparkSession, *, same_pairs: bool = True) -> Prepared:
+def prepare(spark: SparkSession, *, same_pairs: bool = True, recent: RecentPopularityModel | None = None) -> Prepared:
     parts = Parts(*(spark.createDataFrame(rows, PAIRS) for rows in (TRAIN, HISTORY, HOLDOUT)))
     items = spark.createDataFrame([(f"i{n}", n) for n in range(6)], "itemid string, item_index int")
-    return Prepared(parts, spark.createDataFrame(INTERACTIONS, ROWS), items, scoring(), same_pairs=same_pairs)
+    rows = spark.createDataFrame(INTERACTIONS, ROWS)
+    return Prepared(parts, rows, items, scoring(), same_pairs=same_pairs, recent=recent)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +76,15 @@ def prepared(spark: SparkSession) -> Iterator[Prepared]:
     made.release()
 
 
-def objective(prepared: Prepared, als: Any, allowed: DataFrame | None = None, **tuner: Any) -> TrialObjective:
-    return TrialObjective(als, FoldIn(), TopKRecommender(), AlsTuner(k=2, **tuner), prepared, allowed)
+def objective(
+    prepared: Prepared,
+    als: Any,
+    allowed: DataFrame | None = None,
+    blend: PopularityBlend = PopularityBlend(),  # noqa: B008
+    **tuner: Any,
+) -> TrialObjective:
+    serving = {"fold_in": FoldIn(), "blend": blend, "recommend": TopKRecommender()}
+    return TrialObjective(als, serving, AlsTuner(k=2, **tuner), prepared, allowed)
 
 
 def never(iterations: int, value: float) -> bool:
@@ -112,8 +121,10 @@ def test_the_metric_is_that_of_the_lists_by_the_rules_that_serve(prepared: Prepa
 
 
 def test_only_what_is_training_is_known_of_the_evaluated_visitors(prepared: Prepared) -> None:
-    seen = {tuple(row) for row in prepared.seen.collect()}
-    assert seen == {(20, 0, "addtocart"), (20, 1, "view"), (21, 4, "view")}
+    with prepared.scored(PARAMETERS) as scored:
+        rows = {tuple(row) for row in scored.history.collect()}
+    pairs = {(visitor, item, None, score) for visitor, item, score, _ in HISTORY}
+    assert rows == pairs | {(20, 0, "addtocart", 0.0), (20, 1, "view", 0.0), (21, 4, "view", 0.0)}
 
 
 def test_when_an_item_was_last_seen_is_counted_in_what_is_fitted(prepared: Prepared) -> None:
@@ -128,6 +139,22 @@ def test_only_items_that_may_be_recommended_are_in_the_lists(spark: SparkSession
     assert latest == {5}  # the only one of day 12, where visitor 7 has it
     judged = objective(prepared, WatchedAls(), allowed)(PARAMETERS, never)
     assert judged.value == pytest.approx((1 / (1 + 1 / log2(3)) + 0) / 2)  # item 5 alone, the first of two for 20
+
+
+def test_what_is_popular_now_is_blended_in_as_it_is_when_lists_are_served(spark: SparkSession) -> None:
+    made = prepare(spark, recent=RecentPopularityModel(half_life_days=1))
+    weighed = {
+        item: sum(score * 0.5 ** (12 - time / DAY) for _, i, score, time in TRAIN if i == item) for item in range(6)
+    }
+    first_two = sorted(weighed, key=lambda item: -weighed[item])[:2]
+    judged = objective(made, WatchedAls(), blend=PopularityBlend(weight=1e6))(PARAMETERS, never)
+    made.release()
+    total = 0.0
+    for held in ({2, 5}, {3}):  # of visitors 20 and 21, who have item 0 in the cart, or nothing
+        ideal = sum(1 / log2(place + 2) for place in range(len(held)))
+        total += sum(1 / log2(place + 2) for place, item in enumerate(first_two) if item in held) / ideal
+    assert 0 not in first_two
+    assert judged.value == pytest.approx(total / 2)
 
 
 def test_a_trial_may_be_given_up_after_a_short_fit(prepared: Prepared) -> None:
@@ -154,7 +181,8 @@ def test_other_weights_and_filters_change_what_is_fitted_and_folded_in(spark: Sp
     # No training pair here has a row in the interactions, so all keep their scores, and those of 1 leave.
     assert fitted == sorted((v, i, score) for v, i, score, _ in TRAIN if score >= 2)
     with made.scored({"score_map.addtocart": 3.0}) as scored:
-        assert {tuple(row) for row in scored.history.collect()} == {(20, 0, 3.0), (20, 1, 1.0), (21, 4, 2.0)}
+        rows = {tuple(row) for row in scored.history.where("event is null").collect()}
+    assert rows == {(20, 0, None, 3.0), (20, 1, None, 1.0), (21, 4, None, 2.0)}
     made.release()
 
 

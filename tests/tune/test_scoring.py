@@ -118,7 +118,12 @@ def test_the_filter_of_stage_1_holds_for_new_scores_too(spark: SparkSession) -> 
     changed = scoring(score_filter={"min_score": 1.0, "min_visitors_per_item": 2})
     parameters = {"score_map.view": 0.5}
     kept = changed.filtered(changed.scored(changed.events_by_kind(pairs, rows), parameters), parameters)
-    assert kept.dtypes == [("visitor_index", "int"), ("item_index", "int"), ("score", "float")]
+    assert kept.dtypes == [
+        ("visitor_index", "int"),
+        ("item_index", "int"),
+        ("score", "float"),
+        ("last_timestamp", "bigint"),
+    ]
     # Item 1 has one visitor left, as 2 scores 0.5 on it; item 2 had one all along.
     assert as_dict(kept) == pytest.approx({(0, 0): 3 * 0.5 + 5, (1, 0): 2 * 0.5})
 
