@@ -42,13 +42,10 @@ SIMILAR_ITEM_INDEX: Final = "similar_item_index"
 SIMILARITY: Final = "similarity"
 MODEL: Final = "model"
 METRIC: Final = "metric"
-<<<<<<< HEAD
 SEGMENT: Final = "segment"  # a group of visitors that is looked at apart
 SEGMENTS: Final = "segments"  # those that a visitor is in
 MEANS: Final = "means"  # one of each replicate of the bootstrap
-=======
 NEIGHBOUR_INDEX: Final = "neighbour_index"
->>>>>>> wtB
 
 # Where a recommendation comes from.
 ALS: Final = "als"

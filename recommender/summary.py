@@ -3,21 +3,26 @@
 Example usage:
 >>> print(metrics_table([{"model": "als", "metric": "ndcg", "k": 10, "value": 0.05, "low": 0.04, "high": 0.06,
 ...                       "visitors": 9}]))
-9 held-out visitors              @10
-ndcg                   als    0.0500
-ndcg@10 with 95 % interval: als 0.0500 (0.0400–0.0600)
+9 held-out visitors    ndcg@10    95 % interval of ndcg@10
+als                     0.0500               0.0400–0.0600
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recommender.constants import ALS
 from recommender.evaluation import METRICS, PER_VISITOR
 from recommender.stage4.steps.run_report import Example
 from recommender.text import indented, table, title
 
 _CUSTOMARY_CUTOFF = 10
-# What is no ratio of which more is better says so.
-_LABELS = {"novelty": "novelty, bits", "gini": "gini, lower is better", "overlap": "overlap, lower is better"}
+_REMARKS = {
+    "coverage": "coverage: of all items",
+    "novelty": "novelty: bits",
+    "gini": "gini: 0 is even",
+    "overlap": "overlap: of two lists",
+    "short_lists": "short_lists: of all lists",
+}
 
 
 def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -> str:
@@ -35,32 +40,29 @@ def steps_table(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Return a line per metric and model, a column per cut-off, and the intervals of NDCG at the cut-off nearest 10."""
+    """Return a line per model: the first metric at all cut-offs, with its interval, then the others at that nearest 10."""
     if not metrics:
         return "no visitor has a holdout: the models were not judged"
     cells = {(row["metric"], row["model"], row["k"]): row for row in metrics}
     cutoffs = sorted({row["k"] for row in metrics})
-    places = sorted({(row["metric"], row["model"]) for row in metrics}, key=_place)
-    metric, model = places[0]
-    visitors = cells[metric, model, cutoffs[0]]["visitors"]
-    judged = "held-out visitors" if metric in PER_VISITOR else "visitors with a list"
-    lines = [(f"{visitors:,} {judged}", "", *(f"@{k}" for k in cutoffs))]
-    for metric, model in places:
-        lines.append((_LABELS.get(metric, metric), model, *(_value(cells[metric, model, k]) for k in cutoffs)))
-    return f"{table(lines, right=range(2, len(lines[0])))}{_intervals(cells, cutoffs, places)}"
-
-
-def _intervals(
-    cells: Mapping[tuple[str, str, int], Mapping[str, Any]], cutoffs: Sequence[int], places: Sequence[tuple[str, str]]
-) -> str:
-    """Return the line with the intervals of the first metric; nothing if it has none."""
     nearest = min(cutoffs, key=lambda k: abs(k - _CUSTOMARY_CUTOFF))
-    first = places[0][0]
-    shown = [(model, cells[metric, model, nearest]) for metric, model in places if metric == first]
-    if all(row["low"] is None for _, row in shown):
-        return ""
-    intervals = ", ".join(f"{model} {_interval(row)}" for model, row in shown)
-    return f"\n{first}@{nearest} with 95 % interval: {intervals}"
+    models = list(dict.fromkeys(sorted((row["model"] for row in metrics), key=lambda model: (model != ALS, model))))
+    first, *others = sorted({row["metric"] for row in metrics}, key=METRICS.index)
+    visitors = max(row["visitors"] for row in metrics if row["metric"] == first)
+    judged = "held-out visitors" if first in PER_VISITOR else "visitors with a list"
+    has_interval = any(cells[first, model, nearest]["low"] is not None for model in models)
+    head = (f"{visitors:,} {judged}", *(f"{first}@{k}" for k in cutoffs))
+    lines = [head if not has_interval else (*head, f"95 % interval of {first}@{nearest}")]
+    for model in models:
+        interval = (_interval(cells[first, model, nearest]),) if has_interval else ()
+        lines.append((model, *(_value(cells.get((first, model, k))) for k in cutoffs), *interval))
+    parts = [table(lines, right=range(1, len(lines[0])))]
+    if others:
+        lines = [(f"first {nearest} places", *others)]
+        lines += [(model, *(_value(cells.get((metric, model, nearest))) for metric in others)) for model in models]
+        parts.append(table(lines, right=range(1, len(lines[0]))))
+    remarks = [remark for metric, remark in _REMARKS.items() if metric in {first, *others}]
+    return "\n\n".join(parts) + (f"\n({'; '.join(remarks)})" if remarks else "")
 
 
 def trials_table(metric: str, trials: Sequence[Mapping[str, Any]]) -> str:
@@ -91,17 +93,12 @@ def example_text(example: Example) -> str:
     return f"visitor {example.visitorid} ({example.source})\n  did:         {history}\n  recommended: {listed}"
 
 
-def _place(metric_and_model: tuple[str, str]) -> tuple[int, str]:
-    return METRICS.index(metric_and_model[0]), metric_and_model[1]
-
-
-def _value(row: Mapping[str, Any]) -> str:
-    return "-" if row["value"] is None else f"{row['value']:.4f}"
+def _value(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None or row["value"] is None else f"{row['value']:.4f}"
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    value = _value(row)
-    return value if row["low"] is None else f"{value} ({max(row['low'], 0):.4f}–{min(row['high'], 1):.4f})"
+    return "-" if row["low"] is None else f"{max(row['low'], 0):.4f}–{row['high']:.4f}"
 
 
 def _significant(value: float | None) -> str:

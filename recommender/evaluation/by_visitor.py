@@ -31,8 +31,9 @@ CELLS = (
 )
 _GAIN = "gain"
 _HELD, _NAMED = -1, -2  # in the place of the model: a relevant item, a segment
-_ROWS = 2**17  # are worked on together
-_VISITORS = 4096  # are drawn together; the more, the more memory: 1 byte per replicate, and 8 for each with a hit
+# A worker has some hundred MB: so many values of 8 bytes are worked on together, and so many weights of up to 9.
+_VALUES = _WEIGHTS = 2**22
+_LEAST_ROWS, _MOST_ROWS = 2**12, 2**17
 _PARTIALS = f"{C.SEGMENT} string, {C.MODEL} int, counts binary, sums binary"
 
 
@@ -56,6 +57,16 @@ class Task:
     def cells(self) -> int:
         """How many values a visitor has by each model."""
         return len(self.metrics) * len(self.cutoffs)
+
+    @property
+    def rows(self) -> int:
+        """About how many rows are worked on together."""
+        return min(max(_VALUES // (self.cells * len(self.models)), _LEAST_ROWS), _MOST_ROWS)
+
+    @property
+    def visitors(self) -> int:
+        """The weights of how many visitors are drawn together."""
+        return _WEIGHTS // (1 + self.replicates)
 
 
 def means(
@@ -116,7 +127,7 @@ def _rows(lists: DataFrame, holdout: DataFrame, segments: DataFrame | None) -> D
 def _partials(batches: Iterator[pa.RecordBatch], task: Task) -> Iterator[pa.RecordBatch]:
     """Return the sums of a partition's visitors, a row per segment and model."""
     found: dict[str | None, WeightedSums] = {}
-    for block in whole_groups(batches, C.VISITOR_INDEX, _ROWS):
+    for block in whole_groups(batches, C.VISITOR_INDEX, task.rows):
         _add(block, task, found)
     for segment, sums in found.items():
         columns: dict[str, list[object]] = {C.SEGMENT: [], C.MODEL: [], "counts": [], "sums": []}
@@ -153,15 +164,16 @@ def _add(block: pa.Table, task: Task, found: dict[str | None, WeightedSums]) -> 
     )
     members = _members(judged.visitors, visitors[named], block[C.SEGMENT].filter(pa.array(named)))
     values = in_units(judged.values)
-    cuts = np.searchsorted(judged.with_hits, np.arange(0, len(judged.visitors) + _VISITORS, _VISITORS))
-    for number, start in enumerate(range(0, len(judged.visitors), _VISITORS)):
-        drawn = weights(judged.visitors[start : start + _VISITORS], task.replicates, task.seed)
+    step = task.visitors
+    cuts = np.searchsorted(judged.with_hits, np.arange(0, len(judged.visitors) + step, step))
+    for number, start in enumerate(range(0, len(judged.visitors), step)):
+        drawn = weights(judged.visitors[start : start + step], task.replicates, task.seed)
         own = slice(*cuts[number : number + 2])
         rows = judged.with_hits[own] - start
         for segment, is_member in members.items():
             if segment not in found:
                 found[segment] = WeightedSums(task.replicates, task.cells * len(task.models))
-            inside = is_member[start : start + _VISITORS]
+            inside = is_member[start : start + step]
             place = np.cumsum(inside) - 1  # among the members
             counted = inside[rows]
             found[segment].add(drawn[inside], place[rows[counted]], values[own][counted])

@@ -11,6 +11,7 @@ in the summed training scores:
               catalogue, never shown ones too: 0 if all are shown equally often, 1 if one has all places
     overlap   Σ c_i (c_i - 1)  divided by  n (n - 1) k: of the first k places, the share that the lists of two
               visitors have in common, the mean over all pairs of them; a missing place has nothing in common
+    short_lists  the share of the n lists that have fewer than k places
 
 Sources: Castells, Hurley and Vargas, Novelty and diversity in recommender systems (Recommender Systems Handbook, 2015),
 for novelty (mean self-information) and the Gini index; Vargas and Castells, Rank and relevance in novelty and diversity
@@ -36,7 +37,7 @@ from pyspark.sql import Column, DataFrame, Window, functions as F
 
 import recommender.constants as C
 
-OF_EXPOSURE = ("coverage", "novelty", "gini", "overlap")
+OF_EXPOSURE = ("coverage", "novelty", "gini", "overlap", "short_lists")
 
 _LISTS = f"{C.MODEL} int, {C.VISITOR_INDEX} int, {C.RANK} int, {C.ITEM_INDEX} int"
 _SCORE = "decimal(38,12)"  # of all items together
@@ -60,8 +61,10 @@ def exposures(
     Returns:
         model string, metric string, k int, value double, visitors long: how many have a list.
     """
-    shown = [F.count_if(F.col(C.RANK) <= k).alias(f"_within_{k}") for k in cutoffs]
-    by_item = lists.groupBy(C.MODEL, C.ITEM_INDEX).agg(F.count_if(F.col(C.RANK) == 1).alias("_lists"), *shown)
+    rank = F.col(C.RANK)
+    shown = [F.count_if(rank <= k).alias(f"_within_{k}") for k in cutoffs]
+    shown += [F.count_if(rank == k).alias(f"_at_{k}") for k in cutoffs]
+    by_item = lists.groupBy(C.MODEL, C.ITEM_INDEX).agg(F.count_if(rank == 1).alias("_lists"), *shown)
     totals = _totals(_by_count(by_item, popularity, cutoffs))
     name = F.element_at(F.array(*map(F.lit, models)), F.col(C.MODEL) + 1).alias(C.MODEL)
     values = [F.struct(F.lit(metric).alias(C.METRIC), _value(metric).alias("value")) for metric in metrics]
@@ -81,7 +84,10 @@ def _by_count(by_item: DataFrame, popularity: DataFrame, cutoffs: Sequence[int])
     known = popularity.select(C.ITEM_INDEX, C.SCORE)
     items = by_item.join(known, C.ITEM_INDEX, "left").crossJoin(F.broadcast(catalogue))
     share = F.coalesce(positive, F.col("_least")) / F.when(F.col("_total") > 0, F.col("_total"))
-    places = [F.struct(F.lit(k).alias("k"), F.col(f"_within_{k}").alias("_count")) for k in cutoffs]
+    places = [
+        F.struct(F.lit(k).alias("k"), F.col(f"_within_{k}").alias("_count"), F.col(f"_at_{k}").alias("_at"))
+        for k in cutoffs
+    ]
     each = items.select(
         C.MODEL,
         "_lists",
@@ -98,6 +104,7 @@ def _by_count(by_item: DataFrame, popularity: DataFrame, cutoffs: Sequence[int])
             F.count_if("_is_known").alias("_known"),
             F.sum("_information").alias("_information"),
             F.sum("_lists").alias("_lists"),
+            F.sum("_place._at").alias("_full"),
             F.max("_catalogue").alias("_catalogue"),
         )
     )
@@ -115,6 +122,7 @@ def _totals(by_count: DataFrame) -> DataFrame:
         .groupBy(C.MODEL, "k")
         .agg(
             F.sum("_lists").alias("_lists"),
+            F.sum("_full").alias("_full"),
             F.max("_catalogue").alias("_catalogue"),
             F.sum(known).alias("_covered"),
             F.sum(count * items).alias("_places"),
@@ -134,5 +142,6 @@ def _value(metric: str) -> Column:
         "novelty": (F.col("_information"), F.col("_places")),
         "gini": (F.col("_imbalance"), (catalogue - 1) * F.col("_known_places")),
         "overlap": (F.col("_shared"), lists * (lists - 1) * F.col("k")),
+        "short_lists": (lists - F.col("_full"), lists),
     }[metric]
     return above / F.when(below > 0, below)

@@ -1,4 +1,4 @@
-"""All metrics at all cut-offs for all models, by one reading of the lists.
+"""All metrics at all cut-offs for all models; the lists are computed once.
 
 The metrics of one visitor's list are defined in ``accuracy``: a value is the mean over all visitors with a holdout, and
 one who got no list counts as 0. Their intervals are in ``bootstrap``. Those of what all lists show are in ``exposure``.

@@ -82,7 +82,7 @@ class ListMaker:
         """Return the lists by the neighbours of the items in a visitor's history."""
         rules = self._rules
         return item_to_item.recommend(
-            self.history,
+            self.history.join(self.visitors, C.VISITOR_INDEX, "left_semi"),
             item_to_item.execute(scores),
             k=self.k,
             exclude_events=rules.exclude_events,
@@ -92,7 +92,8 @@ class ListMaker:
 
     @property
     def _rules(self) -> TopKRecommender:
-        return replace(self.steps["recommend"], k=self.k)
+        rules: TopKRecommender = self.steps["recommend"]
+        return replace(rules, k=self.k)
 
     def _ranked(
         self, rules: TopKRecommender, visitors: DataFrame, item_factors: DataFrame, popularity: DataFrame

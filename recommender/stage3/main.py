@@ -31,7 +31,7 @@ from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.counting import StepRows
-from recommender.stage import Stage
+from recommender.ruled_stage import RuledStage
 from recommender.stage3.steps import SimilarItems, VisitorShards
 from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
 from recommender.tables import as_stored
@@ -40,7 +40,7 @@ _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
 _SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")
 
 
-class Stage3(Stage):
+class Stage3(RuledStage):
     """Predict: rank all items for every visitor, and keep the best.
 
     It consists of the following steps:
@@ -92,17 +92,6 @@ class Stage3(Stage):
         super().__init__(config)
         self.visitors = 0
         self.items = 0
-        self._versions: dict[str, str | None] = {}
-
-    def sources(self) -> list[str]:
-        """Return the files with the lists of items."""
-        files: list[str] = self.steps["item_rules"].files
-        return files
-
-    def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables with the lists of items, and their versions."""
-        self._versions = self.steps["item_rules"].versions(started)
-        return self._versions
 
     def execute(
         self,
@@ -122,7 +111,7 @@ class Stage3(Stage):
         cut: VisitorShards = self.steps["shards"]
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
-        allowed = self.steps["item_rules"].execute(items, self._versions)
+        allowed = self.steps["item_rules"].execute(items, self.item_versions)
         blended = self.steps["blend"].execute(factors, item_factors, recent_popularity)
         ranked = self.steps["recommend"].execute(
             *blended, popularity, interactions, visitor_count=number, allowed=allowed

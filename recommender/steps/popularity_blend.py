@@ -4,9 +4,9 @@ Example usage:
 >>> visitors = spark.createDataFrame([(7, [2.0, 0.0]), (8, None)], "visitor_index int, features array<float>")
 >>> item_factors = spark.createDataFrame([(0, [1.0, 0.0]), (1, [0.0, 1.0])], "id int, features array<float>")
 >>> popularity = spark.createDataFrame([(0, 1.0), (1, 4.0)], "item_index int, score double")
->>> visitors, item_factors = PopularityBlend(weight=0.5).execute(visitors, item_factors, popularity)
+>>> visitors, item_factors = PopularityBlend(weight=0.25).execute(visitors, item_factors, popularity)
 >>> visitors.orderBy("visitor_index").collect()
-[Row(visitor_index=7, features=[2.0, 0.0, 2.0]), Row(visitor_index=8, features=None)]
+[Row(visitor_index=7, features=[2.0, 0.0, 0.5]), Row(visitor_index=8, features=None)]
 >>> item_factors.orderBy("id").collect()
 [Row(id=0, features=[1.0, 0.0, 0.25]), Row(id=1, features=[0.0, 1.0, 0.5])]
 """
@@ -27,13 +27,16 @@ class PopularityBlend:
     With x the factors of the visitor, y_i those of the item, p_i its popularity, P the largest one, and Y the root mean
     square of the norms |y| of all items, the score becomes
 
-        x·y_i + weight |x| Y (max(p_i, 0) / P)^power
+        x·y_i + weight Y² q_i,    q_i = (max(p_i, 0) / P)^power
 
-    It is the inner product of (x, |x|) and (y_i, weight Y (p_i / P)^power): one more column, so that the k best are found
-    exactly and as fast as before. |x| Y is the score of a typical item that points where the visitor does. So a weight
-    means the same for every visitor and for every log: at 1 the most popular item gains as much as that.
+    Y² is the score of a typical item for a visitor with the same factors: at a weight of 1 the most popular item gains
+    as much as that. It is the same for every visitor, so that the less is known of a visitor, and the smaller all of
+    its scores are, the more of its list is what is popular.
 
-    Only what is ranked is blended: visitors are folded in with the model's own factors, and items are similar by them.
+    With c = sqrt(weight) Y the score is the inner product of (x, c) and (y_i, c q_i): one more column, so that the k
+    best are still found exactly. c is on both sides because the bound that spares inner products is the product of the
+    norms. Only what is ranked is blended: visitors are folded in with the model's own factors, and items are similar by
+    them.
 
     Init parameters:
         weight: of the popularity, >= 0; 0: the factors stay as they are.
@@ -64,9 +67,10 @@ class PopularityBlend:
             return visitors, item_factors
         share = F.pow(F.greatest(F.coalesce(_POPULARITY, F.lit(0.0)), F.lit(0.0)) / most, F.lit(self.power))
         named = popularity.select(F.col(C.ITEM_INDEX).alias(C.ID), F.col(C.SCORE).alias(_POPULARITY))
-        gain = share * (self.weight * _typical_norm(item_factors))
-        items = item_factors.join(named, C.ID, "left").withColumn(C.FEATURES, _longer_by(gain)).drop(_POPULARITY)
-        return visitors.withColumn(C.FEATURES, _longer_by(F.sqrt(_square()))), items
+        size = self.weight**0.5 * _typical_norm(item_factors)
+        joined = item_factors.join(named, C.ID, "left")
+        items = joined.withColumn(C.FEATURES, _longer_by(share * size)).drop(_POPULARITY)
+        return visitors.withColumn(C.FEATURES, _longer_by(F.lit(size))), items
 
 
 def _typical_norm(factors: DataFrame) -> float:
@@ -80,7 +84,7 @@ def _typical_norm(factors: DataFrame) -> float:
 
 
 def _square() -> Column:
-    """Return the square of the norm, added in the order of the factors."""
+    """Return the square of the norm of the factors, added in their order."""
     return F.aggregate(C.FEATURES, F.lit(0.0), lambda total, factor: total + factor.cast("double") * factor)
 
 

@@ -38,4 +38,5 @@ def of_exposure(lists: Sequence[Sequence[int]], catalogue: Mapping[int, float], 
         # The mean difference of two different items, divided by twice the mean.
         "gini": differences / (number * (number - 1)) / (2 * sum(counts) / number) if number > 1 else None,
         "overlap": sum(pairs) / len(pairs) if pairs else None,
+        "short_lists": sum(len(listed) < k for listed in lists) / len(lists),
     }

@@ -62,18 +62,21 @@ def test_what_everybody_gets_overlaps_fully_and_what_each_gets_alone_does_not(sp
         "novelty": 3.0,  # each item has an eighth of the training score
         "gini": pytest.approx(6 / 7),  # two of eight have all: (8 - 2) / (8 - 1)
         "overlap": 1.0,
+        "short_lists": 0.0,
     }
     assert {name: values["popular", name, 2] for name in OF_EXPOSURE} == {
         "coverage": 1.0,
         "novelty": 3.0,
         "gini": 0.0,
         "overlap": 0.0,
+        "short_lists": 0.0,
     }
 
 
 def test_a_missing_place_has_nothing_in_common(spark: SparkSession) -> None:
     values, _ = found(spark, {(0, 1): [5], (0, 2): [5, 6, 7]}, {5: 1.0, 6: 1.0, 7: 1.0}, [1, 3])
     assert (values["als", "overlap", 1], values["als", "overlap", 3]) == (1.0, pytest.approx(1 / 3))
+    assert (values["als", "short_lists", 1], values["als", "short_lists", 3]) == (0.0, 0.5)
 
 
 def test_one_list_overlaps_with_none_and_one_item_has_no_gini_index(spark: SparkSession) -> None:
@@ -83,6 +86,7 @@ def test_one_list_overlaps_with_none_and_one_item_has_no_gini_index(spark: Spark
         ("als", "novelty", 1): 0.0,
         ("als", "gini", 1): None,
         ("als", "overlap", 1): None,
+        ("als", "short_lists", 1): 0.0,
     }
     assert visitors == {"als": 1}
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError
 from recommender.stage2.steps import ItemToItem
@@ -101,9 +101,7 @@ def test_items_with_few_visitors_are_less_alike_where_the_cosine_is_shrunk(spark
     assert dict(found[4]) == pytest.approx({1: 1 / (2 + 2), 2: 1 / (sqrt(3) + 2), 3: 1 / (sqrt(2) + 2)})
 
 
-@pytest.mark.parametrize(
-    "options", [Options(), Options(neighbours=3), Options(5, 4), Options(4, 200, 1.5)], ids=str
-)
+@pytest.mark.parametrize("options", [Options(), Options(neighbours=3), Options(5, 4), Options(4, 200, 1.5)], ids=str)
 def test_the_neighbours_of_a_random_log_are_those_found_by_hand(spark: SparkSession, options: Options) -> None:
     expected = near_by_hand(random_pairs(), options)
     assert same(near(spark, random_pairs(), **options._asdict()), expected)

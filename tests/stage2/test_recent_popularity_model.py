@@ -24,7 +24,12 @@ def popularity(spark: SparkSession, rows: list[Pair], **init: Any) -> dict[int, 
 def random_scores() -> list[Pair]:
     random = np.random.default_rng(3)
     return [
-        (visitor, int(random.integers(0, 20)), float(np.float32(random.uniform(0.1, 9))), int(random.integers(0, 10**9)))
+        (
+            visitor,
+            int(random.integers(0, 20)),
+            float(np.float32(random.uniform(0.1, 9))),
+            int(random.integers(0, 10**9)),
+        )
         for visitor in range(400)
     ]
 
@@ -33,9 +38,7 @@ def test_a_score_counts_half_for_every_half_life_since_the_newest_event(spark: S
     now = 1_700_000_000_000
     scores = spark.createDataFrame([(0, 7, 8.0, now - 14 * DAY), (1, 7, 1.0, now), (2, 3, 8.0, now - 28 * DAY)], SCORES)
     expected = spark.createDataFrame([(3, 2.0), (7, 5.0)], schemas.TABLES["recent_popularity"])
-    assert_df_equality(
-        RecentPopularityModel().execute(scores), expected, ignore_row_order=True, ignore_nullable=True
-    )
+    assert_df_equality(RecentPopularityModel().execute(scores), expected, ignore_row_order=True, ignore_nullable=True)
 
 
 def test_the_half_life_can_be_part_of_a_day(spark: SparkSession) -> None:

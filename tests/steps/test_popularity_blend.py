@@ -34,8 +34,8 @@ def item_frame(spark: SparkSession, factors: Floats) -> DataFrame:
 def blended_scores(visitors: Floats, items: Floats, popularity: Floats, weight: float, power: float) -> Floats:
     """The scores of all items by the formula."""
     typical = sqrt(np.mean(np.sum(items**2, axis=1)))
-    gain = weight * typical * (np.maximum(popularity, 0) / popularity.max()) ** power
-    scores: Floats = visitors @ items.T + np.linalg.norm(visitors, axis=1)[:, None] * gain[None, :]
+    gain = weight * typical**2 * (np.maximum(popularity, 0) / popularity.max()) ** power
+    scores: Floats = visitors @ items.T + gain[None, :]
     return scores
 
 

@@ -55,8 +55,9 @@ class ItemToItem:
     Algorithms (2001); Deshpande and Karypis, Item-based Top-N Recommendation Algorithms (2004); for shrink Ferrari
     Dacrema, Cremonesi and Jannach, Are We Really Making Much Progress? (2019).
 
-    A visitor of n items makes n² pairs of items. So of each visitor only the latest are looked at; that bounds the work,
-    whatever robots do. An item that many visitors have is no burden: its pairs are counted where they are made.
+    A visitor of n items makes n² pairs of items. So of each visitor only the latest are looked at: that bounds the
+    work, whatever robots do, and U_i is counted so too. An item that many visitors have is no burden: its pairs are
+    counted where they are made.
 
     Init parameters:
         neighbours: how many neighbours an item has at most, 1 to 1000.

@@ -24,6 +24,7 @@ from recommender.base import Annotated, Field, field, step
 Evidence = Literal["low", "value", "high"]
 Metric = Literal["ndcg", "recall", "precision", "map", "mrr", "hit_rate"]
 _INTERVAL = (0.025, 0.975)
+_SHORT = "short_lists"
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,13 @@ class ModelGate:
     default asks only that it is not proven worse. Against the baselines the estimate decides.
 
     Init parameters:
-        metric, k: what is compared; `k` must be one of the evaluator's cut-offs.
+        metric: what is compared.
+        k: at how many places; one of the evaluator's cut-offs.
         beat: baselines that must be reached: popular, recent_popular, item_to_item.
         min_gain_over_baselines: least gain, a ratio; 0.1 asks for 10 % more.
         min_gain_over_live: the same over the model in the channel live; negative allows a loss; null: not compared.
-        evidence_over_baselines, evidence_over_live: low, value or high, as above.
+        evidence_over_baselines: low, value or high, as above.
+        evidence_over_live: the same.
         min_coverage: least share (0 to 1) of the catalogue in the first `k` places of all lists; null: any.
         max_overlap: largest mean share (0 to 1) of places that the lists of two visitors have in common; null: any.
         max_short_lists: largest share (0 to 1) of visitors with fewer than `k` items; null: any.
@@ -133,16 +136,19 @@ class ModelGate:
         at_k = metrics.where(F.col("k") == self.k).select(C.MODEL, C.METRIC, "value", "visitors")
         rows = list(at_k.toLocalIterator())
         values = {(row[C.MODEL], row[C.METRIC]): row["value"] for row in rows}
+        listed = {row["visitors"] for row in rows if (row[C.MODEL], row[C.METRIC]) == (C.ALS, _SHORT)}
         replicates = bootstrap.where((F.col("k") == self.k) & (F.col(C.METRIC) == self.metric))
         means = {row[C.MODEL]: np.array(row["means"]) for row in replicates.toLocalIterator()}
-        visitors = max((row["visitors"] for row in rows), default=0)
+        visitors = max((row["visitors"] for row in rows if row[C.METRIC] == self.metric), default=0)
+        if visitors and listed and values[C.ALS, _SHORT] is not None:  # who has no list at all has a short one, too
+            values[C.ALS, _SHORT] = 1 - (1 - values[C.ALS, _SHORT]) * max(listed) / visitors
         compared = [self._compare(model, values, means) for model in self._opponents(values)]
         drop = self._drop(pairs, live_pairs)
         return Verdict(self._name, visitors, compared, [*self._reasons(visitors, values, compared), *drop])
 
     def missing_from(self, cutoffs: Sequence[int], metrics: Sequence[str]) -> str:
         """Say what the gate looks at that is not measured; nothing if all is."""
-        limits = {"coverage": self.min_coverage, "overlap": self.max_overlap, "short_lists": self.max_short_lists}
+        limits = {"coverage": self.min_coverage, "overlap": self.max_overlap, _SHORT: self.max_short_lists}
         wanted = [name for name, limit in limits.items() if limit is not None]
         if self.beat or self.min_gain_over_live is not None:
             wanted.insert(0, self.metric)
@@ -210,7 +216,7 @@ class ModelGate:
         for name, limit, sign in (
             ("coverage", self.min_coverage, -1),
             ("overlap", self.max_overlap, 1),
-            ("short_lists", self.max_short_lists, 1),
+            (_SHORT, self.max_short_lists, 1),
         ):
             value = values.get((C.ALS, name))
             if limit is None:

@@ -41,7 +41,9 @@ def _of_lists(metric: object) -> object:
     return metric
 
 
-_Name = Literal["ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "novelty", "gini", "overlap"]
+_Name = Literal[
+    "ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "novelty", "gini", "overlap", "short_lists"
+]
 MetricName = Annotated[_Name, BeforeValidator(_of_lists)]
 
 
@@ -51,8 +53,8 @@ class RankingEvaluator(Persistent):
 
     The definitions, with their sources, are in ``recommender.evaluation.accuracy`` (ndcg, recall, precision, map, mrr,
     hit_rate: means over the visitors with a holdout) and ``recommender.evaluation.exposure`` (coverage, novelty, gini,
-    overlap: of all lists together). Of each model the first places of the lists that it would serve are judged, made by
-    the same steps and rules.
+    overlap, short_lists: of all lists together). Of each model the first places of the lists that it would serve are
+    judged, made by the same steps and rules.
 
     The bounds of a mean are the 2.5th and 97.5th percentile of its values in bootstrap replicates: the same evaluation,
     each visitor in it as often as a hash of seed, visitor and replicate says, the same for all models
