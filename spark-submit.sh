@@ -6,7 +6,7 @@ usage() {
     cat <<'USAGE'
 Usage: ./spark-submit.sh [spark-submit options] [JOB] [job options]
 
-JOB is workflow (the default), stage1, stage2, stage3, stage4 or sample.
+JOB is workflow (the default), stage1, stage2, stage3, stage4, tune or sample.
 Options of spark-submit (--master, --conf, --packages, ...) go before JOB. Options of the job are
   --config FILE, --set KEY=VALUE, --root FOLDER, --run-id ID, --force, --from STAGE, --until STAGE, --verbose
 and may also stand alone: ./spark-submit.sh --set stage1.data_loader.event_filename=events.csv
@@ -24,7 +24,7 @@ arguments=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        workflow | stage1 | stage2 | stage3 | stage4 | sample)
+        workflow | stage1 | stage2 | stage3 | stage4 | tune | sample)
             job=$1
             shift
             arguments+=("$@")
@@ -43,7 +43,7 @@ while [ $# -gt 0 ]; do
             shift 2
             ;;
         *)
-            echo "$1 is no job: use workflow, stage1, stage2, stage3, stage4 or sample" >&2
+            echo "$1 is no job: use workflow, stage1, stage2, stage3, stage4, tune or sample" >&2
             exit 10
             ;;
     esac

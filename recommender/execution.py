@@ -120,6 +120,8 @@ def _all_parts(
 def _part(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, part: str) -> dict[str, Any]:
     """Execute, persist and audit one part of the work."""
     data = stage.execute_persist(attempt.url, part, **inputs)
+    for document, text in stage.documents().items():
+        store.files.create(f"{attempt.stage}/data/{attempt.id}/{document}", text.encode())
     stage.announce("reading back what was written")
     rows = stage.counter.rows()
     schemas = _schemas(data)

@@ -19,15 +19,16 @@ from recommender.config import STAGES, Config, load_config
 from recommender.errors import ConfigError, Mistake, RecommenderError
 from recommender.preflight import check_overlap
 from recommender.progress import progress
-from recommender.redaction import redacted
+from recommender.redaction import holds_secret, redacted
 from recommender.runner import SAMPLE, Outcome, Progress, Runner, publish
 from recommender.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.spark_errors import explained
 from recommender.stage import Stage
 from recommender.stage1.main import Stage1
 from recommender.store import Store, new_run_id, open_files, run_id_mistake
-from recommender.summary import example_text, metrics_table, stage_summary
+from recommender.summary import example_text, metrics_table, stage_summary, trials_table
 from recommender.termination import Terminated, elsewhere, heeding_signals, received
+from recommender.text import title
 
 _SETTLING = 0.5  # seconds
 
@@ -157,6 +158,8 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     config = load_config(options.config, options.set)
     store = Store(open_files(options.root or config.root, hadoop))
     built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
+    for stage in built.values():
+        stage.given = _given(config, options)
     sources = [source for stage in built.values() for source in stage.sources()]
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 
@@ -198,6 +201,12 @@ def _chosen(options: argparse.Namespace) -> list[str]:
     return list(options.stages[first : last + 1])
 
 
+def _given(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the configuration as it was written, with what the command line says of it."""
+    root = {"root": options.root} if options.root and not holds_secret(options.root) else {}
+    return {**config.document, **root}
+
+
 def _with_events(config: Config, path: str) -> dict[str, Any]:
     section: dict[str, Any] = config.stage("stage1")
     return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
@@ -206,17 +215,26 @@ def _with_events(config: Config, path: str) -> dict[str, Any]:
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:
     record = outcome.commit.record
     if outcome.skipped:
-        print(f"\n{name} {stage.NAME}: {outcome.skipped}")
+        print(f"\n{title(name, stage.NAME)}: {outcome.skipped}")
     else:
         place = _place(store, name, outcome)
         print(f"\n{stage_summary(name, stage.NAME, record, place)}")
     if "metrics" in record:
         print(f"\n{metrics_table(record['metrics'])}")
+    if "trials" in record:
+        print(f"\n{trials_table(record['metric'], record['trials'])}\n\n{_to_run(_place(store, name, outcome))}")
     for example in getattr(stage, "examples", ()):
         print(f"\n{example_text(example)}")
     if name == "stage4":
         print(f"\nThe recommendations are Parquet files in {_place(store, name, outcome)}/recommendations")
     sys.stdout.flush()
+
+
+def _to_run(place: str) -> str:
+    """Say where the best configuration is, and how it is run."""
+    hint = "copy it to where the job starts, and " if ":" in place else ""
+    path = f"{place}/best.yaml"
+    return f"The best configuration is {path}; {hint}run it with\n  ./spark-submit.sh --config {path}"
 
 
 def _place(store: Store, name: str, outcome: Outcome) -> str:

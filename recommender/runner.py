@@ -23,8 +23,9 @@ from recommender.redaction import redacted
 from recommender.sample import DEFAULT_EVENTS, sample_events
 from recommender.session import hadoop
 from recommender.stage import Stage
-from recommender.store import Attempt, Channels, Commit, Shards, Store
+from recommender.store import Attempt, Channels, Commit, Shards, Store, Trials
 from recommender.termination import elsewhere
+from recommender.text import title
 
 SAMPLE = "sample"
 
@@ -219,9 +220,9 @@ class Runner:
             started = time.monotonic()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
-            with progress(f"{name} {stage.NAME}") as stage.announce:
+            with progress(title(name, stage.NAME)) as stage.announce:
                 last = self._last(stage, attempt, made_of)
-                inputs = read_inputs(self._store, stage, self._commits, last)
+                inputs = {**read_inputs(self._store, stage, self._commits, last), **self._trials(name, stage, made_of)}
                 shards = Shards(self._store, name, mark)
                 if None in made_of["versions"].values():
                     shards.forget()  # what they were made from may have changed: nobody can tell
@@ -245,6 +246,16 @@ class Runner:
             with suppress(StorageError):  # the clean-up finds it
                 shards.forget()
         return commit
+
+    def _trials(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> dict[str, Trials]:
+        """Return the argument that a stage takes that searches; what is forced begins anew."""
+        searched = stage.searched(made_of)
+        if searched is None:
+            return {}
+        trials = Trials(self._store, name, fingerprint(searched))
+        if self._force or None in made_of["versions"].values():
+            trials.forget()
+        return {"trials": trials}
 
     def _last(self, stage: Stage, attempt: Attempt, made_of: Mapping[str, Any]) -> Commit | None:
         """Return the commit that an attempt may go on from."""

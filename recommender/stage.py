@@ -46,6 +46,7 @@ class Stage:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
         self.counter = RowCounter()
+        self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
 
     def sources(self) -> list[str]:
@@ -78,6 +79,16 @@ class Stage:
             inputs: the arguments of `execute`; a stage of several parts takes one more, shard: (number, of how many).
         """
         return 1
+
+    def searched(self, made_of: Mapping[str, Any]) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """Return what the trials of a search depend on; None for a stage that does not search.
+
+        A stage that searches takes one more argument of `execute`, trials, with those of a run that was killed.
+
+        Args:
+            made_of: what the stage's result depends on, as its record has it.
+        """
+        return None
 
     def needs_checkpoints(self) -> bool:
         """Return whether a step cuts a long lineage by checkpoints; then the job gives Spark a folder for them."""
@@ -114,6 +125,10 @@ class Stage:
 
     def details(self) -> dict[str, Any]:
         """Return what the commit's record says of the result besides, as plain JSON types; called after `persist`."""
+        return {}
+
+    def documents(self) -> Mapping[str, str]:
+        """Return the texts that belong to the result besides: name of the file -> text; called after `persist`."""
         return {}
 
     def release(self) -> None:

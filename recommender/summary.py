@@ -13,7 +13,7 @@ from typing import Any
 from recommender.constants import ALS
 from recommender.evaluation import METRICS, PER_VISITOR
 from recommender.stage4.steps.run_report import Example
-from recommender.text import indented, table
+from recommender.text import indented, table, title
 
 _CUSTOMARY_CUTOFF = 10
 _REMARKS = {
@@ -28,7 +28,7 @@ _REMARKS = {
 def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -> str:
     """Return what a stage did: rows in and out of each step, time, and where the result is."""
     speed = f", {record['events_per_second']:,.0f} events/s" if record.get("events_per_second") else ""
-    lines = [f"{stage} {name}: {record['seconds']:.1f} s{speed}", indented(steps_table(record["steps"]))]
+    lines = [f"{title(stage, name)}: {record['seconds']:.1f} s{speed}", indented(steps_table(record["steps"]))]
     lines += [f"  warning: {warning}" for warning in record.get("warnings", ())]
     return "\n".join([*lines, f"  -> {path}"])
 
@@ -65,6 +65,27 @@ def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(parts) + (f"\n({'; '.join(remarks)})" if remarks else "")
 
 
+def trials_table(metric: str, trials: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line per trial of a search, in the given order: the metric with its interval, time, and parameters.
+
+    >>> judged = {"state": "complete", "value": 0.05, "low": 0.04, "high": 0.06, "seconds": 9.5, "reason": ""}
+    >>> print(trials_table("ndcg@10", [{"number": 0, **judged, "parameters": {"rank": 32, "alpha": 1.25}}]))
+    trial    ndcg@10    95 % interval      s     rank    alpha
+        0     0.0500    0.0400–0.0600    9.5       32     1.25    as configured
+    """
+    names = list(trials[0]["parameters"])
+    lines = [("trial", metric, "95 % interval", "s", *names, "")]
+    for trial in trials:
+        note = "as configured" if trial["number"] == 0 else ""
+        told = [trial["state"], trial["reason"]] if trial["state"] != "complete" else []
+        cells = (_significant(trial["parameters"].get(name)) for name in names)
+        interval = "" if trial["low"] is None else f"{max(trial['low'], 0):.4f}–{min(trial['high'], 1):.4f}"
+        value = "" if trial["value"] is None else f"{trial['value']:.4f}"
+        notes = ", ".join(filter(None, [note, *told]))
+        lines.append((str(trial["number"]), value, interval, f"{trial['seconds']:.1f}", *cells, notes))
+    return table(lines, right=range(len(lines[0]) - 1))
+
+
 def example_text(example: Example) -> str:
     """Return one visitor's history and recommendations."""
     history = ", ".join(f"{event} {item}" for event, item in example.history)
@@ -78,6 +99,10 @@ def _value(row: Mapping[str, Any] | None) -> str:
 
 def _interval(row: Mapping[str, Any]) -> str:
     return "-" if row["low"] is None else f"{max(row['low'], 0):.4f}–{row['high']:.4f}"
+
+
+def _significant(value: float | None) -> str:
+    return "off" if value is None else f"{value:.4g}"
 
 
 def _number(value: int | None) -> str:

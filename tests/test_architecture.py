@@ -61,11 +61,25 @@ ARROWS: dict[str, set[str]] = {
     "ruled_stage": {"stage", "steps"},
     "gate": {"errors", "store"},
     "stage1/event_log": LEAVES | {"stage1/steps", "counting", "sources"},
+    "tune/trial": set(),
+    "tune/space": {"tune/trial"},
+    "tune/study": {"errors", "tune/space", "tune/trial"},
+    "tune/scoring": LEAVES | {"stage1/steps", "tune/space", "tune/trial"},
+    "tune/steps": LEAVES | {"text", "tune/space", "tune/study", "tune/trial"},
+    "tune/prepared": LEAVES | {"stage2/steps", *(f"tune/{name}" for name in ("scoring", "steps", "trial"))},
+    "tune/objective": LEAVES
+    | {"steps", "stage2/lists", "stage2/steps"}
+    | {f"tune/{name}" for name in ("prepared", "scoring", "steps", "trial")},
+    "tune/best": {"yaml_text", "tune/scoring", "tune/space", "tune/trial"},
+    "tune/main": LEAVES
+    | {"steps", "stage1/steps", "stage2/steps", "ruled_stage", "counting", "tables"}
+    | {f"tune/{name}" for name in ("best", "objective", "prepared", "scoring", "steps", "study", "trial")},
     "stage1/evaluation_split": LEAVES | {"stage1/steps", "stage1/own_holdout", "counting"},
     "stage1/own_holdout": LEAVES | {"stage1/steps"},
     "stage1/scoring": LEAVES | {"stage1/steps", "counting"},
     "variables": {"errors", "redaction"},
-    "config": {"base", "errors", "variables", *(f"stage{n}/main" for n in "1234")},
+    "yaml_text": {"errors"},
+    "config": {"base", "errors", "variables", "yaml_text", *(f"stage{n}/main" for n in "1234"), "tune/main"},
     "session": {"redaction", "store"},
     "termination": set(),
     "progress": {"session"},
@@ -90,11 +104,11 @@ ARROWS: dict[str, set[str]] = {
             "stage",
             "store",
         ),
-        "termination",
+        *("termination", "text"),
     },
     "job": {
         *("config", "errors", "preflight", "progress", "redaction", "runner", "session", "spark_errors", "stage"),
-        *("stage1/main", "store", "summary", "termination"),
+        *("stage1/main", "store", "summary", "termination", "text"),
     },
     "__main__": {"recommender", "commands", "config", "errors", "redaction", "session", "store"},
     "recommender": set(),
@@ -106,7 +120,7 @@ def part(path: Path) -> str:
     names = list(path.with_suffix("").parts) if path.name else []
     if not names or names == ["__init__"]:
         return "recommender"
-    if names[0].startswith("stage") and names[0][5:].isdigit():
+    if (names[0].startswith("stage") and names[0][5:].isdigit()) or names[0] == "tune":
         return "/".join(names[:2])
     return names[0]
 
