@@ -63,29 +63,6 @@ def _pieces(batches: Iterator[pa.RecordBatch], by: str) -> Iterator[tuple[int, p
             yield int(values[start]), batch.slice(start, stop - start)
 
 
-def whole_groups(batches: Iterator[pa.RecordBatch], by: str, rows: int) -> Iterator[pa.Table]:
-    """Put batches that are sorted by an int column together to tables of about so many rows; none cuts a value's rows.
-
-    >>> batch = pa.RecordBatch.from_pydict({"id": [1, 2, 2, 3]})
-    >>> [table["id"].to_pylist() for table in whole_groups(iter([batch, batch.slice(3)]), "id", rows=3)]
-    [[1, 2, 2], [3, 3]]
-    """
-    waiting: list[pa.RecordBatch] = []
-    number = 0
-    for batch in batches:
-        waiting.append(batch)
-        number += batch.num_rows
-        if number >= rows:
-            table = pa.Table.from_batches(waiting).combine_chunks()
-            values = table[by].to_numpy()
-            cut = int(np.searchsorted(values, values[-1]))
-            if cut:
-                yield table.slice(0, cut)
-            waiting, number = table.slice(cut).to_batches(), len(table) - cut
-    if number:
-        yield pa.Table.from_batches(waiting).combine_chunks()
-
-
 def to_cell(rows: pa.Table) -> bytes:
     """Return the rows of a block as the value of a binary column."""
     sink = pa.BufferOutputStream()

@@ -14,7 +14,7 @@ def judge(tables: Tables, cutoffs: Sequence[int]) -> Callable[[], dict[str, floa
     found = RankingEvaluator(cutoffs=list(cutoffs)).execute(
         tables.lists, tables.holdout, ["model"], popularity=popularity
     )
-    for rows in found:
+    for rows in (found.metrics, found.bootstrap):
         rows.write.format("noop").mode("overwrite").save()
     return lambda: {f"{row['metric']}@{row['k']}": row["value"] for row in found.metrics.collect()}
 

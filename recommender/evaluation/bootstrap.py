@@ -78,7 +78,7 @@ class WeightedSums:
     Init parameters:
         replicates: how many there are besides the number 0.
         cells: how many values a visitor has.
-        counts, sums: what was summed already, of shape (1 + replicates) and (1 + replicates, cells).
+        counts, sums: what was summed already, (1 + replicates) and (1 + replicates) × cells numbers.
     """
 
     def __init__(
@@ -89,7 +89,8 @@ class WeightedSums:
         sums: NDArray[np.int64] | None = None,
     ) -> None:
         self.counts = np.zeros(1 + replicates, dtype=np.int64) if counts is None else counts
-        self.sums = np.zeros((1 + replicates, cells), dtype=np.int64) if sums is None else sums
+        empty = np.zeros((1 + replicates, cells), dtype=np.int64)
+        self.sums = empty if sums is None else sums.reshape(empty.shape)
 
     def add(self, drawn: NDArray[np.uint8], rows: NDArray[np.integer], values: NDArray[np.float64]) -> None:
         """Add visitors.

@@ -11,137 +11,186 @@ in the summed training scores:
               catalogue, never shown ones too: 0 if all are shown equally often, 1 if one has all places
     overlap   Σ c_i (c_i - 1)  divided by  n (n - 1) k: of the first k places, the share that the lists of two
               visitors have in common, the mean over all pairs of them; a missing place has nothing in common
-    short_lists  the share of the n lists that have fewer than k places
+    short_lists  the share of the n lists that have fewer than k places: Σ c_i within k places, less that within k - 1,
+              is the number of the others
 
 Sources: Castells, Hurley and Vargas, Novelty and diversity in recommender systems (Recommender Systems Handbook, 2015),
 for novelty (mean self-information) and the Gini index; Vargas and Castells, Rank and relevance in novelty and diversity
 metrics (2011); Herlocker et al., Evaluating collaborative filtering recommender systems (2004), for coverage.
 
 What would be divided by 0 is null: novelty where no item has a positive score, the Gini index of a catalogue of one
-item or that is never shown, the overlap of fewer than two lists. The sums are of integers and of decimals, so that they
-do not depend on how the lists are spread. There are no intervals: a replicate of the bootstrap would need a count of
-every item, and a list that is drawn twice would overlap with itself.
+item or that is never shown, the overlap of fewer than two lists. There are no intervals: a replicate of the bootstrap
+would need a count of every item, and a list that is drawn twice would overlap with itself.
+
+All items with the same count are alike to the Gini index and the overlap, so the items of several tasks are put
+together as a table of how many have which count, which is small: there are at most √(2 Σ c_i) different counts. All
+sums are of integers, so that the result does not depend on how the lists are spread.
 
 Example usage:
->>> lists = spark.createDataFrame([(0, 7, 1, 100), (0, 8, 1, 100)], _LISTS)
->>> popularity = spark.createDataFrame([(100, 3.0), (101, 1.0)], "item_index int, score double")
->>> found = exposures(lists, popularity, ["als"], [1], ["coverage", "gini", "overlap"])
->>> found.select("model", "metric", "value", "visitors").orderBy("metric").collect()
-[Row(model='als', metric='coverage', value=0.5, visitors=2), Row(model='als', metric='gini', value=1.0, visitors=2),
- Row(model='als', metric='overlap', value=1.0, visitors=2)]
+>>> counts = np.array([[2], [0]])  # of two items, within the first place
+>>> found = Exposure.of(counts, scores=np.array([3.0, 1.0]), catalogue=np.array([3.0, 1.0]))
+>>> found.values([1], ["coverage", "novelty", "gini", "overlap"])
+[[0.5], [0.41...], [1.0], [1.0]]
 """
 
+import json
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Window, functions as F
+import numpy as np
+from numpy.typing import NDArray
 
-import recommender.constants as C
+SHORT_LISTS = "short_lists"
+OF_EXPOSURE = ("coverage", "novelty", "gini", "overlap", SHORT_LISTS)
 
-OF_EXPOSURE = ("coverage", "novelty", "gini", "overlap", "short_lists")
+# How many items, and how many of these are in the catalogue, have a count at a place (that of the cut-off).
+_ALIKE = np.dtype([("place", "<i8"), ("count", "<i8"), ("items", "<i8"), ("known", "<i8")])
+_BITS = 2**30  # an item's information is rounded to multiples of 1 / this
+_MANTISSA, _HALF = 53, 26  # bits
+_SMALLEST = -1126  # the power of 2 of which every double is a multiple, with a whole mantissa
 
-_LISTS = f"{C.MODEL} int, {C.VISITOR_INDEX} int, {C.RANK} int, {C.ITEM_INDEX} int"
-_SCORE = "decimal(38,12)"  # of all items together
-_INFORMATION = "decimal(16,12)"  # of an item, in bits: 1074 at most
-_COUNT = "decimal(20,0)"
-_SHORT_COUNT = "decimal(10,0)"  # of visitors: so a product with the above keeps its 12 places
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-def exposures(
-    lists: DataFrame, popularity: DataFrame, models: Sequence[str], cutoffs: Sequence[int], metrics: Sequence[str]
-) -> DataFrame:
-    """Return the metrics of each model that has any list, at each cut-off.
+@dataclass
+class Exposure:
+    """What is needed of some items, as one model shows them; that of other items can be added to it.
 
-    Args:
-        lists: model int, the place among the models, visitor_index int, rank int from 1, item_index int.
-        popularity: item_index int, score double: the catalogue.
-        models: their names.
-        cutoffs: numbers of places that are looked at.
-        metrics: some of `OF_EXPOSURE`.
-
-    Returns:
-        model string, metric string, k int, value double, visitors long: how many have a list.
+    Attributes:
+        items: how many are in the catalogue.
+        score: their positive training scores, summed exactly: an integer of 2^-1126.
+        least: the smallest of these, infinite if there is none.
+        information: per place, Σ c log2(score) of the items that have a positive one, an integer of 2^-30.
+        unscored: per place, Σ c of the others.
+        alike: how many items have which count, per place.
     """
-    rank = F.col(C.RANK)
-    shown = [F.count_if(rank <= k).alias(f"_within_{k}") for k in cutoffs]
-    shown += [F.count_if(rank == k).alias(f"_at_{k}") for k in cutoffs]
-    by_item = lists.groupBy(C.MODEL, C.ITEM_INDEX).agg(F.count_if(rank == 1).alias("_lists"), *shown)
-    totals = _totals(_by_count(by_item, popularity, cutoffs))
-    name = F.element_at(F.array(*map(F.lit, models)), F.col(C.MODEL) + 1).alias(C.MODEL)
-    values = [F.struct(F.lit(metric).alias(C.METRIC), _value(metric).alias("value")) for metric in metrics]
-    each = totals.select(name, "k", F.col("_lists").alias("visitors"), F.explode(F.array(*values)).alias("_metric"))
-    return each.select(C.MODEL, "_metric.metric", "k", "_metric.value", "visitors")
 
+    items: int
+    score: int
+    least: float
+    information: list[int]
+    unscored: list[int]
+    alike: NDArray[np.void]
 
-def _by_count(by_item: DataFrame, popularity: DataFrame, cutoffs: Sequence[int]) -> DataFrame:
-    """Return, per model, cut-off and number c of times that an item is shown, what the items with it have together."""
-    score = F.col(C.SCORE)
-    positive = F.when(score > 0, score)
-    catalogue = popularity.agg(
-        F.count(F.lit(1)).alias("_catalogue"),
-        F.sum(positive.cast(_SCORE)).cast("double").alias("_total"),
-        F.min(positive).alias("_least"),
-    )
-    known = popularity.select(C.ITEM_INDEX, C.SCORE)
-    items = by_item.join(known, C.ITEM_INDEX, "left").crossJoin(F.broadcast(catalogue))
-    share = F.coalesce(positive, F.col("_least")) / F.when(F.col("_total") > 0, F.col("_total"))
-    places = [
-        F.struct(F.lit(k).alias("k"), F.col(f"_within_{k}").alias("_count"), F.col(f"_at_{k}").alias("_at"))
-        for k in cutoffs
-    ]
-    each = items.select(
-        C.MODEL,
-        "_lists",
-        "_catalogue",
-        score.isNotNull().alias("_is_known"),
-        (-F.log2(share)).cast(_INFORMATION).alias("_information"),
-        F.explode(F.array(*places)).alias("_place"),
-    )
-    return (
-        each.where("_place._count > 0")
-        .groupBy(C.MODEL, "_place.k", "_place._count")
-        .agg(
-            F.count(F.lit(1)).alias("_items"),
-            F.count_if("_is_known").alias("_known"),
-            F.sum("_information").alias("_information"),
-            F.sum("_lists").alias("_lists"),
-            F.sum("_place._at").alias("_full"),
-            F.max("_catalogue").alias("_catalogue"),
+    @classmethod
+    def of(cls, counts: Counts, scores: Floats, catalogue: Floats) -> "Exposure":
+        """Look at some items.
+
+        Args:
+            counts: of the items that are shown, within each of the places, shape (items, places).
+            scores: their training scores, NaN for an item that is not in the catalogue.
+            catalogue: the scores of the items in the catalogue, shown or not.
+        """
+        positive = catalogue[(catalogue > 0) & np.isfinite(catalogue)]
+        is_scored = (scores > 0) & np.isfinite(scores)
+        information = np.rint(np.log2(scores[is_scored]) * _BITS).astype(np.int64).astype(object)
+        summed = information @ counts[is_scored].astype(object) if is_scored.any() else [0] * counts.shape[1]
+        return cls(
+            items=len(catalogue),
+            score=_exact_sum(positive),
+            least=float(positive.min(initial=math.inf)),
+            information=[int(total) for total in summed],
+            unscored=counts[~is_scored].sum(axis=0).tolist(),
+            alike=_alike(counts, ~np.isnan(scores)),
         )
-    )
+
+    def merge(self, other: "Exposure") -> None:
+        """Add other items."""
+        self.items += other.items
+        self.score += other.score
+        self.least = min(self.least, other.least)
+        self.information = [one + more for one, more in zip(self.information, other.information, strict=True)]
+        self.unscored = [one + more for one, more in zip(self.unscored, other.unscored, strict=True)]
+        self.alike = _summed(np.concatenate([self.alike, other.alike]))
+
+    def to_cells(self) -> tuple[str, bytes]:
+        """Return all of it as a text and a cell."""
+        facts = [self.items, self.score, self.least, self.information, self.unscored]
+        return json.dumps(facts), self.alike.tobytes()
+
+    @classmethod
+    def from_cells(cls, facts: str, alike: bytes) -> "Exposure":
+        """Return what `to_cells` has made cells of."""
+        items, score, least, information, unscored = json.loads(facts)
+        return cls(items, score, least, information, unscored, np.frombuffer(alike, _ALIKE))
+
+    @property
+    def lists(self) -> int:
+        """How many lists there are: each has one first place; the first of the places is 1."""
+        return self._shown(0)
+
+    def values(self, places: Sequence[int], metrics: Sequence[str]) -> list[list[float | None]]:
+        """Return each metric at each place.
+
+        Args:
+            places: the numbers of places within which the items were counted; the first is 1. For short_lists those
+                that are one less are there, too.
+            metrics: some of `OF_EXPOSURE`.
+        """
+        each = [self._at(number, k) for number, k in enumerate(places)]
+        for number, k in enumerate(places):
+            fewer = self._shown(places.index(k - 1)) if k - 1 in places else 0
+            each[number][SHORT_LISTS] = _ratio(self.lists - self._shown(number) + fewer, self.lists)
+        return [[values[metric] for values in each] for metric in metrics]
+
+    def _shown(self, place: int) -> int:
+        """How many places there are within those of a number, in all lists together."""
+        alike = self.alike[self.alike["place"] == place]
+        return int((alike["count"] * alike["items"]).sum())
+
+    def _at(self, place: int, k: int) -> dict[str, float | None]:
+        alike = self.alike[self.alike["place"] == place]
+        alike = alike[np.argsort(-alike["count"], kind="stable")]
+        count, items, known = (alike[name].astype(object) for name in ("count", "items", "known"))  # Python's integers
+        lists, shown, shown_known = self.lists, self._shown(place), int((count * known).sum())
+        # Of the items with one count, the mean of 2j - N - 1: the cumulated number is of those shown as often or more.
+        balance = self.items - 2 * np.cumsum(known) + known
+        return {
+            "coverage": _ratio(int(known.sum()), self.items),
+            "novelty": self._novelty(place, shown),
+            "gini": _ratio(int((count * known * balance).sum()), (self.items - 1) * shown_known),
+            "overlap": _ratio(int((count * (count - 1) * items).sum()), lists * (lists - 1) * k),
+        }
+
+    def _novelty(self, place: int, shown: int) -> float | None:
+        if not self.score or not shown:
+            return None
+        information = self.information[place] / _BITS + self.unscored[place] * math.log2(self.least)
+        return max(math.log2(self.score) + _SMALLEST - information / shown, 0.0)
 
 
-def _totals(by_count: DataFrame) -> DataFrame:
-    """Return the sums that the metrics are made of, a row per model and cut-off."""
-    # How many items of the catalogue are shown at least as often: the row's own are the last of them.
-    at_least = F.sum("_known").over(Window.partitionBy(C.MODEL, "k").orderBy(F.desc("_count")))
-    count, items, known = F.col("_count"), F.col("_items"), F.col("_known")
-    # The mean of 2j - N - 1 over these items.
-    balance = F.col("_catalogue") - 2 * F.col("_at_least") + known
-    return (
-        by_count.withColumn("_at_least", at_least)
-        .groupBy(C.MODEL, "k")
-        .agg(
-            F.sum("_lists").alias("_lists"),
-            F.sum("_full").alias("_full"),
-            F.max("_catalogue").alias("_catalogue"),
-            F.sum(known).alias("_covered"),
-            F.sum(count * items).alias("_places"),
-            F.sum(count * known).alias("_known_places"),
-            F.sum(F.col("_information") * count.cast(_SHORT_COUNT)).cast("double").alias("_information"),
-            F.sum((count * known).cast(_COUNT) * balance.cast(_COUNT)).cast("double").alias("_imbalance"),
-            F.sum((count * (count - 1)).cast(_COUNT) * items.cast(_COUNT)).cast("double").alias("_shared"),
-        )
-    )
+def _ratio(above: int, below: int) -> float | None:
+    return above / below if below > 0 else None
 
 
-def _value(metric: str) -> Column:
-    """Return a metric of exposure, null where it would be divided by 0."""
-    lists, catalogue = F.col("_lists").cast("double"), F.col("_catalogue").cast("double")
-    above, below = {
-        "coverage": (F.col("_covered"), catalogue),
-        "novelty": (F.col("_information"), F.col("_places")),
-        "gini": (F.col("_imbalance"), (catalogue - 1) * F.col("_known_places")),
-        "overlap": (F.col("_shared"), lists * (lists - 1) * F.col("k")),
-        "short_lists": (lists - F.col("_full"), lists),
-    }[metric]
-    return above / F.when(below > 0, below)
+def _exact_sum(scores: Floats) -> int:
+    """Return the sum of positive numbers as an integer of 2^-1126."""
+    mantissas, exponents = np.frexp(scores)
+    whole = (mantissas * 2.0**_MANTISSA).astype(np.int64)
+    total = 0
+    for exponent in np.unique(exponents):
+        own = whole[exponents == exponent]
+        high, low = int((own >> _HALF).sum()), int((own & (2**_HALF - 1)).sum())  # in halves, as sums have 64 bits
+        total += ((high << _HALF) + low) << (int(exponent) - _MANTISSA - _SMALLEST)
+    return total
+
+
+def _alike(counts: Counts, is_known: NDArray[np.bool_]) -> NDArray[np.void]:
+    """Return how many items have which count, but 0."""
+    rows, places = np.nonzero(counts)
+    found = np.empty(len(rows), _ALIKE)
+    found["place"], found["count"], found["items"], found["known"] = places, counts[rows, places], 1, is_known[rows]
+    return _summed(found)
+
+
+def _summed(alike: NDArray[np.void]) -> NDArray[np.void]:
+    """Return a row for each place and count."""
+    ordered = alike[np.lexsort((alike["count"], alike["place"]))]
+    starts = np.ones(len(ordered), dtype=np.bool_)
+    starts[1:] = (np.diff(ordered["place"]) != 0) | (np.diff(ordered["count"]) != 0)
+    found = ordered[starts]
+    for name in ("items", "known"):
+        found[name] = np.add.reduceat(ordered[name], np.flatnonzero(starts)) if len(ordered) else 0
+    return found

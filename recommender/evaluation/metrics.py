@@ -1,4 +1,4 @@
-"""All metrics at all cut-offs for all models; the lists are computed once.
+"""All metrics at all cut-offs for all models, in one pass over the lists.
 
 The metrics of one visitor's list are defined in ``accuracy``: a value is the mean over all visitors with a holdout, and
 one who got no list counts as 0. Their intervals are in ``bootstrap``. Those of what all lists show are in ``exposure``.
@@ -18,16 +18,19 @@ Example usage:
 <BLANKLINE>
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame, functions as F
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.evaluation.accuracy import PER_VISITOR
-from recommender.evaluation.by_visitor import CELLS, Task, means
-from recommender.evaluation.exposure import OF_EXPOSURE, exposures
+from recommender.evaluation.exposure import OF_EXPOSURE
+from recommender.evaluation.packing import HELD, SCORED, packed, packed_lists, packed_segments
+from recommender.evaluation.passes import RESULT, SUMS, judged, merged
+from recommender.evaluation.task import Task
 
 METRICS = (*PER_VISITOR, *OF_EXPOSURE)
 _MEASURED = (C.METRIC, "k", "value", "low", "high", "visitors")
@@ -59,7 +62,6 @@ def ranking_metrics(
     is_graded: bool = False,
     replicates: int = 0,
     seed: int = 0,
-    cache: Callable[[DataFrame], DataFrame] = lambda rows: rows,
 ) -> DataFrame:
     """Return every metric at every cut-off for every model.
 
@@ -75,7 +77,6 @@ def ranking_metrics(
         is_graded: whether the gain of an item, in NDCG, is its score in the holdout.
         replicates: of the bootstrap; 0: no intervals.
         seed: of the bootstrap.
-        cache: caches rows that are read twice, and returns them.
 
     Returns:
         segment string, null for all visitors; model, metric string; k int; value double; low and high double, the
@@ -83,34 +84,39 @@ def ranking_metrics(
         visitors long; means array<double>, of the replicates, null for metrics of exposure. Without a holdout there are
         no per-visitor metrics, and a model without lists has none of exposure.
     """
-    cutoffs = sorted(set(cutoffs))
-    of_visitors = [metric for metric in dict.fromkeys(metrics) if metric in PER_VISITOR]
-    of_exposure = [metric for metric in dict.fromkeys(metrics) if metric in OF_EXPOSURE]
-    shown = _shown(lists, models, cutoffs)
-    parts = []
-    if popularity is not None and of_exposure:
-        shown = cache(shown) if of_visitors else shown
-        parts.append(_without_intervals(exposures(shown, popularity, models, cutoffs, of_exposure)))
-    if of_visitors:
-        task = Task(tuple(models), tuple(cutoffs), tuple(of_visitors), replicates, seed)
-        parts.append(means(shown, holdout, segments, task, F.col(C.SCORE) if is_graded else None))
-    if not parts:
+    known = [metric for metric in dict.fromkeys(metrics) if popularity is not None or metric in PER_VISITOR]
+    if not known:
         raise ValueError(f"{', '.join(metrics) or 'no metric'} without the popularity of the items: nothing to compute")
-    return reduce(DataFrame.unionByName, parts)
+    task = Task(tuple(models), tuple(sorted(set(cutoffs))), tuple(known), replicates, seed)
+    parts = [packed_lists(_places(lists, task), task)]
+    if task.of_visitors:
+        gain = _gain(F.col(C.SCORE)) if is_graded else F.lit(1.0)
+        parts.append(packed(holdout.select(C.VISITOR_INDEX, C.ITEM_INDEX, gain.alias("gain")), HELD))
+        parts += [packed_segments(segments)] if segments is not None else []
+    if popularity is not None and task.of_exposure:
+        parts.append(packed(popularity.select(C.ITEM_INDEX, F.col(C.SCORE).cast("double").alias(C.SCORE)), SCORED))
+
+    def to_judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from judged(batches, task)
+
+    def to_merge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from merged(batches, task)
+
+    cells = reduce(DataFrame.unionByName, parts).repartition("bucket").sortWithinPartitions("bucket")
+    return cells.mapInArrow(to_judge, SUMS).repartition(C.SEGMENT, C.MODEL).mapInArrow(to_merge, RESULT)
 
 
-def _shown(lists: DataFrame, models: Sequence[str], cutoffs: Sequence[int]) -> DataFrame:
-    """Return the places that are looked at, with the place of the model among the models in its stead."""
-    near = lists.where((F.col(C.RANK) <= max(cutoffs)) & F.col(C.MODEL).isin(*models))
-    model = F.array_position(F.array(*map(F.lit, models)), F.col(C.MODEL)).cast("int") - 1
-    return near.select(model.alias(C.MODEL), C.VISITOR_INDEX, C.RANK, C.ITEM_INDEX)
+def _places(lists: DataFrame, task: Task) -> DataFrame:
+    """Return the places that are looked at, as visitor, item, rank and number of the model."""
+    near = lists.where((F.col(C.RANK) <= max(task.cutoffs)) & F.col(C.MODEL).isin(*task.models))
+    model = F.array_position(F.array(*map(F.lit, task.models)), F.col(C.MODEL)).cast("int") - 1
+    return near.select(C.VISITOR_INDEX, C.ITEM_INDEX, C.RANK, model.alias(C.MODEL))
 
 
-def _without_intervals(found: DataFrame) -> DataFrame:
-    """Return values as rows with all columns of the result."""
-    names = found.columns
-    fields = (field.split(" ") for field in CELLS.split(", "))
-    return found.select(*(name if name in names else F.lit(None).cast(type_).alias(name) for name, type_ in fields))
+def _gain(score: Column) -> Column:
+    """Return a score as a gain: 0 where it is null, not positive or not finite."""
+    score = score.cast("double")
+    return F.when((score > 0) & (score < float("inf")), score).otherwise(0.0)
 
 
 def evaluation(cells: DataFrame) -> Evaluation:

@@ -1,16 +1,18 @@
 """The metrics of what all lists show together."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from by_hand import of_exposure
+from hypothesis import given, strategies as st
 from pyspark.sql import SparkSession
 
-from recommender.evaluation import OF_EXPOSURE
-from recommender.evaluation.exposure import exposures
+from recommender.evaluation import OF_EXPOSURE, ranking_metrics
+from recommender.evaluation.exposure import Exposure
 
-LISTS = "model int, visitor_index int, rank int, item_index int"
+LISTS = "model string, visitor_index int, rank int, item_index int"
 CATALOGUE = "item_index int, score double"
 
 Found = dict[tuple[str, str, int], float | None]
@@ -23,10 +25,16 @@ def found(
     cutoffs: Sequence[int],
     parts: int = 2,
 ) -> tuple[Found, dict[str, int]]:
-    rows = [(model, v, rank, item) for (model, v), items in lists.items() for rank, item in enumerate(items, start=1)]
+    names = ("als", "popular")
+    rows = [(names[m], v, rank, item) for (m, v), items in lists.items() for rank, item in enumerate(items, start=1)]
     places = spark.createDataFrame(rows, LISTS).repartition(parts)
     popularity = spark.createDataFrame(list(catalogue.items()), CATALOGUE).repartition(parts)
-    result = exposures(places, popularity, ["als", "popular", "silent"], cutoffs, OF_EXPOSURE).collect()
+    nobody = spark.createDataFrame([], "visitor_index int, item_index int")
+    models = ["als", "popular", "silent"]
+    result = ranking_metrics(
+        places, nobody, models, cutoffs, popularity=popularity, metrics=OF_EXPOSURE, replicates=9
+    ).collect()
+    assert {(row["segment"], row["low"], row["high"], row["means"]) for row in result} <= {(None, None, None, None)}
     values = {(row["model"], row["metric"], row["k"]): row["value"] for row in result}
     assert len(values) == len(result)
     return values, {row["model"]: row["visitors"] for row in result}
@@ -102,3 +110,37 @@ def test_without_training_scores_nothing_is_novel(spark: SparkSession, catalogue
 
 def test_without_lists_there_is_nothing_to_report(spark: SparkSession) -> None:
     assert found(spark, {}, {5: 2.0}, [1]) == ({}, {})
+
+
+SCORES = st.one_of(st.just(float("nan")), st.floats(-1, 1e300))
+ITEMS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2**40), SCORES), max_size=12)
+
+
+def of(items: Sequence[tuple[int, int, float]]) -> Exposure:
+    """What is known of items, each with its count within the first place, its further count, and its score."""
+    counts = np.array([(first, first + more) for first, more, _ in items], dtype=np.int64).reshape(-1, 2)
+    scores = np.array([score for *_, score in items], dtype=np.float64)
+    return Exposure.of(counts, scores, scores[~np.isnan(scores)])
+
+
+@given(ITEMS, st.integers(0, 12))
+def test_items_can_be_counted_apart_and_put_together(items: list[tuple[int, int, float]], cut: int) -> None:
+    together, other = of(items[:cut]), of(items[cut:])
+    together.merge(Exposure.from_cells(*other.to_cells()))
+    expected = of(items)
+    assert together.to_cells() == expected.to_cells()
+    assert together.values([1, 5], OF_EXPOSURE) == expected.values([1, 5], OF_EXPOSURE)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99), st.floats(0.5, 99)), min_size=2, max_size=12))
+def test_shares_lie_between_0_and_1_and_information_is_not_negative(items: list[tuple[int, int, float]]) -> None:
+    coverage, novelty, gini, *_ = of(items).values([1, 200], OF_EXPOSURE)
+    assert all(0 <= value <= 1 for value in coverage if value is not None)
+    assert all(0 <= value <= 1 for value in gini if value is not None)
+    assert all(value >= 0 for value in novelty if value is not None)
+
+
+@given(st.lists(st.floats(5e-324, 1e308), min_size=1, max_size=9))
+def test_training_scores_are_summed_exactly(scores: list[float]) -> None:
+    exact = sum(map(Fraction, scores))
+    assert Fraction(of([(1, 0, score) for score in scores]).score, 2**1126) == exact

@@ -125,9 +125,9 @@ class RankingEvaluator(Persistent):
             is_graded=self.relevance == "graded",
             replicates=self.replicates,
             seed=self.seed,
-            cache=self._cache,
         )
-        return evaluation(self._cache(cells))
+        self._cached.append(cells.persist())
+        return evaluation(cells)
 
     def persist(self, path: str, data: Any) -> None:
         """Write the tables to a new folder each."""
@@ -138,7 +138,3 @@ class RankingEvaluator(Persistent):
         """Free the cached intermediate results."""
         while self._cached:
             self._cached.pop().unpersist()
-
-    def _cache(self, rows: DataFrame) -> DataFrame:
-        self._cached.append(rows.persist())
-        return rows
