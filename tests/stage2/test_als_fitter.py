@@ -108,7 +108,7 @@ def factors_of(model: ALSModel) -> list[list[list[float]]]:
 
 def all_factors(spark: SparkSession) -> list[Any]:
     scores = spark.createDataFrame(random_pairs(), SCORES)
-    steps = [AlsFitter(rank=4, max_iter=3), AlsFitter(rank=4, max_iter=5, num_user_blocks=5, num_item_blocks=3)]
+    steps = [AlsFitter(rank=4, max_iter=2), AlsFitter(rank=4, max_iter=3, num_user_blocks=5, num_item_blocks=3)]
     return [factors_of(step.execute(scores)) for step in steps]
 
 
