@@ -38,7 +38,7 @@ def environment() -> dict[str, str]:
 
 def run(program: list[str], folder: Path, **more: Any) -> Done:
     done = subprocess.run(
-        program, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240, check=False, **more
+        program, cwd=folder, env=environment(), capture_output=True, text=True, timeout=600, check=False, **more
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
@@ -53,7 +53,7 @@ class Running:
                 program, cwd=folder, env=environment(), stdout=out, stderr=err, start_new_session=True
             )
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 90) -> None:
+    def wait_for(self, condition: Callable[[], object], seconds: float = 300) -> None:
         """Look very often; a job that ends before the condition holds fails the test."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -79,7 +79,7 @@ class Running:
         return self.done()
 
     def done(self) -> Done:
-        code = self.process.wait(timeout=240)
+        code = self.process.wait(timeout=600)
         return Done(code, self._out.read_text(), self._err.read_text())
 
 
