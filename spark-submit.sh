@@ -6,7 +6,7 @@ usage() {
     cat <<'USAGE'
 Usage: ./spark-submit.sh [spark-submit options] [JOB] [job options]
 
-JOB is workflow (the default), stage1, stage2, stage3, stage4 or sample.
+JOB is workflow (the default), stage1, stage2, stage3, stage4, tune or sample.
 Options of spark-submit (--master, --conf, --packages, ...) go before JOB. Options of the job are
   --config FILE, --set KEY=VALUE, --root FOLDER, --run-id ID, --force, --from STAGE, --until STAGE, --verbose
 and may also stand alone: ./spark-submit.sh --set stage1.data_loader.event_filename=events.csv
@@ -24,7 +24,7 @@ arguments=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        workflow | stage1 | stage2 | stage3 | stage4 | sample)
+        workflow | stage1 | stage2 | stage3 | stage4 | tune | sample)
             job=$1
             shift
             arguments+=("$@")
@@ -43,7 +43,7 @@ while [ $# -gt 0 ]; do
             shift 2
             ;;
         *)
-            echo "$1 is no job: use workflow, stage1, stage2, stage3, stage4 or sample" >&2
+            echo "$1 is no job: use workflow, stage1, stage2, stage3, stage4, tune or sample" >&2
             exit 10
             ;;
     esac
@@ -65,6 +65,12 @@ export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$PYTHON} PYSPARK_DRIVER_PYTHON=${PYSPARK
 export PYTHONUNBUFFERED=1
 # These apply only where neither the command line nor spark-defaults.conf says otherwise.
 export SPARK_DRIVER_MEMORY=${SPARK_DRIVER_MEMORY:-$(half_of_memory)}
+# Cached blocks are chunks of 4 MB, which Java's default collector (G1) stores so badly in a heap of a few GB that it runs out
+# of memory: see docs/decisions/0013. Who names a collector keeps it; two would keep Java from starting.
+case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-} $(cat "${SPARK_CONF_DIR:-${SPARK_HOME:-/nowhere}/conf}/spark-defaults.conf" 2>/dev/null || true)" in
+    *-XX:+Use*GC*) ;;
+    *) SPARK_SUBMIT_OPTS="-XX:+UseParallelGC ${SPARK_SUBMIT_OPTS:-}" ;;
+esac
 export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=file:$home/conf/log4j2.properties ${SPARK_SUBMIT_OPTS:-}"
 case " ${submit[*]-} ${MASTER:-} " in
     *--master*|*spark://*|*yarn*|*k8s*) ;;

@@ -1,58 +1,126 @@
-"""NDCG@10 of ALS beside popularity for unknown visitors, on a log of your own.
+"""ALS beside three baselines, for unknown visitors and with a cut by time, on a log of your own.
 
     python benchmarks/retailrocket.py --file events.csv.gz [--set stage2.als.alpha=5]
+    python benchmarks/retailrocket.py --file events.csv.gz --splits time --half-lives 7 30 --blends 0.1 0.3 1
 
-The stages run as the jobs that users run, with the default split: the visitors above the 90th percentile of visitorid
-are not in training, and are judged by fold-in. Two ways to hold out, two ranks; intervals are 95 %.
+The stages run as the jobs that users run, and judge all models by the same visitors and rules. Unknown visitors: those
+above the 90th percentile of visitorid are not in training, their last five events are held out. Cut by time: what
+known visitors did after the 80th percentile of the time is held out. The values are NDCG@10 with 95 % intervals.
+
+The first row of a split has the settings as they are. Further rows leave out what a visitor has only seen as well
+(stage3.recommend.exclude_events; a pair that was seen is never held out, so each such place of a list is lost), and
+change one thing besides: recent popularity as one more column of the factors (stage3.blend.weight), scores that halve
+with age (stage1.score_events.half_life_days; no pair is too faint to learn from then), or a k-core
+(stage1.score_filter). At last it says, for each split, which of these rows bring ALS to the best baseline of the same
+row: above its value, or within the interval, or not.
 """
 
 import argparse
-import json
-import subprocess
 import tempfile
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-HOLDOUTS = {
-    "last 5 events": ["stage1.holdout.last_events=5"],
-    "20 % of the items, by hash": ["stage1.holdout.last_events=null", "stage1.holdout.share=0.2"],
+from stages import metric, run, with_interval
+
+K = 10
+SPLITS = {
+    "unknown": ("unknown visitors, last 5 events", ["stage1.holdout.last_events=5"]),
+    "share": (
+        "unknown visitors, 20 % of the items, by hash",
+        ["stage1.holdout.last_events=null", "stage1.holdout.share=0.2"],
+    ),
+    "time": (
+        "cut by time at 80 %",
+        ["stage1.train_test_split.column_name=timestamp", "stage1.train_test_split.train_percentile=80"],
+    ),
 }
-RANKS = (32, 64)
+MODELS = {"als": "ALS", "popular": "popular", "recent_popular": "recently popular", "item_to_item": "item-to-item"}
+
+SEEN_LEFT_OUT = "stage3.recommend.exclude_events=[view, addtocart, transaction]"
+
+Rows = dict[str, dict[str, Any]]  # model -> its row of the metrics
 
 
-def run(stage: str, root: str, settings: list[str]) -> dict[str, Any]:
-    """Run one stage and return the record of its newest commit."""
-    overrides = [argument for setting in settings for argument in ("--set", setting)]
-    subprocess.run(
-        [REPOSITORY / "spark-submit.sh", stage, "--root", root, *overrides], check=True, stdout=subprocess.DEVNULL
-    )
-    record: dict[str, Any] = json.loads(max(Path(root, stage, "commits").glob("*.json")).read_text())
-    return record
+@dataclass(frozen=True)
+class Variant:
+    """What is changed: settings of stage 1, and settings of the others."""
+
+    name: str
+    prepare: Sequence[str] = ()
+    train: Sequence[str] = field(default=())
 
 
-def cells(record: dict[str, Any]) -> str:
-    """Return the number of visitors and NDCG@10 of both models as cells of the table."""
-    rows = {row["model"]: row for row in record["metrics"] if (row["metric"], row["k"]) == ("ndcg", 10)}
-    values = [f"{row['value']:.4f} ({row['low']:.4f}–{row['high']:.4f})" for row in (rows["als"], rows["popular"])]
-    return " | ".join([str(rows["als"]["visitors"]), *values])
+def variants(options: argparse.Namespace) -> Iterator[Variant]:
+    """Return what is tried: first what needs no other stage 1."""
+    yield Variant("as it is")
+    for rank in options.ranks:
+        yield Variant(f"seen left out, rank {rank}", train=[SEEN_LEFT_OUT, f"stage2.als.rank={rank}"])
+    yield Variant("seen left out", train=[SEEN_LEFT_OUT])
+    for weight in options.blends:
+        yield Variant(f"seen left out, blend {weight:g}", train=[SEEN_LEFT_OUT, f"stage3.blend.weight={weight:g}"])
+    for days in options.half_lives:
+        fading = [f"stage1.score_events.half_life_days={days:g}", "stage1.score_filter.min_score=0"]
+        yield Variant(f"seen left out, half-life {days:g} days", fading, [SEEN_LEFT_OUT])
+    for least in options.cores:
+        least_items = [f"stage1.score_filter.min_{what}={least}" for what in ("items_per_visitor", "visitors_per_item")]
+        yield Variant(f"seen left out, {least}-core", least_items, [SEEN_LEFT_OUT])
+
+
+def compare(name: str, rows: Rows) -> str:
+    """Say how ALS stands beside the best baseline."""
+    als = rows["als"]
+    baseline, other = max(((m, r) for m, r in rows.items() if m != "als"), key=lambda pair: float(pair[1]["value"]))
+    if als["value"] >= other["value"]:
+        verdict = "closes the gap"
+    elif als["high"] is not None and als["high"] >= other["value"]:
+        verdict = "closes it within the interval"
+    else:
+        verdict = "does not close it"
+    return f"  {name}: ALS {als['value']:.4f}, {MODELS[baseline]} {other['value']:.4f}: {verdict}"
+
+
+def measure(split: str, options: argparse.Namespace) -> list[str]:
+    """Print a row for each variant; return what is to be said of them."""
+    title, how = SPLITS[split]
+    settings = [f"stage1.data_loader.event_filename={options.file}", *how, *options.set]
+    settings.append(f"stage2.evaluator.cutoffs=[{K}]")
+    said: list[str] = []
+    with tempfile.TemporaryDirectory() as root:
+        prepared: Sequence[str] | None = None
+        for variant in variants(options):
+            if prepared != list(variant.prepare):
+                prepared = list(variant.prepare)
+                run("stage1", root, [*settings, *prepared])
+            record = run("stage2", root, [*settings, *prepared, *variant.train])
+            rows = metric(record, "ndcg", K)
+            if not rows:
+                print(f"| {title} | {variant.name} | 0 | {' | '.join('' for _ in MODELS)} | |", flush=True)
+                continue
+            cells = " | ".join(with_interval(rows[model]) if model in rows else "" for model in MODELS)
+            print(
+                f"| {title} | {variant.name} | {rows['als']['visitors']} | {cells} | {record['seconds']:.0f} |",
+                flush=True,
+            )
+            said.append(compare(variant.name, rows))
+    return [f"{title}:", *said]
 
 
 def main() -> None:
-    """Print a table: holdout, rank, visitors, NDCG@10 of both models, seconds of stage 2."""
+    """Print a table, and for each split what closes the gap to the best baseline."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--file", required=True, help="the log")
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["unknown", "time"])
+    parser.add_argument("--ranks", type=int, nargs="*", default=[], help="of further fits")
+    parser.add_argument("--blends", type=float, nargs="*", default=[0.03, 0.3, 3.0], metavar="WEIGHT")
+    parser.add_argument("--half-lives", type=float, nargs="*", default=[14, 60], metavar="DAYS")
+    parser.add_argument("--cores", type=int, nargs="*", default=[2], metavar="K", help="k-cores")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the jobs")
     options = parser.parse_args()
-    print("| holdout | rank | visitors | ALS | popularity | s |")
-    print("|---|---|---|---|---|---|")
-    for name, holdout in HOLDOUTS.items():
-        with tempfile.TemporaryDirectory() as root:
-            settings = [f"stage1.data_loader.event_filename={options.file}", *holdout, *options.set]
-            run("stage1", root, settings)
-            for rank in RANKS:
-                record = run("stage2", root, [*settings, f"stage2.als.rank={rank}"])
-                print(f"| {name} | {rank} | {cells(record)} | {record['seconds']:.0f} |", flush=True)
+    print(f"| holdout | settings | visitors | {' | '.join(MODELS.values())} | s |")
+    print("|---|---|---|" + "---|" * (len(MODELS) + 1))
+    said = [line for split in options.splits for line in measure(split, options)]
+    print("\n" + "\n".join(said))
 
 
 if __name__ == "__main__":

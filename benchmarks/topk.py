@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, python: str, script: Path, *arguments: obje
         "PYSPARK_PYTHON": python,
         "PYTHONPATH": f"{BENCHMARKS}:{BENCHMARKS.parent}",
     }
-    if script.name in ("kernel.py", "implicit_als.py"):  # implicit has threads of its own, and warns without this
+    if script.name in ("kernel.py", "implicit_als.py", "fit_implicit.py"):  # implicit has threads of its own
         environment["OPENBLAS_NUM_THREADS"] = "1"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([python, script, *map(str, arguments)], stdout=log, stderr=log, env=environment)

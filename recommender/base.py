@@ -202,6 +202,7 @@ def _mistake(step_class: type, details: Any) -> Mistake:
         return Mistake("CFG_VALUE", "", str(details["ctx"]["error"]))
     path, rule = location[0], json_schema(step_class)["properties"][location[0]]
     for part in location[1:]:
+        rule = next((each for each in rule.get("anyOf", ()) if {"additionalProperties", "items"} & each.keys()), rule)
         if "additionalProperties" in rule:
             path, rule = f"{path}.{part}", rule["additionalProperties"]
         elif "items" in rule:

@@ -16,15 +16,12 @@ Traceback (most recent call last):
 recommender.errors.ConfigError: CFG_ENV root uses ${OUT}, but the environment variable OUT is not set
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from recommender.base import build_steps, json_schema, parameters, unknown_key
 from recommender.errors import ConfigError, Mistake
@@ -32,18 +29,27 @@ from recommender.stage1.main import Stage1
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
 from recommender.stage4.main import Stage4
+from recommender.tune.main import Tune
 from recommender.variables import inline_secrets, substituted
+from recommender.yaml_text import parse_yaml
 
-STAGES: Mapping[str, type[Stage1 | Stage2 | Stage3 | Stage4]] = {
+STAGES: Mapping[str, type[Stage1 | Stage2 | Stage3 | Stage4 | Tune]] = {
     "stage1": Stage1,
     "stage2": Stage2,
     "stage3": Stage3,
     "stage4": Stage4,
+    "tune": Tune,
 }
+WORKFLOW = ("stage1", "stage2", "stage3", "stage4")
 DEFAULT_ROOT = "output"
 
-# Stage 2 judges lists that are made by stage 3's steps with stage 3's settings: what is served is what was evaluated.
-_BORROWED = {"stage2": ("stage3", ("fold_in", "item_rules", "recommend"))}
+# Lists are judged that are made by stage 3's steps with stage 3's settings: what is served is what was evaluated.
+_SERVING = dict.fromkeys(("fold_in", "item_rules", "blend", "recommend"), "stage3")
+# Stage -> step that it has, but that is set elsewhere -> where.
+_BORROWED: Mapping[str, Mapping[str, str]] = {
+    "stage2": _SERVING,
+    "tune": {"als": "stage2", "recent_popularity": "stage2", **_SERVING},
+}
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,18 @@ class Config:
     Init parameters:
         root: folder under which the stages store their results.
         stages: stage -> step -> parameters, as far as they were given.
+        document: all of it as it was given, overrides included, with the names of environment variables in place.
     """
 
     root: str
     stages: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    document: Mapping[str, Any] = field(default_factory=dict)
 
     def stage(self, name: str) -> dict[str, Mapping[str, Any]]:
         """Return what the class of a stage is built from: its own section and what it borrows from another."""
-        section = dict(self.stages.get(name, {}))
-        lender, steps = _BORROWED.get(name, ("", ()))
-        lent = self.stages.get(lender, {})
-        return section | {step: lent[step] for step in steps if step in lent}
+        borrowed = _BORROWED.get(name, {})
+        lent = {step: self.stages.get(lender, {}).get(step) for step, lender in borrowed.items()}
+        return {**self.stages.get(name, {}), **{step: given for step, given in lent.items() if given is not None}}
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Config:
@@ -91,7 +98,7 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
     Raises:
         ConfigError: listing all mistakes, each with its path, the rule, the value and the nearest known name.
     """
-    document = _parse_yaml(text, "the configuration")
+    document = parse_yaml(text, "the configuration")
     if document is None:
         document = {}
     if not isinstance(document, dict):
@@ -100,7 +107,7 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
     for override in overrides:
         _apply(document, override, mistakes)
     mistakes += inline_secrets(document, "")
-    document = substituted(document, "", environ, mistakes)
+    given, document = document, substituted(document, "", environ, mistakes)
     told = {mistake.path for mistake in mistakes}
     hidden = {mistake.path for mistake in mistakes if mistake.id == "SECRET_INLINE"}
     mistakes += [
@@ -111,6 +118,7 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
     return Config(
         root=document.get("root", DEFAULT_ROOT),
         stages={stage: {s: p or {} for s, p in (document.get(stage) or {}).items()} for stage in STAGES},
+        document=given,
     )
 
 
@@ -134,8 +142,7 @@ def config_schema() -> dict[str, Any]:
 
 def own_steps(stage: str) -> dict[str, type]:
     """Return the steps that a stage's section may name: config key -> class."""
-    _, borrowed = _BORROWED.get(stage, ("", ()))
-    return {name: step for name, step in STAGES[stage].STEPS.items() if name not in borrowed}
+    return {name: step for name, step in STAGES[stage].STEPS.items() if name not in _BORROWED.get(stage, {})}
 
 
 def _stage_schema(name: str, stage: type) -> dict[str, Any]:
@@ -183,12 +190,14 @@ def _check(document: Mapping[str, Any]) -> list[Mistake]:
         mistakes.append(Mistake("CFG_TYPE", "root", f"root must be a path, got {root!r}"))
     for name, stage in STAGES.items():
         section = {} if document.get(name) is None else document[name]
-        lender, borrowed = _BORROWED.get(name, ("", ()))
+        borrowed = _BORROWED.get(name, {})
         if isinstance(section, Mapping):
             elsewhere = [step for step in borrowed if step in section]
             mistakes += [
                 Mistake(
-                    "CFG_UNKNOWN_KEY", f"{name}.{step}", f"{name}.{step} is set as {lender}.{step}, for both stages"
+                    "CFG_UNKNOWN_KEY",
+                    f"{name}.{step}",
+                    f"{name}.{step} is set as {borrowed[step]}.{step}, for both stages",
                 )
                 for step in elsewhere
             ]
@@ -203,55 +212,6 @@ def _check(document: Mapping[str, Any]) -> list[Mistake]:
 def _is_above(path: str, hidden: Iterable[str]) -> bool:
     """Return whether a path is that of a section with something hidden in it, whose value must not be shown."""
     return any(secret.startswith(f"{path}.") for secret in hidden)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without Python objects and without repeated keys; 1e-3 is a number, and a date is text."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key_node.value} stands here a second time", key_node.start_mark
-                )
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-# PyYAML follows YAML 1.1, where 1e-3 is a string.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
-def _parse_yaml(text: str, owner: str) -> Any:
-    try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
-        json.dumps(document, default=str)  # a document that holds itself has no end
-        return document
-    except (ValueError, RecursionError):
-        raise ConfigError(Mistake("CFG_YAML", "", f"{owner} is not valid: it cannot be read to an end")) from None
-    except yaml.constructor.ConstructorError as error:
-        unsafe = "could not determine a constructor" in str(error.problem)
-        kind = "CFG_YAML_TAG" if unsafe else "CFG_YAML"
-        problem = f"{owner} uses a tag that is not allowed" if unsafe else f"{owner} is not valid: {error.problem}"
-        raise ConfigError(Mistake(kind, "", f"{problem}{_place(error)}")) from None
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise ConfigError(Mistake("CFG_YAML", "", f"{owner} is not valid YAML: {problem}{_place(error)}")) from None
-
-
-def _place(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
 def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> None:
@@ -273,6 +233,6 @@ def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> 
             return
     try:
         # A glob is no YAML, but what is meant is clear.
-        target[keys[-1]] = value if value.startswith("*") else _parse_yaml(value, f"the value of --set {path}")
+        target[keys[-1]] = value if value.startswith("*") else parse_yaml(value, f"the value of --set {path}")
     except ConfigError as error:
         mistakes += error.mistakes

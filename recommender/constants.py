@@ -42,10 +42,19 @@ SIMILAR_ITEM_INDEX: Final = "similar_item_index"
 SIMILARITY: Final = "similarity"
 MODEL: Final = "model"
 METRIC: Final = "metric"
+SEGMENT: Final = "segment"  # a group of visitors that is looked at apart
+SEGMENTS: Final = "segments"  # those that a visitor is in
+MEANS: Final = "means"  # one of each replicate of the bootstrap
+NEIGHBOUR_INDEX: Final = "neighbour_index"
 
 # Where a recommendation comes from.
 ALS: Final = "als"
 FOLD_IN: Final = "fold_in"
 POPULAR: Final = "popular"
+RECENT: Final = "recent_popular"
+ITEM_TO_ITEM: Final = "item_to_item"
+
+# The other models that the candidate is judged beside.
+LIVE: Final = "live"  # the model that the channel live was made from
 
 DEFAULT_SCORES: Final = {VIEW: 1.0, ADD_TO_CART: 5.0, PURCHASE: 10.0}

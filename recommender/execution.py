@@ -6,18 +6,23 @@ Example usage:
 {'scores': 2}
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql.types import StructType
 
+from recommender.als_model import check_model
 from recommender.audit import added, audit, check_contents, check_rows
-from recommender.errors import ArtifactError
+from recommender.errors import ArtifactError, StorageError
+from recommender.session import checkpoints
 from recommender.stage import Previous, Stage
 from recommender.store import Attempt, Commit, Shards, Store
 from recommender.tables import read_table
 from recommender.timed import Timed
+
+_CHECKPOINTS: Final = "_checkpoints"  # a folder in the attempt's own, with which it goes if all else fails
 
 
 def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit], last: Commit | None) -> dict[str, Any]:
@@ -27,29 +32,30 @@ def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit], last:
         store: the store.
         stage: the stage.
         commits: stage -> the commit that is read.
-        last: the stage's own last commit, None if there is none.
+        last: the commit of its own that the stage goes on from, None if there is none.
     """
     stage.announce("checking the inputs")
     read: dict[str, list[str]] = {}
     for name, table in stage.INPUTS.values():
         read.setdefault(name, []).append(table)
     for name, tables in read.items():
+        if any(table.startswith("model/") for table in tables):
+            check_model(store, commits[name])
         check_contents(store, commits[name], tables)
     tables_of = {argument: _table(store, commits[name], table) for argument, (name, table) in stage.INPUTS.items()}
     settings = {argument: commits[name].record["config"][step] for argument, (name, step) in stage.SETTINGS.items()}
     continued = stage.continues()
     if continued is None:
         return {**tables_of, **settings}
-    return {**tables_of, **settings, "previous": last and _previous(store, last, continued)}
+    return {**tables_of, **settings, "previous": last and _previous(store, stage, last, continued)}
 
 
-def _previous(store: Store, last: Commit, tables: Sequence[str]) -> Previous:
+def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -> Previous:
     try:
         if tables:
             check_contents(store, last, tables)
     except ArtifactError as error:
-        sentence = f"{error.sentence.split('; ')[0]}; indexes go on from there: restore the file, or set start_afresh"
-        raise ArtifactError(error.id, f"{sentence} of the encoders") from error
+        raise ArtifactError(error.id, f"{error.sentence.split('; ')[0]}; {stage.REMEDY}") from error
     return Previous(last.record, {table: _table(store, last, table) for table in tables})
 
 
@@ -62,19 +68,8 @@ def execute(
 ) -> dict[str, Any]:
     """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
     announced = stage.announce = Timed(stage.announce)
-    number = stage.shards(inputs)
-    if number == 1:
-        part = _part(store, stage, inputs, attempt, "")
-    else:
-        parts = []
-        for shard in range(number):
-            finished = shards.finished(shard, number)
-            stage.announce(f"shard {shard + 1} of {number}{' was done before' if finished else ''}")
-            if finished is None:
-                one = _part(store, stage, {**inputs, "shard": (shard, number)}, attempt, f"shard-{shard:05d}")
-                finished = shards.finish(shard, number, attempt.id, one)
-            parts.append(finished)
-        part = _together(parts)
+    with _with_checkpoints(store, stage, attempt):
+        part = _all_parts(store, stage, inputs, attempt, shards)
     steps = stage.report(part["rows"])
     timed = announced.seconds()
     record = {
@@ -92,9 +87,41 @@ def execute(
     return record
 
 
+@contextmanager
+def _with_checkpoints(store: Store, stage: Stage, attempt: Attempt) -> Iterator[None]:
+    """Give Spark a folder for checkpoints in the attempt's own, where the stage needs one; it is deleted afterwards."""
+    if not stage.needs_checkpoints():
+        yield
+        return
+    with checkpoints(f"{attempt.url}/{_CHECKPOINTS}"):
+        yield
+    with suppress(StorageError):  # nobody reads it
+        store.files.delete(f"{attempt.stage}/data/{attempt.id}/{_CHECKPOINTS}")
+
+
+def _all_parts(
+    store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
+) -> dict[str, Any]:
+    """Execute, persist and audit all shards of the work, but those that are finished, or all of it at once."""
+    number = stage.shards(inputs)
+    if number == 1:
+        return _part(store, stage, inputs, attempt, "")
+    parts = []
+    for shard in range(number):
+        finished = shards.finished(shard, number)
+        stage.announce(f"shard {shard + 1} of {number}{' was done before' if finished else ''}")
+        if finished is None:
+            one = _part(store, stage, {**inputs, "shard": (shard, number)}, attempt, f"shard-{shard:05d}")
+            finished = shards.finish(shard, number, attempt.id, one)
+        parts.append(finished)
+    return _together(parts)
+
+
 def _part(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, part: str) -> dict[str, Any]:
     """Execute, persist and audit one part of the work."""
     data = stage.execute_persist(attempt.url, part, **inputs)
+    for document, text in stage.documents().items():
+        store.files.create(f"{attempt.stage}/data/{attempt.id}/{document}", text.encode())
     stage.announce("reading back what was written")
     rows = stage.counter.rows()
     schemas = _schemas(data)

@@ -19,15 +19,16 @@ from recommender.config import STAGES, Config, load_config
 from recommender.errors import ConfigError, Mistake, RecommenderError
 from recommender.preflight import check_overlap
 from recommender.progress import progress
-from recommender.redaction import redacted
+from recommender.redaction import holds_secret, redacted
 from recommender.runner import SAMPLE, Outcome, Progress, Runner, publish
 from recommender.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.spark_errors import explained
 from recommender.stage import Stage
 from recommender.stage1.main import Stage1
 from recommender.store import Store, new_run_id, open_files, run_id_mistake
-from recommender.summary import example_text, metrics_table, stage_summary
+from recommender.summary import example_text, metrics_table, stage_summary, trials_table
 from recommender.termination import Terminated, elsewhere, heeding_signals, received
+from recommender.text import title
 
 _SETTLING = 0.5  # seconds
 
@@ -88,11 +89,17 @@ def _parser(stages: Sequence[str], script: str) -> argparse.ArgumentParser:
         help="name of this run, for one result for good: "
         "what it has committed is not done again (default: made from the time)",
     )
+    if "stage4" in stages:
+        parser.add_argument(
+            "--override-gate",
+            metavar="REASON",
+            help="publish also a model that is not blessed; the reason stays in the record",
+        )
     parser.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
     if len(stages) > 1:
         parser.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
         parser.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")
-    parser.set_defaults(stages=tuple(stages), first=stages[0], last=stages[-1])
+    parser.set_defaults(override_gate=None, stages=tuple(stages), first=stages[0], last=stages[-1])
     parser.add_argument("--verbose", action="store_true", help="show the stack trace of an error")
     return parser
 
@@ -151,6 +158,8 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     config = load_config(options.config, options.set)
     store = Store(open_files(options.root or config.root, hadoop))
     built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
+    for stage in built.values():
+        stage.given = _given(config, options)
     sources = [source for stage in built.values() for source in stage.sources()]
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 
@@ -161,7 +170,8 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
         return told
 
     named = options.run_id is not None
-    runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure)
+    override = _reason(options.override_gate)
+    runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure, override=override)
     runner.pin(built)
     stage1 = built.get("stage1")
     if isinstance(stage1, Stage1) and not stage1.is_sourced:
@@ -171,6 +181,15 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
         if name == "stage4":
             publish(store, stage.steps["publish"].channel, outcome.commit)
         _print_summary(name, stage, outcome, store)
+        runner.check_gate(name)
+
+
+def _reason(given: str | None) -> str | None:
+    """Return why the gate is overridden."""
+    if given is not None and not given.strip():
+        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
+    return given
 
 
 def _chosen(options: argparse.Namespace) -> list[str]:
@@ -182,6 +201,12 @@ def _chosen(options: argparse.Namespace) -> list[str]:
     return list(options.stages[first : last + 1])
 
 
+def _given(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the configuration as it was written, with what the command line says of it."""
+    root = {"root": options.root} if options.root and not holds_secret(options.root) else {}
+    return {**config.document, **root}
+
+
 def _with_events(config: Config, path: str) -> dict[str, Any]:
     section: dict[str, Any] = config.stage("stage1")
     return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
@@ -190,17 +215,26 @@ def _with_events(config: Config, path: str) -> dict[str, Any]:
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:
     record = outcome.commit.record
     if outcome.skipped:
-        print(f"\n{name} {stage.NAME}: {outcome.skipped}")
+        print(f"\n{title(name, stage.NAME)}: {outcome.skipped}")
     else:
         place = _place(store, name, outcome)
         print(f"\n{stage_summary(name, stage.NAME, record, place)}")
     if "metrics" in record:
         print(f"\n{metrics_table(record['metrics'])}")
+    if "trials" in record:
+        print(f"\n{trials_table(record['metric'], record['trials'])}\n\n{_to_run(_place(store, name, outcome))}")
     for example in getattr(stage, "examples", ()):
         print(f"\n{example_text(example)}")
     if name == "stage4":
         print(f"\nThe recommendations are Parquet files in {_place(store, name, outcome)}/recommendations")
     sys.stdout.flush()
+
+
+def _to_run(place: str) -> str:
+    """Say where the best configuration is, and how it is run."""
+    hint = "copy it to where the job starts, and " if ":" in place else ""
+    path = f"{place}/best.yaml"
+    return f"The best configuration is {path}; {hint}run it with\n  ./spark-submit.sh --config {path}"
 
 
 def _place(store: Store, name: str, outcome: Outcome) -> str:
@@ -214,7 +248,7 @@ def _explained(error: BaseException, local: str = "", root: str = "") -> dict[st
         error = Terminated(number)
     elif isinstance(error, KeyboardInterrupt):
         error = Terminated(signal.SIGINT)
-    elif isinstance(error, Exception) and not isinstance(error, RecommenderError) and is_ending():
+    elif isinstance(error, Exception) and not _is_known(error) and is_ending():
         error = Terminated(signal.SIGTERM)
     if isinstance(error, Terminated):
         sentence = f"told to end by SIG{error.signal}; nothing is half visible, start it again to go on"
@@ -224,6 +258,11 @@ def _explained(error: BaseException, local: str = "", root: str = "") -> dict[st
         reason = str(error).strip().split("\n", 1)[0][:200]
         ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}; --verbose shows where")
     return {"id": ours.id, "sentence": redacted(ours.sentence), "exit_code": ours.exit_code}
+
+
+def _is_known(error: Exception) -> bool:
+    """Return whether an error says itself what happened, so that it does not matter whether the JVM is ending."""
+    return isinstance(error, RecommenderError) or "OutOfMemoryError" in str(error)  # of it the JVM ends by itself
 
 
 def _leave(error: BaseException, session: _Session, where: Progress, verbose: bool) -> int:

@@ -16,14 +16,16 @@ from recommender.audit import audit
 from recommender.constants import QUARANTINE
 from recommender.errors import ArtifactError, ConflictError, InputError, StorageError
 from recommender.execution import execute, read_inputs
+from recommender.gate import check_blessed
 from recommender.preflight import differences, fingerprint, identity
 from recommender.progress import progress
 from recommender.redaction import redacted
 from recommender.sample import DEFAULT_EVENTS, sample_events
 from recommender.session import hadoop
 from recommender.stage import Stage
-from recommender.store import Attempt, Channels, Commit, Shards, Store
+from recommender.store import Attempt, Channels, Commit, Shards, Store, Trials
 from recommender.termination import elsewhere
+from recommender.text import title
 
 SAMPLE = "sample"
 
@@ -55,6 +57,7 @@ class Runner:
         named: whether the user has given the run's id: then it stands for one result for good.
         force: compute also what was computed before.
         failure: turns an error into what is left in the attempt's folder.
+        override: why a model that is not blessed is published all the same; None if it is not.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Runner:
         named: bool,
         force: bool,
         failure: Callable[[BaseException], Mapping[str, Any]],
+        override: str | None = None,
     ) -> None:
         self._store = store
         self._start = start
@@ -73,7 +77,9 @@ class Runner:
         self._named = named
         self._force = force
         self._failure = failure
+        self._override = override
         self._commits: dict[str, Commit] = {}
+        self._gated: dict[str, str] = {}  # stage that judges -> stage that makes visible
 
     def pin(self, stages: Mapping[str, Stage]) -> None:
         """Choose the commits of the stages that are read but not run; they stay the same for the whole run.
@@ -82,9 +88,10 @@ class Runner:
         so that the indexes of a model always meet the visitors and items that they number.
 
         Raises:
-            InputError: a stage that is needed has no commit.
+            InputError: a stage that is needed has no commit. GateError: what is pinned is not blessed.
         """
-        needed = {s for stage in stages.values() for s, _ in (*stage.INPUTS.values(), *stage.SETTINGS.values())}
+        self._gated = {stage.GATED_BY: name for name, stage in stages.items() if stage.GATED_BY}
+        needed = {name for stage in stages.values() for name in _read(stage)}
         for name in sorted(needed - set(stages), reverse=True):
             made_from = [c.record["upstream"][name] for c in self._commits.values() if name in c.record["upstream"]]
             commit = self._store.commit_number(name, made_from[0]) if made_from else self._own_or_newest(name, stages)
@@ -92,6 +99,17 @@ class Runner:
                 sentence = f"{name} has no committed result below {self._store.files.root}; run {name} first"
                 raise InputError("UPSTREAM_NOT_COMMITTED", f"{sentence}, or see --root")
             self._commits[name] = commit
+            self.check_gate(name)
+
+    def check_gate(self, name: str) -> None:
+        """Refuse to go on from a stage whose verdict keeps the result of this run from being made visible.
+
+        Raises:
+            GateError: it is not blessed, and nobody overrides that.
+        """
+        gated = self._gated.get(name)
+        if gated and not (self._named and self._store.of_run(gated, self._where.run)):
+            check_blessed(self._commits[name], self._override)
 
     def run(self, name: str, stage: Stage) -> Outcome:
         """Run one stage, or find that there is nothing to do.
@@ -100,8 +118,7 @@ class Runner:
             RecommenderError: of any kind; the stage's last commit stays what it was.
         """
         self._where.stage, self._where.attempt = name, "-"
-        read = {upstream for upstream, _ in (*stage.INPUTS.values(), *stage.SETTINGS.values())}
-        upstream = {key: self._commits[key] for key in sorted(read)}
+        upstream = {key: self._commits[key] for key in sorted(_read(stage))}
         made_of = identity(stage, upstream, hadoop)
         outcome = self._done_before(name, stage, made_of)
         if outcome is None:
@@ -203,22 +220,25 @@ class Runner:
             started = time.monotonic()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
-            with progress(f"{name} {stage.NAME}") as stage.announce:
+            with progress(title(name, stage.NAME)) as stage.announce:
                 last = self._last(stage, attempt, made_of)
-                inputs = read_inputs(self._store, stage, self._commits, last)
+                inputs = {**read_inputs(self._store, stage, self._commits, last), **self._trials(name, stage, made_of)}
                 shards = Shards(self._store, name, mark)
                 if None in made_of["versions"].values():
                     shards.forget()  # what they were made from may have changed: nobody can tell
                 record = execute(self._store, name, stage, inputs, attempt, shards)
                 seconds = time.monotonic() - started
                 events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]
+                numbering = upstream["stage1"].record["numbering"] if upstream else record.get("numbering", "")
                 body = {
                     "fingerprint": mark,
                     **made_of,
                     "upstream": {key: commit.number for key, commit in upstream.items()},
                     "upstream_attempts": made_of["upstream"],
                     **record,
+                    **(check_blessed(upstream[stage.GATED_BY], self._override) if stage.GATED_BY else {}),
                     "events": events,
+                    "numbering": numbering,
                     "seconds": seconds,
                     "events_per_second": events / seconds,
                 }
@@ -227,12 +247,38 @@ class Runner:
                 shards.forget()
         return commit
 
+    def _trials(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> dict[str, Trials]:
+        """Return the argument that a stage takes that searches; what is forced begins anew."""
+        searched = stage.searched(made_of)
+        if searched is None:
+            return {}
+        trials = Trials(self._store, name, fingerprint(searched))
+        if self._force or None in made_of["versions"].values():
+            trials.forget()
+        return {"trials": trials}
+
     def _last(self, stage: Stage, attempt: Attempt, made_of: Mapping[str, Any]) -> Commit | None:
-        """Return the commit that an attempt may go on from; generated events and real ones have nothing in common."""
-        last = None if stage.continues() is None else self._store.commit_number(attempt.stage, attempt.parent)
-        if last is None or self._is_sample(last.record) != self._is_sample(made_of):
+        """Return the commit that an attempt may go on from."""
+        if stage.continues() is None:
             return None
+        if stage.GOES_ON_FROM == "live":
+            return self._live(attempt.stage)
+        last = self._store.commit_number(attempt.stage, attempt.parent)
+        if last is None or self._is_sample(last.record) != self._is_sample(made_of):
+            return None  # generated events and real ones have nothing in common
         return last
+
+    def _live(self, name: str) -> Commit | None:
+        """Return the commit of a stage that the live one was made from, if its indexes mean what they mean now."""
+        channels = Channels(self._store)
+        current = channels.current("live")
+        published = channels.commit(current) if current else None
+        if published is None or name not in published.record["upstream"]:
+            return None
+        live = self._store.commit_number(name, published.record["upstream"][name])
+        if live is None or any(live.record["numbering"] != c.record["numbering"] for c in self._commits.values()):
+            return None  # its indexes are those of other visitors and items
+        return live
 
     def _is_sample(self, made_of: Mapping[str, Any]) -> bool:
         return any(f"/{SAMPLE}/data/" in path for path in made_of["inputs"])
@@ -265,6 +311,12 @@ def publish(store: Store, channel: str, commit: Commit) -> None:
     channels = Channels(store)
     if "reused" in commit.record or not channels.has_named(channel, commit):
         channels.publish(channel, commit)
+
+
+def _read(stage: Stage) -> set[str]:
+    """Return the stages whose commits a stage looks at."""
+    read = {name for name, _ in (*stage.INPUTS.values(), *stage.SETTINGS.values())}
+    return read | {stage.GATED_BY} if stage.GATED_BY else read
 
 
 def _identity(commit: Commit) -> dict[str, Any]:

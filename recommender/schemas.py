@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 _INTERACTIONS: Final = "visitor_index int, item_index int, event string, score float, last_timestamp bigint"
+_MEASURED: Final = "metric string, k int, value double, low double, high double, visitors bigint"
 
 TABLES: Final[Mapping[str, str]] = {
     # stage 1: a row per (visitor, item) of the training part; the time, in ms, is of its last event that has a weight
@@ -35,12 +36,21 @@ TABLES: Final[Mapping[str, str]] = {
     "model/userFactors": "id int, features array<float>",
     "model/itemFactors": "id int, features array<float>",
     "popularity": "item_index int, score double",
-    # low and high bound the value with 95 % confidence
-    "metrics": "model string, metric string, k int, value double, low double, high double, visitors bigint",
+    # the same where a score weighs less the longer ago the pair's last training event is
+    "recent_popularity": "item_index int, score double",
+    # low and high bound the value with 95 % confidence; null where there is no interval
+    "metrics": f"model string, {_MEASURED}",
+    # the same for groups of the visitors
+    "segment_metrics": f"model string, segment string, {_MEASURED}",
+    # the means of the replicates that the intervals are made of, in the same order and of the same visitors for all
+    # models; null in one that nobody is in
+    "bootstrap": "model string, metric string, k int, means array<double>",
     # stage 3: a row per visitor and rank; source: als, fold_in or popular
     "recommendations": "visitorid id, rank int, itemid id, score float, source string",
     # a row per item and rank; similarity: cosine of the factors
     "similar_items": "itemid id, rank int, similar_itemid id, similarity float",
+    # tune: a row per trial of a search; state: complete, pruned or failed; parameters: as JSON
+    "trials": "trial int, state string, value double, low double, high double, seconds double, parameters string",
 }
 
 

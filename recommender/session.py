@@ -10,6 +10,8 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
@@ -101,6 +103,27 @@ def unhidden(spark: SparkSession) -> str:
 def local_folders(spark: SparkSession) -> str:
     """Return where Spark keeps its own temporary files on this machine."""
     return os.environ.get("SPARK_LOCAL_DIRS") or spark.conf.get("spark.local.dir", None) or tempfile.gettempdir()
+
+
+@contextmanager
+def checkpoints(folder: str) -> Iterator[None]:
+    """Let Spark write checkpoints to a folder meanwhile, unless somebody has named it another one.
+
+    Without a context, as over Spark Connect, nothing is changed: there ``spark.checkpoint.dir`` of the server counts.
+
+    Args:
+        folder: that all workers reach; Spark makes it.
+    """
+    context = None if is_remote() else SparkContext._active_spark_context
+    if context is None or context.getCheckpointDir() is not None:
+        yield
+        return
+    context.setCheckpointDir(folder)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # what has ended the work may have ended the context
+            context.setCheckpointDir(None)  # type: ignore[arg-type]  # there is no other way to have none again
 
 
 def hadoop() -> Hadoop | None:

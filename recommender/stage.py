@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pyspark.sql import Column, DataFrame
 
@@ -14,7 +14,7 @@ from recommender.tables import write_table
 
 @dataclass(frozen=True)
 class Previous:
-    """The stage's last commit: its record, and the tables that the stage goes on from."""
+    """The commit that a stage goes on from: its record, and its tables."""
 
     record: Mapping[str, Any]
     tables: Mapping[str, DataFrame]
@@ -29,6 +29,9 @@ class Stage:
         FIXED: config key -> parameters of the step that the stage relies on; a config that moves one is refused.
         INPUTS: argument of `execute` -> (stage, table) that it is read from.
         SETTINGS: argument of `execute` -> (stage, step) whose parameters it is given.
+        GOES_ON_FROM: which commit of its own `continues` speaks of: the newest, or the one that is live.
+        GATED_BY: the stage whose verdict must bless what this stage makes visible; None if nothing must.
+        REMEDY: what to do when the commit that it goes on from is damaged.
     """
 
     NAME: ClassVar[str]
@@ -36,10 +39,14 @@ class Stage:
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {}
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    GOES_ON_FROM: ClassVar[Literal["newest", "live"]] = "newest"
+    GATED_BY: ClassVar[str | None] = None
+    REMEDY: ClassVar[str] = "restore the file"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
         self.counter = RowCounter()
+        self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
 
     def sources(self) -> list[str]:
@@ -58,9 +65,10 @@ class Stage:
         return {}
 
     def continues(self) -> Sequence[str] | None:
-        """Return the tables of the stage's own last commit that it goes on from; None if that does not matter to it.
+        """Return the tables of a commit of its own that the stage goes on from; None if none matters to it.
 
-        A stage that goes on from it takes one more argument of `execute`, previous: Previous, None at the first time.
+        Which one is said by `GOES_ON_FROM`. A stage that goes on from one takes one more argument of `execute`,
+        previous: Previous, None at the first time.
         """
         return None
 
@@ -71,6 +79,20 @@ class Stage:
             inputs: the arguments of `execute`; a stage of several parts takes one more, shard: (number, of how many).
         """
         return 1
+
+    def searched(self, made_of: Mapping[str, Any]) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """Return what the trials of a search depend on; None for a stage that does not search.
+
+        A stage that searches takes one more argument of `execute`, trials, with those of a run that was killed.
+
+        Args:
+            made_of: what the stage's result depends on, as its record has it.
+        """
+        return None
+
+    def needs_checkpoints(self) -> bool:
+        """Return whether a step cuts a long lineage by checkpoints; then the job gives Spark a folder for them."""
+        return any(getattr(step, "needs_checkpoints", False) for step in self.steps.values())
 
     def execute(self, *args: Any, **inputs: Any) -> dict[str, Any]:
         """Run the steps and return the tables by name."""
@@ -103,6 +125,10 @@ class Stage:
 
     def details(self) -> dict[str, Any]:
         """Return what the commit's record says of the result besides, as plain JSON types; called after `persist`."""
+        return {}
+
+    def documents(self) -> Mapping[str, str]:
+        """Return the texts that belong to the result besides: name of the file -> text; called after `persist`."""
         return {}
 
     def release(self) -> None:

@@ -3,25 +3,32 @@
 Example usage:
 >>> print(metrics_table([{"model": "als", "metric": "ndcg", "k": 10, "value": 0.05, "low": 0.04, "high": 0.06,
 ...                       "visitors": 9}]))
-9 held-out visitors              @10
-ndcg                   als    0.0500
-ndcg@10 with 95 % interval: als 0.0500 (0.0400–0.0600)
+9 held-out visitors    ndcg@10    95 % interval of ndcg@10
+als                     0.0500               0.0400–0.0600
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recommender.evaluation import METRICS
+from recommender.constants import ALS
+from recommender.evaluation import METRICS, PER_VISITOR
 from recommender.stage4.steps.run_report import Example
-from recommender.text import indented, table
+from recommender.text import indented, table, title
 
 _CUSTOMARY_CUTOFF = 10
+_REMARKS = {
+    "coverage": "coverage: of all items",
+    "novelty": "novelty: bits",
+    "gini": "gini: 0 is even",
+    "overlap": "overlap: of two lists",
+    "short_lists": "short_lists: of all lists",
+}
 
 
 def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -> str:
     """Return what a stage did: rows in and out of each step, time, and where the result is."""
     speed = f", {record['events_per_second']:,.0f} events/s" if record.get("events_per_second") else ""
-    lines = [f"{stage} {name}: {record['seconds']:.1f} s{speed}", indented(steps_table(record["steps"]))]
+    lines = [f"{title(stage, name)}: {record['seconds']:.1f} s{speed}", indented(steps_table(record["steps"]))]
     lines += [f"  warning: {warning}" for warning in record.get("warnings", ())]
     return "\n".join([*lines, f"  -> {path}"])
 
@@ -33,22 +40,50 @@ def steps_table(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Return a line per metric and model, a column per cut-off, and the intervals of NDCG at the cut-off nearest 10."""
+    """Return a line per model: the first metric at all cut-offs, with its interval, then the others at one of them."""
     if not metrics:
         return "no visitor has a holdout: the models were not judged"
     cells = {(row["metric"], row["model"], row["k"]): row for row in metrics}
     cutoffs = sorted({row["k"] for row in metrics})
-    lines = [(f"{metrics[0]['visitors']:,} held-out visitors", "", *(f"@{k}" for k in cutoffs))]
-    for metric, model in sorted({(row["metric"], row["model"]) for row in metrics}, key=_place):
-        values = (f"{cells[metric, model, k]['value']:.4f}" for k in cutoffs)
-        lines.append((metric, model, *values))
     nearest = min(cutoffs, key=lambda k: abs(k - _CUSTOMARY_CUTOFF))
-    intervals = [
-        f"{model} {_interval(row)}"
-        for (metric, model, k), row in sorted(cells.items())
-        if (metric, k) == ("ndcg", nearest)
-    ]
-    return f"{table(lines, right=range(2, len(lines[0])))}\nndcg@{nearest} with 95 % interval: {', '.join(intervals)}"
+    models = list(dict.fromkeys(sorted((row["model"] for row in metrics), key=lambda model: (model != ALS, model))))
+    first, *others = sorted({row["metric"] for row in metrics}, key=METRICS.index)
+    visitors = max(row["visitors"] for row in metrics if row["metric"] == first)
+    judged = "held-out visitors" if first in PER_VISITOR else "visitors with a list"
+    has_interval = any(cells[first, model, nearest]["low"] is not None for model in models)
+    head = (f"{visitors:,} {judged}", *(f"{first}@{k}" for k in cutoffs))
+    lines = [head if not has_interval else (*head, f"95 % interval of {first}@{nearest}")]
+    for model in models:
+        interval = (_interval(cells[first, model, nearest]),) if has_interval else ()
+        lines.append((model, *(_value(cells.get((first, model, k))) for k in cutoffs), *interval))
+    parts = [table(lines, right=range(1, len(lines[0])))]
+    if others:
+        lines = [(f"first {nearest} places", *others)]
+        lines += [(model, *(_value(cells.get((metric, model, nearest))) for metric in others)) for model in models]
+        parts.append(table(lines, right=range(1, len(lines[0]))))
+    remarks = [remark for metric, remark in _REMARKS.items() if metric in {first, *others}]
+    return "\n\n".join(parts) + (f"\n({'; '.join(remarks)})" if remarks else "")
+
+
+def trials_table(metric: str, trials: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line per trial of a search, in the given order: the metric with its interval, time, and parameters.
+
+    >>> judged = {"state": "complete", "value": 0.05, "low": 0.04, "high": 0.06, "seconds": 9.5, "reason": ""}
+    >>> print(trials_table("ndcg@10", [{"number": 0, **judged, "parameters": {"rank": 32, "alpha": 1.25}}]))
+    trial    ndcg@10    95 % interval      s     rank    alpha
+        0     0.0500    0.0400–0.0600    9.5       32     1.25    as configured
+    """
+    names = list(trials[0]["parameters"])
+    lines = [("trial", metric, "95 % interval", "s", *names, "")]
+    for trial in trials:
+        note = "as configured" if trial["number"] == 0 else ""
+        told = [trial["state"], trial["reason"]] if trial["state"] != "complete" else []
+        cells = (_significant(trial["parameters"].get(name)) for name in names)
+        interval = "" if trial["low"] is None else f"{max(trial['low'], 0):.4f}–{min(trial['high'], 1):.4f}"
+        value = "" if trial["value"] is None else f"{trial['value']:.4f}"
+        notes = ", ".join(filter(None, [note, *told]))
+        lines.append((str(trial["number"]), value, interval, f"{trial['seconds']:.1f}", *cells, notes))
+    return table(lines, right=range(len(lines[0]) - 1))
 
 
 def example_text(example: Example) -> str:
@@ -58,13 +93,16 @@ def example_text(example: Example) -> str:
     return f"visitor {example.visitorid} ({example.source})\n  did:         {history}\n  recommended: {listed}"
 
 
-def _place(metric_and_model: tuple[str, str]) -> tuple[int, str]:
-    return METRICS.index(metric_and_model[0]), metric_and_model[1]
+def _value(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None or row["value"] is None else f"{row['value']:.4f}"
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    value = f"{row['value']:.4f}"
-    return value if row["low"] is None else f"{value} ({max(row['low'], 0):.4f}–{min(row['high'], 1):.4f})"
+    return "-" if row["low"] is None else f"{max(row['low'], 0):.4f}–{row['high']:.4f}"
+
+
+def _significant(value: float | None) -> str:
+    return "off" if value is None else f"{value:.4g}"
 
 
 def _number(value: int | None) -> str:

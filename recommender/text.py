@@ -31,6 +31,15 @@ def indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
+def title(stage: str, verb: str) -> str:
+    """Return what a stage is called: its key and its verb, once where they are the same.
+
+    >>> title("stage2", "train"), title("tune", "tune")
+    ('stage2 train', 'tune')
+    """
+    return " ".join(dict.fromkeys((stage, verb)))
+
+
 def size(number: float) -> str:
     """Return bytes in the unit that suits them."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "recommender"
 LEAVES = {
     "aggregates",
     "base",
+    "checkpoints",
     "times",
     "constants",
     "errors",
@@ -25,6 +26,8 @@ LEAVES = {
 # Part of the package -> the parts that it may import. What is not listed here fails the test below.
 ARROWS: dict[str, set[str]] = {
     "aggregates": set(),
+    "als_model": {"aggregates", "audit", "errors", "session", "spark_errors", "store", "tables"},
+    "checkpoints": set(),
     "constants": set(),
     "errors": set(),
     "schemas": set(),
@@ -39,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "times": set(),
     "sources": {"errors", "redaction", "spark_errors", "times"},
     "tables": {"schemas"},
-    "evaluation": {"constants"},
+    "evaluation": {"blocks", "constants"},
     "redaction": set(),
     "store": {"errors"},
     "audit": {"errors", "store", "tables"},
@@ -50,27 +53,49 @@ ARROWS: dict[str, set[str]] = {
     **{f"stage{n}/main": LEAVES | {"steps", f"stage{n}/steps", "stage", "counting", "tables"} for n in "1234"},
     "stage1/main": LEAVES
     | {"stage1/steps", "stage1/event_log", "stage1/evaluation_split", "stage1/scoring", "stage", "counting", "tables"},
+    "stage2/main": LEAVES
+    | {"steps", "stage2/steps", "stage2/segments", "stage2/lists", "stage", "ruled_stage", "counting", "tables"},
+    "stage2/lists": LEAVES | {"stage2/steps", "steps"},
+    "stage2/segments": {"constants"},
+    "stage3/main": LEAVES | {"steps", "stage3/steps", "ruled_stage", "counting", "tables"},
+    "ruled_stage": {"stage", "steps"},
+    "gate": {"errors", "store"},
     "stage1/event_log": LEAVES | {"stage1/steps", "counting", "sources"},
+    "tune/trial": set(),
+    "tune/space": {"tune/trial"},
+    "tune/study": {"errors", "tune/space", "tune/trial"},
+    "tune/scoring": LEAVES | {"stage1/steps", "tune/space", "tune/trial"},
+    "tune/steps": LEAVES | {"text", "tune/space", "tune/study", "tune/trial"},
+    "tune/prepared": LEAVES | {"stage2/steps", *(f"tune/{name}" for name in ("scoring", "steps", "trial"))},
+    "tune/objective": LEAVES
+    | {"steps", "stage2/lists", "stage2/steps"}
+    | {f"tune/{name}" for name in ("prepared", "scoring", "steps", "trial")},
+    "tune/best": {"yaml_text", "tune/scoring", "tune/space", "tune/trial"},
+    "tune/main": LEAVES
+    | {"steps", "stage1/steps", "stage2/steps", "ruled_stage", "counting", "tables"}
+    | {f"tune/{name}" for name in ("best", "objective", "prepared", "scoring", "steps", "study", "trial")},
     "stage1/evaluation_split": LEAVES | {"stage1/steps", "stage1/own_holdout", "counting"},
     "stage1/own_holdout": LEAVES | {"stage1/steps"},
     "stage1/scoring": LEAVES | {"stage1/steps", "counting"},
     "variables": {"errors", "redaction"},
-    "config": {"base", "errors", "variables", *(f"stage{n}/main" for n in "1234")},
+    "yaml_text": {"errors"},
+    "config": {"base", "errors", "variables", "yaml_text", *(f"stage{n}/main" for n in "1234"), "tune/main"},
     "session": {"redaction", "store"},
     "termination": set(),
     "progress": {"session"},
     "sample": {"constants", "session"},
     "text": set(),
-    "summary": {"evaluation", "stage4/steps", "text"},
+    "summary": {"constants", "evaluation", "stage4/steps", "text"},
     "commands": {"errors", "store", "summary", "text"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
-    "execution": {"audit", "errors", "stage", "store", "tables", "timed"},
+    "execution": {"als_model", "audit", "errors", "session", "stage", "store", "tables", "timed"},
     "runner": {
         *(
             "audit",
             "constants",
             "errors",
             "execution",
+            "gate",
             "preflight",
             "progress",
             "redaction",
@@ -79,11 +104,11 @@ ARROWS: dict[str, set[str]] = {
             "stage",
             "store",
         ),
-        "termination",
+        *("termination", "text"),
     },
     "job": {
         *("config", "errors", "preflight", "progress", "redaction", "runner", "session", "spark_errors", "stage"),
-        *("stage1/main", "store", "summary", "termination"),
+        *("stage1/main", "store", "summary", "termination", "text"),
     },
     "__main__": {"recommender", "commands", "config", "errors", "redaction", "session", "store"},
     "recommender": set(),
@@ -95,7 +120,7 @@ def part(path: Path) -> str:
     names = list(path.with_suffix("").parts) if path.name else []
     if not names or names == ["__init__"]:
         return "recommender"
-    if names[0].startswith("stage") and names[0][5:].isdigit():
+    if (names[0].startswith("stage") and names[0][5:].isdigit()) or names[0] == "tune":
         return "/".join(names[:2])
     return names[0]
 
@@ -183,6 +208,7 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage1/steps/event_profile.py": 2,  # a row per kind and day; the heaviest ids
         "stage1/steps/column_encoder.py": 1,  # the sizes of at most 1,024 buckets
         "stage1/steps/train_test_split.py": 1,  # the distinct values inside the bracket
+        "stage2/steps/model_gate.py": 2,  # the metrics at one cut-off; the replicates of one metric
         "stage4/steps/run_report.py": 3,  # the few example visitors
         "search.py": 3,  # the largest norm of each block of items; the take of Arrow columns, twice
         "steps/fold_in.py": 1,  # a matrix of rank x rank per partition of the items

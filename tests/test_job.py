@@ -47,3 +47,12 @@ def test_a_wrong_argument_is_told_as_all_errors_are(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == (
         "RECOMMENDER_ERROR CFG_ARGUMENT stage=stage1 run=- attempt=-: unrecognized arguments: --conf a=b; see --help\n"
     )
+
+
+def test_a_jvm_that_ran_out_of_memory_was_not_told_to_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(job, "is_ending", lambda: True)  # Spark ends its JVM by itself then
+    fail_with(monkeypatch, RuntimeError("Job aborted: java.lang.OutOfMemoryError: Java heap space"))
+    run_job(["stage1"], SCRIPT, [])
+    assert "RECOMMENDER_ERROR OUT_OF_MEMORY" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from recommender.base import step
+from recommender.checkpoints import has_checkpoint_folder
 from recommender.counting import StepRows
 from recommender.errors import ArtifactError, ConflictError, DataQualityError, InputError
 from recommender.runner import Outcome, Progress, Runner
@@ -62,6 +63,30 @@ class Second(First):
 
     computed: ClassVar[list[int]] = []
     dies_in: ClassVar[int | None] = None
+
+
+@step
+class Long(Numbers):
+    """A step that cuts its lineage."""
+
+    needs_checkpoints: ClassVar[bool] = True
+    seen: ClassVar[list[str]] = []
+    dies: ClassVar[bool] = False
+
+    def execute(self) -> DataFrame:
+        rows = super().execute().checkpoint()
+        Long.seen = sorted(path.parts[-2] for path in Long.root.glob("stage1/data/*/_checkpoints/*"))
+        if Long.dies:
+            raise DataQualityError("TEST_DEATH", "as the test wants it")
+        return rows
+
+    root: ClassVar[Path]
+
+
+class Third(First):
+    """A stage with such a step."""
+
+    STEPS: ClassVar[Mapping[str, type]] = {"numbers": Long}
 
 
 class Job:
@@ -237,6 +262,23 @@ def test_a_damaged_shard_is_done_again(job: Job) -> None:
     Second.computed, Second.dies_in = [], None
     assert job.rows(job.second().commit) == [0, 1, 2]
     assert Second.computed == [1, 2]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_checkpoints_are_in_the_attempt_s_folder_while_the_stage_runs(
+    job: Job, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    monkeypatch.setattr(Long, "root", job.root, raising=False)
+    monkeypatch.setattr(Long, "dies", dies)
+    if dies:
+        with pytest.raises(DataQualityError, match="TEST_DEATH"):
+            job.run("stage1", Third({}))
+    else:
+        commit = job.run("stage1", Third({})).commit
+        assert job.rows(commit) == [0, 1, 2]
+    assert Long.seen == ["_checkpoints"]
+    assert list(job.root.rglob("_checkpoints")) == []
+    assert not has_checkpoint_folder(spark)
 
 
 def test_sample_events_are_made_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

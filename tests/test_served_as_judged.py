@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recommender import schemas
 from recommender.config import parse_config
+from recommender.evaluation import Evaluation
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
 
@@ -36,9 +37,9 @@ class Listening:
         self.evaluator, self.cutoffs = evaluator, evaluator.cutoffs
         self.lists: DataFrame | None = None
 
-    def execute(self, lists: DataFrame, *rest: Any) -> DataFrame:
+    def execute(self, lists: DataFrame, *rest: Any, **options: Any) -> Evaluation:
         self.lists = lists
-        judged: DataFrame = self.evaluator.execute(lists, *rest)
+        judged: Evaluation = self.evaluator.execute(lists, *rest, **options)
         return judged
 
 
@@ -69,6 +70,7 @@ def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
         made["model"].userFactors,
         made["model"].itemFactors,
         made["popularity"],
+        made["recent_popularity"],
         history,
         frame(spark, "visitors", VISITORS),
         items,
@@ -96,6 +98,8 @@ def test_a_rule_changes_what_is_judged_and_what_is_served_alike(spark: SparkSess
         judged_by_rule, served_by_rule = both(spark, f"{{recommend: {{k: 3}}, {rule}}}")
         assert judged_by_rule == served_by_rule != judged
         assert not gone & {item for item, _, _ in served_by_rule.values()}
+    judged_by_rule, served_by_rule = both(spark, "{recommend: {k: 3}, blend: {weight: 0.5}}")
+    assert judged_by_rule == served_by_rule != judged
     every_event = "{recommend: {k: 3, exclude_events: [view, addtocart, transaction]}}"
     judged_by_rule, served_by_rule = both(spark, every_event)
     assert judged_by_rule == served_by_rule != judged
@@ -119,7 +123,7 @@ def test_when_an_item_was_last_seen_is_counted_in_the_training_part_where_lists_
     assert shown == {item for _, item, *_ in SCORES} - {0}
 
 
-@pytest.mark.parametrize("step", ["fold_in", "item_rules", "recommend"])
+@pytest.mark.parametrize("step", ["fold_in", "item_rules", "blend", "recommend"])
 def test_a_rule_can_be_set_for_both_stages_only(step: str) -> None:
     config = parse_config(f"stage3: {{{step}: {{}}}}", environ={})
     assert step in config.stage("stage2")

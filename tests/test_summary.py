@@ -11,22 +11,49 @@ def row(model: str, metric: str, k: int, value: float, low: float | None = None)
     return {"model": model, "metric": metric, "k": k, "value": value, "low": low, "high": high, "visitors": 1234}
 
 
-def test_models_stand_beside_each_other_by_cut_off() -> None:
-    metrics = [
-        row(m, n, k, v) for m, v in (("als", 0.5), ("popular", 0.25)) for n in ("recall", "ndcg") for k in (20, 5)
-    ]
-    assert metrics_table(metrics).splitlines()[:5] == [
-        "1,234 held-out visitors                   @5       @20",
-        "ndcg                       als        0.5000    0.5000",
-        "ndcg                       popular    0.2500    0.2500",
-        "recall                     als        0.5000    0.5000",
-        "recall                     popular    0.2500    0.2500",
+def test_models_stand_below_each_other_the_candidate_first() -> None:
+    models = (("popular", 0.25), ("als", 0.5), ("item_to_item", 0.125))
+    metrics = [row(m, n, k, v) for m, v in models for n in ("recall", "ndcg", "map") for k in (20, 5)]
+    assert metrics_table(metrics).splitlines() == [
+        "1,234 held-out visitors    ndcg@5    ndcg@20",
+        "als                        0.5000     0.5000",
+        "item_to_item               0.1250     0.1250",
+        "popular                    0.2500     0.2500",
+        "",
+        "first 5 places    recall       map",
+        "als               0.5000    0.5000",
+        "item_to_item      0.1250    0.1250",
+        "popular           0.2500    0.2500",
     ]
 
 
-def test_the_interval_of_ndcg_is_told_at_the_cut_off_nearest_ten() -> None:
+def test_the_interval_is_told_at_the_cut_off_nearest_ten() -> None:
     metrics = [row("als", "ndcg", k, 0.5, 0.4) for k in (1, 9, 20)]
-    assert metrics_table(metrics).splitlines()[-1] == "ndcg@9 with 95 % interval: als 0.5000 (0.4000–0.6000)"
+    assert metrics_table(metrics).splitlines() == [
+        "1,234 held-out visitors    ndcg@1    ndcg@9    ndcg@20    95 % interval of ndcg@9",
+        "als                        0.5000    0.5000     0.5000              0.4000–0.6000",
+    ]
+
+
+def test_what_is_no_ratio_of_which_more_is_better_is_explained() -> None:
+    names = ("overlap", "gini", "novelty", "coverage", "short_lists")
+    metrics = [row("als", name, 5, value) for name, value in zip(names, (0.125, 0.5, 11.25, 0.75, 0.25), strict=True)]
+    metrics = [*metrics, {**row("popular", "coverage", 5, 0.5), "value": None}]
+    assert metrics_table(metrics).splitlines() == [
+        "1,234 visitors with a list    coverage@5",
+        "als                               0.7500",
+        "popular                                -",
+        "",
+        "first 5 places    novelty      gini    overlap    short_lists",
+        "als               11.2500    0.5000     0.1250         0.2500",
+        "popular                 -         -          -              -",
+        "(coverage: of all items; novelty: bits; gini: 0 is even; overlap: of two lists; short_lists: of all lists)",
+    ]
+
+
+def test_visitors_are_counted_by_a_metric_that_is_a_mean_over_them() -> None:
+    metrics = [{**row("als", "coverage", 5, 0.5), "visitors": 7}, row("als", "recall", 5, 0.5, 0.25)]
+    assert metrics_table(metrics).startswith("1,234 held-out visitors    recall@5    95 % interval of recall@5\n")
 
 
 def test_a_model_that_was_not_judged_is_said_to_be_so() -> None:

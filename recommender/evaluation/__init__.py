@@ -1,5 +1,7 @@
 """Judge lists of recommendations by what the visitors did afterwards."""
 
-from recommender.evaluation.metrics import METRICS, ranking_metrics
+from recommender.evaluation.accuracy import PER_VISITOR
+from recommender.evaluation.exposure import OF_EXPOSURE
+from recommender.evaluation.metrics import METRICS, Evaluation, evaluation, ranking_metrics
 
-__all__ = ["METRICS", "ranking_metrics"]
+__all__ = ["METRICS", "OF_EXPOSURE", "PER_VISITOR", "Evaluation", "evaluation", "ranking_metrics"]

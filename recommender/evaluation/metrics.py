@@ -1,117 +1,129 @@
-"""Ranking metrics as Spark aggregations: all metrics at all cut-offs for all models in one pass over the lists.
+"""All metrics at all cut-offs for all models, in one pass over the lists.
 
-For one visitor let R be the set of relevant items (the holdout), k the cut-off, h_i = 1 if the item at rank i is in R
-and 0 otherwise, and H_i = h_1 + … + h_i. With binary relevance (Järvelin and Kekäläinen 2002 for NDCG; Manning,
-Raghavan and Schütze, Introduction to Information Retrieval, chapter 8, for the others):
-
-    ndcg       Σ_{i≤k} h_i / log2(i + 1)  divided by  Σ_{i≤min(k,|R|)} 1 / log2(i + 1)
-    recall     H_k / |R|
-    precision  H_k / k, also for a list shorter than k
-    map        Σ_{i≤k} h_i H_i / i  divided by  min(k, |R|)
-    mrr        1 / the least i ≤ k with h_i = 1, else 0
-    hit_rate   1 if H_k > 0, else 0
-
-A metric's value is the mean over all visitors with a holdout; one who got no list counts as 0.
+The metrics of one visitor's list are defined in ``accuracy``: a value is the mean over all visitors with a holdout, and
+one who got no list counts as 0. Their intervals are in ``bootstrap``. Those of what all lists show are in ``exposure``.
 
 Example usage:
 >>> lists = spark.createDataFrame([("als", 7, 1, 100), ("als", 7, 2, 101)],
 ...                               "model string, visitor_index int, rank int, item_index int")
 >>> holdout = spark.createDataFrame([(7, 101), (8, 100)], "visitor_index int, item_index int")
->>> metrics = ranking_metrics(lists, holdout, ["als"], [1, 2])
->>> metrics.where("metric = 'mrr'").select("k", "value", "visitors").orderBy("k").show()
-+---+-----+--------+
-|  k|value|visitors|
-+---+-----+--------+
-|  1|  0.0|       2|
-|  2| 0.25|       2|
-+---+-----+--------+
+>>> metrics = ranking_metrics(lists, holdout, ["als"], [1, 2], metrics=["mrr"])
+>>> metrics.select("metric", "k", "value", "visitors").orderBy("k").show()
++------+---+-----+--------+
+|metric|  k|value|visitors|
++------+---+-----+--------+
+|   mrr|  1|  0.0|       2|
+|   mrr|  2| 0.25|       2|
++------+---+-----+--------+
 <BLANKLINE>
 """
 
-from collections.abc import Sequence
-from itertools import accumulate
-from math import log2
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame, Window, functions as F
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.evaluation.accuracy import PER_VISITOR
+from recommender.evaluation.exposure import OF_EXPOSURE
+from recommender.evaluation.packing import HELD, SCORED, packed, packed_lists, packed_segments
+from recommender.evaluation.passes import RESULT, SUMS, judged, merged
+from recommender.evaluation.task import Task
 
-METRICS = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
-_UNIT_INTERVAL = "decimal(16,15)"  # holds 0 to 1, in 64 bits
-_Z_95 = 1.959964  # the normal distribution's 97.5 % quantile
+METRICS = (*PER_VISITOR, *OF_EXPOSURE)
+_MEASURED = (C.METRIC, "k", "value", "low", "high", "visitors")
 
 
-def ranking_metrics(lists: DataFrame, holdout: DataFrame, models: Sequence[str], cutoffs: Sequence[int]) -> DataFrame:
+class Evaluation(NamedTuple):
+    """What an evaluation has found.
+
+    Attributes:
+        metrics: model, metric, k int, value, low, high double, visitors long: of all visitors.
+        segment_metrics: the same for each segment, with the column segment; per-visitor metrics only.
+        bootstrap: model, metric, k int, means array<double>: the means of the replicates, of per-visitor metrics.
+    """
+
+    metrics: DataFrame
+    segment_metrics: DataFrame
+    bootstrap: DataFrame
+
+
+def ranking_metrics(
+    lists: DataFrame,
+    holdout: DataFrame,
+    models: Sequence[str],
+    cutoffs: Sequence[int],
+    *,
+    popularity: DataFrame | None = None,
+    segments: DataFrame | None = None,
+    metrics: Sequence[str] = METRICS,
+    is_graded: bool = False,
+    replicates: int = 0,
+    seed: int = 0,
+) -> DataFrame:
     """Return every metric at every cut-off for every model.
 
     Args:
-        lists: model string, visitor_index int, rank int from 1, item_index int; more columns are ignored.
-        holdout: visitor_index int, item_index int, one row per pair; more columns are ignored.
+        lists: model string, visitor_index int, rank int from 1, item_index int, an item once per list; more columns are
+            ignored.
+        holdout: visitor_index int, item_index int, with graded relevance score; more columns are ignored.
         models: the models to report on, also those that have no list at all.
         cutoffs: numbers of places that are looked at.
+        popularity: item_index int, score double, one row per item of the catalogue; None: no metrics of exposure.
+        segments: visitor_index int, segments array<string>; None: there are none.
+        metrics: some of `METRICS`.
+        is_graded: whether the gain of an item, in NDCG, is its score in the holdout.
+        replicates: of the bootstrap; 0: no intervals.
+        seed: of the bootstrap.
 
     Returns:
-        model, metric, k int, value double, low and high double (bounds of the mean's 95 % confidence interval by the
-        normal approximation over visitors; null for fewer than two visitors), visitors long. No row without holdout.
+        segment string, null for all visitors; model, metric string; k int; value double; low and high double, the
+        bounds of the mean's 95 % confidence interval, null for fewer than two visitors and for metrics of exposure;
+        visitors long; means array<double>, of the replicates, null for metrics of exposure. Without a holdout there are
+        no per-visitor metrics, and a model without lists has none of exposure.
     """
-    relevant = holdout.groupBy(C.VISITOR_INDEX).agg(F.count_distinct(C.ITEM_INDEX).cast("int").alias("_relevant"))
-    names = F.explode(F.array(*map(F.lit, models))).alias(C.MODEL)
-    judged = relevant.select("*", names).join(_hits(lists, holdout, cutoffs), [C.MODEL, C.VISITOR_INDEX], "left")
-    per_visitor = judged.select(C.MODEL, *(_metric(name, k).alias(f"{name}@{k}") for name in METRICS for k in cutoffs))
-    return _means(per_visitor, cutoffs)
+    known = [metric for metric in dict.fromkeys(metrics) if popularity is not None or metric in PER_VISITOR]
+    if not known:
+        raise ValueError(f"{', '.join(metrics) or 'no metric'} without the popularity of the items: nothing to compute")
+    task = Task(tuple(models), tuple(sorted(set(cutoffs))), tuple(known), replicates, seed)
+    parts = [packed_lists(_places(lists, task), task)]
+    if task.of_visitors:
+        gain = _gain(F.col(C.SCORE)) if is_graded else F.lit(1.0)
+        parts.append(packed(holdout.select(C.VISITOR_INDEX, C.ITEM_INDEX, gain.alias("gain")), HELD))
+        parts += [packed_segments(segments)] if segments is not None else []
+    if popularity is not None and task.of_exposure:
+        parts.append(packed(popularity.select(C.ITEM_INDEX, F.col(C.SCORE).cast("double").alias(C.SCORE)), SCORED))
+
+    def to_judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from judged(batches, task)
+
+    def to_merge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from merged(batches, task)
+
+    cells = reduce(DataFrame.unionByName, parts).repartition("bucket").sortWithinPartitions("bucket")
+    return cells.mapInArrow(to_judge, SUMS).repartition(C.SEGMENT, C.MODEL).mapInArrow(to_merge, RESULT)
 
 
-def _hits(lists: DataFrame, holdout: DataFrame, cutoffs: Sequence[int]) -> DataFrame:
-    """Return what the metrics need of each model's list for each visitor that has a hit."""
-    pair = [C.VISITOR_INDEX, C.ITEM_INDEX]
-    hits = lists.where(F.col(C.RANK) <= max(cutoffs)).join(holdout.select(*pair).distinct(), pair, "left_semi")
-    so_far = F.row_number().over(Window.partitionBy(C.MODEL, C.VISITOR_INDEX).orderBy(C.RANK))
-    rank = F.col(C.RANK)
-    sums = []
-    for k in cutoffs:
-        sums += [
-            F.count_if(rank <= k).alias(f"_hits@{k}"),
-            F.sum(F.when(rank <= k, 1 / F.log2(rank + 1))).alias(f"_dcg@{k}"),
-            F.sum(F.when(rank <= k, F.col("_so_far") / rank)).alias(f"_precisions@{k}"),
-            F.max(F.when(rank <= k, 1 / rank)).alias(f"_reciprocal@{k}"),
-        ]
-    return hits.withColumn("_so_far", so_far).groupBy(C.MODEL, C.VISITOR_INDEX).agg(*sums)
+def _places(lists: DataFrame, task: Task) -> DataFrame:
+    """Return the places that are looked at, as visitor, item, rank and number of the model."""
+    near = lists.where((F.col(C.RANK) <= max(task.cutoffs)) & F.col(C.MODEL).isin(*task.models))
+    model = F.array_position(F.array(*map(F.lit, task.models)), F.col(C.MODEL)).cast("int") - 1
+    return near.select(C.VISITOR_INDEX, C.ITEM_INDEX, C.RANK, model.alias(C.MODEL))
 
 
-def _metric(name: str, k: int) -> Column:
-    """Return one metric of one visitor."""
-    hits, relevant = F.col(f"_hits@{k}"), F.col("_relevant")
-    reachable = F.least(relevant, F.lit(k))
-    ideals = list(accumulate(1 / log2(rank + 1) for rank in range(1, k + 1)))
-    value = {
-        "ndcg": F.col(f"_dcg@{k}") / F.element_at(F.array(*map(F.lit, ideals)), reachable),
-        "recall": hits / relevant,
-        "precision": hits / F.lit(k),
-        "map": F.col(f"_precisions@{k}") / reachable,
-        "mrr": F.col(f"_reciprocal@{k}"),
-        "hit_rate": (hits > 0).cast("double"),
-    }[name]
-    return F.coalesce(value, F.lit(0.0))
+def _gain(score: Column) -> Column:
+    """Return a score as a gain: 0 where it is null, not positive or not finite."""
+    score = score.cast("double")
+    return F.when((score > 0) & (score < float("inf")), score).otherwise(0.0)
 
 
-def _means(per_visitor: DataFrame, cutoffs: Sequence[int]) -> DataFrame:
-    """Return the mean of each metric over the visitors, with its confidence interval.
-
-    Sums of decimals are exact, so that the result does not depend on the order in which a cluster adds.
-    """
-    keys = [(name, k) for name in METRICS for k in cutoffs]
-    sums = [F.count(F.lit(1)).alias(C.VISITOR)]
-    for name, k in keys:
-        value = F.col(f"`{name}@{k}`")
-        for power, sum_of in ((value, "sum"), (value * value, "squares")):
-            sums.append(F.sum(power.cast(_UNIT_INTERVAL)).cast("double").alias(f"{sum_of}_{name}_{k}"))
-    cells = []
-    number = F.col(C.VISITOR)
-    for name, k in keys:
-        mean = F.col(f"sum_{name}_{k}") / number
-        spread = F.greatest(F.col(f"squares_{name}_{k}") - number * mean * mean, F.lit(0.0))
-        margin = _Z_95 * F.sqrt(F.when(number > 1, spread / (number - 1)) / number)
-        bounds = ((mean - margin).alias("low"), (mean + margin).alias("high"))
-        cells.append(F.struct(F.lit(name).alias(C.METRIC), F.lit(k).alias("k"), mean.alias("value"), *bounds))
-    rows = per_visitor.groupBy(C.MODEL).agg(*sums).select(C.MODEL, C.VISITOR, F.explode(F.array(*cells)).alias("_cell"))
-    return rows.select(C.MODEL, "_cell.*", F.col(C.VISITOR).alias("visitors"))
+def evaluation(cells: DataFrame) -> Evaluation:
+    """Return what `ranking_metrics` has found as tables."""
+    of_all = F.col(C.SEGMENT).isNull()
+    return Evaluation(
+        cells.where(of_all).select(C.MODEL, *_MEASURED),
+        cells.where(~of_all).select(C.MODEL, C.SEGMENT, *_MEASURED),
+        cells.where(of_all & (F.size(C.MEANS) > 0)).select(C.MODEL, C.METRIC, "k", C.MEANS),
+    )

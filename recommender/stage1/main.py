@@ -19,6 +19,7 @@ only showing top 2 rows
 >>> stage.release()
 """
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -100,6 +101,7 @@ class Stage1(Stage):
     """
 
     NAME = "prepare"
+    REMEDY = "indexes go on from there: restore the file, or set start_afresh of the encoders"
     STEPS: ClassVar[Mapping[str, type]] = {
         **EVENT_LOG_STEPS,
         **SPLIT_STEPS,
@@ -122,6 +124,7 @@ class Stage1(Stage):
         self._version: str | None = None
         self._holdout_version: str | None = None
         self._known: dict[str, int] = {}
+        self._numbering = ""
         self._leaks = 0
         self._cached: list[DataFrame] = []
         self.log = EventLog(self.steps, self._cache)
@@ -156,6 +159,8 @@ class Stage1(Stage):
     def execute(self, previous: Previous | None = None) -> dict[str, DataFrame]:
         """Return the tables; see the class."""
         before = previous.record if previous else None
+        goes_on = before is not None and len(self.continues()) == len(_ENCODERS)
+        self._numbering = (goes_on and before and before.get("numbering")) or uuid.uuid4().hex
         if self.split.own:
             self.announce("loading the holdout")
             self.split.own.load(self._holdout_version)
@@ -226,7 +231,13 @@ class Stage1(Stage):
         """Return the profile of the log, its columns, what is unusual about it, and how it was divided."""
         warnings = [*self.log.warnings, *(self.split.own.warnings if self.split.own else [])]
         judged = {"protocol": self.split.protocol, "leaks": self._leaks}
-        return {"profile": self.log.profile, "columns": self.log.columns, "warnings": warnings, **judged}
+        return {
+            "numbering": self._numbering,  # the same where an index means the same visitor or item
+            "profile": self.log.profile,
+            "columns": self.log.columns,
+            "warnings": warnings,
+            **judged,
+        }
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""

@@ -1,24 +1,29 @@
-"""Stage 2, train: fit the model and the baseline, and judge both by what the held-out visitors did.
+"""Stage 2, train: fit the model and the baselines, judge all by what the held-out visitors did, and give a verdict.
 
 Example usage:
->>> scores = spark.createDataFrame([(0, 0, 1.0, 3), (0, 1, 1.0, 4), (1, 0, 2.0, 5)], schemas.TABLES["scores"])
+>>> scores = spark.createDataFrame([(0, 0, 1.0, 1), (0, 1, 1.0, 2), (1, 0, 2.0, 3)], schemas.TABLES["scores"])
 >>> history = spark.createDataFrame([(2, 0, "view", 1.0, 5)], schemas.TABLES["history"])
 >>> holdout = spark.createDataFrame([(2, 1, 1.0, 6)], schemas.TABLES["holdout"])
 >>> items = spark.createDataFrame([(0, 0, 2, 3.0, 5, 5), (1, 1, 1, 1.0, 6, 5)],
 ...                               schemas.TABLES["items"].replace("itemid id", "itemid long"))
->>> result = Stage2({"als": {"rank": 2}, "evaluator": {"cutoffs": [2]}}).execute(scores, history, holdout, items)
+>>> stage = Stage2({"als": {"rank": 2}, "evaluator": {"cutoffs": [2]}, "gate": {"k": 2}})
+>>> result = stage.execute(scores, history, holdout, items)
 >>> result["metrics"].where("metric = 'hit_rate'").select("model", "k", "value").orderBy("model").show()
-+-------+---+-----+
-|  model|  k|value|
-+-------+---+-----+
-|    als|  2|  1.0|
-|popular|  2|  1.0|
-+-------+---+-----+
++--------------+---+-----+
+|         model|  k|value|
++--------------+---+-----+
+|           als|  2|  1.0|
+|  item_to_item|  2|  1.0|
+|       popular|  2|  1.0|
+|recent_popular|  2|  1.0|
++--------------+---+-----+
 <BLANKLINE>
+>>> stage.release()
 """
 
+import functools
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from pyspark.ml.recommendation import ALSModel
@@ -27,45 +32,67 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender import schemas  # noqa: F401 - for the example
 from recommender.counting import StepRows
-from recommender.stage import Stage
-from recommender.stage2.steps import AlsFitter, PopularityModel, RankingEvaluator
-from recommender.steps import FoldIn, ItemRules, TopKRecommender
-from recommender.tables import as_stored
+from recommender.errors import ConfigError, Mistake
+from recommender.ruled_stage import RuledStage
+from recommender.stage import Previous
+from recommender.stage2.lists import ListMaker
+from recommender.stage2.segments import visitor_segments
+from recommender.stage2.steps import (
+    AlsFitter,
+    ItemToItem,
+    ModelGate,
+    PopularityModel,
+    RankingEvaluator,
+    RecentPopularityModel,
+)
+from recommender.stage2.steps.model_gate import Verdict
+from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
+from recommender.tables import as_stored, read_table
 
 
-class Stage2(Stage):
-    """Train: fit ALS and popularity on the scores, and evaluate both on the held-out visitors.
+class Stage2(RuledStage):
+    """Train: fit ALS and the baselines on the scores, judge them by the held-out visitors, and bless the model or not.
 
     It consists of the following steps:
     - als: the matrix model
-    - popularity: the baseline
-    - fold_in, item_rules, recommend: the evaluated visitors' lists, made by the steps and settings of stage 3; when an
-      item was last seen is counted in the training part
-    - evaluator: the metrics of both models
+    - popularity, recent_popularity, item_to_item: the baselines
+    - fold_in, item_rules, blend, recommend: the evaluated visitors' lists, made by the steps and settings of stage 3;
+      when an item was last seen is counted in the training part
+    - evaluator: the metrics of all models, also by how much is known of a visitor (``recommender.stage2.segments``)
+    - gate: whether the model may be published, compared with the baselines and with the model that is live
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
         scores, history, holdout, items: the tables of stage 1.
+        previous: the commit that the live model is of; None where there is none to compare with.
     Execution returns:
-        Dictionary with model, the ALSModel, and the DataFrames popularity and metrics (``recommender.schemas``).
+        Dictionary with model, the ALSModel, and the DataFrames popularity, recent_popularity, metrics, segment_metrics
+        and bootstrap (``recommender.schemas``). They share cached intermediate results, which `release` frees;
+        `execute_persist` does so itself. The verdict is in the attribute `verdict`, once the tables are persisted.
     Raises:
-        ConfigError: the config is wrong; all mistakes are listed.
+        ConfigError: the config is wrong; all mistakes are listed. DataQualityError: see AlsFitter.
     Persist strategy:
         The model as MLlib saves it, the tables as Parquet, a folder each, below the given path.
     """
 
     NAME = "train"
+    GOES_ON_FROM = "live"
+    REMEDY = "restore the file of the live model, roll the channel back, or set stage2.gate.min_gain_over_live to null"
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {
         name: ("stage1", name) for name in ("scores", "history", "holdout", "items")
     }
     STEPS: ClassVar[Mapping[str, type]] = {
         "als": AlsFitter,
         "popularity": PopularityModel,
+        "recent_popularity": RecentPopularityModel,
+        "item_to_item": ItemToItem,
         "fold_in": FoldIn,
         "item_rules": ItemRules,
+        "blend": PopularityBlend,
         "recommend": TopKRecommender,
         "evaluator": RankingEvaluator,
+        "gate": ModelGate,
     }
 
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -75,82 +102,120 @@ class Stage2(Stage):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.evaluated = 0
-        self._versions: dict[str, str | None] = {}
+        self.models: list[str] = []
+        self.verdict: Verdict | None = None
+        self._live: Mapping[str, Any] | None = None
+        self._weights: list[dict[str, Any]] = []
+        gate: ModelGate = self.steps["gate"]
+        evaluator: RankingEvaluator = self.steps["evaluator"]
+        missing = gate.missing_from(evaluator.cutoffs, evaluator.metrics)
+        if missing:
+            raise ConfigError(Mistake("CFG_VALUE", "gate", missing))
 
-    def sources(self) -> list[str]:
-        """Return the files with the lists of items."""
-        files: list[str] = self.steps["item_rules"].files
-        return files
+    def continues(self) -> list[str] | None:
+        """Return the factors of the live model, if it is compared with."""
+        gate: ModelGate = self.steps["gate"]
+        return None if gate.min_gain_over_live is None and gate.max_drop is None else ["model/itemFactors"]
 
-    def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables with the lists of items, and their versions."""
-        self._versions = self.steps["item_rules"].versions(started)
-        return self._versions
-
-    def execute(self, scores: DataFrame, history: DataFrame, holdout: DataFrame, items: DataFrame) -> dict[str, Any]:
+    def execute(
+        self,
+        scores: DataFrame,
+        history: DataFrame,
+        holdout: DataFrame,
+        items: DataFrame,
+        previous: Previous | None = None,
+    ) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
+        self._live = previous.record if previous else None
         self.announce("fitting ALS")
-        model: ALSModel = self.steps["als"].execute(scores)
+        als: AlsFitter = self.steps["als"]
+        model: ALSModel = als.execute(scores)
+        self._weights = als.weights(scores)
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
         popularity = self.steps["popularity"].execute(self.counter("scores", scores))
+        recent = self.steps["recent_popularity"].execute(scores)
         trained_items = items.withColumn(C.LAST_TIMESTAMP, F.col(C.LAST_TRAINED))
-        allowed = self.steps["item_rules"].execute(trained_items, self._versions)
-        metrics = self._metrics(model.itemFactors, popularity, history, holdout, allowed)
+        visitors = holdout.select(C.VISITOR_INDEX).distinct()
+        self.evaluated = visitors.count()
+        maker = ListMaker(
+            self.steps,
+            k=max(self.steps["evaluator"].cutoffs),
+            visitors=visitors,
+            number=self.evaluated,
+            history=history,
+            allowed=self.steps["item_rules"].execute(trained_items, self.item_versions),
+            popularity=popularity,
+            recent=recent,
+        )
+        evaluation = self.steps["evaluator"].execute(
+            self._lists(maker, model.itemFactors, scores, previous),
+            holdout,
+            self.models,
+            popularity=popularity,
+            segments=visitor_segments(visitors, history, scores),
+        )
         return {
             "model": model,
             "popularity": as_stored("popularity", popularity),
-            "metrics": as_stored("metrics", metrics),
+            "recent_popularity": as_stored("recent_popularity", recent),
+            **{name: as_stored(name, rows) for name, rows in evaluation._asdict().items()},
         }
 
+    def release(self) -> None:
+        """Free the cached intermediate results."""
+        self.steps["evaluator"].release()
+
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
-        """Write the model and every table to a new folder below `path`."""
+        """Write the model and every table to a new folder below `path`, and judge by what was written."""
         self.announce("saving the model")
         data["model"].save(f"{path}/model")
         super().persist(path, {name: rows for name, rows in data.items() if name != "model"}, part)
+        metrics, bootstrap = (read_table(f"{path}/{name}", data[name].schema) for name in ("metrics", "bootstrap"))
+        pairs, live_pairs = self.counter.counted("scores")["rows"], _pairs(self._live)
+        self.verdict = self.steps["gate"].execute(metrics, bootstrap, pairs=pairs, live_pairs=live_pairs)
+
+    def details(self) -> dict[str, Any]:
+        """Return the verdict, with every reason, and how much the scores weigh."""
+        if self.verdict is None:
+            raise ValueError("there is a verdict only when the tables are persisted")
+        live = None if self._live is None else {"run": self._live["run"], "attempt": self._live["attempt"]}
+        return {
+            "blessed": self.verdict.blessed,
+            "gate": {**asdict(self.verdict), "live": live},
+            "weights": self._weights,
+        }
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         als: AlsFitter = self.steps["als"]
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
+        lists = f"held-out visitors, their lists by {', '.join(self.models)}"
         return [
             StepRows("als", rows["scores"], None, f"rank {als.rank}, regParam {als.reg_param:g}, {kind}"),
             StepRows("popularity", rows["scores"], rows["popularity"]),
-            StepRows("evaluator", self.evaluated, rows["metrics"], "held-out visitors, their lists by als and popular"),
+            StepRows("evaluator", self.evaluated, rows["metrics"], lists),
+            StepRows("gate", None, None, "" if self.verdict is None else self.verdict.sentence),
         ]
 
-    def _metrics(
-        self,
-        item_factors: DataFrame,
-        popularity: DataFrame,
-        history: DataFrame,
-        holdout: DataFrame,
-        allowed: DataFrame | None,
+    def _lists(
+        self, maker: ListMaker, item_factors: DataFrame, scores: DataFrame, previous: Previous | None
     ) -> DataFrame:
-        """Make the lists of the evaluated visitors as stage 3 would, and judge them."""
-        als: AlsFitter = self.steps["als"]
-        evaluator: RankingEvaluator = self.steps["evaluator"]
-        visitors = holdout.select(C.VISITOR_INDEX).distinct()
-        self.evaluated = number = visitors.count()
-        folded = self.steps["fold_in"].execute(
-            history,
-            item_factors,
-            implicit_prefs=als.implicit_prefs,
-            alpha=als.alpha,
-            reg_param=als.reg_param,
-            nonnegative=als.nonnegative,
-            visitor_count=number,
-        )
-        folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
-        nothing = F.lit(None).cast("string").alias(C.SOURCE), F.lit(None).cast("array<float>").alias(C.FEATURES)
-        candidates = {
-            C.ALS: visitors.join(folded, C.VISITOR_INDEX, "left"),
-            C.POPULAR: visitors.select(C.VISITOR_INDEX, *nothing),
+        """Return the lists of all models, for the same visitors and by the same rules."""
+        self.announce("judging the models")
+        lists = {
+            C.ALS: maker.by_factors(item_factors, vars(self.steps["als"])),
+            C.POPULAR: maker.by_popularity(maker.popularity),
+            C.RECENT: maker.by_popularity(maker.recent if maker.recent is not None else maker.popularity),
+            C.ITEM_TO_ITEM: maker.by_neighbours(self.steps["item_to_item"], scores),
         }
-        rules = replace(self.steps["recommend"], k=max(evaluator.cutoffs))
-        lists = [
-            replace(rules, fill_with_popular=rules.fill_with_popular or name == C.POPULAR)
-            .execute(rows, item_factors, popularity, history, visitor_count=number, allowed=allowed)
-            .withColumn(C.MODEL, F.lit(name))
-            for name, rows in candidates.items()
-        ]
-        return evaluator.execute(lists[0].unionByName(lists[1]), holdout, list(candidates))
+        if previous is not None:
+            lists[C.LIVE] = maker.by_factors(previous.tables["model/itemFactors"], previous.record["config"]["als"])
+        self.models = list(lists)
+        named = [rows.withColumn(C.MODEL, F.lit(model)) for model, rows in lists.items()]
+        return functools.reduce(DataFrame.unionByName, named)
+
+
+def _pairs(record: Mapping[str, Any] | None) -> int | None:
+    """Return how many pairs a model was fitted on, by its record."""
+    found = [each["rows_in"] for each in (record or {}).get("steps", ()) if each["step"] == "als"]
+    return found[0] if found else None

@@ -5,6 +5,7 @@ Example usage:
 ...     "visitor_factors": spark.createDataFrame([(0, [1.0, 0.0])], "id int, features array<float>"),
 ...     "item_factors": spark.createDataFrame([(0, [1.0, 0.0]), (1, [0.5, 0.5])], "id int, features array<float>"),
 ...     "popularity": spark.createDataFrame([(0, 9.0), (1, 4.0)], "item_index int, score double"),
+...     "recent_popularity": spark.createDataFrame([(0, 2.0), (1, 4.0)], "item_index int, score double"),
 ...     "interactions": spark.createDataFrame([(0, 0, "transaction", 1.0, 5), (1, 1, "view", 1.0, 6)],
 ...                                           "visitor_index int, item_index int, event string, score float, at long"),
 ...     "visitors": spark.createDataFrame([("ann", 0, 1, True), ("bob", 1, 1, False), ("eve", 2, 0, False)],
@@ -30,29 +31,31 @@ from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.counting import StepRows
-from recommender.stage import Stage
+from recommender.ruled_stage import RuledStage
 from recommender.stage3.steps import SimilarItems, VisitorShards
-from recommender.steps import FoldIn, ItemRules, TopKRecommender
+from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
 from recommender.tables import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
 _SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")
 
 
-class Stage3(Stage):
+class Stage3(RuledStage):
     """Predict: rank all items for every visitor, and keep the best.
 
     It consists of the following steps:
     - shards: the visitors in parts, each stored when it is done
     - fold_in: factors of the visitors that have events outside the training scores, from all their events
     - item_rules: which items may be recommended
+    - blend: recent popularity, if it is to have a say, as one more column of the factors
     - recommend: the best items by the model's or the folded-in factors, popular items where there are none
     - similar_items: the items that are most alike, made with the first part of the visitors
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
-        visitor_factors, item_factors: those of the model of stage 2. popularity: the table of stage 2.
+        visitor_factors, item_factors: those of the model of stage 2.
+        popularity, recent_popularity: the tables of stage 2.
         interactions, visitors, items: the tables of stage 1.
         als: the parameters that the model was fitted with.
         shard: (number from 0, of how many): which part of the visitors; all by default.
@@ -70,6 +73,7 @@ class Stage3(Stage):
         "visitor_factors": ("stage2", "model/userFactors"),
         "item_factors": ("stage2", "model/itemFactors"),
         "popularity": ("stage2", "popularity"),
+        "recent_popularity": ("stage2", "recent_popularity"),
         "interactions": ("stage1", "interactions"),
         "visitors": ("stage1", "visitors"),
         "items": ("stage1", "items"),
@@ -79,6 +83,7 @@ class Stage3(Stage):
         "shards": VisitorShards,
         "fold_in": FoldIn,
         "item_rules": ItemRules,
+        "blend": PopularityBlend,
         "recommend": TopKRecommender,
         "similar_items": SimilarItems,
     }
@@ -87,23 +92,13 @@ class Stage3(Stage):
         super().__init__(config)
         self.visitors = 0
         self.items = 0
-        self._versions: dict[str, str | None] = {}
-
-    def sources(self) -> list[str]:
-        """Return the files with the lists of items."""
-        files: list[str] = self.steps["item_rules"].files
-        return files
-
-    def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables with the lists of items, and their versions."""
-        self._versions = self.steps["item_rules"].versions(started)
-        return self._versions
 
     def execute(
         self,
         visitor_factors: DataFrame,
         item_factors: DataFrame,
         popularity: DataFrame,
+        recent_popularity: DataFrame,
         interactions: DataFrame,
         visitors: DataFrame,
         items: DataFrame,
@@ -116,9 +111,10 @@ class Stage3(Stage):
         cut: VisitorShards = self.steps["shards"]
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
-        allowed = self.steps["item_rules"].execute(items, self._versions)
+        allowed = self.steps["item_rules"].execute(items, self.item_versions)
+        blended = self.steps["blend"].execute(factors, item_factors, recent_popularity)
         ranked = self.steps["recommend"].execute(
-            factors, item_factors, popularity, interactions, visitor_count=number, allowed=allowed
+            *blended, popularity, interactions, visitor_count=number, allowed=allowed
         )
         ids = items.select(C.ITEM, C.ITEM_INDEX)
         lists = ranked.join(ids, C.ITEM_INDEX, "inner").join(
@@ -138,7 +134,9 @@ class Stage3(Stage):
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
         kinds = ", ".join(self.steps["recommend"].exclude_events) or "nothing"
-        note = f"{by_source}; left out: items with {kinds}"
+        weight = self.steps["blend"].weight
+        blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
+        note = f"{by_source}; left out: items with {kinds}{blended}"
         return [
             StepRows("recommend", self.visitors, rows["recommendations"], note),
             StepRows("similar_items", self.items or None, rows["similar_items"], "by the cosine of their factors"),

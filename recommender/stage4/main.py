@@ -53,6 +53,7 @@ class Stage4(Stage):
         "items": ("stage1", "items"),
     }
     STEPS: ClassVar[Mapping[str, type]] = {"publish": Publisher, "report": RunReport}
+    GATED_BY: ClassVar[str | None] = "stage2"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)

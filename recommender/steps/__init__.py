@@ -2,6 +2,7 @@
 
 from recommender.steps.fold_in import FoldIn
 from recommender.steps.item_rules import ItemRules
+from recommender.steps.popularity_blend import PopularityBlend
 from recommender.steps.top_k_recommender import TopKRecommender
 
-__all__ = ["FoldIn", "ItemRules", "TopKRecommender"]
+__all__ = ["FoldIn", "ItemRules", "PopularityBlend", "TopKRecommender"]

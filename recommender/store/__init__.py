@@ -3,6 +3,7 @@
     <root>/<stage>/data/<attempt>/<table>/part-*     written once, never changed
     <root>/<stage>/commits/<number>.json             what makes an attempt visible
     <root>/<stage>/shards/<fingerprint>/<number>.json   finished parts of a stage that is not finished
+    <root>/<stage>/trials/<fingerprint>/<number>.json   trials of a search that have ended
     <root>/channels/<channel>/<number>.json          which commit a channel names
 
 Example usage:
@@ -27,6 +28,7 @@ from recommender.store.run_id import new_run_id, run_id_mistake
 from recommender.store.sealed import digest
 from recommender.store.shards import Shards
 from recommender.store.store import ATTEMPT_FILE, FAILED_FILE, Attempt, Commit, Store, damaged, now
+from recommender.store.trials import Trials
 from recommender.store.verification import Damage, verify
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Removal",
     "Shards",
     "Store",
+    "Trials",
     "clean_up",
     "damaged",
     "digest",

@@ -19,7 +19,7 @@ from recommender.store.store import FAILED_FILE, Commit, Store
 
 _VERSIONS_OF_A_CHANNEL = 2
 _ATTEMPT = re.compile("[0-9a-f]{32}")
-_SHARD = re.compile(r"[0-9a-f]{64}/(?:\d{20}\.json|\.temporary-[0-9a-f]{32})")
+_RECORD = re.compile(r"[0-9a-f]{64}/(?:\d{20}\.json|\.temporary-[0-9a-f]{32})")
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,10 @@ def _unfinished(store: Store, stage: str, before: float) -> Iterator[Removal]:
     for file in store.files.walk(f"{stage}/commits"):
         if file.path.startswith(TEMPORARY) and file.modified < before:
             yield Removal(f"{stage}/commits/{file.path}", "a record that was never finished", file.size)
-    for file in store.files.walk(f"{stage}/shards"):
-        if _SHARD.fullmatch(file.path) and file.modified < before:
-            yield Removal(f"{stage}/shards/{file.path}", "a shard of a run that never went on", file.size)
+    for folder, why in (("shards", "a shard of a run that never went on"), ("trials", "a trial of an earlier search")):
+        for file in store.files.walk(f"{stage}/{folder}"):
+            if _RECORD.fullmatch(file.path) and file.modified < before:
+                yield Removal(f"{stage}/{folder}/{file.path}", why, file.size)
 
 
 def _seconds(timestamp: str) -> float:

@@ -19,6 +19,7 @@ SCHEMAS: Mapping[str, str] = {
     "visitor_factors": schemas.TABLES["model/userFactors"],
     "item_factors": schemas.TABLES["model/itemFactors"],
     "popularity": schemas.TABLES["popularity"],
+    "recent_popularity": schemas.TABLES["recent_popularity"],
     "interactions": schemas.TABLES["interactions"],
     "visitors": schemas.TABLES["visitors"].replace("visitorid id", "visitorid string"),
     "items": schemas.TABLES["items"].replace("itemid id", "itemid string"),
@@ -28,6 +29,7 @@ ROWS: Mapping[str, list[Any]] = {
     "visitor_factors": [(0, [1.0, 0.0]), (2, [9.0, 9.0])],
     "item_factors": [(0, [1.0, 0.0]), (1, [0.5, 0.5]), (2, [0.25, -1.0])],
     "popularity": [(0, 9.0), (1, 4.0), (2, 6.0)],
+    "recent_popularity": [(0, 0.25), (1, 0.0), (2, 4.0)],
     "interactions": [
         (0, 0, "transaction", 10.0, 5),
         (0, 1, "view", 1.0, 6),
@@ -131,6 +133,12 @@ def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
     assert dict(run.data["recommendations"].dtypes)["visitorid"] == "string"
 
 
+def test_the_report_says_what_is_blended(run: Run) -> None:
+    stage = Stage3({"blend": {"weight": 0.25}})
+    note = stage.report({**run.stage.counter.rows()})[0].note
+    assert note.endswith("left out: items with addtocart, transaction; blended with recent popularity, weight 0.25")
+
+
 def test_the_report_counts_the_visitors_and_the_places_of_each_source(run: Run) -> None:
     note = "als 2, fold_in 4, popular 4; left out: items with addtocart, transaction"
     assert run.stage.report(run.stage.counter.rows()) == [
@@ -169,6 +177,22 @@ def test_a_visitor_whose_factors_are_all_zero_gets_popular_items(spark: SparkSes
     zeros = tables(spark, visitor_factors=[(0, [0.0, 0.0]), (2, [9.0, 9.0])])
     rows = stage.execute(**zeros, als=ALS)["recommendations"].where("visitorid = 'ann'").collect()
     assert [(row["itemid"], row["source"]) for row in rows] == [("tea", "popular")]
+
+
+def test_recent_popularity_is_blended_into_the_lists_and_into_nothing_else(spark: SparkSession, run: Run) -> None:
+    blend = {"weight": 0.5, "power": 0.5}
+    stage = Stage3({"recommend": {"k": 2}, "blend": blend})
+    found = stage.execute(**tables(spark), als=ALS)
+    rows = {(row["visitorid"], row["itemid"]): row for row in found["recommendations"].collect()}
+    square_of_typical_norm = (1 + 0.5 + 1.0625) / 3
+    gain = 0.5 * square_of_typical_norm * np.sqrt(np.array([0.25, 0.0, 4.0]) / 4.0)
+    assert rows["ann", "oil"]["score"] == pytest.approx(0.25 + gain[2])
+    assert rows["ann", "jam"]["score"] == pytest.approx(0.5 + gain[1])
+    assert [rows["ann", item]["rank"] for item in ("oil", "jam")] == [1, 2]
+    # bob is folded in with the factors of the model, as without a blend.
+    assert rows["bob", "oil"]["score"] == pytest.approx(folded_in_scores(item=1, score=6.0)[2] + gain[2])
+    assert {row["source"] for (visitor, _), row in rows.items() if visitor in {"dan", "eve"}} == {"popular"}
+    assert sorted(found["similar_items"].collect()) == sorted(run.data["similar_items"].collect())
 
 
 def test_all_mistakes_of_a_config_are_listed() -> None:

@@ -81,7 +81,9 @@ def test_a_trained_visitor_folded_in_gets_the_factors_that_als_gave_it(
     spark: SparkSession, implicit_prefs: bool, alpha: float
 ) -> None:
     scores = spark.createDataFrame(training_scores(seed=3), INTERACTIONS)
-    als = AlsFitter(rank=5, max_iter=1, reg_param=0.05, implicit_prefs=implicit_prefs, alpha=alpha)
+    als = AlsFitter(
+        rank=5, max_iter=1, reg_param=0.05, implicit_prefs=implicit_prefs, alpha=alpha, nonpositive_scores="keep"
+    )
     model = als.execute(scores)
     solver: dict[str, Any] = {"implicit_prefs": implicit_prefs, "alpha": alpha, "reg_param": 0.05}
     found = factors_of(FoldIn().execute(scores, model.itemFactors, **solver, visitor_count=60))

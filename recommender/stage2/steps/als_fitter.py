@@ -5,22 +5,41 @@ Example usage:
 >>> model = AlsFitter(rank=2, max_iter=1).execute(scores)
 >>> model.rank, model.itemFactors.columns
 (2, ['id', 'features'])
+>>> [bin for bin in AlsFitter(alpha=1.5).weights(scores) if bin["pairs"]]
+[{'from': 2.0, 'to': 4.0, 'pairs': 1}, {'from': 4.0, 'to': 8.0, 'pairs': 1}]
 """
 
-from typing import Literal
+from itertools import pairwise
+from math import inf
+from typing import Any, Final, Literal
 
 from pyspark.ml.recommendation import ALS, ALSModel
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.base import Annotated, ColumnName, Field, step
-from recommender.errors import DataQualityError
-from recommender.partitions import cores
+from recommender.checkpoints import has_checkpoint_folder
+from recommender.errors import ConfigError, DataQualityError, Mistake
 from recommender.persistent import Persistent
 
 StorageLevelName = Literal[
     "MEMORY_AND_DISK", "MEMORY_AND_DISK_SER", "MEMORY_ONLY", "MEMORY_ONLY_SER", "DISK_ONLY", "OFF_HEAP"
 ]
+
+PAIRS_PER_BLOCK: Final = 1_000_000
+LEAST_BLOCKS, MOST_BLOCKS = 2, 512
+BINS: Final = 16  # of the weights: from 1 to 2, from 2 to 4, ..., from 2 to the power of 15 on
+
+
+def blocks_for(pairs: int) -> int:
+    """Return the number of blocks of a fit: a power of two that follows from the data alone.
+
+    >>> [blocks_for(pairs) for pairs in (1, 2_000_000, 2_000_001, 10_000_000, 10**12)]
+    [2, 2, 4, 16, 512]
+    """
+    enough = 1 << (-(-pairs // PAIRS_PER_BLOCK) - 1).bit_length()
+    return min(max(enough, LEAST_BLOCKS), MOST_BLOCKS)
 
 
 @step
@@ -29,23 +48,39 @@ class AlsFitter(Persistent):
 
     With implicit feedback MLlib minimises, over the factors x_u and y_i of all visitors and items,
 
-        Σ_{u,i} (1 + alpha |r_ui|) (p_ui - x_u·y_i)² + reg_param (Σ_u n_u |x_u|² + Σ_i n_i |y_i|²)
+        Σ_{all u,i} (1 + alpha |r_ui|) (p_ui - x_u·y_i)² + reg_param (Σ_u n_u |x_u|² + Σ_i n_i |y_i|²)
 
-    where p_ui is 1 for r_ui > 0 and else 0, and n counts the positive scores of a visitor or an item. So alpha says how
-    much more an observed pair weighs than an unobserved one, per unit of score, and reg_param acts on each factor in
-    proportion to its data: the two are searched together. Source: Hu, Koren and Volinsky 2008; Zhou et al. 2008.
+    where r_ui is the score of a pair, 0 for the pairs that have none, p_ui is 1 for r_ui > 0 and else 0, and n counts
+    the positive scores of a visitor or an item. So alpha says how much more an observed pair weighs than an unobserved
+    one, per unit of score. With explicit feedback it minimises, over the pairs that have a score, and without alpha,
+
+        Σ_{scored u,i} (r_ui - x_u·y_i)² + reg_param (Σ_u n_u |x_u|² + Σ_i n_i |y_i|²)
+
+    where n counts all scores. In both, reg_param is scaled by the counts (ALS-WR): a visitor with ten times the items
+    is held back ten times as much, so that the best value depends little on the size of the log. It does depend on
+    alpha, which makes the first sum larger: the two are searched together. Sources: Hu, Koren and Volinsky,
+    Collaborative Filtering for Implicit Feedback Datasets (2008); Zhou et al., Large-scale Parallel Collaborative
+    Filtering for the Netflix Prize (2008).
+
+    An iteration solves for all items, then for all visitors, a system of rank × rank each: about
+    (visitors + items) · rank³ / 3 + 2 · pairs · rank² operations, one number at a time. Rank 128 costs about ten times
+    rank 64.
 
     Init parameters:
         rank: number of factors, 1 to 1000; the time of a fit grows with its square to cube.
         max_iter: number of iterations, 0 to 1000.
         reg_param: regularisation, >= 0.
-        num_user_blocks: blocks of visitors; null: as many as there are cores.
-        num_item_blocks: blocks of items; null: as many as there are cores.
+        num_user_blocks: blocks of visitors; null: a power of two by the number of pairs, one per million, 2 to 512, the
+            same on any cluster: the random start depends on it.
+        num_item_blocks: blocks of items; null: likewise.
         implicit_prefs: whether scores are confidence in a preference (implicit) or ratings (explicit).
         alpha: confidence per unit of score, >= 0; only implicit.
         nonnegative: whether factors may not be negative.
-        checkpoint_interval: iterations between checkpoints, 1 to 1000, or -1 for none.
+        checkpoint_interval: iterations between checkpoints, 1 to 1000, or -1 for none: then the plan of a long fit may
+            be too long for Spark (StackOverflowError).
         seed: seed of the random start.
+        nonpositive_scores: refuse scores of 0 and below, or keep them. Implicit: a score below 0 is confidence that the
+            visitor does not want the item, and 0 says nothing; explicit: both are ratings.
         intermediate_storage_level: storage of the blocks while fitting.
         final_storage_level: storage of the factors of the model.
         cold_start_strategy: what MLlib's own transform does with unknown ids; nan or drop.
@@ -55,12 +90,18 @@ class AlsFitter(Persistent):
         rating_col: column with the score.
         prediction_col: column that MLlib's own transform adds.
     Execution args:
-        scores: one row per pair: `user_col` int, `item_col` int, `rating_col` float.
+        scores: one row per pair: `user_col` int, `item_col` int, `rating_col` float; more columns are ignored. It is
+            read twice: once to be checked, once to be fitted.
     Execution returns:
-        The ``pyspark.ml.recommendation.ALSModel``; its factors are id int, features array<float>.
+        The ``pyspark.ml.recommendation.ALSModel``; its factors are id int, features array<float>. They do not depend on
+        the order or the partitions of the scores, nor on the cluster (to 1e-6: Spark adds some sums in the order in
+        which tasks end).
     Raises:
-        ConfigError: a parameter is out of range. DataQualityError: there are no scores.
-    Persist strategy: as MLlib saves a model; stage 2 does so.
+        ConfigError: a parameter is out of range; or there are more iterations than `checkpoint_interval`, and Spark has
+        no folder for checkpoints (CHECKPOINT_FOLDER).
+        DataQualityError: there are no scores (NO_ROWS), some are null, NaN, infinite or, if refused, not positive
+        (BAD_SCORE), or none is positive (NO_POSITIVE).
+    Persist strategy: as MLlib saves a model; stage 2 does so. ``recommender.als_model`` loads it, checked.
     """
 
     rank: Annotated[int, Field(ge=1, le=1000)] = 32
@@ -73,6 +114,7 @@ class AlsFitter(Persistent):
     nonnegative: bool = False
     checkpoint_interval: Annotated[int, Field(ge=-1, le=1000)] = 10
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] = 0
+    nonpositive_scores: Literal["refuse", "keep"] = "refuse"
     intermediate_storage_level: StorageLevelName = "MEMORY_AND_DISK"
     final_storage_level: StorageLevelName = "MEMORY_AND_DISK"
     cold_start_strategy: Literal["nan", "drop"] = "drop"
@@ -86,17 +128,93 @@ class AlsFitter(Persistent):
         if self.checkpoint_interval == 0:
             raise ValueError("checkpoint_interval must be >= 1, or -1 for none, got 0")
 
+    @property
+    def needs_checkpoints(self) -> bool:
+        """Whether a fit is so long that its lineage is cut, for which Spark needs a folder."""
+        return 0 < self.checkpoint_interval < self.max_iter
+
     def execute(self, scores: DataFrame) -> ALSModel:
         """Return the fitted model; see the class."""
-        if scores.isEmpty():
+        if self.needs_checkpoints and not has_checkpoint_folder(scores.sparkSession):
+            raise ConfigError(Mistake("CHECKPOINT_FOLDER", "als.checkpoint_interval", self._no_folder()))
+        blocks = blocks_for(self._checked(scores))
+        users, items = self.num_user_blocks or blocks, self.num_item_blocks or blocks
+        return self._als(users, items).fit(self._arranged(scores, users, items))
+
+    def weights(self, scores: DataFrame) -> list[dict[str, Any]]:
+        """Return a histogram of the weights 1 + alpha |score|, where an unobserved pair weighs 1; made in one pass.
+
+        Args:
+            scores: as for `execute`.
+
+        Returns:
+            A bin each for the weights from 1 to 2, from 2 to 4, ...: from, to (not included; None: no end) and pairs,
+            the number of rows. Nothing for explicit feedback, where all pairs weigh the same.
+        """
+        if not self.implicit_prefs:
+            return []
+        weight = 1 + self.alpha * F.abs(F.col(self.rating_col).cast("double"))
+        edges = [2.0**power for power in range(BINS)]
+        at_least = [*single_row(scores.agg(*(F.count_if(weight >= edge) for edge in edges))), 0]
+        return [
+            {"from": edge, "to": end, "pairs": number - beyond}
+            for edge, end, (number, beyond) in zip(edges, [*edges[1:], None], pairwise(at_least), strict=True)
+        ]
+
+    def _checked(self, scores: DataFrame) -> int:
+        """Return the number of pairs; all that has to be known of them is counted in one pass."""
+        ids_missing = F.col(self.user_col).isNull() | F.col(self.item_col).isNull()
+        score = F.col(self.rating_col).cast("float")  # as MLlib casts it: what no float holds is infinite
+        bad = ids_missing | score.isNull() | F.isnan(score) | (F.abs(score) == inf)
+        pairs, bad_ones, positive = single_row(
+            scores.agg(F.count(F.lit(1)), F.count_if(bad), F.count_if(~bad & (score > 0)))
+        )
+        if not pairs:
             raise DataQualityError("NO_ROWS", "als has no scores to fit; see score_filter and train_test_split")
-        blocks = cores(scores.sparkSession)
-        als = ALS(
+        if bad_ones:
+            found = f"{bad_ones:,} of the {pairs:,} pairs that als is to fit have a null, NaN or infinite score or id"
+            raise DataQualityError("BAD_SCORE", f"{found}; see score_events.score_map")
+        is_kept = self.nonpositive_scores == "keep"
+        if not positive and (self.implicit_prefs or not is_kept):
+            sentence = f"none of the {pairs:,} pairs that als is to fit has a score above 0; see score_events.score_map"
+            raise DataQualityError("NO_POSITIVE", sentence)
+        if positive < pairs and not is_kept:
+            found = f"{pairs - positive:,} of the {pairs:,} pairs that als is to fit have a score of 0 or below"
+            hint = "raise score_filter.min_score above 0, or set als.nonpositive_scores to keep"
+            raise DataQualityError("BAD_SCORE", f"{found}; {hint}")
+        return int(pairs)
+
+    def _arranged(self, scores: DataFrame, users: int, items: int) -> DataFrame:
+        """Return the three columns of the scores in an order that follows from their values alone.
+
+        MLlib cuts the ratings into cells, one per block of visitors and block of items (the index modulo the number of
+        blocks). In a cell they stay as they arrive: in the order of a partition, and of the partitions as the network
+        has them. Sorting by id, which comes next, keeps that order among the items of a visitor, and in that order its
+        equations are added, so that other partitions give other last bits. Here each cell comes from one partition,
+        sorted. What is left is the order in which cells, and parts of YᵀY, meet: that is the last bits of a sum of
+        doubles, of which factors of 32 bits seldom keep anything.
+
+        How many partitions there are does not matter to the result; with two per block, none is large.
+        """
+        columns = [F.col(name) for name in (self.user_col, self.item_col, self.rating_col)]
+        cell = F.pmod(columns[0], F.lit(users)), F.pmod(columns[1], F.lit(items))
+        return scores.select(*columns).repartition(2 * max(users, items), *cell).sortWithinPartitions(*columns)
+
+    def _no_folder(self) -> str:
+        return (
+            f"als has {self.max_iter} iterations, more than als.checkpoint_interval {self.checkpoint_interval}, and "
+            "Spark has no folder for checkpoints; set spark.checkpoint.dir (Spark 4), call setCheckpointDir of its "
+            "context, or set als.checkpoint_interval to -1 for none"
+        )
+
+    def _als(self, users: int, items: int) -> ALS:
+        """Return MLlib's ALS with all its parameters."""
+        return ALS(
             rank=self.rank,
             maxIter=self.max_iter,
             regParam=self.reg_param,
-            numUserBlocks=self.num_user_blocks or blocks,
-            numItemBlocks=self.num_item_blocks or blocks,
+            numUserBlocks=users,
+            numItemBlocks=items,
             implicitPrefs=self.implicit_prefs,
             alpha=self.alpha,
             nonnegative=self.nonnegative,
@@ -110,4 +228,3 @@ class AlsFitter(Persistent):
             itemCol=self.item_col,
             ratingCol=self.rating_col,
         ).setPredictionCol(self.prediction_col)
-        return als.fit(scores.select(self.user_col, self.item_col, self.rating_col))

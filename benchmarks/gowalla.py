@@ -1,0 +1,133 @@
+"""Recall@20 and NDCG@20 on Gowalla, beside published rows: the project's own stages on the published split.
+
+    python benchmarks/gowalla.py --train train.txt.gz --test test.txt.gz [--fits 128:40:3:5 ...] [--set KEY=VALUE]
+
+The files are those of LightGCN's split: a line per visitor, its number and those of its items. They become a log with a
+view per pair, in the order of the line, and a holdout of the user's own (stage1.holdout.holdout_filename). All items
+are ranked for every visitor of the test file, without those of the train file (stage3.recommend.exclude_events).
+
+A fit is rank:alpha:regParam:iterations, in MLlib's own terms. The seconds are those of stage 2 in its commit record:
+the fit, the lists of all models, and the judgement, without Spark's start. Published rows are those of the BARS
+leaderboard (Gowalla, candidate matching) and of the README of LightGCN-PyTorch. Their definitions are ours: recall is
+the number of hits among the first k over the number of the visitor's test items, not over k; NDCG has binary relevance,
+and an ideal list of min(k, that number) hits; both are means over the visitors of the test file.
+
+The models that need no fit are printed once: the published ItemCF is what item_to_item stands beside.
+"""
+
+import argparse
+import gzip
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages import metric, run
+
+K = 20
+FIRST_EVENT = 1_600_000_000_000  # ms; the position in the line is added
+PUBLISHED = {  # Recall@20, NDCG@20
+    "ItemCF": (0.1570, 0.1214),
+    "MF-BPR": (0.1627, 0.1378),
+    "MultVAE": (0.1641, 0.1335),
+    "SLIM": (0.1699, 0.1382),
+    "EASE": (0.1765, 0.1467),
+    "LightGCN": (0.1820, 0.1547),
+    "UltraGCN": (0.1862, 0.1580),
+    "SimpleX": (0.1872, 0.1557),
+}
+LEAST, AIM = "MF-BPR", "LightGCN"
+FITS = ["64:40:5:5", "128:10:0.1:10", "128:40:3:5", "256:40:5:5"]
+
+
+class Fit(NamedTuple):
+    """What ALS is fitted with."""
+
+    rank: int
+    alpha: float
+    reg_param: float
+    max_iter: int
+
+    @property
+    def settings(self) -> list[str]:
+        """As arguments of --set."""
+        return [f"stage2.als.{name}={value:g}" for name, value in self._asdict().items()]
+
+    def __str__(self) -> str:
+        return f"rank {self.rank}, alpha {self.alpha:g}, regParam {self.reg_param:g}, {self.max_iter} iterations"
+
+
+def fit(text: str) -> Fit:
+    """Read rank:alpha:regParam:iterations."""
+    rank, alpha, reg_param, max_iter = text.split(":")
+    return Fit(int(rank), float(alpha), float(reg_param), int(max_iter))
+
+
+def pairs(path: Path) -> Iterator[tuple[str, int, str]]:
+    """Return visitor, position in its line, and item."""
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+        for line in lines:
+            visitor, *items = line.split()
+            yield from ((visitor, place, item) for place, item in enumerate(items))
+
+
+def write(train: Path, test: Path, folder: Path) -> list[str]:
+    """Write the log and the holdout; return the settings of stage 1."""
+    events, holdout = folder / "events.csv", folder / "holdout.csv"
+    with events.open("w") as log:
+        log.write("timestamp,visitorid,event,itemid\n")
+        log.writelines(f"{FIRST_EVENT + place},{visitor},view,{item}\n" for visitor, place, item in pairs(train))
+    with holdout.open("w") as held:
+        held.write("visitorid,itemid\n")
+        held.writelines(f"{visitor},{item}\n" for visitor, _, item in pairs(test))
+    return [f"stage1.data_loader.event_filename={events}", f"stage1.holdout.holdout_filename={holdout}"]
+
+
+def row(who: str, recall: float, ndcg: float, note: str = "", seconds: str = "") -> None:
+    """Print a row of the table."""
+    print(f"| {who} | {recall:.4f} | {ndcg:.4f} | {note} | {seconds} |", flush=True)
+
+
+def values(record: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return model -> Recall@20 and NDCG@20."""
+    recall, ndcg = metric(record, "recall", K), metric(record, "ndcg", K)
+    return {model: (recall[model]["value"], ndcg[model]["value"]) for model in recall}
+
+
+def verdict(best: tuple[float, float], name: str) -> str:
+    """Say how the best fit compares with a published row."""
+    shares = [f"{mine / theirs:.3f}" for mine, theirs in zip(best, PUBLISHED[name], strict=True)]
+    met = "reached" if all(mine >= theirs for mine, theirs in zip(best, PUBLISHED[name], strict=True)) else "missed"
+    return f"{name}: {met}; {shares[0]} of its Recall@{K}, {shares[1]} of its NDCG@{K}"
+
+
+def main() -> None:
+    """Print the table, and how the best fit compares with what it should reach."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--fits", type=fit, nargs="+", default=[fit(text) for text in FITS], metavar="R:A:L:N")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the jobs")
+    options = parser.parse_args()
+    print(f"| who | Recall@{K} | NDCG@{K} | settings | s |\n|---|---|---|---|---|")
+    for name, published in PUBLISHED.items():
+        row(name, *published, "published")
+    found: list[tuple[float, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = [*write(options.train, options.test, Path(folder)), "stage3.recommend.exclude_events=[view]"]
+        settings += [f"stage2.evaluator.cutoffs=[{K}]", *options.set]
+        run("stage1", folder, settings)
+        for one in options.fits:
+            record = run("stage2", folder, [*settings, *one.settings])
+            of_models = values(record)
+            if not found:
+                for model in sorted(of_models.keys() - {"als", "recent_popular"}):  # the split has no times
+                    row(model, *of_models[model])
+            found.append(of_models["als"])
+            row("als", *found[-1], str(one), f"{record['seconds']:.0f}")
+    best = max(found)
+    print(f"\nThe best fit beside {verdict(best, LEAST)}.\nThe best fit beside {verdict(best, AIM)}.")
+
+
+if __name__ == "__main__":
+    main()

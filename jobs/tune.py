@@ -1,0 +1,11 @@
+"""Tune, a search for the model's parameters, as a job: ``spark-submit jobs/tune.py --help``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a plain checkout needs no PYTHONPATH
+
+from recommender.job import run_job
+
+if __name__ == "__main__":
+    sys.exit(run_job(["tune"], __file__))

@@ -1,0 +1,207 @@
+"""Tune: search the parameters of the model that make the best lists for visitors that a fit does not know.
+
+Example usage:
+>>> types = "visitor_index int, item_index int, score float, last_timestamp long"
+>>> scores = spark.createDataFrame([(v, i, 1.0, i) for v in range(8) for i in range(4) if (v + i) % 4], types)
+>>> tables = {
+...     "scores": scores,
+...     "interactions": scores.selectExpr("visitor_index", "item_index", "'view' as event", "score", "last_timestamp"),
+...     "items": spark.createDataFrame([(f"i{i}", i, 9) for i in range(4)],
+...                                    "itemid string, item_index int, last_timestamp long"),
+... }
+>>> settings = {"score_events": {"score_map": {"view": 1}}, "group_scores": {}, "score_filter": {}}
+>>> tuner = {"trials": 2, "rank": [2], "max_iter": [1]}
+>>> stage = Tune({"tuner": tuner, "validation": {"share": 0.5}, "als": {"rank": 2}})
+>>> stage.execute(**tables, **settings)["trials"].select("trial", "state").show()
++-----+--------+
+|trial|   state|
++-----+--------+
+|    0|complete|
+|    1|complete|
++-----+--------+
+<BLANKLINE>
+>>> sorted(stage.best.parameters)
+['alpha', 'max_iter', 'rank', 'reg_param']
+>>> stage.release()
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.aggregates import single_row
+from recommender.counting import StepRows
+from recommender.partitions import cores
+from recommender.ruled_stage import RuledStage
+from recommender.stage1.steps import TrainTestSplit
+from recommender.stage2.steps import AlsFitter, RecentPopularityModel
+from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
+from recommender.tables import as_stored
+from recommender.tune.best import FILE, best_text
+from recommender.tune.objective import FITTED, TrialObjective
+from recommender.tune.prepared import Prepared
+from recommender.tune.scoring import Scoring, is_prepared
+from recommender.tune.steps import AlsTuner, ValidationSplit
+from recommender.tune.study import require_optuna
+from recommender.tune.trial import Trial, TrialLog, ranked
+
+# How long is searched does not change what a trial finds: a search that is given more goes on.
+_EFFORT = ("trials", "timeout_minutes", "parallel_fits")
+_CONFIGURATION = "configuration"  # best.yaml has all of it
+_ROW = "trial int, state string, value double, low double, high double, seconds double, parameters string"
+
+
+class Tune(RuledStage):
+    """Tune: search the model's parameters on a validation part of the training pairs, and write the best as YAML.
+
+    It consists of the following steps:
+    - validation: what is held out of the training pairs to judge the trials by; the final holdout is not read
+    - tuner: what is tried
+    - als, recent_popularity, fold_in, item_rules, blend, recommend: the steps and settings of stages 2 and 3, with what
+      a trial changes of them; when an item was last seen is counted in what is fitted
+
+    Init parameters:
+        config: step -> parameters; a step that is not named gets its defaults.
+    Execution args:
+        scores, interactions, items: the tables of stage 1.
+        score_events, group_scores, score_filter: the parameters that these were made with.
+        trials: where trials are kept as they end, and were; null: nowhere.
+    Execution returns:
+        Dictionary with the DataFrame trials (``recommender.schemas``): one row per trial.
+    Raises:
+        ConfigError: the config is wrong, all mistakes are listed; Optuna is not installed (TUNE_EXTRA); what is
+        searched cannot be found out from stage 1's tables (TUNE_SPACE).
+        DataQualityError: nothing is left to fit or to predict (VALIDATION_EMPTY); no trial could be judged
+        (TUNE_NO_TRIAL).
+    Persist strategy:
+        Parquet, a folder per table, below the given path; a job stores best.yaml beside them.
+    """
+
+    NAME = "tune"
+    INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {
+        name: ("stage1", name) for name in ("scores", "interactions", "items")
+    }
+    SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {
+        name: ("stage1", name) for name in ("score_events", "group_scores", "score_filter")
+    }
+    STEPS: ClassVar[Mapping[str, type]] = {
+        "validation": ValidationSplit,
+        "tuner": AlsTuner,
+        "als": AlsFitter,
+        "recent_popularity": RecentPopularityModel,
+        "fold_in": FoldIn,
+        "item_rules": ItemRules,
+        "blend": PopularityBlend,
+        "recommend": TopKRecommender,
+    }
+    FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "als": {"user_col": C.VISITOR_INDEX, "item_col": C.ITEM_INDEX, "rating_col": C.SCORE},
+    }
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        require_optuna()
+        self.trials: list[Trial] = []  # the best first
+        self._score_map: Mapping[str, float] = {}
+        self._prepared: Prepared | None = None
+        self._sizes = (0, 0, 0)  # pairs that are fitted, pairs and visitors that are held out
+
+    @property
+    def best(self) -> Trial:
+        """The trial that has found the most; there is none before `execute`."""
+        return self.trials[0]
+
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the tables with the lists of items, and their versions; and that of the configuration, as a hash."""
+        given = json.dumps(self.given, sort_keys=True, default=str)
+        return {**super().versions(started), _CONFIGURATION: hashlib.sha256(given.encode()).hexdigest()}
+
+    def needs_checkpoints(self) -> bool:
+        """Return whether a trial may have so many iterations that Spark needs a folder for checkpoints."""
+        als: AlsFitter = self.steps["als"]
+        tuner: AlsTuner = self.steps["tuner"]
+        return 0 < als.checkpoint_interval < max(als.max_iter, *tuner.max_iter)
+
+    def searched(self, made_of: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the trials depend on: not how many there are, and not what is configured of other stages."""
+        tuner = {name: value for name, value in made_of["config"]["tuner"].items() if name not in _EFFORT}
+        versions = {name: version for name, version in made_of["versions"].items() if name != _CONFIGURATION}
+        return {**made_of, "config": {**made_of["config"], "tuner": tuner}, "versions": versions}
+
+    def execute(
+        self,
+        scores: DataFrame,
+        interactions: DataFrame,
+        items: DataFrame,
+        score_events: Mapping[str, Any],
+        group_scores: Mapping[str, Any],
+        score_filter: Mapping[str, Any],
+        trials: TrialLog | None = None,
+    ) -> dict[str, DataFrame]:
+        """Return the table of the trials; see the class."""
+        tuner, als = self.steps["tuner"], self.steps["als"]
+        space = tuner.space(als.implicit_prefs)
+        (newest,) = single_row(items.agg(F.max(C.LAST_TIMESTAMP)))
+        scoring = Scoring(score_events, group_scores, score_filter, newest or 0)
+        scoring.check(space)
+        self._score_map = scoring.score_map
+        self.announce("dividing the training pairs")
+        split: ValidationSplit = self.steps["validation"]
+        cut = TrainTestSplit(column_name=C.LAST_TIMESTAMP, train_percentile=split.percentile)
+        parts = split.execute(scores, cut.split_value(scores) if split.by == "time" else 0)
+        recent = self.steps["recent_popularity"] if self.steps["blend"].weight else None
+        prepared = self._prepared = Prepared(
+            parts, interactions, items, scoring, same_pairs=is_prepared(space), recent=recent
+        )
+        self._sizes = prepared.fitted_pairs, prepared.held_pairs, prepared.visitor_count
+        allowed = self.steps["item_rules"].execute(prepared.items, self.item_versions)
+        objective = TrialObjective(als, self.steps, tuner, prepared, allowed)
+        found = tuner.execute(
+            objective,
+            {**{name: getattr(als, name) for name in FITTED if name in space}, **scoring.start(space)},
+            implicit=als.implicit_prefs,
+            log=trials,
+            at_once=tuner.fits_at_once(cores(scores.sparkSession)),
+            announce=self.announce,
+        )
+        self.trials = ranked(found)
+        return {"trials": as_stored("trials", scores.sparkSession.createDataFrame(list(map(_row, found)), _ROW))}
+
+    def documents(self) -> dict[str, str]:
+        """Return the best configuration: what was given, with the best parameters in their places."""
+        tuner: AlsTuner = self.steps["tuner"]
+        metric = f"{tuner.metric}@{tuner.k}"
+        return {FILE: best_text(self.given, self.best, self._score_map, metric, len(self.trials))}
+
+    def details(self) -> dict[str, Any]:
+        """Return the trials, the best first, and what the best has found."""
+        tuner: AlsTuner = self.steps["tuner"]
+        return {
+            "metric": f"{tuner.metric}@{tuner.k}",
+            "best": dict(self.best.parameters),
+            "trials": [trial.as_record() for trial in self.trials],
+        }
+
+    def release(self) -> None:
+        """Free what the trials have shared."""
+        if self._prepared is not None:
+            self._prepared.release()
+
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        split: ValidationSplit = self.steps["validation"]
+        fitted, held, visitors = self._sizes
+        note = f"held-out visitors, trials of lists for them; the best is trial {self.best.number}"
+        return [
+            StepRows("validation", None, fitted, f"pairs to fit; {held:,} are held out, by {split.by}"),
+            StepRows("tuner", visitors, rows["trials"], note),
+        ]
+
+
+def _row(trial: Trial) -> tuple[Any, ...]:
+    parameters = json.dumps(dict(trial.parameters))
+    return trial.number, trial.state, trial.value, trial.low, trial.high, trial.seconds, parameters

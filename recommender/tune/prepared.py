@@ -1,0 +1,126 @@
+"""What all trials of a search share: computed once, and cached while the search lasts.
+
+Example usage:
+>>> types = "visitor_index int, item_index int, score float, last_timestamp long"
+>>> scores = spark.createDataFrame([(v, i, 1.0, i) for v in range(4) for i in range(3)], types)
+>>> parts = ValidationSplit(share=0.5, last_pairs=1).execute(scores)
+>>> rows = scores.withColumn("event", F.lit("view"))
+>>> items = spark.createDataFrame([("tea", 0), ("jam", 1), ("cup", 2)], "itemid string, item_index int")
+>>> prepared = Prepared(parts, rows, items, Scoring({"score_map": {"view": 1}}, {}, {}, newest=2), same_pairs=True)
+>>> prepared.visitor_count, prepared.held_pairs, prepared.fitted_pairs
+(2, 2, 6)
+>>> with prepared.scored({"rank": 2}) as scored:
+...     scored.popularity.count(), scored.history.where("event is null").count()
+(3, 4)
+>>> prepared.release()
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.errors import DataQualityError
+from recommender.stage2.steps import PopularityModel, RecentPopularityModel
+from recommender.tune.scoring import Scoring, of_training
+from recommender.tune.steps import ValidationSplit  # noqa: F401 - for the example
+from recommender.tune.steps.validation_split import Parts
+from recommender.tune.trial import Parameters
+
+_PAIR = [C.VISITOR_INDEX, C.ITEM_INDEX]
+
+
+class Scored(NamedTuple):
+    """What a trial fits and makes lists from.
+
+    train: visitor_index, item_index, score float, last_timestamp: the pairs that are fitted.
+    history: visitor_index, item_index, event, score of the evaluated visitors: a row per pair with its score, and a row
+        per kind of event without one, by which items are left out of their lists.
+    popularity, recent: item_index, score double, of `train`; recent is null where nothing is blended in.
+    """
+
+    train: DataFrame
+    history: DataFrame
+    popularity: DataFrame
+    recent: DataFrame | None
+
+
+class Prepared:
+    """The validation part and the pairs to fit.
+
+    Init parameters:
+        parts: the training pairs, divided.
+        interactions: the table of stage 1; of this whole log only what is known from training is looked at.
+        items: itemid, item_index int.
+        scoring: how stage 1 has scored.
+        same_pairs: whether all trials fit the same pairs.
+        recent: makes the popularity that is blended in; null: none is.
+
+    Attributes:
+        visitors: visitor_index. holdout: visitor_index, item_index, score. items: with last_timestamp, of training.
+
+    Raises:
+        DataQualityError: nothing is left to predict, or to fit (VALIDATION_EMPTY).
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        interactions: DataFrame,
+        items: DataFrame,
+        scoring: Scoring,
+        *,
+        same_pairs: bool,
+        recent: RecentPopularityModel | None = None,
+    ) -> None:
+        self._cached: list[DataFrame] = []
+        self._scoring = scoring
+        self._recent = recent
+        train, history, holdout = parts
+        self._seen = self._cache(of_training(interactions, history).select(*_PAIR, C.EVENT))
+        self.holdout = self._cache(holdout.select(*_PAIR, C.SCORE))
+        self.visitors = self._cache(holdout.select(C.VISITOR_INDEX).distinct())
+        last = train.unionByName(history).groupBy(C.ITEM_INDEX).agg(F.max(C.LAST_TIMESTAMP).alias(C.LAST_TIMESTAMP))
+        self.items = items.select(C.ITEM, C.ITEM_INDEX).join(last, C.ITEM_INDEX, "left")
+        if not same_pairs:
+            train, history = (scoring.events_by_kind(pairs, interactions) for pairs in (train, history))
+        self._train, self._history = self._cache(train), self._cache(history)
+        self._same = self._scored(self._train, self._history, self._cache) if same_pairs else None
+        self.fitted_pairs, self.held_pairs = self._train.count(), self.holdout.count()
+        self.visitor_count = self.visitors.count()
+        if not self.fitted_pairs or not self.held_pairs:
+            self.release()
+            what = "nothing to predict" if self.fitted_pairs else "nothing to fit"
+            sentence = f"the validation part leaves {what}: it has {self.held_pairs:,} pairs, and {self.fitted_pairs:,}"
+            raise DataQualityError("VALIDATION_EMPTY", f"{sentence} are left; see tune.validation")
+
+    @contextmanager
+    def scored(self, parameters: Parameters) -> Iterator[Scored]:
+        """Give what a trial fits, as its parameters score and filter it."""
+        if self._same is not None:
+            yield self._same
+            return
+        train = self._scoring.filtered(self._scoring.scored(self._train, parameters), parameters)
+        train = train.persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            yield self._scored(train, self._scoring.scored(self._history, parameters), lambda rows: rows)
+        finally:
+            train.unpersist()
+
+    def release(self) -> None:
+        """Free what is cached."""
+        while self._cached:
+            self._cached.pop().unpersist()
+
+    def _scored(self, train: DataFrame, history: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> Scored:
+        pairs = history.select(*_PAIR, F.lit(None).cast("string").alias(C.EVENT), C.SCORE)
+        kinds = self._seen.select(*_PAIR, C.EVENT, F.lit(0.0).cast(history.schema[C.SCORE].dataType).alias(C.SCORE))
+        recent = None if self._recent is None else keep(self._recent.execute(train))
+        return Scored(train, pairs.unionByName(kinds), keep(PopularityModel().execute(train)), recent)
+
+    def _cache(self, rows: DataFrame) -> DataFrame:
+        self._cached.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
+        return rows

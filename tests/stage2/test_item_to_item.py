@@ -1,0 +1,256 @@
+from collections import defaultdict
+from collections.abc import Sequence
+from math import fsum, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from recommender.errors import ConfigError
+from recommender.stage2.steps import ItemToItem
+
+SCORES = "visitor_index int, item_index int, score float, last_timestamp long"
+HISTORY = "visitor_index int, item_index int, event string, score float, last_timestamp long"
+NEIGHBOURS = "item_index int, neighbour_index int, similarity double"
+LISTS = "visitor_index int, rank int, item_index int, score float, source string"
+
+Pair = tuple[int, int, float, int]  # visitor, item, score, time
+Event = tuple[int, int, str, float, int]
+Near = dict[int, list[tuple[int, float]]]  # item -> its neighbours with the similarity, nearest first
+Place = tuple[int, float, str]  # item, score, source
+
+# Item 1 is had by four visitors, 2 by three of them, 3 by two, 4 by one; 5 by one that has nothing else.
+FEW: list[Pair] = [
+    *((visitor, 1, 1.0, 10) for visitor in range(4)),
+    *((visitor, 2, 5.0, 20) for visitor in range(3)),
+    *((visitor, 3, 1.0, 30) for visitor in range(2)),
+    (0, 4, 1.0, 40),
+    (9, 5, 1.0, 50),
+]
+
+
+class Options(NamedTuple):
+    neighbours: int = 100
+    max_items_per_visitor: int = 200
+    shrink: float = 0.0
+
+
+def latest(pairs: Sequence[tuple[int, int, int]], most: int) -> dict[int, set[int]]:
+    """Each visitor's items that count, of (visitor, item, time)."""
+    by_visitor: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for visitor, item, time in pairs:
+        by_visitor[visitor].append((-time, item))
+    return {visitor: {item for _, item in sorted(items)[:most]} for visitor, items in by_visitor.items()}
+
+
+def near_by_hand(pairs: Sequence[Pair], options: Options) -> Near:
+    """The neighbours by comparing the sets of visitors of every two items."""
+    has = latest([(v, i, time) for v, i, score, time in pairs if score > 0], options.max_items_per_visitor)
+    visitors: dict[int, set[int]] = defaultdict(set)
+    for visitor, items in has.items():
+        for item in items:
+            visitors[item].add(visitor)
+    found: Near = {}
+    for item, own in visitors.items():
+        alike = [
+            (-len(own & other) / (sqrt(len(own) * len(other)) + options.shrink), neighbour)
+            for neighbour, other in visitors.items()
+            if neighbour != item and own & other
+        ]
+        if alike:
+            found[item] = [(neighbour, -cosine) for cosine, neighbour in sorted(alike)[: options.neighbours]]
+    return found
+
+
+def near(spark: SparkSession, pairs: Sequence[Pair], **init: Any) -> Near:
+    rows = ItemToItem(**{"shrink": 0.0, **init}).execute(spark.createDataFrame(pairs, SCORES)).collect()
+    found: Near = defaultdict(list)
+    for item, neighbour, similarity in sorted(rows, key=lambda row: (row[0], -row[2], row[1])):
+        found[item].append((neighbour, similarity))
+    return dict(found)
+
+
+def same(found: Near, expected: Near) -> bool:
+    return found.keys() == expected.keys() and all(
+        [n for n, _ in found[item]] == [n for n, _ in expected[item]]
+        and [s for _, s in found[item]] == pytest.approx([s for _, s in expected[item]], rel=1e-12)
+        for item in expected
+    )
+
+
+def random_pairs(seed: int = 5) -> list[Pair]:
+    """Few items, many ties of times, scores that are sometimes 0 or negative."""
+    random = np.random.default_rng(seed)
+    return [
+        (visitor, item, float(random.choice([1.0, 1.0, 5.0, 0.0, -1.0])), int(random.integers(0, 5)))
+        for visitor in range(60)
+        for item in random.choice(25, size=random.integers(1, 13), replace=False).tolist()
+    ]
+
+
+def test_the_similarity_is_the_share_of_common_visitors(spark: SparkSession) -> None:
+    found = near(spark, FEW)
+    assert dict(found[1]) == pytest.approx({2: 3 / sqrt(12), 3: 2 / sqrt(8), 4: 1 / 2})
+    assert dict(found[4]) == pytest.approx({1: 1 / 2, 2: 1 / sqrt(3), 3: 1 / sqrt(2)})
+    assert 5 not in found
+
+
+def test_items_with_few_visitors_are_less_alike_where_the_cosine_is_shrunk(spark: SparkSession) -> None:
+    found = near(spark, FEW, shrink=2.0)
+    assert dict(found[4]) == pytest.approx({1: 1 / (2 + 2), 2: 1 / (sqrt(3) + 2), 3: 1 / (sqrt(2) + 2)})
+
+
+@pytest.mark.parametrize("options", [Options(), Options(neighbours=3), Options(5, 4), Options(4, 200, 1.5)], ids=str)
+def test_the_neighbours_of_a_random_log_are_those_found_by_hand(spark: SparkSession, options: Options) -> None:
+    expected = near_by_hand(random_pairs(), options)
+    assert same(near(spark, random_pairs(), **options._asdict()), expected)
+
+
+def test_shuffled_rows_in_other_partitions_give_the_same_neighbours(spark: SparkSession) -> None:
+    pairs = random_pairs()
+    step = ItemToItem(neighbours=3, max_items_per_visitor=5)
+    frames = [spark.createDataFrame(pairs, SCORES), spark.createDataFrame(pairs[::-1], SCORES).repartition(5)]
+    found = [sorted(map(tuple, step.execute(frame).collect())) for frame in frames]
+    assert found[0] == found[1]
+
+
+def test_only_the_latest_items_of_a_visitor_count(spark: SparkSession) -> None:
+    pairs = [(0, item, 1.0, time) for item, time in ((1, 9), (2, 8), (3, 8), (4, 7))]
+    assert near(spark, pairs, max_items_per_visitor=2) == {1: [(2, 1.0)], 2: [(1, 1.0)]}
+    assert near(spark, pairs, max_items_per_visitor=1) == {}
+
+
+def test_without_scores_there_are_no_neighbours(spark: SparkSession) -> None:
+    assert near(spark, []) == {}
+    assert ItemToItem().execute(spark.createDataFrame([], SCORES)).dtypes == [
+        ("item_index", "int"),
+        ("neighbour_index", "int"),
+        ("similarity", "double"),
+    ]
+
+
+# What is recommended.
+ANN, BOB, EVE = 20, 21, 22
+CLOSE = [(1, 2, 0.5), (1, 3, 0.25), (2, 1, 0.5), (2, 3, 0.25), (2, 4, 0.125), (6, 7, 1.0)]
+EVENTS: list[Event] = [
+    (ANN, 1, "view", 1.0, 5),
+    (ANN, 2, "view", 1.0, 6),
+    (ANN, 2, "transaction", 10.0, 7),
+    (BOB, 6, "view", 1.0, 5),
+    (EVE, 99, "transaction", 10.0, 5),  # has no neighbours
+]
+POPULAR = [
+    (visitor, rank, item, score, "popular")
+    for visitor in (ANN, BOB, EVE)
+    for rank, (item, score) in enumerate([(3, 9.0), (8, 8.0), (7, 7.0)], 1)
+]
+
+
+def lists(
+    spark: SparkSession, events: Sequence[Event] = EVENTS, close: Any = CLOSE, **options: Any
+) -> dict[int, list[Place]]:
+    """Each visitor's list, after a check that its ranks are 1, 2, 3 and so on."""
+    init = {name: options.pop(name) for name in ("max_items_per_visitor",) if name in options}
+    settings = {"k": 3, "exclude_events": ["addtocart", "transaction"], **options}
+    history, neighbours = spark.createDataFrame(events, HISTORY), spark.createDataFrame(close, NEIGHBOURS)
+    rows = ItemToItem(**init).recommend(history, neighbours, **settings)
+    assert rows.schema.simpleString() == f"struct<{LISTS.replace(' ', ':').replace(',:', ',')}>"
+    found: dict[int, list[Place]] = defaultdict(list)
+    for visitor, rank, *place in sorted(rows.collect(), key=lambda row: (row["visitor_index"], row["rank"])):
+        found[visitor].append((place[0], place[1], place[2]))
+        assert rank == len(found[visitor])
+    return dict(found)
+
+
+def test_an_item_scores_the_sum_of_its_similarities_to_what_the_visitor_has(spark: SparkSession) -> None:
+    assert lists(spark)[ANN] == [(1, 0.5, "item_to_item"), (3, 0.5, "item_to_item"), (4, 0.125, "item_to_item")]
+
+
+def test_what_was_only_viewed_may_be_recommended_and_what_was_bought_is_not(spark: SparkSession) -> None:
+    places = lists(spark)[ANN]
+    assert 1 in {item for item, *_ in places}
+    assert 2 not in {item for item, *_ in places}
+    assert 2 in {item for item, *_ in lists(spark, exclude_events=[])[ANN]}
+    assert {item for item, *_ in lists(spark, exclude_events=["view", "transaction"])[ANN]} == {3, 4}
+
+
+def test_the_rules_are_applied_before_the_list_is_cut(spark: SparkSession) -> None:
+    allowed = spark.createDataFrame([(3,), (4,)], "item_index int")
+    assert lists(spark, k=1, allowed=allowed)[ANN] == [(3, 0.5, "item_to_item")]
+    assert lists(spark, k=1, exclude_events=["view"])[ANN] == [(3, 0.5, "item_to_item")]
+
+
+def test_a_list_that_is_too_short_is_filled_with_the_visitors_popular_items_and_none_twice(spark: SparkSession) -> None:
+    popular = spark.createDataFrame(POPULAR, LISTS)
+    found = lists(spark, popular_lists=popular)
+    assert found[ANN] == lists(spark)[ANN]
+    assert found[BOB] == [(7, 1.0, "item_to_item"), (3, 9.0, "popular"), (8, 8.0, "popular")]
+    assert found[EVE] == [(3, 9.0, "popular"), (8, 8.0, "popular"), (7, 7.0, "popular")]
+
+
+def test_lists_stay_short_where_there_is_nothing_to_fill_them_with(spark: SparkSession) -> None:
+    assert lists(spark)[BOB] == [(7, 1.0, "item_to_item")]
+    assert EVE not in lists(spark)
+
+
+def test_an_item_with_no_positive_score_in_all_has_no_say(spark: SparkSession) -> None:
+    events = [(ANN, 1, "view", 1.0, 5), (ANN, 1, "return", -1.0, 6), (ANN, 6, "view", 1.0, 5)]
+    assert lists(spark, events) == {ANN: [(7, 1.0, "item_to_item")]}
+
+
+def test_of_a_long_history_the_latest_items_have_a_say(spark: SparkSession) -> None:
+    events = [(ANN, 1, "view", 1.0, 5), (ANN, 6, "view", 1.0, 6), (ANN, 1, "view", 1.0, 4)]
+    assert lists(spark, events, max_items_per_visitor=1) == {ANN: [(7, 1.0, "item_to_item")]}
+
+
+def test_without_a_history_there_are_only_popular_items(spark: SparkSession) -> None:
+    assert lists(spark, []) == {}
+    found = lists(spark, [], popular_lists=spark.createDataFrame(POPULAR[:1], LISTS))
+    assert found == {ANN: [(3, 9.0, "popular")]}
+
+
+def by_hand(events: Sequence[Event], close: Near, allowed: set[int], k: int) -> dict[int, list[int]]:
+    """The items of the lists, by sorting every allowed one; what was bought is excluded."""
+    found = {}
+    for visitor in {v for v, *_ in events}:
+        own = [event for event in events if event[0] == visitor]
+        has = {i for i in {i for _, i, *_ in own} if fsum(s for _, item, _, s, _ in own if item == i) > 0}
+        scores: dict[int, list[float]] = defaultdict(list)
+        for item in has:
+            for neighbour, similarity in close.get(item, []):
+                scores[neighbour].append(similarity)
+        barred = {item for _, item, event, *_ in own if event == "transaction"}
+        ranked = sorted((-np.float32(fsum(s)), i) for i, s in scores.items() if i in allowed - barred)
+        if ranked:
+            found[visitor] = [item for _, item in ranked[:k]]
+    return found
+
+
+def test_the_lists_of_a_random_log_are_those_made_by_hand(spark: SparkSession) -> None:
+    random, pairs = np.random.default_rng(8), random_pairs()
+    events = [
+        (100 + visitor, item, str(random.choice(["view", "transaction"])), score, time)
+        for visitor, item, score, time in random_pairs(seed=9)
+    ]
+    allowed = set(range(0, 25, 2)) | {1, 3, 5}
+    close = near_by_hand(pairs, Options())
+    rows = [(item, neighbour, s) for item, nearest in close.items() for neighbour, s in nearest]
+    may = spark.createDataFrame([(item,) for item in allowed], "item_index int")
+    found = lists(spark, events, rows, k=6, allowed=may, exclude_events=["transaction"])
+    assert {v: [item for item, *_ in places] for v, places in found.items()} == by_hand(events, close, allowed, 6)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"neighbours": 0}, "CFG_RANGE neighbours must be 1..1000, got 0"),
+        ({"max_items_per_visitor": 10_001}, "CFG_RANGE max_items_per_visitor must be 1..10000, got 10001"),
+        ({"shrink": -0.5}, "CFG_RANGE shrink must be >= 0, got -0.5"),
+        ({"neighbors": 5}, "CFG_UNKNOWN_KEY neighbors, did you mean neighbours"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_rule_and_value(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        ItemToItem(**given)
+    assert str(error.value) == sentence

@@ -1,0 +1,188 @@
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from recommender.errors import ConfigError
+from recommender.stage2.steps import ModelGate
+from recommender.stage2.steps.model_gate import Verdict
+
+METRICS = "model string, metric string, k int, value double, visitors long"
+BOOTSTRAP = "model string, metric string, k int, means array<double>"
+
+
+def judge(
+    spark: SparkSession,
+    gate: ModelGate,
+    values: Mapping[str, float | None],
+    means: Mapping[str, Sequence[float]] | None = None,
+    *,
+    others: Mapping[str, float] | None = None,
+    visitors: int = 90,
+    **pairs: int,
+) -> Verdict:
+    """The gate's verdict on models of which one metric is given, with further metrics of als."""
+    rows: list[Any] = [(model, gate.metric, gate.k, value, visitors) for model, value in values.items()]
+    rows += [(model, gate.metric, gate.k + 1, 0.0, visitors) for model in values]  # another cut-off does not matter
+    rows += [("als", name, gate.k, value, visitors) for name, value in (others or {}).items()]
+    replicates = [(model, gate.metric, gate.k, list(each)) for model, each in (means or {}).items()]
+    return gate.execute(
+        spark.createDataFrame(rows, METRICS),
+        spark.createDataFrame(replicates, BOOTSTRAP),
+        **{"pairs": 100, **pairs},
+    )
+
+
+def sentences(verdict: Verdict) -> list[str]:
+    return [str(reason.sentence) for reason in verdict.reasons]
+
+
+def test_a_model_that_is_better_than_popularity_is_blessed(spark: SparkSession) -> None:
+    verdict = judge(spark, ModelGate(), {"als": 0.034, "popular": 0.031})
+    assert verdict.blessed
+    assert (verdict.metric, verdict.visitors) == ("ndcg@10", 90)
+    [comparison] = verdict.compared
+    assert (comparison.model, comparison.passed, comparison.low) == ("popular", True, None)
+    assert comparison.difference == pytest.approx(0.003)
+
+
+def test_a_model_that_is_worse_than_popularity_is_not(spark: SparkSession) -> None:
+    verdict = judge(spark, ModelGate(), {"als": 0.031, "popular": 0.034})
+    assert not verdict.blessed
+    assert [reason.id for reason in verdict.reasons] == ["NOT_BLESSED"]
+    assert sentences(verdict) == ["ndcg@10 0.031 < 0.034, that of popular"]
+
+
+def test_the_interval_of_the_difference_is_that_of_paired_replicates(spark: SparkSession) -> None:
+    draws = np.random.default_rng(1)
+    easy = draws.normal(0.5, 0.1, 400)  # what makes a replicate easy for both cancels
+    means = {"als": easy + draws.normal(0.01, 0.001, 400), "popular": easy}
+    verdict = judge(spark, ModelGate(), {"als": 0.51, "popular": 0.5}, {m: v.tolist() for m, v in means.items()})
+    [comparison] = verdict.compared
+    low, high = np.quantile(means["als"] - means["popular"], [0.025, 0.975])
+    assert comparison.low == pytest.approx(low)
+    assert comparison.high == pytest.approx(high)
+    assert high - low < 0.01 < np.ptp(easy)  # far narrower than either mean's own interval
+
+
+@pytest.mark.parametrize(
+    ("evidence", "spread", "difference", "passes"),
+    [
+        ("low", 0.001, 0.01, True),
+        ("low", 0.02, 0.01, False),
+        ("value", 0.02, 0.01, True),
+        ("value", 0.02, -0.01, False),
+        ("high", 0.02, -0.01, True),
+        ("high", 0.001, -0.01, False),
+    ],
+)
+def test_the_evidence_says_which_end_of_the_interval_must_reach_the_gain(
+    spark: SparkSession, evidence: Any, spread: float, difference: float, passes: bool
+) -> None:
+    means = {"als": np.linspace(0.3 + difference - spread, 0.3 + difference + spread, 201), "live": np.full(201, 0.3)}
+    gate = ModelGate(beat=[], evidence_over_live=evidence)
+    verdict = judge(spark, gate, {"als": 0.3 + difference, "live": 0.3}, {m: v.tolist() for m, v in means.items()})
+    assert verdict.blessed is passes
+    assert [comparison.passed for comparison in verdict.compared] == [passes]
+
+
+def test_what_is_not_proven_is_said_so(spark: SparkSession) -> None:
+    means = {"als": [0.28, 0.3, 0.35], "popular": [0.3, 0.3, 0.3]}
+    verdict = judge(spark, ModelGate(evidence_over_baselines="low"), {"als": 0.31, "popular": 0.3}, means)
+    assert sentences(verdict) == [
+        "ndcg@10 0.31 is not proven to reach 0.3, asked for by popular (difference -0.019 to 0.0475)"
+    ]
+
+
+def test_a_gain_can_be_asked_for_and_a_loss_allowed(spark: SparkSession) -> None:
+    values = {"als": 0.33, "popular": 0.31, "live": 0.34}
+    strict = ModelGate(min_gain_over_baselines=0.1, evidence_over_live="value", min_gain_over_live=-0.05)
+    assert sentences(judge(spark, strict, values)) == ["ndcg@10 0.33 < 0.341, what popular's 0.31 asks for"]
+    loose = ModelGate(min_gain_over_baselines=0.05, evidence_over_live="value", min_gain_over_live=-0.05)
+    assert judge(spark, loose, values).blessed
+    equal = ModelGate(evidence_over_live="value")
+    assert sentences(judge(spark, equal, values)) == ["ndcg@10 0.33 < 0.34, that of live"]
+
+
+def test_the_live_model_does_not_matter_where_it_is_not_compared(spark: SparkSession) -> None:
+    verdict = judge(spark, ModelGate(min_gain_over_live=None), {"als": 0.3, "popular": 0.1, "live": 0.9})
+    assert verdict.blessed
+    assert [comparison.model for comparison in verdict.compared] == ["popular"]
+
+
+def test_every_reason_is_told(spark: SparkSession) -> None:
+    gate = ModelGate(min_coverage=0.2, max_overlap=0.5, max_short_lists=0.1, beat=["popular", "item_to_item"])
+    others = {"coverage": 0.1, "overlap": 0.75, "short_lists": 0.25}
+    values = {"als": 0.1, "popular": 0.2, "item_to_item": 0.3}
+    verdict = judge(spark, gate, values, others=others, pairs=40, live_pairs=100)
+    assert sentences(verdict) == [
+        "ndcg@10 0.1 < 0.2, that of popular",
+        "ndcg@10 0.1 < 0.3, that of item_to_item",
+        "coverage@10 0.1 < limit 0.2",
+        "overlap@10 0.75 > limit 0.5",
+        "short_lists@10 0.25 > limit 0.1",
+        "40 pairs to learn from, 60% fewer than the live model's 100, limit 50%",
+    ]
+
+
+def test_guardrails_that_are_kept_are_no_reason(spark: SparkSession) -> None:
+    gate = ModelGate(min_coverage=0.2, max_overlap=0.5, max_short_lists=0.1)
+    others = {"coverage": 0.2, "overlap": 0.5, "short_lists": 0.1}
+    assert judge(spark, gate, {"als": 0.2, "popular": 0.1}, others=others, pairs=50, live_pairs=100).blessed
+
+
+def test_a_guardrail_that_was_not_measured_is_a_reason(spark: SparkSession) -> None:
+    verdict = judge(spark, ModelGate(max_overlap=0.5), {"als": 0.2, "popular": 0.1})
+    assert [(reason.id, reason.sentence) for reason in verdict.reasons] == [
+        ("METRIC_NAN", "overlap@10 of als is no number")
+    ]
+
+
+def test_36_without_visitors_nothing_is_blessed(spark: SparkSession) -> None:
+    verdict = judge(spark, ModelGate(), {})
+    assert [reason.id for reason in verdict.reasons] == ["EVAL_EMPTY"]
+    assert sentences(verdict)[0].startswith(
+        "no visitor has a holdout, so nothing says how good the model is; see stage1"
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"als": math.nan, "popular": 0.1},
+        {"als": 0.1, "popular": math.nan},
+        {"als": math.inf, "popular": 0.1},
+        {"popular": 0.1},
+    ],
+)
+def test_36_a_metric_that_is_no_number_is_never_blessed(spark: SparkSession, values: Mapping[str, float]) -> None:
+    gate = ModelGate() if "als" in values else ModelGate(beat=[])
+    verdict = judge(spark, gate, values)
+    assert [reason.id for reason in verdict.reasons] == ["METRIC_NAN"]
+
+
+def test_a_model_without_a_single_hit_is_not_blessed(spark: SparkSession) -> None:
+    verdict = judge(spark, ModelGate(), {"als": 0.0, "popular": 0.0})
+    assert sentences(verdict) == ["ndcg@10 is 0: no list has an item that its visitor took"]
+
+
+def test_with_nothing_asked_for_nothing_is_refused(spark: SparkSession) -> None:
+    gate = ModelGate(beat=[], min_gain_over_live=None, max_drop=None)
+    assert judge(spark, gate, {}, pairs=1, live_pairs=100).blessed
+
+
+def test_another_metric_and_cut_off_can_decide(spark: SparkSession) -> None:
+    verdict = judge(spark, ModelGate(metric="recall", k=20), {"als": 0.1, "popular": 0.2})
+    assert sentences(verdict) == ["recall@20 0.1 < 0.2, that of popular"]
+
+
+def test_a_limit_out_of_range_is_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        ModelGate(max_overlap=1.5, metric="rmse")  # type: ignore[arg-type]
+    assert [str(mistake) for mistake in error.value.mistakes] == [
+        "CFG_RANGE metric must be one of ndcg, recall, precision, map, mrr, hit_rate, got 'rmse'",
+        "CFG_RANGE max_overlap must be 0..1, got 1.5",
+    ]
