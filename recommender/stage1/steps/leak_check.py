@@ -52,7 +52,8 @@ class LeakCheck:
         ]
         is_late = F.lit(False) if cut is None else F.coalesce(F.col(C.LAST_TIMESTAMP) >= F.lit(cut), F.lit(False))
         seen = parts[0].unionByName(parts[1]).join(held, _PAIR, "left")
-        of_visitor = seen.groupBy(C.VISITOR_INDEX).agg(
+        # Who is known matters after a cut only: without one, all rows are one group.
+        of_visitor = seen.groupBy(*([] if cut is None else [C.VISITOR_INDEX])).agg(
             F.count_if(trained & is_held).alias("scores"),
             F.count_if(~trained & is_held).alias("history"),
             F.count_if(trained & is_late).alias("late_scores"),
