@@ -172,4 +172,5 @@ def _unreadable(place: str, error: Exception) -> RecommenderError:
     if known is None:
         reason = str(error).strip().split("\n", 1)[0][:200]
         return damaged(f"{place} cannot be read to its end ({reason})")
-    return damaged(known.sentence.partition(";")[0]) if isinstance(known, InputError | ArtifactError) else known
+    told = known.sentence.partition(";")[0].replace("a file ", f"a file of {place} ", 1)  # Spark 3.5 may not name it
+    return damaged(told) if isinstance(known, InputError | ArtifactError) else known

@@ -40,7 +40,7 @@ def steps_table(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Return a line per model: the first metric at all cut-offs, with its interval, then the others at that nearest 10."""
+    """Return a line per model: the first metric at all cut-offs, with its interval, then the others at one of them."""
     if not metrics:
         return "no visitor has a holdout: the models were not judged"
     cells = {(row["metric"], row["model"], row["k"]): row for row in metrics}

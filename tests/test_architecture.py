@@ -85,7 +85,7 @@ ARROWS: dict[str, set[str]] = {
     "progress": {"session"},
     "sample": {"constants", "session"},
     "text": set(),
-    "summary": {"evaluation", "stage4/steps", "text"},
+    "summary": {"constants", "evaluation", "stage4/steps", "text"},
     "commands": {"errors", "store", "summary", "text"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
     "execution": {"als_model", "audit", "errors", "session", "stage", "store", "tables", "timed"},
@@ -208,6 +208,7 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage1/steps/event_profile.py": 2,  # a row per kind and day; the heaviest ids
         "stage1/steps/column_encoder.py": 1,  # the sizes of at most 1,024 buckets
         "stage1/steps/train_test_split.py": 1,  # the distinct values inside the bracket
+        "stage2/steps/model_gate.py": 2,  # the metrics at one cut-off; the replicates of one metric
         "stage4/steps/run_report.py": 3,  # the few example visitors
         "search.py": 3,  # the largest norm of each block of items; the take of Arrow columns, twice
         "steps/fold_in.py": 1,  # a matrix of rank x rank per partition of the items

@@ -31,7 +31,6 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender import schemas  # noqa: F401 - for the example
-from recommender.base import parameters
 from recommender.counting import StepRows
 from recommender.errors import ConfigError, Mistake
 from recommender.ruled_stage import RuledStage
@@ -204,7 +203,7 @@ class Stage2(RuledStage):
         """Return the lists of all models, for the same visitors and by the same rules."""
         self.announce("judging the models")
         lists = {
-            C.ALS: maker.by_factors(item_factors, parameters(self.steps["als"])),
+            C.ALS: maker.by_factors(item_factors, vars(self.steps["als"])),
             C.POPULAR: maker.by_popularity(maker.popularity),
             C.RECENT: maker.by_popularity(maker.recent if maker.recent is not None else maker.popularity),
             C.ITEM_TO_ITEM: maker.by_neighbours(self.steps["item_to_item"], scores),

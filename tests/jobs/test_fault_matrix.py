@@ -324,6 +324,22 @@ def test_47_a_root_that_cannot_be_written(small_disk: Callable[[str], Path], pyt
 # 48 to 54: runs and records
 
 
+def test_37_a_model_that_loses_is_kept_and_not_published(submit: Callable[..., Done], root: Path) -> None:
+    live = sorted((root / "channels" / "live").iterdir())
+    worse = ("--from", "stage2", "--set", "stage2.als.seed=5", "--set", "stage2.gate.min_gain_over_baselines=1000")
+    done = submit("workflow", root, *worse)
+    assert is_error(done, 14, "NOT_BLESSED", "ndcg@10", "asks for", "--override-gate")
+    assert "stage2 train:" in done.out  # its metrics are shown
+    assert [len(commits(root, f"stage{n}")) for n in (2, 3, 4)] == [2, 1, 1]
+    assert record(commits(root, "stage2")[-1])["blessed"] is False
+    assert sorted((root / "channels" / "live").iterdir()) == live
+    done = submit("workflow", root, *worse, "--override-gate", "a new market")
+    assert done.code == 0, done.err
+    assert [len(commits(root, f"stage{n}")) for n in (2, 3, 4)] == [2, 2, 2]
+    assert record(commits(root, "stage4")[-1])["gate_overridden"]["reason"] == "a new market"
+    assert len(list((root / "channels" / "live").iterdir())) == len(live) + 1
+
+
 def test_48_a_finished_run_again(submit: Callable[..., Done], root: Path) -> None:
     done = submit("workflow", root, "--run-id", "monday")
     assert done.code == 0, done.err

@@ -64,7 +64,7 @@ def near_by_hand(pairs: Sequence[Pair], options: Options) -> Near:
 
 
 def near(spark: SparkSession, pairs: Sequence[Pair], **init: Any) -> Near:
-    rows = ItemToItem(**init).execute(spark.createDataFrame(pairs, SCORES)).collect()
+    rows = ItemToItem(**{"shrink": 0.0, **init}).execute(spark.createDataFrame(pairs, SCORES)).collect()
     found: Near = defaultdict(list)
     for item, neighbour, similarity in sorted(rows, key=lambda row: (row[0], -row[2], row[1])):
         found[item].append((neighbour, similarity))

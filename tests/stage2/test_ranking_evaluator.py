@@ -116,7 +116,7 @@ def test_the_tables_are_computed_once_until_they_are_released(spark: SparkSessio
 def test_the_tables_are_stored_each_in_a_folder(spark: SparkSession, tmp_path: Path) -> None:
     evaluator = RankingEvaluator(cutoffs=[1], replicates=0)
     evaluator.persist(f"{tmp_path}/evaluation", evaluate(spark, evaluator))
-    assert spark.read.parquet(f"{tmp_path}/evaluation/metrics").count() == 2 * 10
+    assert spark.read.parquet(f"{tmp_path}/evaluation/metrics").count() == 2 * len(METRICS)
     assert spark.read.parquet(f"{tmp_path}/evaluation/segment_metrics").count() == 2 * 6
     assert spark.read.parquet(f"{tmp_path}/evaluation/bootstrap").count() == 0
 

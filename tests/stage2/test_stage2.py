@@ -14,6 +14,7 @@ from recommender.base import parameters
 from recommender.counting import StepRows
 from recommender.errors import ConfigError
 from recommender.evaluation import METRICS, PER_VISITOR
+from recommender.stage import Previous
 from recommender.stage2.main import Stage2
 from recommender.tables import read_table
 
@@ -22,7 +23,9 @@ Factors = Mapping[int, NDArray[np.float64]]
 CONFIG: Mapping[str, Mapping[str, Any]] = {
     "als": {"rank": 2, "max_iter": 1, "alpha": 3.0, "reg_param": 0.2},
     "evaluator": {"cutoffs": [1, 2], "replicates": 50},
+    "gate": {"k": 2},
 }
+MODELS = ("als", "popular", "recent_popular", "item_to_item")
 # Summed: item 0 has 12, item 1 has 9, item 2 has 6, item 3 has 2.
 PAIRS = [(0, 0, 5.0), (0, 1, 4.0), (1, 0, 7.0), (1, 3, 1.0), (2, 1, 5.0), (2, 2, 3.0), (3, 2, 3.0), (3, 3, 1.0)]
 SCORES = [(*pair, 8) for pair in PAIRS]
@@ -77,7 +80,9 @@ def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def with_the_model_of(run: Run, config: Mapping[str, Mapping[str, Any]]) -> Stage2:
     """A stage that takes a model that is fitted already."""
     stage = Stage2(config)
-    stage.steps["als"] = SimpleNamespace(**parameters(stage.steps["als"]), execute=lambda *_: run.data["model"])
+    stage.steps["als"] = SimpleNamespace(
+        **parameters(stage.steps["als"]), execute=lambda *_: run.data["model"], weights=lambda _: []
+    )
     return stage
 
 
@@ -112,9 +117,9 @@ def first_two(visitor: int, factors: Factors | None) -> list[int]:
 
 
 def test_the_result_has_the_model_and_the_tables_of_the_contract(run: Run) -> None:
-    assert list(run.data) == ["model", "popularity", "metrics", "segment_metrics", "bootstrap"]
+    assert list(run.data) == ["model", "popularity", "recent_popularity", "metrics", "segment_metrics", "bootstrap"]
     assert isinstance(run.data["model"], ALSModel)
-    for name in ("popularity", "metrics", "segment_metrics", "bootstrap"):
+    for name in list(run.data)[1:]:
         assert schemas.mismatch(name, run.data[name].dtypes) == ""
 
 
@@ -127,10 +132,10 @@ def test_the_stored_model_and_tables_can_be_read_again(spark: SparkSession, run:
     assert dict(popularity.collect()) == {0: 12.0, 1: 9.0, 2: 6.0, 3: 2.0}
 
 
-def test_every_metric_of_both_models_is_reported_for_all_visitors_with_a_holdout(
+def test_every_metric_of_all_models_is_reported_for_all_visitors_with_a_holdout(
     metrics: dict[tuple[str, str, int], Row],
 ) -> None:
-    assert metrics.keys() == {(model, name, k) for model in ("als", "popular") for name in METRICS for k in (1, 2)}
+    assert metrics.keys() == {(model, name, k) for model in MODELS for name in METRICS for k in (1, 2)}
     assert {row["visitors"] for row in metrics.values()} == {3}
 
 
@@ -140,10 +145,10 @@ def test_the_visitors_are_looked_at_apart_by_what_is_known_of_them(run: Run) -> 
     assert found == {"history 1": 2, "history 2-5": 1, "new": 3}
 
 
-def test_the_replicates_are_stored_for_both_models(run: Run) -> None:
+def test_the_replicates_are_stored_for_all_models(run: Run) -> None:
     rows = read_table(f"{run.path}/bootstrap", run.data["bootstrap"].schema).collect()
     assert {(row["model"], row["metric"], row["k"]) for row in rows} == {
-        (model, name, k) for model in ("als", "popular") for name in PER_VISITOR for k in (1, 2)
+        (model, name, k) for model in MODELS for name in PER_VISITOR for k in (1, 2)
     }
     assert {len(row["means"]) for row in rows} == {CONFIG["evaluator"]["replicates"]}
 
@@ -186,8 +191,60 @@ def test_the_report_counts_the_rows_of_each_step(run: Run) -> None:
     assert run.stage.report(run.stage.counter.rows()) == [
         StepRows("als", 8, None, "rank 2, regParam 0.2, implicit, alpha 3"),
         StepRows("popularity", 8, 4),
-        StepRows("evaluator", 3, 2 * 10 * 2, "held-out visitors, their lists by als and popular"),
+        StepRows("evaluator", 3, 4 * 11 * 2, f"held-out visitors, their lists by {', '.join(MODELS)}"),
+        StepRows("gate", None, None, run.stage.verdict.sentence if run.stage.verdict else ""),
     ]
+
+
+def test_the_verdict_and_the_weights_are_in_the_record(run: Run, metrics: dict[tuple[str, str, int], Row]) -> None:
+    details = run.stage.details()
+    als, popular = (metrics[model, "ndcg", 2]["value"] for model in ("als", "popular"))
+    assert details["blessed"] is (als >= popular)
+    (compared,) = details["gate"]["compared"]
+    assert (compared["model"], compared["candidate"], compared["other"]) == ("popular", als, popular)
+    assert details["gate"]["live"] is None
+    weights = {(each["from"], each["to"]): each["pairs"] for each in details["weights"] if each["pairs"]}
+    assert weights == {(4.0, 8.0): 2, (8.0, 16.0): 3, (16.0, 32.0): 3}  # 1 + 3 * score
+
+
+def test_neighbours_and_recent_popularity_are_judged_by_the_same_rules(
+    metrics: dict[tuple[str, str, int], Row],
+) -> None:
+    # All events are of the same time, so what is recent is what is popular.
+    for name in PER_VISITOR:
+        assert metrics["recent_popular", name, 2]["value"] == metrics["popular", name, 2]["value"]
+    # Item 0 goes with 1 and 3 (cosine 1/2 each), 1 with 0 and 2, 2 with 1 and 3. So 10, who has 0 in the cart: 1, 3;
+    # 11, who has viewed 2 and bought 1: 0 and 3 (1/2 each; 2 too, of 1) in the order 0, 2; 12 knows no item: 0, 1.
+    assert metrics["item_to_item", "recall", 2]["value"] == pytest.approx((0 + 1 / 2 + 1) / 3)
+    assert metrics["item_to_item", "hit_rate", 1]["value"] == pytest.approx((0 + 1 + 1) / 3)
+
+
+def test_the_live_model_is_judged_beside_the_candidate(spark: SparkSession, run: Run, tmp_path: Path) -> None:
+    config = {**CONFIG, "evaluator": {"cutoffs": [2], "metrics": ["ndcg"]}, "gate": {"k": 2, "beat": []}}
+    steps = [{"step": "als", "rows_in": 100}]
+    record = {"run": "sunday", "attempt": "a", "steps": steps, "config": {"als": parameters(run.stage.steps["als"])}}
+    live = Previous(record, {"model/itemFactors": run.data["model"].itemFactors})
+    stage = with_the_model_of(run, config)
+    assert stage.continues() == ["model/itemFactors"]
+    stage.execute_persist(str(tmp_path), **tables(spark), previous=live)
+    details = stage.details()
+    (compared,) = details["gate"]["compared"]
+    assert (compared["model"], compared["difference"], compared["low"], compared["high"]) == ("live", 0, 0, 0)
+    assert details["gate"]["live"] == {"run": "sunday", "attempt": "a"}
+    assert [reason["sentence"] for reason in details["gate"]["reasons"]] == [
+        "8 pairs to learn from, 92% fewer than the live model's 100, limit 50%"
+    ]
+
+
+def test_no_live_model_is_asked_for_where_it_does_not_matter() -> None:
+    assert Stage2({"gate": {"min_gain_over_live": None, "max_drop": None}}).continues() is None
+
+
+def test_a_gate_that_looks_at_what_is_not_measured_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^CFG_VALUE gate.k must be one of evaluator.cutoffs \(1, 5\), got 10$"):
+        Stage2({"evaluator": {"cutoffs": [1, 5]}})
+    with pytest.raises(ConfigError, match=r"gate looks at ndcg, overlap, which evaluator.metrics does not have"):
+        Stage2({"evaluator": {"metrics": ["recall"]}, "gate": {"max_overlap": 0.5}})
 
 
 def test_the_judged_lists_follow_the_settings_of_the_recommendations(
@@ -203,11 +260,13 @@ def test_the_judged_lists_follow_the_settings_of_the_recommendations(
 
 
 def test_without_a_holdout_there_is_a_model_and_nothing_to_judge(spark: SparkSession, run: Run, tmp_path: Path) -> None:
-    stage = with_the_model_of(run, {**CONFIG, "evaluator": {"cutoffs": [1]}})
+    stage = with_the_model_of(run, {**CONFIG, "evaluator": {"cutoffs": [1]}, "gate": {"k": 1}})
     inputs = {**tables(spark), "holdout": spark.createDataFrame([], schemas.TABLES["holdout"])}
     data = stage.execute_persist(str(tmp_path), **inputs)
     assert read_table(f"{tmp_path}/metrics", data["metrics"].schema).collect() == []
-    assert [(rows.rows_in, rows.rows_out) for rows in stage.report(stage.counter.rows())] == [(8, None), (8, 4), (0, 0)]
+    counted = [(rows.rows_in, rows.rows_out) for rows in stage.report(stage.counter.rows())]
+    assert counted == [(8, None), (8, 4), (0, 0), (None, None)]
+    assert [reason["id"] for reason in stage.details()["gate"]["reasons"]] == ["EVAL_EMPTY"]
 
 
 def test_all_mistakes_of_a_config_are_listed() -> None:

@@ -3,7 +3,7 @@
 Example usage:
 >>> scores = spark.createDataFrame([(0, 5, 1.0, 1), (0, 6, 1.0, 2), (1, 5, 1.0, 3), (1, 6, 2.0, 4), (1, 7, 1.0, 5)],
 ...                                "visitor_index int, item_index int, score float, last_timestamp long")
->>> step = ItemToItem(neighbours=1)
+>>> step = ItemToItem(neighbours=1, shrink=0)
 >>> neighbours = step.execute(scores)
 >>> neighbours.orderBy("item_index").show()
 +----------+---------------+------------------+
@@ -63,7 +63,8 @@ class ItemToItem:
         neighbours: how many neighbours an item has at most, 1 to 1000.
         max_items_per_visitor: how many of a visitor's items count, the latest by its last event with them, equal
             times by item_index; 1 to 10,000. The same in `execute` and `recommend`.
-        shrink: what is added below the cosine, >= 0: items with few visitors are less alike then. 0: the plain cosine.
+        shrink: what is added to the cosine's denominator, >= 0, in visitors: two items that few visitors have are alike
+            by chance, and are less alike then. 0: the plain cosine.
     Execution args:
         scores: visitor_index int, item_index int, score float, last_timestamp long, one row per pair: the training
             part only. Pairs without a positive score are ignored.
@@ -77,7 +78,7 @@ class ItemToItem:
 
     neighbours: Annotated[int, Field(ge=1, le=1000)] = 100
     max_items_per_visitor: Annotated[int, Field(ge=1, le=10_000)] = 200
-    shrink: Annotated[float, Field(ge=0)] = 0.0
+    shrink: Annotated[float, Field(ge=0)] = 10.0
 
     def execute(self, scores: DataFrame) -> DataFrame:
         """Return the neighbours of each item; see the class."""

@@ -138,7 +138,7 @@ class ModelGate:
         values = {(row[C.MODEL], row[C.METRIC]): row["value"] for row in rows}
         listed = {row["visitors"] for row in rows if (row[C.MODEL], row[C.METRIC]) == (C.ALS, _SHORT)}
         replicates = bootstrap.where((F.col("k") == self.k) & (F.col(C.METRIC) == self.metric))
-        means = {row[C.MODEL]: np.array(row["means"]) for row in replicates.toLocalIterator()}
+        means = {row[C.MODEL]: np.array(row["means"], dtype=np.float64) for row in replicates.toLocalIterator()}
         visitors = max((row["visitors"] for row in rows if row[C.METRIC] == self.metric), default=0)
         if visitors and listed and values[C.ALS, _SHORT] is not None:  # who has no list at all has a short one, too
             values[C.ALS, _SHORT] = 1 - (1 - values[C.ALS, _SHORT]) * max(listed) / visitors
@@ -186,10 +186,10 @@ class ModelGate:
         margin = candidate - (1 + gain) * other
         low = high = None
         if ours.size and ours.size == theirs.size:
-            low, high = (float(end) for end in np.quantile(ours - theirs, _INTERVAL))
+            low, high = (float(end) for end in np.nanquantile(ours - theirs, _INTERVAL))
             if evidence != "value":
                 share = _INTERVAL[evidence == "high"]
-                margin = float(np.quantile(ours - (1 + gain) * theirs, share))
+                margin = float(np.nanquantile(ours - (1 + gain) * theirs, share))
         return Comparison(model, candidate, other, candidate - other, low, high, (1 + gain) * other, margin >= 0)
 
     def _reasons(
