@@ -76,5 +76,5 @@ def test_a_space_that_is_none_is_told_before_spark_starts(python: Callable[..., 
 
 def test_without_stage_1_it_says_what_to_run(python: Callable[..., Done]) -> None:
     done = python("--root", "empty")
-    assert (done.code, "UPSTREAM_NOT_COMMITTED stage=- run=" in done.last) == (12, True)
+    assert (done.code, "UPSTREAM_NOT_COMMITTED stage=tune run=" in done.last) == (12, True)
     assert "stage1 has no committed result below" in done.last
