@@ -41,6 +41,8 @@ _LOGGERS_OF_PATHS = (
     "org.apache.spark.sql.execution.streaming.FileStreamSink",
     "org.apache.spark.sql.execution.streaming.sinks.FileStreamSink",
 )
+# What many models are judged by is a long plan; that its description is cut is nothing to tell.
+_LOGGERS_OF_PLANS = ("org.apache.spark.sql.catalyst.util.StringUtils",)
 _LOGGERS_OF_FAILED_TASKS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 
 
@@ -82,7 +84,8 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
             signal.signal(signal.SIGINT, heeded)  # Spark takes it; who had it before keeps it
         if not verbose:
             log4j = jvm.org.apache.logging.log4j
-            for logger in (*_LOGGERS_OF_PATHS, *(_LOGGERS_OF_FAILED_TASKS if _is_local(submitted) else ())):
+            of_tasks = _LOGGERS_OF_FAILED_TASKS if _is_local(submitted) else ()
+            for logger in (*_LOGGERS_OF_PATHS, *_LOGGERS_OF_PLANS, *of_tasks):
                 log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
     else:
         spark = builder.getOrCreate()
