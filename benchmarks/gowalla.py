@@ -115,7 +115,7 @@ def main() -> None:
     found: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         settings = [*write(options.train, options.test, Path(folder)), "stage3.recommend.exclude_events=[view]"]
-        settings += [f"stage2.evaluator.cutoffs=[{K}]", *options.set]
+        settings += [f"stage2.evaluator.cutoffs=[10, {K}]", *options.set]
         run("stage1", folder, settings)
         for one in options.fits:
             record = run("stage2", folder, [*settings, *one.settings])
