@@ -109,7 +109,7 @@ def ranking_metrics(
 def _places(lists: DataFrame, task: Task) -> DataFrame:
     """Return the places that are looked at, as visitor, item, rank and number of the model."""
     near = lists.where((F.col(C.RANK) <= max(task.cutoffs)) & F.col(C.MODEL).isin(*task.models))
-    model = F.array_position(F.array(*map(F.lit, task.models)), F.col(C.MODEL)).cast("int") - 1
+    model = F.coalesce(*(F.when(F.col(C.MODEL) == name, number) for number, name in enumerate(task.models)))
     return near.select(C.VISITOR_INDEX, C.ITEM_INDEX, C.RANK, model.alias(C.MODEL))
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from by_hand import per_visitor
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from recommender.evaluation import PER_VISITOR
 from recommender.evaluation.accuracy import Held, Hits, Judged, judge
@@ -50,6 +50,7 @@ def judged(case: Case, graded: bool, order: np.random.Generator | None = None) -
     return judge(Held(*columns(held, 3)), Hits(*columns(hits, 5)), MODELS, CUTOFFS)
 
 
+@settings(deadline=None)
 @given(cases(), st.booleans())
 def test_every_metric_of_every_visitor_has_the_value_of_its_definition(case: Case, graded: bool) -> None:
     found = judged(case, graded)
@@ -64,6 +65,7 @@ def test_every_metric_of_every_visitor_has_the_value_of_its_definition(case: Cas
                 assert each == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
 
+@settings(deadline=None)
 @given(cases(), st.booleans(), st.integers(0, 99))
 def test_a_metric_lies_between_0_and_1_and_the_order_of_the_rows_does_not_matter(
     case: Case, graded: bool, seed: int

@@ -73,7 +73,7 @@ def test_the_sums_of_most_visitors_fit_into_a_double() -> None:
     assert MOST_VISITORS * 8 * in_units(np.array([1.0]))[0] <= 2**53
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400))
 def test_sums_are_the_same_in_whatever_order_and_parts_visitors_are_added(seed: int, number: int) -> None:
     random = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from by_hand import of_exposure
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from pyspark.sql import SparkSession
 
 from recommender.evaluation import OF_EXPOSURE, ranking_metrics
@@ -123,6 +123,7 @@ def of(items: Sequence[tuple[int, int, float]]) -> Exposure:
     return Exposure.of(counts, scores, scores[~np.isnan(scores)])
 
 
+@settings(deadline=None)
 @given(ITEMS, st.integers(0, 12))
 def test_items_can_be_counted_apart_and_put_together(items: list[tuple[int, int, float]], cut: int) -> None:
     together, other = of(items[:cut]), of(items[cut:])
@@ -132,6 +133,7 @@ def test_items_can_be_counted_apart_and_put_together(items: list[tuple[int, int,
     assert together.values([1, 5], OF_EXPOSURE) == expected.values([1, 5], OF_EXPOSURE)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99), st.floats(0.5, 99)), min_size=2, max_size=12))
 def test_shares_lie_between_0_and_1_and_information_is_not_negative(items: list[tuple[int, int, float]]) -> None:
     coverage, novelty, gini, *_ = of(items).values([1, 200], OF_EXPOSURE)
@@ -140,6 +142,7 @@ def test_shares_lie_between_0_and_1_and_information_is_not_negative(items: list[
     assert all(value >= 0 for value in novelty if value is not None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(5e-324, 1e308), min_size=1, max_size=9))
 def test_training_scores_are_summed_exactly(scores: list[float]) -> None:
     exact = sum(map(Fraction, scores))

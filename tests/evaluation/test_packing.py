@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from pyspark.sql import SparkSession
 
 from recommender.evaluation import packing
@@ -19,6 +19,7 @@ def scored(ids: list[int]) -> np.ndarray:
     return np.array([(one, float(place)) for place, one in enumerate(ids)], RECORDS[SCORED])
 
 
+@settings(deadline=None)
 @given(IDS, st.integers(1, 400))
 def test_cells_can_be_cut_into_pieces_without_cutting_a_bucket_or_losing_a_record(ids: list[int], size: int) -> None:
     cells = pa.Table.from_batches([packing.to_cells(scored(ids), SCORED)]).sort_by("bucket")
