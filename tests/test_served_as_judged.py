@@ -50,7 +50,7 @@ def frame(spark: SparkSession, name: str, rows: list[Any]) -> DataFrame:
 
 def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
     """Return the lists of als that stage 2 judges, and the table of stage 3."""
-    settings = "stage2: {als: {rank: 3, max_iter: 2}, evaluator: {cutoffs: [3]}}"
+    settings = "stage2: {als: {rank: 3, max_iter: 2}, evaluator: {cutoffs: [3]}, gate: {k: 3}}"
     config = parse_config(f"{settings}\nstage3: {rules}", environ={})
     second, third = Stage2(config.stage("stage2")), Stage3(config.stage("stage3"))
     listening = second.steps["evaluator"] = Listening(second.steps["evaluator"])
@@ -108,7 +108,8 @@ def test_a_rule_changes_what_is_judged_and_what_is_served_alike(spark: SparkSess
 
 def test_when_an_item_was_last_seen_is_counted_in_the_training_part_where_lists_are_judged(spark: SparkSession) -> None:
     config = parse_config("stage3: {item_rules: {max_days_unseen: 1}}", environ={})
-    stage = Stage2({**config.stage("stage2"), "als": {"rank": 2, "max_iter": 1}, "evaluator": {"cutoffs": [9]}})
+    own = {"als": {"rank": 2, "max_iter": 1}, "evaluator": {"cutoffs": [9]}, "gate": {"k": 9}}
+    stage = Stage2({**config.stage("stage2"), **own})
     listening = stage.steps["evaluator"] = Listening(stage.steps["evaluator"])
     # Item 0 was last seen after the cut, and long ago in the training part; the others are the other way round.
     items = [(500 + n, n, 5, 5.0, 90 * DAY if not n else 1, 5 * DAY if not n else 50 * DAY) for n in range(9)]
