@@ -229,7 +229,7 @@ class Runner:
                 record = execute(self._store, name, stage, inputs, attempt, shards)
                 seconds = time.monotonic() - started
                 events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]
-                numbering = upstream["stage1"].record["numbering"] if upstream else record.get("numbering", "")
+                numbering = (upstream["stage1"].record if upstream else record).get("numbering")
                 body = {
                     "fingerprint": mark,
                     **made_of,
@@ -276,9 +276,9 @@ class Runner:
         if published is None or name not in published.record["upstream"]:
             return None
         live = self._store.commit_number(name, published.record["upstream"][name])
-        if live is None or any(live.record["numbering"] != c.record["numbering"] for c in self._commits.values()):
-            return None  # its indexes are those of other visitors and items
-        return live
+        numberings = {commit.record.get("numbering") for commit in (live, *self._commits.values()) if commit}
+        # Else its indexes are those of other visitors and items, or nobody knows.
+        return live if len(numberings) == 1 and None not in numberings else None
 
     def _is_sample(self, made_of: Mapping[str, Any]) -> bool:
         return any(f"/{SAMPLE}/data/" in path for path in made_of["inputs"])

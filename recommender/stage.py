@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pyspark.sql import Column, DataFrame
 
 from recommender.base import build_steps
+from recommender.cached import Cache
 from recommender.counting import RowCounter, StepRows
 from recommender.errors import DataQualityError
 from recommender.tables import write_table
@@ -46,6 +47,7 @@ class Stage:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
         self.counter = RowCounter()
+        self.cache = Cache()
         self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
 
@@ -133,6 +135,7 @@ class Stage:
 
     def release(self) -> None:
         """Free what `execute` has cached."""
+        self.cache.release()
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""

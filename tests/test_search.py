@@ -1,36 +1,17 @@
 """The best items do not depend on the blocks, nor on the kind of cluster."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from clusters import MASTERS, on_cluster
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender.stage3.steps import SimilarItems
 from recommender.steps import FoldIn, TopKRecommender
 
-ROOT = Path(__file__).resolve().parents[1]
-MASTERS = ("local[1]", "local[2]", "local-cluster[2,1,1024]", "connect")
 VISITORS, ITEMS, RANK = 60, 90, 4
-
-# Prints the lists of every setting, made on one kind of cluster.
-PROGRAM = """
-import json, sys
-sys.path[:0] = [sys.argv[2], sys.argv[2] + "/tests"]
-from pyspark.sql import SparkSession
-from test_search import all_lists
-builder = SparkSession.builder
-if sys.argv[1] == "connect":
-    session = builder.remote("local[2]").getOrCreate()
-else:
-    settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "3", "spark.executor.memory": "1g"}
-    session = builder.master(sys.argv[1]).config(map=settings).getOrCreate()
-print(json.dumps(all_lists(session)))
-"""
 
 
 class World:
@@ -134,14 +115,5 @@ def test_folding_in_with_ones_own_items_gives_what_all_items_give(spark: SparkSe
 @pytest.mark.job
 def test_the_lists_are_the_same_on_any_cluster(spark: SparkSession) -> None:
     expected = json.loads(json.dumps(all_lists(spark)))
-    environment = {
-        "PYSPARK_PYTHON": sys.executable,
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(Path.home()),
-    }
     for master in MASTERS:
-        command = [sys.executable, "-c", PROGRAM, master, str(ROOT)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        assert done.returncode == 0, f"{master}: {done.stderr[-2000:]}"
-        assert json.loads(done.stdout.splitlines()[-1]) == expected, master
+        assert on_cluster(master, all_lists) == expected, master

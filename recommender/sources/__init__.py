@@ -7,7 +7,14 @@ events is for the step that loads them.
 from recommender.sources.files import format_of, read_files
 from recommender.sources.jdbc import Database, read_database
 from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted, shown
-from recommender.sources.tables import catalog_version, path_version, read_catalog, read_lake, read_query
+from recommender.sources.tables import (
+    catalog_version,
+    catalog_versions,
+    path_version,
+    read_catalog,
+    read_lake,
+    read_query,
+)
 
 __all__ = [
     "FILE",
@@ -15,6 +22,7 @@ __all__ = [
     "Database",
     "Loaded",
     "catalog_version",
+    "catalog_versions",
     "format_of",
     "path_version",
     "quoted",

@@ -4,7 +4,7 @@ Which version of a table was read is asked for before it is read, and then read 
 run names what it was made from. A format without versions has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pyspark.sql import SparkSession
 
@@ -115,6 +115,16 @@ def catalog_version(spark: SparkSession, table: str) -> str | None:
     """Return the version that a table of the catalog has now: Delta's version, Iceberg's snapshot; None without one."""
     name = ".".join(quoted(part) for part in table.split("."))
     return _newest(spark, *_DELTA, name) or _newest(spark, *_ICEBERG, name)
+
+
+def catalog_versions(tables: Iterable[str], started: bool) -> dict[str, str | None]:
+    """Return tables of the catalog, each with its version now; None where there is none, and for all without a session.
+
+    Args:
+        tables: their names.
+        started: whether there is a session to ask.
+    """
+    return {table: catalog_version(SparkSession.active(), table) if started else None for table in tables}
 
 
 def path_version(spark: SparkSession, path: str, table_format: str) -> str | None:

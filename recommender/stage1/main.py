@@ -23,7 +23,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
@@ -126,10 +125,9 @@ class Stage1(Stage):
         self._known: dict[str, int] = {}
         self._numbering = ""
         self._leaks = 0
-        self._cached: list[DataFrame] = []
-        self.log = EventLog(self.steps, self._cache)
-        self.split = EvaluationSplit(self.steps, self._cache)
-        self.scoring = Scoring(self.steps, self._cache, self.counter)
+        self.log = EventLog(self.steps, self.cache)
+        self.split = EvaluationSplit(self.steps, self.cache)
+        self.scoring = Scoring(self.steps, self.cache, self.counter)
 
     @property
     def is_sourced(self) -> bool:
@@ -170,7 +168,7 @@ class Stage1(Stage):
         parts = self.split.divide(events, self.log.events)
         self.announce("describing the events")
         self.scoring.date(self.log.last)
-        activity = {name: self._cache(self._activity(parts.events, name, parts.is_test)) for name in _PAIR}
+        activity = {name: self.cache(self._activity(parts.events, name, parts.is_test)) for name in _PAIR}
         self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before)
         self.scoring.events.check(self.log.profile["events_per_visitor"]["max"] or 0)
         self.announce("scoring and filtering")
@@ -181,7 +179,7 @@ class Stage1(Stage):
             name: previous.record["contents"][name]["rows"] if previous and name in known else 0 for name in _ENCODERS
         }
         encoders = {
-            name: self._cache(self._encoder(key, pairs, self.split.ids_to_number(activity[column]), known.get(name)))
+            name: self.cache(self._encoder(key, pairs, self.split.ids_to_number(activity[column]), known.get(name)))
             for (name, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)
         }
         self.announce("evaluated visitors")
@@ -217,8 +215,7 @@ class Stage1(Stage):
     def release(self) -> None:
         """Free the cached intermediate results."""
         self.log.quarantine = None
-        while self._cached:
-            self._cached.pop().unpersist()
+        super().release()
 
     def rescue(self, path: str) -> str:
         """Write the quarantine of a log that is not fit for use."""
@@ -255,10 +252,6 @@ class Stage1(Stage):
     def _numbered_note(self, table: str) -> str:
         known, seen = self._known[table], self.log.profile[table]
         return f"numbered; {known:,} were before, {seen:,} are in this log"
-
-    def _cache(self, rows: DataFrame) -> DataFrame:
-        self._cached.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
-        return rows
 
     def _encoder(self, key: str, pairs: DataFrame, ids: DataFrame, known: DataFrame | None) -> DataFrame:
         """Number what is new: the ids of the training pairs first, then the others."""

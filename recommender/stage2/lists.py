@@ -24,9 +24,7 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender import schemas  # noqa: F401 - for the example
 from recommender.stage2.steps import ItemToItem
-from recommender.steps import FoldIn, PopularityBlend, TopKRecommender
-
-_SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")
+from recommender.steps import SOLVER, FoldIn, PopularityBlend, TopKRecommender
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class ListMaker:
             als: the parameters that these were fitted with.
         """
         fold_in: FoldIn = self.steps["fold_in"]
-        solver = {name: als[name] for name in _SOLVER}
+        solver = {name: als[name] for name in SOLVER}
         folded = fold_in.execute(self.history, item_factors, **solver, visitor_count=self.number)
         folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
         factors = self.visitors.join(folded, C.VISITOR_INDEX, "left")
@@ -78,8 +76,14 @@ class ListMaker:
         )
         return self._ranked(replace(self._rules, fill_with_popular=True), visitors, no_factors, popularity)
 
-    def by_neighbours(self, item_to_item: ItemToItem, scores: DataFrame) -> DataFrame:
-        """Return the lists by the neighbours of the items in a visitor's history."""
+    def by_neighbours(self, item_to_item: ItemToItem, scores: DataFrame, popular_lists: DataFrame) -> DataFrame:
+        """Return the lists by the neighbours of the items in a visitor's history.
+
+        Args:
+            item_to_item: finds the neighbours.
+            scores: the training part.
+            popular_lists: those of `by_popularity`, which fill lists that are too short, if anything may.
+        """
         rules = self._rules
         return item_to_item.recommend(
             self.history.join(self.visitors, C.VISITOR_INDEX, "left_semi"),
@@ -87,7 +91,7 @@ class ListMaker:
             k=self.k,
             exclude_events=rules.exclude_events,
             allowed=self.allowed,
-            popular_lists=self.by_popularity(self.popularity) if rules.fill_with_popular else None,
+            popular_lists=popular_lists if rules.fill_with_popular else None,
         )
 
     @property

@@ -132,8 +132,8 @@ class Stage2(RuledStage):
         model: ALSModel = als.execute(scores)
         self._weights = als.weights(scores)
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
-        popularity = self.steps["popularity"].execute(self.counter("scores", scores))
-        recent = self.steps["recent_popularity"].execute(scores)
+        popularity = self.cache(self.steps["popularity"].execute(self.counter("scores", scores)))
+        recent = self.cache(self.steps["recent_popularity"].execute(scores))
         trained_items = items.withColumn(C.LAST_TIMESTAMP, F.col(C.LAST_TRAINED))
         visitors = holdout.select(C.VISITOR_INDEX).distinct()
         self.evaluated = visitors.count()
@@ -148,7 +148,7 @@ class Stage2(RuledStage):
             recent=recent,
         )
         evaluation = self.steps["evaluator"].execute(
-            self._lists(maker, model.itemFactors, scores, previous),
+            self._lists(maker, model.itemFactors, recent, scores, previous),
             holdout,
             self.models,
             popularity=popularity,
@@ -164,6 +164,7 @@ class Stage2(RuledStage):
     def release(self) -> None:
         """Free the cached intermediate results."""
         self.steps["evaluator"].release()
+        super().release()
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write the model and every table to a new folder below `path`, and judge by what was written."""
@@ -198,15 +199,21 @@ class Stage2(RuledStage):
         ]
 
     def _lists(
-        self, maker: ListMaker, item_factors: DataFrame, scores: DataFrame, previous: Previous | None
+        self,
+        maker: ListMaker,
+        item_factors: DataFrame,
+        recent: DataFrame,
+        scores: DataFrame,
+        previous: Previous | None,
     ) -> DataFrame:
         """Return the lists of all models, for the same visitors and by the same rules."""
         self.announce("judging the models")
+        popular = self.cache(maker.by_popularity(maker.popularity))
         lists = {
             C.ALS: maker.by_factors(item_factors, vars(self.steps["als"])),
-            C.POPULAR: maker.by_popularity(maker.popularity),
-            C.RECENT: maker.by_popularity(maker.recent if maker.recent is not None else maker.popularity),
-            C.ITEM_TO_ITEM: maker.by_neighbours(self.steps["item_to_item"], scores),
+            C.POPULAR: popular,
+            C.RECENT: maker.by_popularity(recent),
+            C.ITEM_TO_ITEM: maker.by_neighbours(self.steps["item_to_item"], scores, popular),
         }
         if previous is not None:
             lists[C.LIVE] = maker.by_factors(previous.tables["model/itemFactors"], previous.record["config"]["als"])

@@ -33,11 +33,10 @@ import recommender.constants as C
 from recommender.counting import StepRows
 from recommender.ruled_stage import RuledStage
 from recommender.stage3.steps import SimilarItems, VisitorShards
-from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
+from recommender.steps import SOLVER, FoldIn, ItemRules, PopularityBlend, TopKRecommender
 from recommender.tables import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
-_SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")
 
 
 class Stage3(RuledStage):
@@ -170,7 +169,7 @@ class Stage3(RuledStage):
         """Return visitor_index, source and features of every visitor, null where there are no factors."""
         trained, others = visitors.where(C.TRAINED), visitors.where(~F.col(C.TRAINED))
         outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
-        solver = {name: als[name] for name in _SOLVER}
+        solver = {name: als[name] for name in SOLVER}
         folded = self.steps["fold_in"].execute(outside, item_factors, **solver, visitor_count=number)
         # Who has no positive score gets zeros from MLlib: no item is better than another then.
         usable = visitor_factors.where(F.exists(C.FEATURES, lambda factor: factor != 0))

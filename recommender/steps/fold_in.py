@@ -22,6 +22,8 @@ from recommender.blocks import map_blocks, matrix, pack, positions_of
 from recommender.partitions import partitions_for, room_for_a_block
 from recommender.ranking import Solver, fold_in, gram
 
+SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")  # parameters of the fit that visitors are folded in by
+
 _SCHEMA = f"{C.ID} int, {C.FEATURES} array<float>"
 
 

@@ -22,7 +22,7 @@ import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import SchemaError
-from recommender.sources import catalog_version, format_of, quoted, read_catalog, read_files, shown
+from recommender.sources import catalog_versions, format_of, quoted, read_catalog, read_files, shown
 
 _MS_PER_DAY = 86_400_000
 
@@ -65,8 +65,7 @@ class ItemRules:
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables of the lists and their newest versions; None without a session, or where there is none."""
-        tables = [table for table in (self.deny_table, self.allow_table) if table]
-        return {table: catalog_version(SparkSession.active(), table) if started else None for table in tables}
+        return catalog_versions(filter(None, (self.deny_table, self.allow_table)), started)
 
     def execute(self, items: DataFrame, versions: Mapping[str, str | None] = MappingProxyType({})) -> DataFrame | None:
         """Return the items that may be recommended; see the class."""

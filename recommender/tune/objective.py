@@ -34,7 +34,6 @@ from recommender.tune.trial import Judged, Parameters, Report
 
 FITTED = ("rank", "max_iter", "reg_param", "alpha")  # parameters of the fit
 
-_SOLVED = ("implicit_prefs", "alpha", "reg_param", "nonnegative")
 _REPLICATES = 200  # of the bootstrap: bounds to compare trials by, not to publish
 
 
@@ -87,7 +86,7 @@ class TrialObjective:
             popularity=scored.popularity,
             recent=scored.recent,
         )
-        lists = maker.by_factors(model.itemFactors, {name: getattr(als, name) for name in _SOLVED})
+        lists = maker.by_factors(model.itemFactors, vars(als))
         return _judged(lists, self.prepared.holdout, scored.popularity, self.tuner)
 
 

@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.cached import Cache
 from recommender.errors import DataQualityError
 from recommender.stage2.steps import PopularityModel, RecentPopularityModel
 from recommender.tune.scoring import Scoring, of_training
@@ -76,7 +76,7 @@ class Prepared:
         same_pairs: bool,
         recent: RecentPopularityModel | None = None,
     ) -> None:
-        self._cached: list[DataFrame] = []
+        self._cache = Cache()
         self._scoring = scoring
         self._recent = recent
         train, history, holdout = parts
@@ -104,23 +104,18 @@ class Prepared:
             yield self._same
             return
         train = self._scoring.filtered(self._scoring.scored(self._train, parameters), parameters)
-        train = train.persist(StorageLevel.MEMORY_AND_DISK)
+        cache = Cache()
         try:
-            yield self._scored(train, self._scoring.scored(self._history, parameters), lambda rows: rows)
+            yield self._scored(cache(train), self._scoring.scored(self._history, parameters), cache)
         finally:
-            train.unpersist()
+            cache.release()
 
     def release(self) -> None:
         """Free what is cached."""
-        while self._cached:
-            self._cached.pop().unpersist()
+        self._cache.release()
 
     def _scored(self, train: DataFrame, history: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> Scored:
         pairs = history.select(*_PAIR, F.lit(None).cast("string").alias(C.EVENT), C.SCORE)
         kinds = self._seen.select(*_PAIR, C.EVENT, F.lit(0.0).cast(history.schema[C.SCORE].dataType).alias(C.SCORE))
         recent = None if self._recent is None else keep(self._recent.execute(train))
         return Scored(train, pairs.unionByName(kinds), keep(PopularityModel().execute(train)), recent)
-
-    def _cache(self, rows: DataFrame) -> DataFrame:
-        self._cached.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
-        return rows

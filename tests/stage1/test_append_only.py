@@ -1,9 +1,6 @@
 """An id keeps its index for ever: over runs on growing logs, and on any kind of cluster."""
 
-import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -11,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clusters import on_cluster
 from pyspark.sql import SparkSession
 
 from recommender.errors import SchemaError
@@ -18,21 +16,7 @@ from recommender.stage import Previous
 from recommender.stage1.main import Stage1
 from recommender.stage1.steps import column_encoder
 
-ROOT = Path(__file__).resolve().parents[2]
 IDS = [2**33 + 7 * n for n in range(60)]
-
-# Three runs, each from the tables of the one before, numbered in buckets; prints {id: index} after each.
-PROGRAM = """
-import json, sys
-from pathlib import Path
-from pyspark.sql import SparkSession
-sys.path[:0] = [sys.argv[2], sys.argv[2] + "/tests/stage1"]
-from test_append_only import in_buckets, three_runs
-session = SparkSession.builder.master(sys.argv[1]).config("spark.ui.enabled", "false")
-session = session.config("spark.sql.shuffle.partitions", "3").config("spark.executor.memory", "1g")
-with in_buckets() as bounds:
-    print(json.dumps([three_runs(session.getOrCreate(), Path(sys.argv[3])), bounds]))
-"""
 
 
 def write_log(path: Path, visitors: int) -> None:
@@ -86,6 +70,12 @@ def in_buckets() -> Iterator[list[list[int]]]:
         yield found
 
 
+def three_runs_in_buckets(spark: SparkSession, folder: str) -> list[Any]:
+    """Return the indexes after each of three runs that number in buckets, and the bounds of these."""
+    with in_buckets() as bounds:
+        return [three_runs(spark, Path(folder)), bounds]
+
+
 def check(runs: list[dict[str, dict[int, int]]]) -> None:
     for earlier, later in pairwise(runs):
         for table, before in earlier.items():
@@ -106,11 +96,7 @@ def test_indexes_are_the_same_on_any_cluster(tmp_path: Path) -> None:
     for master in ("local[1]", "local[2]", "local-cluster[2,1,1024]"):
         folder = tmp_path / str(len(found))
         folder.mkdir()
-        command = [sys.executable, "-c", PROGRAM, master, str(ROOT), str(folder)]
-        environment = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "PATH": "/usr/bin:/bin"}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        assert done.returncode == 0, done.stderr[-2000:]
-        found.append(json.loads(done.stdout.splitlines()[-1]))
+        found.append(on_cluster(master, three_runs_in_buckets, str(folder)))
     assert found[0] == found[1] == found[2]
     runs, bounds = found[0]
     assert len(bounds) == 6  # of the visitors and the items of each run

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from dataclasses import fields
 from math import inf, nan
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyspark
 import pytest
+from clusters import on_cluster
 from numpy.typing import NDArray
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession, functions as F
@@ -20,7 +19,6 @@ from recommender.stage2.steps import AlsFitter
 from recommender.stage2.steps.als_fitter import blocks_for
 
 SCORES = "visitor_index int, item_index int, score float"
-ROOT = Path(__file__).resolve().parents[2]
 VISITORS, ITEMS = 120, 80
 
 # Our parameter, MLlib's name of it, our default, and a value that is neither default.
@@ -45,21 +43,6 @@ PARAMETERS: list[tuple[str, str, Any, Any]] = [
     ("prediction_col", "predictionCol", "prediction", "guess"),
 ]
 OURS_ALONE = {"nonpositive_scores"}
-
-# Prints the factors of every fit, made on one kind of cluster.
-PROGRAM = """
-import json, sys
-sys.path[:0] = [sys.argv[2], sys.argv[2] + "/tests/stage2"]
-from pyspark.sql import SparkSession
-from test_als_fitter import all_factors
-builder = SparkSession.builder
-if sys.argv[1] == "connect":
-    session = builder.remote("local[2]").getOrCreate()
-else:
-    settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "3", "spark.executor.memory": "1g"}
-    session = builder.master(sys.argv[1]).config(map=settings).getOrCreate()
-print(json.dumps(all_factors(session)))
-"""
 
 
 class Spy:
@@ -248,20 +231,11 @@ def test_the_factors_do_not_depend_on_the_order_and_the_partitions_of_the_scores
 @pytest.mark.job
 def test_the_factors_are_the_same_on_any_cluster(spark: SparkSession) -> None:
     expected = all_factors(spark)
-    environment = {
-        "PYSPARK_PYTHON": sys.executable,
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(Path.home()),
-    }
     masters = ["local[1]", "local-cluster[2,1,1024]"]
     if pyspark.__version__ >= "4":
         masters.append("connect")  # where ALS came with Spark 4
     for master in masters:
-        command = [sys.executable, "-c", PROGRAM, master, str(ROOT)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        assert done.returncode == 0, f"{master}: {done.stderr[-2000:]}"
-        for found, wanted in zip(json.loads(done.stdout.splitlines()[-1]), expected, strict=True):
+        for found, wanted in zip(on_cluster(master, all_factors), expected, strict=True):
             assert_same(found, wanted)
 
 

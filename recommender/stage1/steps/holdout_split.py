@@ -38,7 +38,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F,
 import recommender.constants as C
 from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import InputError, SchemaError
-from recommender.sources import MALFORMED, Loaded, catalog_version, format_of, quoted, read_catalog, read_files, shown
+from recommender.sources import MALFORMED, Loaded, catalog_versions, format_of, quoted, read_catalog, read_files, shown
 
 _PARTS = 1_000_000  # the resolution of a share
 _PAIR = [C.VISITOR, C.ITEM]
@@ -125,8 +125,7 @@ class HoldoutSplit:
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the table of the user's own holdout and its version; None without a session, or where it has none."""
-        tables = [self.holdout_table] if self.holdout_table else []
-        return {table: catalog_version(SparkSession.active(), table) if started else None for table in tables}
+        return catalog_versions(filter(None, [self.holdout_table]), started)
 
     def execute(self, train: DataFrame, test: DataFrame, known: DataFrame | None = None) -> tuple[DataFrame, DataFrame]:
         """Return (history, holdout); see the class."""

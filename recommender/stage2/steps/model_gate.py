@@ -148,10 +148,7 @@ class ModelGate:
 
     def missing_from(self, cutoffs: Sequence[int], metrics: Sequence[str]) -> str:
         """Say what the gate looks at that is not measured; nothing if all is."""
-        limits = {"coverage": self.min_coverage, "overlap": self.max_overlap, _SHORT: self.max_short_lists}
-        wanted = [name for name, limit in limits.items() if limit is not None]
-        if self.beat or self.min_gain_over_live is not None:
-            wanted.insert(0, self.metric)
+        wanted = self._looked_at
         missing = [name for name in wanted if name not in metrics]
         if missing:
             return f"gate looks at {', '.join(missing)}, which evaluator.metrics does not have"
@@ -164,10 +161,20 @@ class ModelGate:
         return f"{self.metric}@{self.k}"
 
     @property
-    def _asks(self) -> bool:
-        """Whether anything is asked of the metrics."""
-        limits = (self.min_gain_over_live, self.min_coverage, self.max_overlap, self.max_short_lists)
-        return bool(self.beat) or any(limit is not None for limit in limits)
+    def _limits(self) -> list[tuple[str, float, int]]:
+        """The guardrails: the metric, its limit, and 1 for the largest value allowed, -1 for the smallest."""
+        limits = (
+            ("coverage", self.min_coverage, -1),
+            ("overlap", self.max_overlap, 1),
+            (_SHORT, self.max_short_lists, 1),
+        )
+        return [(name, limit, sign) for name, limit, sign in limits if limit is not None]
+
+    @property
+    def _looked_at(self) -> list[str]:
+        """The metrics that something is asked of."""
+        compared = [self.metric] if self.beat or self.min_gain_over_live is not None else []
+        return [*compared, *(name for name, _, _ in self._limits)]
 
     def _opponents(self, values: Mapping[tuple[str, str], float]) -> list[str]:
         if (C.ALS, self.metric) not in values:
@@ -196,7 +203,7 @@ class ModelGate:
         self, visitors: int, values: Mapping[tuple[str, str], float], compared: Sequence[Comparison]
     ) -> list[Reason]:
         """Return what the metrics say against the model."""
-        if not self._asks:
+        if not self._looked_at:
             return []
         if not visitors:
             sentence = "no visitor has a holdout, so nothing says how good the model is"
@@ -213,14 +220,8 @@ class ModelGate:
     def _guarded(self, values: Mapping[tuple[str, str], float]) -> list[Reason]:
         """Return the guardrails that are broken."""
         found = []
-        for name, limit, sign in (
-            ("coverage", self.min_coverage, -1),
-            ("overlap", self.max_overlap, 1),
-            (_SHORT, self.max_short_lists, 1),
-        ):
+        for name, limit, sign in self._limits:
             value = values.get((C.ALS, name))
-            if limit is None:
-                continue
             if value is None or not math.isfinite(value):
                 found.append(Reason("METRIC_NAN", f"{name}@{self.k} of als is no number"))
             elif (value - limit) * sign > 0:

@@ -25,6 +25,7 @@ from pydantic import BeforeValidator
 from pyspark.sql import DataFrame
 
 from recommender.base import Annotated, Field, field, step
+from recommender.cached import Cache
 from recommender.evaluation import Evaluation, evaluation, ranking_metrics
 from recommender.persistent import Persistent
 
@@ -101,8 +102,8 @@ class RankingEvaluator(Persistent):
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] = 0
 
     @cached_property
-    def _cached(self) -> list[DataFrame]:
-        return []
+    def _cache(self) -> Cache:
+        return Cache()
 
     def execute(
         self,
@@ -126,8 +127,7 @@ class RankingEvaluator(Persistent):
             replicates=self.replicates,
             seed=self.seed,
         )
-        self._cached.append(cells.persist())
-        return evaluation(cells)
+        return evaluation(self._cache(cells))
 
     def persist(self, path: str, data: Any) -> None:
         """Write the tables to a new folder each."""
@@ -136,5 +136,4 @@ class RankingEvaluator(Persistent):
 
     def release(self) -> None:
         """Free the cached intermediate results."""
-        while self._cached:
-            self._cached.pop().unpersist()
+        self._cache.release()

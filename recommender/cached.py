@@ -1,0 +1,31 @@
+"""Keep what is used more than once, until it is released: who caches is the one that frees.
+
+Example usage:
+>>> cache = Cache()
+>>> rows = cache(spark.range(3))
+>>> rows.is_cached
+True
+>>> cache.release()
+>>> rows.is_cached
+False
+"""
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+
+
+class Cache:
+    """The frames that somebody has cached."""
+
+    def __init__(self) -> None:
+        self._rows: list[DataFrame] = []
+
+    def __call__(self, rows: DataFrame) -> DataFrame:
+        """Cache rows when they are computed for the first time, and return them."""
+        self._rows.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
+        return rows
+
+    def release(self) -> None:
+        """Free them all."""
+        while self._rows:
+            self._rows.pop().unpersist()
