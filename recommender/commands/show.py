@@ -6,8 +6,13 @@ from typing import Any
 
 from recommender.commands.overview import one_run
 from recommender.store import Commit, Store
-from recommender.summary import metrics_table, steps_table
+from recommender.summary import metrics_table, steps_table, trials_table
 from recommender.text import indented, size, table
+
+# What is shown of a commit's record: how it was made, what was found in the data, and what was judged.
+_MADE = ("committed_at", "seconds", "events_per_second", "version", "fingerprint", "upstream", "inputs", "config")
+_FOUND = ("reused", "steps", "warnings", "versions", "profile", "columns", "timings", "protocol", "leaks", "weights")
+_JUDGED = ("metrics", "blessed", "gate", "gate_overridden", "metric", "best", "trials")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,15 +53,10 @@ def _stage(commit: Commit) -> dict[str, Any]:
         name: {**facts, "bytes": sum(file["bytes"] for file in commit.files(name).values())}
         for name, facts in record.get("contents", {}).items()
     }
-    kept = ("committed_at", "seconds", "events_per_second", "version", "fingerprint", "upstream", "inputs", "config")
     return {
         "commit": commit.number,
         "attempt": commit.attempt,
-        **{
-            key: record[key]
-            for key in (*kept, "steps", "warnings", "versions", "profile", "columns", "timings", "metrics", "reused")
-            if key in record
-        },
+        **{key: record[key] for key in (*_MADE, *_FOUND, *_JUDGED) if key in record},
         "tables": tables,
     }
 
@@ -87,6 +87,31 @@ def _paragraph(stage: str, facts: dict[str, Any]) -> str:
     ]
     if settings:
         lines.append(indented(table(settings)))
+    lines += [f"  {line}" for line in _judged(facts)]
     if facts.get("metrics"):
         lines.append(indented(metrics_table(facts["metrics"])))
+    if facts.get("trials"):
+        lines.append(indented(trials_table(facts["metric"], facts["trials"])))
     return "\n".join(lines)
+
+
+def _judged(facts: dict[str, Any]) -> list[str]:
+    """Return how the models are judged, whether that is honest, and what the gate says."""
+    lines = []
+    if "protocol" in facts:
+        lines.append(f"judged by: {facts['protocol']}; {facts['leaks']:,} leaks into scores and history")
+    if "blessed" in facts:
+        reasons = "; ".join(reason["sentence"] for reason in facts["gate"]["reasons"])
+        lines.append("blessed by the gate" if facts["blessed"] else f"not blessed: {reasons}")
+        lines += [f"compared with {_compared(each)}" for each in facts["gate"]["compared"]]
+    if "gate_overridden" in facts:
+        over = facts["gate_overridden"]
+        lines.append(f"published although it is not blessed ({over['sentence']}): {over['reason']}")
+    return lines
+
+
+def _compared(facts: dict[str, Any]) -> str:
+    """Return a comparison of the gate: values, and the 95 % interval of the difference."""
+    interval = "" if facts["low"] is None else f", {facts['low']:+.4f} to {facts['high']:+.4f}"
+    values = f"{facts['candidate']:.4f} against {facts['other']:.4f}"
+    return f"{facts['model']}: {values}, difference {facts['difference']:+.4f}{interval}"

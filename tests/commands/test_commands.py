@@ -230,6 +230,34 @@ def test_the_steps_of_a_run_are_shown(call: Any, store: Store) -> None:
     assert "code 0.1+abc\n  read 1 files, 2.0 KiB" in out
 
 
+def test_what_was_judged_is_shown(call: Any, store: Store) -> None:
+    compared = {
+        "model": "popular",
+        "candidate": 0.031,
+        "other": 0.034,
+        "difference": -0.003,
+        "low": -0.01,
+        "high": 0.002,
+    }
+    gate = {"compared": [compared], "reasons": [{"id": "NOT_BLESSED", "sentence": "ndcg@10 0.031 < 0.034"}]}
+    result(store, "stage1", "odd", protocol="time_cut", leaks=0)
+    result(store, "stage2", "odd", blessed=False, gate=gate)
+    overridden = {"reason": "a test", "id": "NOT_BLESSED", "sentence": "ndcg@10 0.031 < 0.034"}
+    result(store, "stage4", "odd", gate_overridden=overridden)
+    out = call("show", "odd")[1]
+    assert "judged by: time_cut; 0 leaks into scores and history" in out
+    assert "not blessed: ndcg@10 0.031 < 0.034" in out
+    assert "compared with popular: 0.0310 against 0.0340, difference -0.0030, -0.0100 to +0.0020" in out
+    assert "published although it is not blessed (ndcg@10 0.031 < 0.034): a test" in out
+
+
+def test_the_trials_of_a_search_are_shown(call: Any, store: Store) -> None:
+    judged = {"state": "complete", "value": 0.05, "low": 0.04, "high": 0.06, "seconds": 9.5, "reason": ""}
+    trial = {"number": 3, **judged, "parameters": {"rank": 32}}
+    result(store, "tune", "odd", metric="ndcg@10", best={"rank": 32}, trials=[trial])
+    assert ["3", "0.0500", "0.0400–0.0600", "9.5", "32"] in rows(call("show", "odd")[1])
+
+
 def test_the_name_of_the_command_is_told_also_where_its_arguments_are_wrong(call: Any) -> None:
     assert call("runs", "--limit", "-1")[2].startswith("RECOMMENDER_ERROR CFG_ARGUMENT command=runs: ")
     assert call("shwo")[2].startswith("RECOMMENDER_ERROR CFG_ARGUMENT command=-: ")
