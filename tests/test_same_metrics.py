@@ -27,7 +27,7 @@ def write_log(path: Path) -> None:
     path.write_text("timestamp,visitorid,event,itemid\n" + "".join(f"{t},{v},{e},{i}\n" for t, v, e, i in rows))
 
 
-def judged(spark: SparkSession, log: str) -> list[Any]:  # noqa: ARG001 - the session is the active one
+def judged(spark: SparkSession, log: str) -> list[Any]:
     """Return the metrics of all models, and the verdict, of the stages 1 and 2."""
     with tempfile.TemporaryDirectory() as folder:
         first = Stage1({"data_loader": {"event_filename": log, "file_format": "csv"}, **FIRST})

@@ -5,6 +5,7 @@ run names what it was made from. A format without versions has none.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
@@ -71,12 +72,13 @@ def read_query(spark: SparkSession, query: str) -> Loaded:
     """Read the rows of a query in Spark's SQL.
 
     Raises:
-        InputError: it cannot be analysed, or is no query of rows (SOURCE_QUERY).
+        InputError: it cannot be analysed, is no query of rows, or fails on a row that it reads (SOURCE_QUERY).
     """
     try:
         # Spark runs a command at once; inside of a query it is a mistake of syntax.
         inside = query.strip().rstrip("; \t\r\n")
-        return loaded(spark.sql(f"SELECT * FROM (\n{inside}\n) AS source"), "the query")  # noqa: S608 - the user's own
+        rows = spark.sql(f"SELECT * FROM (\n{inside}\n) AS source")  # noqa: S608 - the user's own
+        return replace(loaded(rows, "the query"), is_query=True)
     except Exception as error:
         raise _mistake(error, "the query", "data_loader.query") or error from error
 
