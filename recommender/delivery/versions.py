@@ -5,8 +5,8 @@
     recommender_pointers    a row per channel: the version that its view shows
 
 A table is named by the beginning of the attempt's id and by a random word, so that what is left of a load that died
-is never written to again. While a version is loaded its loader holds an advisory lock, which ends with the loader: whose
-lock is free is dead.
+is never written to again. While a version is loaded its loader holds an advisory lock, which ends with the loader: a
+loader whose lock is free is dead.
 """
 
 import secrets as random

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from postgres import Postgres
-from shop import contents, deliver, load, reader, rows, tables, target, version
+from shop import contents, deliver, fact, load, reader, rows, tables, target, version
 
 from recommender.delivery.versions import Contents, copy_part
 from recommender.errors import ConflictError, DataQualityError, InputError, StorageError, TransientError
@@ -68,15 +68,12 @@ def test_grants_and_constraints_of_the_current_table_are_taken_along(server: Pos
     server.sql(f"ALTER TABLE shop.{first} ADD CONSTRAINT good_rank CHECK (rank < 100)")
     deliver(shop, 2)
     second = next(table for table in tables(server) if table != first)
-    acl = f"SELECT relacl::text FROM pg_class WHERE relname = '{second}'"
-    assert "reader=rw/" in server.sql(acl)
-    assert ",=r/" in server.sql(acl)
-    assert (
-        server.sql(f"SELECT conname FROM pg_constraint WHERE conrelid = 'shop.{second}'::regclass AND contype = 'c'")
-        == "good_rank"
-    )
-    assert server.sql(f"SELECT count(*) FROM pg_indexes WHERE tablename = '{second}'") == "1"
-    assert server.sql(f"SELECT reltuples::int FROM pg_class WHERE relname = '{second}'") == "15"  # analysed
+    acl = fact(server, "relacl::text FROM pg_class WHERE oid =", second)
+    assert "reader=rw/" in acl
+    assert ",=r/" in acl
+    assert fact(server, "conname FROM pg_constraint WHERE contype = 'c' AND conrelid =", second) == "good_rank"
+    assert fact(server, "count(*) FROM pg_index WHERE indisprimary AND indrelid =", second) == "1"
+    assert fact(server, "reltuples::int FROM pg_class WHERE oid =", second) == "15"  # analysed
 
 
 def test_a_part_that_is_copied_twice_is_there_once(server: Postgres) -> None:
