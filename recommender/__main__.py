@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol
 
 from recommender import __version__
-from recommender.commands import diff, gc, rollback, runs, show, verify
+from recommender.commands import diff, gc, promote, release, rollback, runs, show, verify
 from recommender.commands.overview import stored
 from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
 from recommender.redaction import redacted
@@ -38,6 +38,8 @@ _COMMANDS: dict[str, _Command] = {
     "diff": diff,
     "verify": verify,
     "gc": gc,
+    "release": release,
+    "promote": promote,
     "rollback": rollback,
 }
 

@@ -96,7 +96,7 @@ def test_55_a_load_that_lacks_a_part_is_not_shown(server: Postgres) -> None:
         copy_part(shop.database, shop.login, "shop", table, 0, iter([b"1,1,2,0.5,als\n"]))
         return contents(rows(2))
 
-    with pytest.raises(StorageError, match="AUDIT_ROWS of 15 rows that were sent to .*, those that are there are 1;"):
+    with pytest.raises(StorageError, match=r"AUDIT_ROWS of 15 rows that were sent to .*, those that are there are 1;"):
         shop.load(version(2), "live", send)
     assert not shop.has(version(2))
     assert server.sql("SELECT min(itemid) FROM shop.recommendations") == "1"
@@ -109,7 +109,7 @@ def test_other_contents_are_told_even_if_the_number_of_rows_is_right(server: Pos
         copy_part(shop.database, shop.login, "shop", table, 0, iter([b"1,1,2,0.5,als\n"]))
         return contents([(1, 1, 2, 0.25, "als")])
 
-    with pytest.raises(StorageError, match="AUDIT_ROWS .* those that are there have other contents"):
+    with pytest.raises(StorageError, match=r"AUDIT_ROWS .* those that are there have other contents"):
         shop.load(version(1), "live", send)
 
 
@@ -127,13 +127,13 @@ def test_58_a_row_that_breaks_a_constraint_is_told_without_its_values(server: Po
 
 
 def test_58_a_place_that_is_there_twice_is_told(server: Postgres) -> None:
-    with pytest.raises(DataQualityError, match="TARGET_CONSTRAINT .*_pkey; what is live stays") as raised:
+    with pytest.raises(DataQualityError, match=r"TARGET_CONSTRAINT .*_pkey; what is live stays") as raised:
         load(target(server), version(1), [*rows(1), (4, 1, 1, 0.5, "als")])
     assert "(4, 1)" not in str(raised.value)
 
 
 def test_a_value_that_the_database_does_not_take_is_told_without_it(server: Postgres) -> None:
-    with pytest.raises(DataQualityError, match="TARGET_VALUE shop.recommendations_") as raised:
+    with pytest.raises(DataQualityError, match=r"TARGET_VALUE shop.recommendations_") as raised:
         load(target(server), version(1), [("secret", 1, 1, 0.5, "als")])
     assert "secret" not in str(raised.value)
 
@@ -158,7 +158,7 @@ def test_57_a_view_that_is_locked_is_tried_again_and_then_told(server: Postgres)
     load(shop, version(2), rows(2))
     with psycopg.connect(shop.settings["url"], **shop.login) as holder:
         holder.execute("SELECT * FROM shop.recommendations LIMIT 1")
-        with pytest.raises(TransientError, match="TARGET_LOCKED the view shop.recommendations at 127.0.0.1:"):
+        with pytest.raises(TransientError, match=r"TARGET_LOCKED the view shop.recommendations at 127.0.0.1:"):
             shop.show(version(2), "live", 1)
         assert shop.position("live") == 1
     assert shop.show(version(2), "live", 1) == 2
@@ -197,7 +197,7 @@ def test_other_types_of_ids_are_not_shown_by_a_view_that_readers_know(server: Po
     texts = target(server, visitorid="text")
     load(texts, version(2), rows(2))
     with pytest.raises(
-        InputError, match="TARGET_SCHEMA the view shop.recommendations has another type .* of visitorid"
+        InputError, match=r"TARGET_SCHEMA the view shop.recommendations has another type .* of visitorid"
     ):
         texts.show(version(2), "live", 1)
 
