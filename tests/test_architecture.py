@@ -88,7 +88,8 @@ ARROWS: dict[str, set[str]] = {
     "sample": {"constants", "session"},
     "text": set(),
     "summary": {"constants", "evaluation", "stage4/steps", "text"},
-    "commands": {"errors", "store", "summary", "text"},
+    "commands": {"errors", "redaction", "serving", "store", "summary", "text"},
+    "serving": {"constants", "errors", "ranking", "recommender", "store"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
     "execution": {"als_model", "audit", "errors", "session", "stage", "store", "tables", "timed"},
     "runner": {

@@ -14,7 +14,7 @@ from recommender.serving.answers import Answer, to_json
 from recommender.serving.computing import Computer
 from recommender.serving.held import Held
 from recommender.serving.metrics import Counters
-from recommender.serving.refusals import Refusal, invalid
+from recommender.serving.refusals import RequestError, invalid
 from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS, Settings
 from recommender.serving.version import Version
 
@@ -54,7 +54,7 @@ def create_api(held: Held, counters: Counters, settings: Settings) -> FastAPI:
     _add_visitors(api, held, counters, computer)
     _add_lists(api, held, counters, computer)
     _add_operations(api, held, counters)
-    api.add_exception_handler(Refusal, _refused)
+    api.add_exception_handler(RequestError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _not_found)
     return api
@@ -145,7 +145,9 @@ def _add_operations(api: FastAPI, held: Held, counters: Counters) -> None:
     @api.get("/v1/status", responses={401: _TOLD[401]}, response_model=models.Status, tags=["operations"])
     async def status() -> Response:
         """Return the version, its age, counts and metrics, and how the last reload went."""
-        return Response(to_json(held.status()), media_type=JSON)
+        told = held.status()
+        headers = {"X-Recommender-Version": str(told["version"]["number"])} if told["version"] else {}
+        return Response(to_json(told), media_type=JSON, headers=headers)
 
     @api.get("/livez", response_model=models.Live, tags=["operations"])
     async def live() -> Response:
@@ -156,7 +158,7 @@ def _add_operations(api: FastAPI, held: Held, counters: Counters) -> None:
     async def ready() -> Response:
         """Say whether requests are to be sent here: not before the first version, nor while ending."""
         if held.draining:
-            raise Refusal(503, "DRAINING", "the service is ending; ask another one")
+            raise RequestError(503, "DRAINING", "the service is ending; ask another one")
         held.current()
         return Response(b'{"ready":true}', media_type=JSON)
 
@@ -170,7 +172,7 @@ def _answer(version: Version, answer: Answer) -> Response:
     return Response(to_json(answer), media_type=JSON, headers={"X-Recommender-Version": version.header.decode()})
 
 
-def refusal_response(refusal: Refusal) -> Response:
+def refusal_response(refusal: RequestError) -> Response:
     """Return what a caller is sent whose request is refused."""
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}  # noqa: PLR2004
     if refusal.status == 503:  # noqa: PLR2004
@@ -179,7 +181,7 @@ def refusal_response(refusal: Refusal) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)  # noqa: S101 - for the type
+    assert isinstance(error, RequestError)  # noqa: S101 - for the type
     return refusal_response(error)
 
 
@@ -220,6 +222,6 @@ async def _not_found(_: Request, error: Exception) -> Response:
     sentences = {404: "there is nothing here; see /docs", 405: "this method is not for this path; see /docs"}
     status = error.status_code
     sentence = sentences.get(status, str(error.detail))
-    response = refusal_response(Refusal(status, ids.get(status, "REQUEST_FAILED"), sentence))
+    response = refusal_response(RequestError(status, ids.get(status, "REQUEST_FAILED"), sentence))
     response.headers.update(error.headers or {})
     return response

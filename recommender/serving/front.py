@@ -1,4 +1,4 @@
-"""What every request passes first: the token, the bounds on its body, the counters; and the short way to what is published.
+"""What every request passes first: the token, the bounds on its body, the counters; the short way to published lists.
 
 The published list of a visitor is what nearly all requests ask for. It is found and written here, without a router and
 without models, in a tenth of a millisecond; a request for it that is in any way unusual goes the long way, and gets the
@@ -19,7 +19,7 @@ from recommender.serving.answers import PUBLISHED, to_json
 from recommender.serving.api import refusal_response
 from recommender.serving.held import Held
 from recommender.serving.metrics import OTHER, ROUTES, Counters
-from recommender.serving.refusals import Refusal, body_too_slow, too_large, unauthorized
+from recommender.serving.refusals import RequestError, body_too_slow, too_large, unauthorized
 from recommender.serving.settings import LARGEST_BODY, MOST_ITEMS, Settings
 
 Message = MutableMapping[str, Any]
@@ -112,7 +112,7 @@ class Front:
         try:
             body = b"" if scope["method"] in {"GET", "HEAD"} else await self._body(scope, receive)
             await self._app(scope, _replayed(body, receive), sending)
-        except Refusal as refusal:
+        except RequestError as refusal:
             status = await self._refuse(refusal, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - the boundary: the caller gets an answer, the log gets a line
             reason = str(error).split("\n", 1)[0][:200]
@@ -128,7 +128,7 @@ class Front:
         """Return the body of a request.
 
         Raises:
-            Refusal: it is too large, or does not come.
+            RequestError: it is too large, or does not come.
         """
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not announced.isdigit() or int(announced) > LARGEST_BODY:
@@ -138,7 +138,7 @@ class Front:
         except asyncio.TimeoutError:
             raise body_too_slow(self._settings.request_seconds) from None
 
-    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _refuse(self, refusal: RequestError, scope: Scope, receive: Receive, send: Send) -> int:
         response = refusal_response(refusal)
         if refusal.status in _UNREAD:
             response.headers["Connection"] = "close"
