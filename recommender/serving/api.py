@@ -24,6 +24,10 @@ _MISTAKES_TOLD = 5
 # The segments of a path come as `front` leaves them: % and / encoded, all else decoded.
 Id = Annotated[str, BeforeValidator(unquote), Path(min_length=1, max_length=LONGEST_ID)]
 K = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="how many items")]
+ListLength = Annotated[
+    int | None,
+    Query(ge=1, le=MOST_ITEMS, description="how many items; by default 10, or as many as are published, if fewer"),
+]
 Which = Annotated[Literal["current", "previous"], Query(description="the version that answers")]
 HistoryItem = Annotated[str, Field(max_length=LONGEST_ID)]
 
@@ -57,6 +61,7 @@ def create_api(held: Held, counters: Counters, settings: Settings) -> FastAPI:
     api.add_exception_handler(RequestError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _not_found)
+    api.add_exception_handler(Exception, _broken)
     return api
 
 
@@ -77,7 +82,7 @@ def _add_visitors(api: FastAPI, held: Held, counters: Counters, computer: Comput
     )
     async def recommendations(
         visitorid: Id,
-        k: K = 10,
+        k: ListLength = None,
         history: Annotated[
             list[HistoryItem], Query(max_length=MOST_EVENTS, description="items that the visitor has viewed")
         ] = [],  # noqa: B006 - FastAPI copies it
@@ -88,6 +93,7 @@ def _add_visitors(api: FastAPI, held: Held, counters: Counters, computer: Comput
         Where more items are wanted than are published, the list is computed from the stored history.
         """
         chosen = held.chosen(version)
+        k = k or chosen.customary
         answer = answers.published(chosen, visitorid, k)
         if answer is None and not history and chosen.snapshot.visitors.find(visitorid) is None:
             answer = answers.popular(chosen, visitorid, k)
@@ -194,10 +200,12 @@ async def _invalid(_: Request, error: Exception) -> Response:
 def _sentence(mistake: Any) -> str:
     """Return what is wrong with a parameter, without its value."""
     where = ".".join(str(part) for part in mistake["loc"][1:]) or "the body"
-    told = _SENTENCES.get(mistake["type"])
+    facts = mistake.get("ctx", {})
+    # A text that is decoded first is a value without a type by then.
+    told = _SENTENCES.get("string_too_long" if facts.get("field_type") == "Value" else mistake["type"])
     if told is None:
         return f"{where}: {mistake['msg'][:1].lower()}{mistake['msg'][1:]}"
-    return f"{where} {told.format(**mistake.get('ctx', {}))}"
+    return f"{where} {told.format(**facts)}"
 
 
 _SENTENCES = {
@@ -209,10 +217,15 @@ _SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "is no known key",
     "string_too_long": "must have at most {max_length} characters",
-    "too_long": f"must have at most {MOST_EVENTS:,} entries; an id, {LONGEST_ID} characters",
+    "too_long": "must have at most {max_length} entries",
     "literal_error": "must be {expected}",
     "json_invalid": "must be JSON",
 }
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    """Answer where the program is wrong; `front` logs it."""
+    return refusal_response(RequestError(500, "INTERNAL", "this is a bug; the log says more"))
 
 
 async def _not_found(_: Request, error: Exception) -> Response:
