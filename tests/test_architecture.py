@@ -98,7 +98,8 @@ ARROWS: dict[str, set[str]] = {
     "text": set(),
     "summary": {"constants", "evaluation", "stage4/steps", "text"},
     "commands": {
-        *("delivery", "errors", "gate", "publication", "release_summary", "releases", "store", "summary", "text"),
+        *("delivery", "errors", "gate", "publication", "redaction", "release_summary", "releases", "serving", "store"),
+        *("summary", "text"),
     },
     "serving": {"constants", "errors", "ranking", "recommender", "store"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},

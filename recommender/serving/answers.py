@@ -12,7 +12,7 @@ import numpy as np
 
 from recommender.constants import FOLD_IN, POPULAR
 from recommender.serving.engine import Feedback, Ranked
-from recommender.serving.refusals import Refusal, unknown_item, unknown_visitor
+from recommender.serving.refusals import RequestError, unknown_item, unknown_visitor
 from recommender.serving.version import Version
 
 PUBLISHED: Final = "published"
@@ -90,7 +90,7 @@ def similar(version: Version, itemid: str, k: int) -> Answer:
     """Return the items that are most like one.
 
     Raises:
-        Refusal: there is no such item.
+        RequestError: there is no such item.
     """
     items = version.snapshot.items
     index = _index(version, itemid)
@@ -107,17 +107,17 @@ def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
     """Return what each item of a visitor's history adds to its score of an item.
 
     Raises:
-        Refusal: there is no such visitor or item, or the score cannot be explained.
+        RequestError: there is no such visitor or item, or the score cannot be explained.
     """
     snapshot, index = version.snapshot, _index(version, itemid)
     did = snapshot.visitors.history(_place(version, visitorid))
     if version.engine.solver.nonnegative:
         sentence = "a model with nonnegative factors cannot be explained: a score is no sum over the history"
-        raise Refusal(409, "MODEL_NOT_EXPLAINED", sentence)
+        raise RequestError(409, "MODEL_NOT_EXPLAINED", sentence)
     feedback = version.feedback(did)
     explained = version.engine.explained(index, feedback)
     if explained is None:
-        raise Refusal(409, "ITEM_NOT_EXPLAINED", f"the model has no factors of item {itemid}: nothing to explain")
+        raise RequestError(409, "ITEM_NOT_EXPLAINED", f"the model has no factors of item {itemid}: nothing to explain")
     kinds: dict[int, list[str]] = {}
     for item, event in zip(did.item.tolist(), did.event.tolist(), strict=True):
         kinds.setdefault(item, []).append(version.events[event])
@@ -140,7 +140,7 @@ def history(version: Version, visitorid: str, limit: int) -> Answer:
     """Return what a visitor did last.
 
     Raises:
-        Refusal: there is no such visitor.
+        RequestError: there is no such visitor.
     """
     did = version.snapshot.visitors.history(_place(version, visitorid))
     events = [
@@ -156,11 +156,11 @@ def any_visitor(version: Version) -> Answer:
     """Return a visitor by chance.
 
     Raises:
-        Refusal: there is none.
+        RequestError: there is none.
     """
     visitorid = version.snapshot.visitors.any_one()
     if visitorid is None:
-        raise Refusal(404, "VISITOR_UNKNOWN", "this version has no visitors")
+        raise RequestError(404, "VISITOR_UNKNOWN", "this version has no visitors")
     return {"version": version.shown, "visitorid": visitorid}
 
 

@@ -14,7 +14,7 @@ from recommender.serving.answers import Answer, to_json
 from recommender.serving.computing import Computer
 from recommender.serving.held import Held
 from recommender.serving.metrics import Counters
-from recommender.serving.refusals import Refusal, invalid
+from recommender.serving.refusals import RequestError, invalid
 from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS, Settings
 from recommender.serving.version import Version
 
@@ -24,6 +24,10 @@ _MISTAKES_TOLD = 5
 # The segments of a path come as `front` leaves them: % and / encoded, all else decoded.
 Id = Annotated[str, BeforeValidator(unquote), Path(min_length=1, max_length=LONGEST_ID)]
 K = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="how many items")]
+ListLength = Annotated[
+    int | None,
+    Query(ge=1, le=MOST_ITEMS, description="how many items; by default 10, or as many as are published, if fewer"),
+]
 Which = Annotated[Literal["current", "previous"], Query(description="the version that answers")]
 HistoryItem = Annotated[str, Field(max_length=LONGEST_ID)]
 
@@ -54,9 +58,10 @@ def create_api(held: Held, counters: Counters, settings: Settings) -> FastAPI:
     _add_visitors(api, held, counters, computer)
     _add_lists(api, held, counters, computer)
     _add_operations(api, held, counters)
-    api.add_exception_handler(Refusal, _refused)
+    api.add_exception_handler(RequestError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _not_found)
+    api.add_exception_handler(Exception, _broken)
     return api
 
 
@@ -77,7 +82,7 @@ def _add_visitors(api: FastAPI, held: Held, counters: Counters, computer: Comput
     )
     async def recommendations(
         visitorid: Id,
-        k: K = 10,
+        k: ListLength = None,
         history: Annotated[
             list[HistoryItem], Query(max_length=MOST_EVENTS, description="items that the visitor has viewed")
         ] = [],  # noqa: B006 - FastAPI copies it
@@ -88,6 +93,7 @@ def _add_visitors(api: FastAPI, held: Held, counters: Counters, computer: Comput
         Where more items are wanted than are published, the list is computed from the stored history.
         """
         chosen = held.chosen(version)
+        k = k or chosen.customary
         answer = answers.published(chosen, visitorid, k)
         if answer is None and not history and chosen.snapshot.visitors.find(visitorid) is None:
             answer = answers.popular(chosen, visitorid, k)
@@ -145,7 +151,9 @@ def _add_operations(api: FastAPI, held: Held, counters: Counters) -> None:
     @api.get("/v1/status", responses={401: _TOLD[401]}, response_model=models.Status, tags=["operations"])
     async def status() -> Response:
         """Return the version, its age, counts and metrics, and how the last reload went."""
-        return Response(to_json(held.status()), media_type=JSON)
+        told = held.status()
+        headers = {"X-Recommender-Version": str(told["version"]["number"])} if told["version"] else {}
+        return Response(to_json(told), media_type=JSON, headers=headers)
 
     @api.get("/livez", response_model=models.Live, tags=["operations"])
     async def live() -> Response:
@@ -156,7 +164,7 @@ def _add_operations(api: FastAPI, held: Held, counters: Counters) -> None:
     async def ready() -> Response:
         """Say whether requests are to be sent here: not before the first version, nor while ending."""
         if held.draining:
-            raise Refusal(503, "DRAINING", "the service is ending; ask another one")
+            raise RequestError(503, "DRAINING", "the service is ending; ask another one")
         held.current()
         return Response(b'{"ready":true}', media_type=JSON)
 
@@ -170,7 +178,7 @@ def _answer(version: Version, answer: Answer) -> Response:
     return Response(to_json(answer), media_type=JSON, headers={"X-Recommender-Version": version.header.decode()})
 
 
-def refusal_response(refusal: Refusal) -> Response:
+def refusal_response(refusal: RequestError) -> Response:
     """Return what a caller is sent whose request is refused."""
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}  # noqa: PLR2004
     if refusal.status == 503:  # noqa: PLR2004
@@ -179,7 +187,7 @@ def refusal_response(refusal: Refusal) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)  # noqa: S101 - for the type
+    assert isinstance(error, RequestError)  # noqa: S101 - for the type
     return refusal_response(error)
 
 
@@ -192,10 +200,12 @@ async def _invalid(_: Request, error: Exception) -> Response:
 def _sentence(mistake: Any) -> str:
     """Return what is wrong with a parameter, without its value."""
     where = ".".join(str(part) for part in mistake["loc"][1:]) or "the body"
-    told = _SENTENCES.get(mistake["type"])
+    facts = mistake.get("ctx", {})
+    # A text that is decoded first is a value without a type by then.
+    told = _SENTENCES.get("string_too_long" if facts.get("field_type") == "Value" else mistake["type"])
     if told is None:
         return f"{where}: {mistake['msg'][:1].lower()}{mistake['msg'][1:]}"
-    return f"{where} {told.format(**mistake.get('ctx', {}))}"
+    return f"{where} {told.format(**facts)}"
 
 
 _SENTENCES = {
@@ -207,10 +217,15 @@ _SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "is no known key",
     "string_too_long": "must have at most {max_length} characters",
-    "too_long": f"must have at most {MOST_EVENTS:,} entries; an id, {LONGEST_ID} characters",
+    "too_long": "must have at most {max_length} entries",
     "literal_error": "must be {expected}",
     "json_invalid": "must be JSON",
 }
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    """Answer where the program is wrong; `front` logs it."""
+    return refusal_response(RequestError(500, "INTERNAL", "this is a bug; the log says more"))
 
 
 async def _not_found(_: Request, error: Exception) -> Response:
@@ -220,6 +235,6 @@ async def _not_found(_: Request, error: Exception) -> Response:
     sentences = {404: "there is nothing here; see /docs", 405: "this method is not for this path; see /docs"}
     status = error.status_code
     sentence = sentences.get(status, str(error.detail))
-    response = refusal_response(Refusal(status, ids.get(status, "REQUEST_FAILED"), sentence))
+    response = refusal_response(RequestError(status, ids.get(status, "REQUEST_FAILED"), sentence))
     response.headers.update(error.headers or {})
     return response

@@ -1,7 +1,7 @@
 """The items of a snapshot, and what the model knows of them.
 
-`Catalogue` is the shop's side: ids, titles, pictures, what is popular, what is similar. `Model` is the arithmetic's: the
-factors, what is ranked and in which order, and YᵀY.
+`Catalogue` is the shop's side: ids, titles, pictures, what is popular, what is similar. `Model` is the side of the
+arithmetic: the factors, what is ranked and in which order, and YᵀY.
 """
 
 from dataclasses import dataclass, field
@@ -75,8 +75,8 @@ def catalogue_of(items: pa.Table, by_id: pa.Table, similar: pa.Table) -> Catalog
     allowed = _column(items, "allowed").to_numpy(zero_copy_only=False)
     chosen = np.flatnonzero(allowed & (popularity > 0)).astype(np.int32)
     chosen = chosen[np.lexsort((chosen, -popularity[chosen]))]
-    texts = (Texts(_column(items, name)) for name in ("title", "picture"))
-    return Catalogue(ids_of(ids), order, *texts, popular=(chosen, popularity[chosen]), similar=lists)
+    titles, pictures = (Texts(_column(items, name)) for name in ("title", "picture"))
+    return Catalogue(ids_of(ids), order, titles, pictures, (chosen, popularity[chosen]), lists)
 
 
 def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, rank: int) -> Model:

@@ -195,7 +195,9 @@ class ListsOf:
 
 def matrix_of(column: pa.Array) -> NDArray[Any]:
     """Return a column of lists of one length as a matrix; rows that are null hold what lies there."""
-    width = column.type.list_size
-    values = column.values.to_numpy()
+    child, width = column.values, column.type.list_size
+    kind = np.dtype(child.type.to_pandas_dtype())
+    content = child.buffers()[-1]
+    values = np.frombuffer(content if content is not None else b"", kind)[child.offset :][: len(child)]
     rows: NDArray[Any] = values.reshape(-1, width)[column.offset : column.offset + len(column)]
     return rows

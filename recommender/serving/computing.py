@@ -1,4 +1,4 @@
-"""Compute lists beside the loop that answers, one at a time per process, so that what is published never waits for them.
+"""Compute lists beside the loop that answers, one at a time per process: what is published never waits for them.
 
 Example usage:
 >>> import asyncio
@@ -33,7 +33,7 @@ class Computer:
         """Return what a function returns.
 
         Raises:
-            Refusal: too many wait already, or it took too long.
+            RequestError: too many wait already, or it took too long.
         """
         if self._open > self._waiting:
             raise busy()

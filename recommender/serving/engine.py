@@ -82,9 +82,10 @@ class Engine:
     ) -> Feedback:
         """Return what is known of a visitor from events, several of which may be with one item."""
         unique, position = np.unique(np.asarray(items, np.int64), return_inverse=True)
-        sums = np.bincount(position.ravel(), weights=np.asarray(scores, np.float64), minlength=len(unique))
+        weights = np.asarray(scores, np.float64)
+        sums = np.asarray(np.bincount(position.ravel(), weights, minlength=len(unique)), np.float64)
         known = self._model.known[unique]
-        return Feedback(unique[known], sums[known], np.unique(np.asarray(excluded, np.int64)))
+        return Feedback(unique[known], sums[known], np.unique(excluded).astype(np.int64))
 
     def folded_in(self, feedback: Feedback) -> Factors | None:
         """Return the factors of a visitor, shape (1, rank), None if nothing can be said of it."""
@@ -98,7 +99,7 @@ class Engine:
         best, barred = nothing_found(1, k), (excluded, np.array([0, len(excluded)]))
         if factors is not None:
             if self._c is not None:
-                factors = np.append(factors, np.float32([[self._c]]), axis=1)
+                factors = np.append(factors, np.full((1, 1), self._c, np.float32), axis=1)
             for block in self._blocks:
                 if not can_improve(best, factors, float(block.norms[0])).any():
                     break

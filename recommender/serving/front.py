@@ -1,4 +1,4 @@
-"""What every request passes first: the token, the bounds on its body, the counters; and the short way to what is published.
+"""What every request passes first: the token, the bounds on its body, the counters; the short way to published lists.
 
 The published list of a visitor is what nearly all requests ask for. It is found and written here, without a router and
 without models, in a tenth of a millisecond; a request for it that is in any way unusual goes the long way, and gets the
@@ -19,7 +19,7 @@ from recommender.serving.answers import PUBLISHED, to_json
 from recommender.serving.api import refusal_response
 from recommender.serving.held import Held
 from recommender.serving.metrics import OTHER, ROUTES, Counters
-from recommender.serving.refusals import Refusal, body_too_slow, too_large, unauthorized
+from recommender.serving.refusals import RequestError, body_too_slow, too_large, unauthorized
 from recommender.serving.settings import LARGEST_BODY, MOST_ITEMS, Settings
 
 Message = MutableMapping[str, Any]
@@ -30,10 +30,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PUBLISHED: Final = re.compile(rb"/v1/visitors/([A-Za-z0-9_.~-]{1,256})/recommendations")
 _K: Final = re.compile(rb"k=([1-9][0-9]{0,3})")
-_K_BY_DEFAULT: Final = 10
 _JSON: Final = (b"content-type", b"application/json")
 _CLOSE: Final = (b"connection", b"close")
-_INTERNAL: Final = b'{"error":{"id":"INTERNAL","sentence":"this is a bug; the log says more"}}'
 _LOG = logging.getLogger("recommender.serving")
 
 
@@ -80,9 +78,11 @@ class Front:
     async def _published(self, visitorid: bytes, query: bytes, send: Send) -> bool:
         """Answer with what is published; return whether that was possible."""
         asked = _K.fullmatch(query) if query else None
-        k = int(asked[1]) if asked else _K_BY_DEFAULT
         version = self._held.versions.get(self._held.shared.active)
-        if (query and not asked) or k > MOST_ITEMS or version is None:
+        if version is None or (query and not asked):
+            return False
+        k = int(asked[1]) if asked else version.customary
+        if k > MOST_ITEMS:
             return False
         answer = answers.published(version, visitorid.decode("ascii"), k)
         if answer is None:
@@ -112,23 +112,19 @@ class Front:
         try:
             body = b"" if scope["method"] in {"GET", "HEAD"} else await self._body(scope, receive)
             await self._app(scope, _replayed(body, receive), sending)
-        except Refusal as refusal:
+        except RequestError as refusal:
             status = await self._refuse(refusal, scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - the boundary: the caller gets an answer, the log gets a line
+        except Exception as error:  # noqa: BLE001 - the boundary: the caller has its answer, the log gets a line
             reason = str(error).split("\n", 1)[0][:200]
-            _LOG.error("%s %s failed: %s: %s", scope["method"], status, type(error).__name__, reason)
-            if not status:
-                headers = [_JSON, (b"content-length", b"%d" % len(_INTERNAL))]
-                status = 500
-                await send({"type": "http.response.start", "status": status, "headers": headers})
-                await send({"type": "http.response.body", "body": _INTERNAL})
+            route = getattr(scope.get("route"), "path", OTHER)
+            _LOG.error("%s %s failed: %s: %s", scope["method"], route, type(error).__name__, reason)
         return status
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the body of a request.
 
         Raises:
-            Refusal: it is too large, or does not come.
+            RequestError: it is too large, or does not come.
         """
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not announced.isdigit() or int(announced) > LARGEST_BODY:
@@ -138,7 +134,7 @@ class Front:
         except asyncio.TimeoutError:
             raise body_too_slow(self._settings.request_seconds) from None
 
-    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _refuse(self, refusal: RequestError, scope: Scope, receive: Receive, send: Send) -> int:
         response = refusal_response(refusal)
         if refusal.status in _UNREAD:
             response.headers["Connection"] = "close"

@@ -50,7 +50,7 @@ class Held:
         """Return the version that answers.
 
         Raises:
-            Refusal: there is none yet.
+            RequestError: there is none yet.
         """
         version = self.versions.get(self.shared.active)
         if version is None:
@@ -61,7 +61,7 @@ class Held:
         """Return the current or the previous version.
 
         Raises:
-            Refusal: there is no such version.
+            RequestError: there is no such version.
         """
         if which == "current":
             return self.current()

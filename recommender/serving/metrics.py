@@ -1,7 +1,7 @@
 """What the service counts, for Prometheus: requests and their durations by route, and the sources of answers.
 
-Each process counts in its own row of the shared memory, and whichever is asked adds the rows up. A process that takes the
-place of one that died goes on with its numbers, so that no counter falls.
+Each process counts in its own row of the shared memory, and whichever is asked adds the rows up. A process that takes
+the place of one that died goes on with its numbers, so that no counter falls.
 
 Example usage:
 >>> counters = Counters(Shared(1, Counters.SIZE), worker=0)

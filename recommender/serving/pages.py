@@ -1,4 +1,4 @@
-"""The pages that the service shows: the explorer, and the description of the interface; nothing is fetched from elsewhere."""
+"""The pages of the service: the explorer, and the description of the interface; nothing comes from elsewhere."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 
-from recommender.serving.refusals import Refusal
+from recommender.serving.refusals import RequestError
 
 PAGE: Final = Path(__file__).parent / "page"
 _TYPES: Final = {
@@ -40,7 +40,7 @@ def add_pages(api: FastAPI, folder: Path = PAGE) -> None:
 
 def _file(request: Request, files: Mapping[str, bytes], name: str) -> Response:
     if name not in files:
-        raise Refusal(404, "NOT_FOUND", "there is nothing here; see /docs")
+        raise RequestError(404, "NOT_FOUND", "there is nothing here; see /docs")
     return _sent(request, files[name], Path(name).suffix)
 
 

@@ -13,7 +13,7 @@ from recommender.errors import RecommenderError
 _SHOWN: Final = 64
 
 
-class Refusal(RecommenderError):
+class RequestError(RecommenderError):
     """A request that is not answered.
 
     Init parameters:
@@ -30,54 +30,54 @@ class Refusal(RecommenderError):
         return {"error": {"id": self.id, "sentence": self.sentence}}
 
 
-def unknown_item(itemid: str) -> Refusal:
+def unknown_item(itemid: str) -> RequestError:
     """Return the refusal of an item that is not in the version."""
-    return Refusal(404, "ITEM_UNKNOWN", f"no item {_short(itemid)} in this version")
+    return RequestError(404, "ITEM_UNKNOWN", f"no item {_short(itemid)} in this version")
 
 
-def unknown_visitor(visitorid: str) -> Refusal:
+def unknown_visitor(visitorid: str) -> RequestError:
     """Return the refusal of a visitor that is not in the version, where nothing can be said without one."""
-    return Refusal(404, "VISITOR_UNKNOWN", f"no visitor {_short(visitorid)} in this version")
+    return RequestError(404, "VISITOR_UNKNOWN", f"no visitor {_short(visitorid)} in this version")
 
 
-def not_ready() -> Refusal:
+def not_ready() -> RequestError:
     """Return the refusal of a service that has no version yet."""
-    return Refusal(503, "NOT_READY", "no version is loaded yet; try again, and see /v1/status")
+    return RequestError(503, "NOT_READY", "no version is loaded yet; try again, and see /v1/status")
 
 
-def no_previous() -> Refusal:
+def no_previous() -> RequestError:
     """Return the refusal where there has been one version only."""
-    return Refusal(404, "VERSION_UNKNOWN", "no previous version is kept; leave version out for the current one")
+    return RequestError(404, "VERSION_UNKNOWN", "no previous version is kept; leave version out for the current one")
 
 
-def busy() -> Refusal:
+def busy() -> RequestError:
     """Return the refusal of a service that has too much to compute."""
-    return Refusal(503, "BUSY", "too many lists are being computed; try again in a second")
+    return RequestError(503, "BUSY", "too many lists are being computed; try again in a second")
 
 
-def too_slow(seconds: float) -> Refusal:
+def too_slow(seconds: float) -> RequestError:
     """Return the refusal of a request that took too long."""
-    return Refusal(503, "TIMEOUT", f"no answer within {seconds:g} s; try again, or ask for fewer items")
+    return RequestError(503, "TIMEOUT", f"no answer within {seconds:g} s; try again, or ask for fewer items")
 
 
-def unauthorized() -> Refusal:
+def unauthorized() -> RequestError:
     """Return the refusal of a request without the token."""
-    return Refusal(401, "UNAUTHORIZED", "a token is wanted, in the header Authorization: Bearer TOKEN")
+    return RequestError(401, "UNAUTHORIZED", "a token is wanted, in the header Authorization: Bearer TOKEN")
 
 
-def too_large(limit: int) -> Refusal:
+def too_large(limit: int) -> RequestError:
     """Return the refusal of a body that is too long."""
-    return Refusal(413, "BODY_TOO_LARGE", f"the body must have at most {limit:,} bytes; send fewer events")
+    return RequestError(413, "BODY_TOO_LARGE", f"the body must have at most {limit:,} bytes; send fewer events")
 
 
-def body_too_slow(seconds: float) -> Refusal:
+def body_too_slow(seconds: float) -> RequestError:
     """Return the refusal of a body that did not come."""
-    return Refusal(408, "BODY_TIMEOUT", f"the body did not come within {seconds:g} s")
+    return RequestError(408, "BODY_TIMEOUT", f"the body did not come within {seconds:g} s")
 
 
-def invalid(sentence: str) -> Refusal:
+def invalid(sentence: str) -> RequestError:
     """Return the refusal of parameters or a body that are not as they must be."""
-    return Refusal(422, "REQUEST_INVALID", sentence)
+    return RequestError(422, "REQUEST_INVALID", sentence)
 
 
 def _short(text: str) -> str:

@@ -113,7 +113,8 @@ class Visitors:
             return None
         chosen = random.randrange(len(self))  # noqa: S311 - to look at, not a secret
         number = bisect_right(self._ends, chosen)
-        return self._parts[number].ids.text(chosen - self._ends[number])
+        before = self._ends[number - 1] if number else 0
+        return self._parts[number].ids.text(chosen - before)
 
 
 @dataclass(frozen=True)

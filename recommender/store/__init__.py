@@ -23,7 +23,7 @@ from recommender.store.channels import Channels, Publication
 from recommender.store.clean_up import Removal, clean_up, removals
 from recommender.store.file_info import FileInfo
 from recommender.store.files import Files, open_files
-from recommender.store.hadoop_files import Hadoop
+from recommender.store.hadoop import Hadoop
 from recommender.store.log import Log
 from recommender.store.run_id import new_run_id, run_id_mistake
 from recommender.store.sealed import digest, seal, unseal

@@ -43,7 +43,7 @@ TITLES = ["a lamp", None, "<script>alert(1)</script>", 'tea & "cups"', "löwe"]
 class Shop:
     """Visitors, items and a model by chance, but the same for the same seed."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         seed: int = 1,
         visitors: int = 40,
