@@ -50,7 +50,8 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     }
     if options.dry_run or (before and before.record["attempt"] == commit.attempt):
         return {**result, "dry_run": options.dry_run}
-    return {**result, **_moved(store, channels, options, commit, seen, overridden), "dry_run": False}
+    more = {"promoted_from": options.source, "release": result["release"], **overridden}
+    return {**result, **_moved(store, channels, options, commit, seen, more), "dry_run": False}
 
 
 def text(result: dict[str, Any]) -> str:
@@ -83,13 +84,12 @@ def _moved(
     options: argparse.Namespace,
     commit: Commit,
     seen: int,
-    overridden: dict[str, Any],
+    more: dict[str, Any],
 ) -> dict[str, Any]:
     source = channels.current(options.source)
     delivered = source.record.get("delivered", {}) if source else {}
     targets = open_places(delivered)
     positions = {name: target.position(options.channel) for name, target in targets.items()}
-    more = {"promoted_from": options.source, **overridden}
     publication = move(
         store,
         options.channel,

@@ -170,6 +170,8 @@ def test_a_task_that_runs_twice_copies_its_rows_once(spark: SparkSession, shop: 
         ({"url": "jdbc:postgresql://db/shop"}, "CFG_RANGE url must be text that matches"),
         ({"view": "a; DROP TABLE x"}, "CFG_RANGE view must be text that matches"),
         ({"schema": 'a"; DROP TABLE x; --'}, "BAD_IDENTIFIER schema must be a name"),
+        ({"url": "postgresql://ann:hunter2@db/shop"}, "CFG_VALUE url must not hold a login"),
+        ({"url": "postgresql://db/shop?password=hunter2"}, "CFG_VALUE url must not hold a login"),
         ({"tries": 0}, "CFG_RANGE tries must be 1..100, got 0"),
         ({"lock_timeout": 0.0}, "CFG_RANGE lock_timeout must be"),
     ],
@@ -178,6 +180,7 @@ def test_a_wrong_parameter_is_named_with_its_rule(given: dict[str, Any], sentenc
     with pytest.raises(ConfigError) as error:
         PostgresView(**given)
     assert str(error.value).startswith(sentence)
+    assert "hunter2" not in str(error.value)
 
 
 def test_a_login_in_the_url_is_refused() -> None:

@@ -27,6 +27,7 @@ from recommender.delivery.target import Version
 if TYPE_CHECKING:
     from recommender.delivery.postgres import PostgresTarget
 
+_LOGIN = re.compile(r"(?i)://[^/?]*@|[?&](?:user|\w*password|passfile)=")
 _OF_A_TASK = re.compile(r"recommender\.errors\.(\w+Error): ([A-Z_]+) ([^\n]+)")
 
 
@@ -66,6 +67,11 @@ class PostgresView:
     lock_timeout: Annotated[float, Field(gt=0, le=60)] = 3.0
     tries: Annotated[int, Field(ge=1, le=100)] = 5
     connections: Annotated[int, Field(ge=1, le=64)] = 4
+
+    def __post_init__(self) -> None:
+        if self.url and _LOGIN.search(self.url):
+            login = f"{self.login}_USER and {self.login}_PASSWORD"
+            raise ValueError(f"url must not hold a login: it stays in records; set the environment variables {login}")
 
     @property
     def is_wanted(self) -> bool:
