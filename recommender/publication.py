@@ -59,14 +59,25 @@ def publish(
     is_named = channels.has_named(channel, commit)
     if is_named and ("reused" not in commit.record or (current and current.record["attempt"] == commit.attempt)):
         return None
-    seen, version = channels.position(channel), Version.of(commit)
+    seen = channels.position(channel)
+    try:
+        targets, positions = _loaded(channel, Version.of(commit), places, announce)
+        return move(store, channel, commit, targets, positions=positions, expected=seen)
+    finally:
+        for place in places:
+            place.target.close()
+
+
+def _loaded(
+    channel: str, version: Version, places: Sequence[Delivery], announce: Callable[[str], object]
+) -> tuple[dict[str, Target], dict[str, int]]:
+    """Load a version where it is missing; return the places, and where the channel stood there before."""
     positions = {place.name: place.target.position(channel) for place in places}
     for place in places:
         if not place.target.has(version):
             announce(f"delivering to {place.name}")
             place.load(version, channel)
-    targets = {place.name: place.target for place in places}
-    return move(store, channel, commit, targets, positions=positions, expected=seen)
+    return {place.name: place.target for place in places}, positions
 
 
 def move(

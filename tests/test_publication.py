@@ -56,6 +56,9 @@ class Place:
     def clean_up(self) -> None:
         self._do("clean up")
 
+    def close(self) -> None:
+        self._log.append(f"close {self.name}")
+
     def _do(self, what: str) -> None:
         self._log.append(f"{what} {self.name}")
         if self.fails_at == what:
@@ -92,7 +95,7 @@ def test_all_places_have_it_before_any_shows_it_and_all_show_it_before_the_chann
 ) -> None:
     publication = publish(store, "live", commit, places)
     loads, holds = ["load one", "load other"], ["hold one", "hold other"]
-    ends = ["let go other", "let go one", "clean up one", "clean up other"]
+    ends = ["let go other", "let go one", "clean up one", "clean up other", "close one", "close other"]
     assert log == [*loads, *holds, "show one", "show other", *ends]
     assert publication is not None
     assert publication.record["delivered"] == {"one": {"place": "one"}, "other": {"place": "other"}}

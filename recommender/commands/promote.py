@@ -88,16 +88,16 @@ def _moved(
 ) -> dict[str, Any]:
     source = channels.current(options.source)
     delivered = source.record.get("delivered", {}) if source else {}
-    targets = open_places(delivered)
-    positions = {name: target.position(options.channel) for name, target in targets.items()}
-    publication = move(
-        store,
-        options.channel,
-        commit,
-        targets,
-        positions=positions,
-        expected=seen,
-        action="promote",
-        more=more,
-    )
-    return {"number": publication.number, "moved": sorted(targets)}
+    with open_places(delivered) as targets:
+        positions = {name: target.position(options.channel) for name, target in targets.items()}
+        publication = move(
+            store,
+            options.channel,
+            commit,
+            targets,
+            positions=positions,
+            expected=seen,
+            action="promote",
+            more=more,
+        )
+    return {"number": publication.number, "moved": sorted(delivered)}

@@ -21,15 +21,15 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     seen, before = channels.position(options.channel), channels.current(options.channel)
     found, commit = channels.earlier(options.channel, options.to)
     delivered = {**(before.record.get("delivered", {}) if before else {}), **found.record.get("delivered", {})}
-    targets = open_places(delivered)
-    positions = {name: target.position(options.channel) for name, target in targets.items()}
-    after = move(store, options.channel, commit, targets, positions=positions, expected=seen, action="rollback")
+    with open_places(delivered) as targets:
+        positions = {name: target.position(options.channel) for name, target in targets.items()}
+        after = move(store, options.channel, commit, targets, positions=positions, expected=seen, action="rollback")
     return {
         "channel": options.channel,
         "from": before.run_id if before else None,
         "to": after.run_id,
         "number": after.number,
-        "moved": sorted(targets),
+        "moved": sorted(delivered),
     }
 
 

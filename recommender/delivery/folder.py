@@ -120,6 +120,9 @@ class FolderTarget:
             if folder not in finished and all(file.modified < time.time() - _DAY for file in files):
                 self.files.delete(folder)
 
+    def close(self) -> None:
+        """Do nothing."""
+
     def _kept(self) -> set[str]:
         """Return the attempts that each channel has named last."""
         return {

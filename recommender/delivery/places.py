@@ -1,13 +1,13 @@
 """Open the places that a channel's record names, to move their channels as well: by promote and rollback.
 
 Example usage:
->>> places = open_places({"table": {"table": "shop.recommendations"}})
->>> places["table"].position("live")
+>>> with open_places({"table": {"table": "shop.recommendations"}}) as places:
+...     places["table"].position("live")
 0
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from recommender.delivery.folder import FolderTarget
@@ -48,9 +48,13 @@ class Unpointed:
     def clean_up(self) -> None:
         """Do nothing: versions that nobody needs are dropped by who owns the table."""
 
+    def close(self) -> None:
+        """Do nothing."""
 
-def open_places(delivered: Mapping[str, Mapping[str, Any]]) -> dict[str, Target]:
-    """Return the places, by the names of the steps that deliver to them.
+
+@contextmanager
+def open_places(delivered: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Target]]:
+    """Return the places, by the names of the steps that deliver to them, and close them in the end.
 
     Args:
         delivered: name -> settings, as a channel's record has them.
@@ -58,7 +62,12 @@ def open_places(delivered: Mapping[str, Mapping[str, Any]]) -> dict[str, Target]
     Raises:
         InputError: what it takes to reach one is not installed.
     """
-    return {name: _opened(name, settings) for name, settings in delivered.items()}
+    places = {name: _opened(name, settings) for name, settings in delivered.items()}
+    try:
+        yield places
+    finally:
+        for place in places.values():
+            place.close()
 
 
 def _opened(name: str, settings: Mapping[str, Any]) -> Target:

@@ -63,3 +63,6 @@ class Target(Protocol):
 
     def clean_up(self) -> None:
         """Remove the versions that nobody needs; what is in use is left for another time."""
+
+    def close(self) -> None:
+        """Let go of what reaching the place takes; it is reached again when it is asked something."""

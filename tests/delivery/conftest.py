@@ -1,9 +1,12 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import postgres
 import pytest
+
+from recommender.delivery.postgres import PostgresTarget
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +19,22 @@ def database() -> Iterator[postgres.Postgres]:
     with postgres.running(folder / "server") as running:
         running.sql("CREATE ROLE reader LOGIN PASSWORD 'reader'")
         yield running
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the connections of all targets that a test has made."""
+    made: list[Any] = []
+    begin = PostgresTarget.__init__
+
+    def begun(self: Any, *given: Any) -> None:
+        begin(self, *given)
+        made.append(self)
+
+    monkeypatch.setattr(PostgresTarget, "__init__", begun)
+    yield
+    for each in made:
+        each.close()
 
 
 @pytest.fixture

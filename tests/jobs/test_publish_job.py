@@ -1,4 +1,4 @@
-"""Stage 4 as a real process, delivering to a real PostgreSQL and to folders, with a snapshot; killed, and gone on with."""
+"""Stage 4 as a real process that delivers to a PostgreSQL and to folders, with a snapshot; killed, and gone on with."""
 
 import csv
 import json
