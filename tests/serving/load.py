@@ -3,8 +3,8 @@
     python load.py PORT SECONDS THREADS PATH [PATH ...]
 
 A request that was refused a connection, or whose connection was closed before an answer began, is counted apart: a
-client asks again then. What must never be seen: a status that is no 200, an answer whose header and body name two versions, a
-version that is older than one that was answered from before the request was sent.
+client asks again then. What must never be seen: a status that is no 200, an answer whose header and body name two
+versions, a version that is older than one that was answered from before the request was sent.
 """
 
 import http.client
