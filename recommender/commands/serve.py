@@ -47,7 +47,9 @@ def run(options: argparse.Namespace, root: str) -> int:
         ConfigError: an argument is wrong, or a package is missing. ArtifactError: the snapshot is damaged.
         StorageError: the root cannot be reached.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker has one thread that computes
+    # A worker has one thread that computes, and the process that forks the workers has no thread but its first.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     _need_packages()
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(process)d %(message)s"

@@ -132,8 +132,8 @@ def _add_lists(api: FastAPI, held: Held, counters: Counters, computer: Computer)
     async def recommendations_for(body: models.ListRequest) -> Response:
         """Return a list for what a visitor did, which need not be in the log."""
         version = held.current()
-        events = [(str(event.itemid), event.event) for event in body.events]
-        request = answers.Request(body.k, None, events, [str(item) for item in body.exclude])
+        events = [(event.itemid, event.event) for event in body.events]
+        request = answers.Request(body.k, None, events, body.exclude)
         answer = await computer.run(answers.computed, version, request)
         counters.from_source(answer["source"])
         return _answer(version, answer)
@@ -220,6 +220,7 @@ _SENTENCES = {
     "too_long": "must have at most {max_length} entries",
     "literal_error": "must be {expected}",
     "json_invalid": "must be JSON",
+    "value_error": "{error}",
 }
 
 

@@ -10,6 +10,7 @@ Example usage:
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Any, TypeVar
 
 from recommender.serving.refusals import busy, too_slow
@@ -28,6 +29,7 @@ class Computer:
         self._thread = ThreadPoolExecutor(1, "computing")
         self._waiting, self._seconds = waiting, seconds
         self._open = 0
+        self._lock = Lock()
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Return what a function returns.
@@ -37,14 +39,15 @@ class Computer:
         """
         if self._open > self._waiting:
             raise busy()
-        self._open += 1
-        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._open += 1
         future: Future[T] = self._thread.submit(function, *arguments)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        future.add_done_callback(self._done)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
         except asyncio.TimeoutError:
             raise too_slow(self._seconds) from None
 
-    def _done(self) -> None:
-        self._open -= 1
+    def _done(self, _: Future[Any]) -> None:
+        with self._lock:
+            self._open -= 1

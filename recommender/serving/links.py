@@ -9,6 +9,7 @@ Example usage:
 >>> one.close()
 >>> other.received() is None
 True
+>>> other.close()
 """
 
 import json

@@ -2,11 +2,31 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
 from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS
 
-ItemId = Annotated[StrictStr, Field(max_length=LONGEST_ID)] | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+
+def _whole(value: Any) -> Any:
+    """Return 3 for 3.0: to JSON they are the same number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _id(value: Any) -> str:
+    """Return an id as a text."""
+    value = _whole(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("must be a string or a whole number")
+    return str(value)
+
+
+Whole = Annotated[StrictInt, BeforeValidator(_whole)]
+ItemId = Annotated[
+    str,
+    BeforeValidator(_id),
+    Field(max_length=LONGEST_ID),
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": LONGEST_ID}, {"type": "integer"}]}),
+]
 
 
 class _Asked(BaseModel):
@@ -27,7 +47,7 @@ class ListRequest(_Asked):
 
     events: list[ItemEvent] = Field(max_length=MOST_EVENTS, description="what the visitor did")
     exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
-    k: int = Field(10, ge=1, le=MOST_ITEMS, strict=True, description="how many items")
+    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
 
 
 class VersionOf(BaseModel):

@@ -53,13 +53,16 @@ class Shop:
         parts: int = 3,
         strings: bool = False,
         blend: float | None = None,
+        titles: Sequence[str | None] = TITLES,
+        factor_seed: int = 0,
         **changed: Any,
     ) -> None:
         self.random = np.random.default_rng(seed)
         self.rank, self.k, self.parts, self.blend, self.changed = rank, k, parts, blend, changed
         self.itemids = self._ids(items, "item", strings, ordered=False)
         self.visitorids = self._ids(visitors, "visitor", strings, ordered=True)
-        self.factors = self.random.normal(size=(items, rank)).astype(np.float32)
+        by_itself = np.random.default_rng([seed, factor_seed])
+        self.titles, self.factors = titles, by_itself.normal(size=(items, rank)).astype(np.float32)
         self.known = self.random.random(items) < 0.9
         self.allowed = self.random.random(items) < 0.9
         self.popularity = np.where(self.random.random(items) < 0.8, self.random.integers(1, 9, items), 0).astype(float)
@@ -139,7 +142,7 @@ class Shop:
         """Return the files of the snapshot as tables."""
         count, known = len(self.itemids), np.flatnonzero(self.known)
         ids = pa.array(self.itemids)
-        titles = pa.array([TITLES[n % len(TITLES)] for n in range(count)])
+        titles = pa.array([self.titles[n % len(self.titles)] for n in range(count)])
         pictures = pa.array([f"https://shop.example/{n}.jpg" if n % 2 else None for n in range(count)])
         tables = {
             ITEMS: items_table(ids, self.popularity, self.allowed, titles, pictures),

@@ -98,8 +98,8 @@ def test_a_list_for_events_leaves_out_what_is_to_be_left_out(served: tuple[Asked
     bought, viewed, unwanted = (shop.itemids[int(place)] for place in shop.known.nonzero()[0][:3])
     body = {
         "events": [{"itemid": bought, "event": "transaction"}, {"itemid": viewed}],
-        "exclude": [unwanted, "none"],
-        "k": 1000,
+        "exclude": [unwanted, "none", 10**30],
+        "k": 1000.0,
     }
     response = asked.ask("/v1/recommendations", "POST", json=body)
     answer = response.json()
@@ -157,9 +157,8 @@ def test_the_callers_mistakes_are_told_in_a_sentence(
         (b'{"events": [], "k": "3"}', "k must be a whole number"),
         (b'{"events": [], "k": 0}', "k must be at least 1"),
         (b'{"events": [], "n": 3}', "n is no known key"),
-        (b'{"events": [{"itemid": 1.5}]}', "events.0.itemid"),
-        (b'{"events": [{"itemid": true}]}', "events.0.itemid"),
-        (b'{"events": [{"itemid": 99999999999999999999}]}', "must be below"),
+        (b'{"events": [{"itemid": 1.5}]}', "events.0.itemid must be a string or a whole number"),
+        (b'{"events": [{"itemid": true}]}', "events.0.itemid must be a string or a whole number"),
         (b'{"events": [{"event": "view"}]}', "events.0.itemid is missing"),
         (json.dumps({"events": [{"itemid": "i" * 257}]}).encode(), "must have at most 256 characters"),
         (json.dumps({"events": [{"itemid": 1}] * 1001}).encode(), "events must have at most 1000 entries"),
@@ -183,7 +182,8 @@ def test_a_body_that_cannot_be_read_is_told(served: tuple[Asked, Shop], body: by
 def test_half_a_character_is_no_id(served: tuple[Asked, Shop]) -> None:
     body = b'{"events": [{"itemid": "\\ud800"}]}'
     headers = {"content-type": "application/json"}
-    assert error_of(served[0].ask("/v1/recommendations", "POST", content=body, headers=headers))[0] == 422
+    answer = served[0].ask("/v1/recommendations", "POST", content=body, headers=headers).json()
+    assert (answer["source"], answer["unknown_items"]) == ("popular", 1)
     assert served[0].ask("/v1/visitors/%ED%A0%80/recommendations").json()["source"] == "popular"
 
 
