@@ -86,8 +86,9 @@ class Database:
         found = re.search(r"//(?:[^/?@]*@)?([^/?]+)", self.url)
         return found[1] if found else "the local database"
 
-    def secrets(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    def secrets(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the login from the environment; it is hidden wherever it would be shown."""
+        environ = os.environ if environ is None else environ  # as a default it would travel to the workers
         found = {key: environ.get(f"{self.login}_{key.upper()}", "") for key in ("user", "password")}
         remember(found["password"])
         return {key: value for key, value in found.items() if value}

@@ -1,6 +1,5 @@
 """A view in a PostgreSQL as a place that versions are delivered to; see docs/publishing.md."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -25,10 +24,10 @@ class PostgresTarget:
     Init parameters:
         settings: url, login, schema, view, keep_versions, lock_timeout (seconds), tries; see the step Postgres.
             visitorid and itemid: the types of the ids in PostgreSQL, bigint or text.
-        environ: where the login comes from.
+        environ: where the login comes from; None: the environment.
     """
 
-    def __init__(self, settings: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> None:
         self.settings = settings
         self.database = Database(settings["url"], settings["login"])
         self.login = self.database.secrets(environ)

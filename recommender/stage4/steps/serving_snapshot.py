@@ -57,8 +57,8 @@ class ServingSnapshot:
         gains: id int, features array<float>, whose last column is what popularity adds to the factors; null: nothing.
         versions: of `items_table`, as `versions` has returned it.
     Execution returns:
-        (visitors, items): part int, visitors long, lists long, content binary, a row per file, those of smaller ids in
-        earlier partitions; path string, content binary, in order: what has the same path belongs together.
+        (visitors, items): visitors long, lists long, content binary, a row per file, those of smaller ids in earlier
+        partitions; path string, content binary, in order: what has the same path belongs together.
     Raises:
         InputError, SchemaError: the table of titles is missing, unreadable, or has no column itemid.
     Persist strategy: none of its own; stage 4 writes the files one by one.
@@ -106,13 +106,9 @@ class ServingSnapshot:
             popularity.select(C.ITEM_INDEX, F.col(C.SCORE).cast("double").alias("popularity")),
             item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES),
             _similar(similar_items, ids),
-            _gains(gains, item_factors),
-            _allowed(allowed, ids),
         ]
-        for each in facts:
-            ids = ids.join(each, C.ITEM_INDEX, "left")
-        ids = self._with_titles(ids, versions)
-        one = ids.repartition(1).sortWithinPartitions(C.ITEM_INDEX)
+        known_items = self._with_titles(_with_facts(ids, facts, allowed, gains), versions)
+        one = known_items.repartition(1).sortWithinPartitions(C.ITEM_INDEX)
         return files, one.mapInArrow(_item_files, "path string, content binary")
 
     def _with_titles(self, items: DataFrame, versions: Mapping[str, str | None]) -> DataFrame:
@@ -136,9 +132,7 @@ class ServingSnapshot:
             F.trim(F.col(quoted(C.ITEM)).cast("string")).alias("_id"),
             F.struct(*(text.alias(name) for name, text in texts.items())).alias("_texts"),
         )
-        one = named.groupBy("_id").agg(
-            F.max("_texts").alias("_texts")
-        )  # of several rows of an item one, always the same
+        one = named.groupBy("_id").agg(F.max("_texts").alias("_texts"))  # of several rows of an item always the same
         joined = items.join(one, F.col(C.ITEM).cast("string") == F.col("_id"), "left")
         return joined.withColumns({name: F.col(f"_texts.{name}") for name in texts}).drop("_id", "_texts")
 
@@ -166,16 +160,19 @@ def _similar(similar_items: DataFrame, ids: DataFrame) -> DataFrame:
     return rows.groupBy(C.ITEM_INDEX).agg(F.sort_array(F.collect_list(place)).alias("similar"))
 
 
-def _gains(gains: DataFrame | None, item_factors: DataFrame) -> DataFrame:
-    """Return item_index and what popularity adds to its factors, null where nothing is blended."""
-    rows = item_factors if gains is None else gains
-    gain = F.lit(None).cast("float") if gains is None else F.element_at(C.FEATURES, -1)
-    return rows.select(F.col(C.ID).alias(C.ITEM_INDEX), gain.alias("gain"))
-
-
-def _allowed(allowed: DataFrame | None, ids: DataFrame) -> DataFrame:
-    """Return item_index and true of the items that may be recommended."""
-    return (ids if allowed is None else allowed).select(C.ITEM_INDEX, F.lit(True).alias("allowed"))
+def _with_facts(
+    ids: DataFrame, facts: Sequence[DataFrame], allowed: DataFrame | None, gains: DataFrame | None
+) -> DataFrame:
+    """Return the items with what is known of each, null where nothing is; see `ServingSnapshot`."""
+    more = []
+    if gains is not None:
+        more.append(gains.select(F.col(C.ID).alias(C.ITEM_INDEX), F.element_at(C.FEATURES, -1).alias("gain")))
+    if allowed is not None:
+        more.append(allowed.select(C.ITEM_INDEX, F.lit(True).alias("allowed")))
+    for each in (*facts, *more):
+        ids = ids.join(each, C.ITEM_INDEX, "left")
+    absent = {"gain": F.lit(None).cast("float"), "allowed": F.lit(True)}  # nothing is blended, nothing is forbidden
+    return ids.withColumns({name: value for name, value in absent.items() if name not in ids.columns})
 
 
 def _number(column: str, words: Sequence[str]) -> Column:
