@@ -6,6 +6,7 @@ is not replaced meanwhile.
 """
 
 import secrets as random
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from recommender.delivery.versions import POINTERS, VERSIONS, Versions
 from recommender.errors import InputError
 
 LIVE: Final = "live"
+_PAUSE = 0.2  # seconds in which those are let through that have queued behind a try
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Pointer:
             except psycopg.errors.LockNotAvailable as error:
                 if not left:
                     raise self._explained(error) from None
+                time.sleep(_PAUSE)
             except psycopg.Error as error:
                 raise self._explained(error) from None
         raise AssertionError
