@@ -92,8 +92,9 @@ class Follower:
         except RecommenderError as error:
             self._fail(found, error)
             return
-        except OSError as error:
-            self._fail(found, corrupt(f"the versions cannot be read: {error.strerror}"))
+        except Exception as error:  # noqa: BLE001 - nothing that is published may end the service
+            reason = str(error).split("\n", 1)[0][:200]
+            self._fail(found, corrupt(f"what is published cannot be read: {type(error).__name__}: {reason}"))
             return
         self._numbers += 1
         self.candidate = Loading(self._numbers, found, set(self._workers), time.monotonic())

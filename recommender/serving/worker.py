@@ -56,6 +56,7 @@ class Worker:
         self._listener, self._link, self._settings = listener, link, settings
         self.held = Held(shared)
         self._awaited = initial
+        self._dropped: set[int] = set()
         self._server = _Server(_config(create_app(self.held, settings, number), settings))
         self._thread = ThreadPoolExecutor(1, "loading")
         self._started = asyncio.Event()
@@ -92,6 +93,7 @@ class Worker:
             if "load" in message:
                 self._begin(self._load(message))
             elif "drop" in message:
+                self._dropped.add(message["drop"])  # it may still be on its way
                 self.held.versions.pop(message["drop"], None)
             elif "state" in message:
                 self.held.state = State(**message["state"])
@@ -108,13 +110,15 @@ class Worker:
         number = message["load"]
         try:
             loop = asyncio.get_running_loop()
-            self.held.versions[number] = await loop.run_in_executor(self._thread, _open, message)
+            version = await loop.run_in_executor(self._thread, _open, message)
         except RecommenderError as error:
             self._link.send({"failed": number, "id": error.id, "sentence": error.sentence})
         except Exception as error:  # noqa: BLE001 - the boundary: a version that breaks anything is not taken over
             reason = str(error).split("\n", 1)[0][:200]
             self._link.send({"failed": number, "id": "INTERNAL", "sentence": f"{type(error).__name__}: {reason}"})
         else:
+            if number not in self._dropped:
+                self.held.versions[number] = version
             self._link.send({"ready": number})
         self._awaited -= 1
         if self._awaited == 0:
