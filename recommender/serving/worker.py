@@ -25,9 +25,7 @@ from recommender.serving.shared import Shared
 from recommender.serving.version import Version
 
 CANNOT_LOAD: Final = 3  # exit code of a worker that cannot load what is served
-_KEEP_ALIVE: Final = (
-    75  # seconds; longer than proxies keep a connection that is idle, so that they are the ones to close
-)
+_KEEP_ALIVE: Final = 75  # seconds; longer than proxies keep an idle connection, so that they are the ones to close
 _FINISH: Final = 6  # seconds for the answers that are being written
 _SWITCH: Final = 0.0005  # seconds until a thread that loads or computes gives way
 
