@@ -16,6 +16,7 @@ import uvicorn
 
 from recommender.errors import RecommenderError
 from recommender.serving.app import create_app
+from recommender.serving.aside import give_way
 from recommender.serving.checks import read_manifest
 from recommender.serving.held import Held, State
 from recommender.serving.links import Link
@@ -56,7 +57,7 @@ class Worker:
         self._awaited = initial
         self._dropped: set[int] = set()
         self._server = _Server(_config(create_app(self.held, settings, number), settings))
-        self._thread = ThreadPoolExecutor(1, "loading")
+        self._thread = ThreadPoolExecutor(1, "loading", give_way)
         self._started = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._code = 0
