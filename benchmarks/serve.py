@@ -7,8 +7,9 @@ The service gets one core, and the load, which is a process of its own, another.
 depend on the answers (Poisson), and a latency is counted from when the request was due; see serve_load.py. The visitors
 that are asked for, and the events that lists are computed from, are by chance.
 
-Oryx 2's figures are those that its authors publish for its serving layer (oryx.io, "Performance"): they are of another
-machine, and are here to say what is usual.
+Oryx 2's figures are those that its authors publish for its serving layer (oryx.io, "Performance"; a 32-core Xeon of
+2.3 GHz, of which one request uses all): they are of another machine, and are here to say what is usual. To stand beside
+them: --items 1000000 --rank 50.
 """
 
 import argparse
@@ -36,8 +37,8 @@ MANY = 32  # connections
 HISTORY = 10  # events of a list that is computed
 HEAD = "| what | asked per s | answers per s | p50 ms | p99 ms | p99.9 ms | failed |\n|---|---|---|---|---|---|---|"
 ORYX = (
-    "| Oryx 2, published: 50 features, 1 million items, exact | | 70 | | 28 (mean) | | 32 cores |\n"
-    "| Oryx 2, published: 50 features, 1 million items, LSH 0.3 | | 437 | | 7 (mean) | | 32 cores |"
+    "| Oryx 2, published: 50 features, 1 million items, exact | | 70 | 28 | | | 32 cores |\n"
+    "| Oryx 2, published: 50 features, 1 million items, LSH 0.3 | | 437 | 7 | | | 32 cores |"
 )
 
 

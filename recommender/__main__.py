@@ -95,7 +95,8 @@ def _parser() -> _Parser:
         summary = (module.__doc__ or "").split("\n", 1)[0]
         command = commands.add_parser(name, help=summary.rstrip("."), description=module.__doc__, allow_abbrev=False)
         module.add_arguments(command)
-        _add_root(command)
+        command.add_argument("--root", metavar="FOLDER", help="where the stages store their results (default: output)")
+        command.add_argument("--config", metavar="FILE", help="take the root of this YAML file")
         command.add_argument("--json", action="store_true", help="print JSON")
     commands.add_parser("serve", help=str(serve.__doc__).rstrip("."), add_help=False)  # see _serve
     return parser
@@ -105,14 +106,7 @@ def _serve(words: Sequence[str]) -> int:
     """Run the service; the other commands, and all that they import, are not needed."""
     parser = _Parser(prog="python -m recommender serve", description=serve.__doc__, allow_abbrev=False)
     serve.add_arguments(parser)
-    _add_root(parser)
-    options = parser.parse_args(words[1:])
-    return serve.run(options, _root(options))
-
-
-def _add_root(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root", metavar="FOLDER", help="where the stages store their results (default: output)")
-    parser.add_argument("--config", metavar="FILE", help="take the root of this YAML file")
+    return serve.run(parser.parse_args(words[1:]))
 
 
 def _run(options: argparse.Namespace) -> RecommenderError | None:

@@ -17,6 +17,9 @@ _LONGEST_DRAIN = 3.0  # seconds: what is being answered then still has time, wit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this command takes."""
+    parser.add_argument(
+        "--root", metavar="FOLDER", default="output", help="where the stages store their results (default: output)"
+    )
     parser.add_argument("--channel", default="live", help="the channel of the store that is followed (default: live)")
     parser.add_argument("--snapshot", metavar="FOLDER", help="serve this snapshot, and no channel")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
@@ -40,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, root: str) -> int:
+def run(options: argparse.Namespace) -> int:
     """Serve until told to end; return the exit code.
 
     Raises:
@@ -65,7 +68,7 @@ def run(options: argparse.Namespace, root: str) -> int:
         read_manifest(folder)
         source = Folder(folder)
     else:
-        source = channel_of(root, options.channel)
+        source = channel_of(options.root, options.channel)
     settings = Settings(token=_token(options), connections=options.connections, drain_seconds=options.drain)
     listener = listening(options.host, options.port)
     log = logging.getLogger("recommender.serving")

@@ -13,9 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, TypeVar
 
+from recommender.serving.aside import give_way
 from recommender.serving.refusals import busy, too_slow
 
 T = TypeVar("T")
+_NICE = 5  # about a third of the share of the loop
 
 
 class Computer:
@@ -26,7 +28,7 @@ class Computer:
     """
 
     def __init__(self, waiting: int, seconds: float) -> None:
-        self._thread = ThreadPoolExecutor(1, "computing")
+        self._thread = ThreadPoolExecutor(1, "computing", give_way, (_NICE,))
         self._waiting, self._seconds = waiting, seconds
         self._open = 0
         self._lock = Lock()

@@ -10,7 +10,7 @@ later, less and less often; a rollback is a newer record, and is followed like a
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -45,6 +45,18 @@ class Loading:
         return {"load": self.number, "folder": str(found.folder), "record": found.number, "sha256": found.sha256}
 
 
+def checked(found: Found) -> Iterator[None]:
+    """Compare a version with its hashes, a piece at a time.
+
+    Raises:
+        ArtifactError: it is damaged, or the version of another run.
+    """
+    manifest = read_manifest(found.folder, found.sha256)
+    if found.run is not None and manifest.run != found.run:
+        raise corrupt(f"{found.folder} is of run {manifest.run}, not of run {found.run}")
+    yield from checked_files(found.folder, manifest)
+
+
 class Follower:
     """Which version is served, and which is about to be.
 
@@ -52,7 +64,7 @@ class Follower:
         source: where versions come from. shared: the memory of all processes.
         tell: sends a message to all workers.
         log: where it tells what it does.
-        between: is called between two pieces of work, so that nobody is kept waiting; returns whether to go on.
+        check: compares a version with its hashes; returns False if that was broken off.
         retry: seconds until a version that failed is tried again, at first.
     """
 
@@ -62,10 +74,10 @@ class Follower:
         shared: Shared,
         tell: Callable[[Mapping[str, Any]], None],
         log: logging.Logger,
-        between: Callable[[], bool] = lambda: True,
+        check: Callable[[Found], bool] = lambda found: all(True for _ in checked(found)),
         retry: float = 5.0,
     ) -> None:
-        self._source, self._shared, self._tell, self._log, self._between = source, shared, tell, log, between
+        self._source, self._shared, self._tell, self._log, self._check = source, shared, tell, log, check
         self.state = State(channel=source.channel)
         self.active: Loading | None = None
         self.previous: Loading | None = None
@@ -92,8 +104,9 @@ class Follower:
         except RecommenderError as error:
             self._fail(found, error)
             return
-        except OSError as error:
-            self._fail(found, corrupt(f"the versions cannot be read: {error.strerror}"))
+        except Exception as error:  # noqa: BLE001 - nothing that is published may end the service
+            reason = str(error).split("\n", 1)[0][:200]
+            self._fail(found, corrupt(f"what is published cannot be read: {type(error).__name__}: {reason}"))
             return
         self._numbers += 1
         self.candidate = Loading(self._numbers, found, set(self._workers), time.monotonic())
@@ -127,13 +140,6 @@ class Follower:
     def told(self) -> dict[str, Any]:
         """Return what the workers know of the service."""
         return {"state": asdict(self.state)}
-
-    def _check(self, found: Found) -> bool:
-        """Compare a version with its hashes; return False if that was broken off."""
-        manifest = read_manifest(found.folder, found.sha256)
-        if found.run is not None and manifest.run != found.run:
-            raise corrupt(f"{found.folder} is of run {manifest.run}, not of run {found.run}")
-        return all(self._between() for _ in checked_files(found.folder, manifest))
 
     def _take_over_if_ready(self) -> None:
         if self.candidate is None or self.candidate.waiting:

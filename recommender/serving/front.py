@@ -53,7 +53,10 @@ class Front:
             return
         started = time.perf_counter()
         path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-        if path.startswith(b"/v1/") and not self._may(scope):
+        if b"%" in path:
+            # A slash in an id is part of its segment, whatever is decoded before the path is matched.
+            scope["path"] = "/".join(quote(unquote(part), safe=_BUT_SLASH) for part in path.decode("ascii").split("/"))
+        if self._token is not None and not _is_open(scope["path"]) and not self._may(scope):
             status = await self._refuse(unauthorized(), scope, receive, send)
             self._counters.answered(OTHER, status, time.perf_counter() - started)
             return
@@ -61,19 +64,14 @@ class Front:
         if found and scope["method"] == "GET" and await self._published(found[1], scope["query_string"], send):
             self._counters.answered(ROUTES[0], 200, time.perf_counter() - started)
             return
-        if b"%" in path:
-            # A slash in an id is part of its segment, whatever is decoded before the path is matched.
-            scope["path"] = "/".join(quote(unquote(part), safe=_BUT_SLASH) for part in path.decode("ascii").split("/"))
         status = await self._routed(scope, receive, send)
         route = getattr(scope.get("route"), "path", OTHER)
         self._counters.answered(route, status, time.perf_counter() - started)
 
     def _may(self, scope: Scope) -> bool:
         """Return whether a request has brought the token."""
-        if self._token is None:
-            return True
         brought = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        return hmac.compare_digest(brought, self._token)
+        return hmac.compare_digest(brought, self._token or b"")
 
     async def _published(self, visitorid: bytes, query: bytes, send: Send) -> bool:
         """Answer with what is published; return whether that was possible."""
@@ -140,6 +138,14 @@ class Front:
             response.headers["Connection"] = "close"
         await response(scope, receive, send)
         return refusal.status
+
+
+_OPEN: Final = {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics"}
+
+
+def _is_open(path: str) -> bool:
+    """Return whether a path is for everybody, with a token or without."""
+    return path in _OPEN or path.startswith("/static/")
 
 
 _UNREAD: Final = {408, 413}  # the rest of the body is still on its way

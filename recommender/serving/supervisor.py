@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
 
-from recommender.errors import ConfigError, Mistake, RecommenderError
-from recommender.serving.follower import Follower
+from recommender.errors import ArtifactError, ConfigError, Mistake
+from recommender.serving.aside import aside
+from recommender.serving.follower import Follower, checked
 from recommender.serving.links import Link, pair
 from recommender.serving.metrics import Counters
 from recommender.serving.settings import Settings
 from recommender.serving.shared import Shared
-from recommender.serving.sources import Source
+from recommender.serving.sources import Found, Source
 from recommender.serving.worker import Worker
 
 _LOG = logging.getLogger("recommender.serving")
@@ -61,7 +62,7 @@ class Supervisor:
         self._children: dict[int, _Child] = {}
         self._due = dict.fromkeys(range(workers), 0.0)  # worker -> when it is to be started, monotonic seconds
         self._told = False
-        self._follower = Follower(source, self._shared, self._tell, _LOG, self._between, poll)
+        self._follower = Follower(source, self._shared, self._tell, _LOG, self._check, poll)
 
     def run(self) -> int:
         """Serve until told to end; return the exit code."""
@@ -143,7 +144,7 @@ class Supervisor:
                 if "ready" in message:
                     self._follower.ready(worker, message["ready"])
                 else:
-                    error = RecommenderError(message["id"], message["sentence"])
+                    error = ArtifactError(message["id"], message["sentence"])
                     self._follower.failed(message["failed"], error)
 
     def _lost(self, worker: int) -> None:
@@ -172,6 +173,10 @@ class Supervisor:
         if follower.error and not follower.active and follower.state.channel is None:
             self._end()
             raise follower.error
+
+    def _check(self, found: Found) -> bool:
+        """Compare a version with its hashes, without keeping a worker or a signal waiting."""
+        return aside(lambda: checked(found), self._between)
 
     def _between(self) -> bool:
         """Do what is due while a version is checked; return whether to go on with that."""

@@ -16,6 +16,7 @@ import uvicorn
 
 from recommender.errors import RecommenderError
 from recommender.serving.app import create_app
+from recommender.serving.aside import give_way
 from recommender.serving.checks import read_manifest
 from recommender.serving.held import Held, State
 from recommender.serving.links import Link
@@ -25,9 +26,7 @@ from recommender.serving.shared import Shared
 from recommender.serving.version import Version
 
 CANNOT_LOAD: Final = 3  # exit code of a worker that cannot load what is served
-_KEEP_ALIVE: Final = (
-    75  # seconds; longer than proxies keep a connection that is idle, so that they are the ones to close
-)
+_KEEP_ALIVE: Final = 75  # seconds; longer than proxies keep an idle connection, so that they are the ones to close
 _FINISH: Final = 6  # seconds for the answers that are being written
 _SWITCH: Final = 0.0005  # seconds until a thread that loads or computes gives way
 
@@ -56,8 +55,9 @@ class Worker:
         self._listener, self._link, self._settings = listener, link, settings
         self.held = Held(shared)
         self._awaited = initial
+        self._dropped: set[int] = set()
         self._server = _Server(_config(create_app(self.held, settings, number), settings))
-        self._thread = ThreadPoolExecutor(1, "loading")
+        self._thread = ThreadPoolExecutor(1, "loading", give_way)
         self._started = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._code = 0
@@ -92,6 +92,7 @@ class Worker:
             if "load" in message:
                 self._begin(self._load(message))
             elif "drop" in message:
+                self._dropped.add(message["drop"])  # it may still be on its way
                 self.held.versions.pop(message["drop"], None)
             elif "state" in message:
                 self.held.state = State(**message["state"])
@@ -108,13 +109,15 @@ class Worker:
         number = message["load"]
         try:
             loop = asyncio.get_running_loop()
-            self.held.versions[number] = await loop.run_in_executor(self._thread, _open, message)
+            version = await loop.run_in_executor(self._thread, _open, message)
         except RecommenderError as error:
             self._link.send({"failed": number, "id": error.id, "sentence": error.sentence})
         except Exception as error:  # noqa: BLE001 - the boundary: a version that breaks anything is not taken over
             reason = str(error).split("\n", 1)[0][:200]
             self._link.send({"failed": number, "id": "INTERNAL", "sentence": f"{type(error).__name__}: {reason}"})
         else:
+            if number not in self._dropped:
+                self.held.versions[number] = version
             self._link.send({"ready": number})
         self._awaited -= 1
         if self._awaited == 0:

@@ -246,7 +246,14 @@ def test_a_token_is_wanted_where_one_is_set(tmp_path: Path) -> None:
     asked = Asked(Settings(token="s3cret"))  # noqa: S106
     asked.serve(tmp_path, 1)
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "s3cret"}):
-        for path in ("/v1/status", "/v1/visitors/1/recommendations", "/v1/nothing"):
+        for path in (
+            "/v1/status",
+            "/v1/visitors/1/recommendations",
+            "/v1/nothing",
+            "/%761/status",
+            "/v%31/status",
+            "/x",
+        ):
             response = asked.ask(path, headers=headers)
             assert error_of(response)[:2] == (401, "UNAUTHORIZED")
             assert response.headers["www-authenticate"] == "Bearer"

@@ -11,9 +11,9 @@ from published import commit, publish, snapshot_of, store_at
 
 from recommender.errors import ArtifactError, RecommenderError
 from recommender.serving import follower as following
-from recommender.serving.follower import Follower
+from recommender.serving.follower import Follower, checked
 from recommender.serving.shared import Shared
-from recommender.serving.sources import Folder, channel_of
+from recommender.serving.sources import Folder, Found, channel_of
 from recommender.store import Channels
 
 LOG = logging.getLogger("recommender.serving")
@@ -24,12 +24,14 @@ class Following:
 
     def __init__(self, root: Path, retry: float = 0.0) -> None:
         self.shared, self.told = Shared(2, 1), list[dict[str, Any]]()
+        source = channel_of(str(root), "live")
+        self.follower = Follower(source, self.shared, self._tell, LOG, self._check, retry)
         self.going_on = True
-        self.follower = Follower(
-            channel_of(str(root), "live"), self.shared, self._tell, LOG, lambda: self.going_on, retry
-        )
         for worker in (0, 1):
             assert self.follower.joined(worker) == []
+
+    def _check(self, found: Found) -> bool:
+        return all(self.going_on for _ in checked(found))
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         self.told.append(dict(message))

@@ -69,10 +69,13 @@ def test_the_service_loads_nothing_of_spark(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(serve.__file__).parents[2])
 
 
-def test_a_snapshot_that_is_damaged_is_told_when_it_is_checked(tmp_path: Path) -> None:
-    Shop().write(tmp_path)
-    (tmp_path / "items.arrow").write_bytes(b"")
+@pytest.mark.parametrize("damage", ["ARTIFACT_CORRUPT", "GOLDEN_QUESTION"])
+def test_a_snapshot_that_is_damaged_is_told_when_it_is_checked(tmp_path: Path, damage: str) -> None:
+    golden = [{"visitorid": 0, "item": []}] if damage == "GOLDEN_QUESTION" else []
+    Shop(golden=golden).write(tmp_path)
+    if damage == "ARTIFACT_CORRUPT":
+        (tmp_path / "items.arrow").write_bytes(b"")
     command = [sys.executable, "-m", "recommender", "serve", "--snapshot", str(tmp_path), "--port", "0", "--drain", "0"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(serve.__file__).parents[2])
     assert done.returncode == 16
-    assert done.stderr.splitlines()[-1].startswith("RECOMMENDER_ERROR ARTIFACT_CORRUPT command=serve: ")
+    assert done.stderr.splitlines()[-1].startswith(f"RECOMMENDER_ERROR {damage} command=serve: ")
