@@ -1,5 +1,6 @@
 """The one Spark session that all tests and doctests share."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -17,6 +18,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pyspark
 from pyspark.sql import SparkSession
+
+# The modules of the service are imported for their examples; without the extra they cannot be.
+_SERVICE = ["recommender/serving/*.py", "tests/serving/asking.py", "tests/serving/running.py"]
+_NEEDED = ("fastapi", "httptools", "httpx", "prometheus_client", "uvicorn")
+collect_ignore_glob = [] if all(map(importlib.util.find_spec, _NEEDED)) else _SERVICE
 
 JDBC_DRIVER = Path("/usr/share/java/postgresql.jar")  # of Debian; the tests that need it say so where it is missing
 FAULTY_FILES = Path(__file__).parent / "tests" / "store" / "FaultyFiles.java"

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol
 
 from recommender import __version__
-from recommender.commands import diff, gc, rollback, runs, show, verify
-from recommender.commands.overview import stored
+from recommender.commands import serve
 from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
 from recommender.redaction import redacted
 from recommender.store import Hadoop, Store, open_files
@@ -32,14 +31,7 @@ class _Command(Protocol):
         """Return what people read of a result."""
 
 
-_COMMANDS: dict[str, _Command] = {
-    "runs": runs,
-    "show": show,
-    "diff": diff,
-    "verify": verify,
-    "gc": gc,
-    "rollback": rollback,
-}
+_COMMANDS = ("runs", "show", "diff", "verify", "gc", "release", "promote", "rollback")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        if list(words[:1]) == ["serve"]:
+            return _serve(words)
         options = _parser().parse_args(words)
         failure = _run(options)
     except RecommenderError as error:
@@ -72,8 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(error: RecommenderError, words: Sequence[str]) -> None:
     """Write the last line on stderr; the command comes first, also where the arguments after it are wrong."""
-    name = words[0] if words and words[0] in {*_COMMANDS, "schema"} else "-"
+    name = words[0] if words and words[0] in {*_COMMANDS, "schema", "serve"} else "-"
     sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {error.sentence}\n"))
+
+
+def _modules() -> dict[str, _Command]:
+    """Return the commands that look at a store."""
+    from recommender.commands import (  # noqa: PLC0415 - serve does without them
+        diff,
+        gc,
+        promote,
+        release,
+        rollback,
+        runs,
+        show,
+        verify,
+    )
+
+    return dict(zip(_COMMANDS, (runs, show, diff, verify, gc, release, promote, rollback), strict=True))
 
 
 def _parser() -> _Parser:
@@ -81,14 +91,22 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("schema", help="print the JSON schema of the configuration, for editors")
-    for name, module in _COMMANDS.items():
+    for name, module in _modules().items():
         summary = (module.__doc__ or "").split("\n", 1)[0]
         command = commands.add_parser(name, help=summary.rstrip("."), description=module.__doc__, allow_abbrev=False)
         module.add_arguments(command)
         command.add_argument("--root", metavar="FOLDER", help="where the stages store their results (default: output)")
         command.add_argument("--config", metavar="FILE", help="take the root of this YAML file")
         command.add_argument("--json", action="store_true", help="print JSON")
+    commands.add_parser("serve", help=str(serve.__doc__).rstrip("."), add_help=False)  # see _serve
     return parser
+
+
+def _serve(words: Sequence[str]) -> int:
+    """Run the service; the other commands, and all that they import, are not needed."""
+    parser = _Parser(prog="python -m recommender serve", description=serve.__doc__, allow_abbrev=False)
+    serve.add_arguments(parser)
+    return serve.run(parser.parse_args(words[1:]))
 
 
 def _run(options: argparse.Namespace) -> RecommenderError | None:
@@ -96,13 +114,16 @@ def _run(options: argparse.Namespace) -> RecommenderError | None:
     if options.command == "schema":
         _print(json.dumps(_schema(), indent=2))
         return None
-    command = _COMMANDS[options.command]
+    from recommender.commands.overview import stored  # noqa: PLC0415 - serve does without it
+    from recommender.commands.verify import failure  # noqa: PLC0415
+
+    command = _modules()[options.command]
     store = Store(open_files(_root(options), _hadoop))
     if not stored(store):
         raise InputError("STORE_EMPTY", f"{store.files.root} has no results; see --root")
     result: Any = redacted(command.run(store, options))
     _print(json.dumps(result, indent=2) if options.json else command.text(result))
-    return verify.failure(result) if options.command == "verify" else None
+    return failure(result) if options.command == "verify" else None
 
 
 def _print(text: str) -> None:

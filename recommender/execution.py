@@ -17,15 +17,17 @@ from recommender.als_model import check_model
 from recommender.audit import added, audit, check_contents, check_rows
 from recommender.errors import ArtifactError, StorageError
 from recommender.session import checkpoints
-from recommender.stage import Previous, Stage
-from recommender.store import Attempt, Commit, Shards, Store
+from recommender.stage import Made, Previous, Stage
+from recommender.store import Attempt, Commit, Shards, Store, now
 from recommender.tables import read_table
 from recommender.timed import Timed
 
 _CHECKPOINTS: Final = "_checkpoints"  # a folder in the attempt's own, with which it goes if all else fails
 
 
-def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit], last: Commit | None) -> dict[str, Any]:
+def read_inputs(
+    store: Store, stage: Stage, commits: Mapping[str, Commit], last: Commit | None, live: Commit | None = None
+) -> dict[str, Any]:
     """Return the arguments of `execute`: tables whose files are all as they were written, and settings.
 
     Args:
@@ -33,21 +35,36 @@ def read_inputs(store: Store, stage: Stage, commits: Mapping[str, Commit], last:
         stage: the stage.
         commits: stage -> the commit that is read.
         last: the commit of its own that the stage goes on from, None if there is none.
+        live: the commit of its own that the stage compares with, None if there is none.
     """
     stage.announce("checking the inputs")
+    needs = stage.needs()
     read: dict[str, list[str]] = {}
-    for name, table in stage.INPUTS.values():
+    for name, table in needs.inputs.values():
         read.setdefault(name, []).append(table)
     for name, tables in read.items():
         if any(table.startswith("model/") for table in tables):
             check_model(store, commits[name])
         check_contents(store, commits[name], tables)
-    tables_of = {argument: _table(store, commits[name], table) for argument, (name, table) in stage.INPUTS.items()}
-    settings = {argument: commits[name].record["config"][step] for argument, (name, step) in stage.SETTINGS.items()}
-    continued = stage.continues()
-    if continued is None:
-        return {**tables_of, **settings}
-    return {**tables_of, **settings, "previous": last and _previous(store, stage, last, continued)}
+    tables_of = {argument: _table(store, commits[name], table) for argument, (name, table) in needs.inputs.items()}
+    settings = {argument: commits[name].record["config"][step] for argument, (name, step) in needs.settings.items()}
+    records = {argument: commits[name].record.get(key) for argument, (name, key) in needs.records.items()}
+    given = {**tables_of, **settings, **records}
+    continued, compared = stage.continues(), stage.compared()
+    if continued is not None:
+        given["previous"] = last and _previous(store, stage, last, continued)
+    if compared is not None:
+        given["live"] = live and _live(store, stage, live, compared)
+    return given
+
+
+def _live(store: Store, stage: Stage, live: Commit, tables: Sequence[str]) -> Previous | None:
+    """Return what is live, unless it is damaged: that is no reason to keep it."""
+    try:
+        return _previous(store, stage, live, tables)
+    except ArtifactError as error:
+        stage.not_compared = f"not compared with what is live: {error.sentence}"
+        return None
 
 
 def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -> Previous:
@@ -122,6 +139,9 @@ def _part(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attemp
     data = stage.execute_persist(attempt.url, part, **inputs)
     for document, text in stage.documents().items():
         store.files.create(f"{attempt.stage}/data/{attempt.id}/{document}", text.encode())
+    made = Made(attempt.run_id, attempt.parent + 1, attempt.url, now())
+    for path, content in stage.files(made):
+        store.files.create(f"{attempt.stage}/data/{attempt.id}/{path}", content)
     stage.announce("reading back what was written")
     rows = stage.counter.rows()
     schemas = _schemas(data)

@@ -17,14 +17,18 @@ from pyspark.sql import SparkSession
 
 from recommender.config import STAGES, Config, load_config
 from recommender.errors import ConfigError, Mistake, RecommenderError
+from recommender.expose import expose
 from recommender.preflight import check_overlap
 from recommender.progress import progress
 from recommender.redaction import holds_secret, redacted
-from recommender.runner import SAMPLE, Outcome, Progress, Runner, publish
+from recommender.release_summary import release_text
+from recommender.releases import release_of
+from recommender.runner import SAMPLE, Outcome, Progress, Runner
 from recommender.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.spark_errors import explained
 from recommender.stage import Stage
 from recommender.stage1.main import Stage1
+from recommender.stage4.main import Stage4
 from recommender.store import Store, new_run_id, open_files, run_id_mistake
 from recommender.summary import example_text, metrics_table, stage_summary, trials_table
 from recommender.termination import Terminated, elsewhere, heeding_signals, received
@@ -178,8 +182,8 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
         built["stage1"] = STAGES["stage1"](_with_events(config, runner.sample()))
     for name, stage in built.items():
         outcome = runner.run(name, stage)
-        if name == "stage4":
-            publish(store, stage.steps["publish"].channel, outcome.commit)
+        if isinstance(stage, Stage4):
+            expose(store, stage, outcome.commit, session.start)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
 
@@ -225,6 +229,9 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
         print(f"\n{trials_table(record['metric'], record['trials'])}\n\n{_to_run(_place(store, name, outcome))}")
     for example in getattr(stage, "examples", ()):
         print(f"\n{example_text(example)}")
+    released = release_of(store, outcome.commit)
+    if released is not None:
+        print(f"\n{release_text(released)}")
     if name == "stage4":
         print(f"\nThe recommendations are Parquet files in {_place(store, name, outcome)}/recommendations")
     sys.stdout.flush()

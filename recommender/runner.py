@@ -222,7 +222,11 @@ class Runner:
             mark = fingerprint(made_of)
             with progress(title(name, stage.NAME)) as stage.announce:
                 last = self._last(stage, attempt, made_of)
-                inputs = {**read_inputs(self._store, stage, self._commits, last), **self._trials(name, stage, made_of)}
+                live = self._published(name) if stage.compared() else None
+                inputs = {
+                    **read_inputs(self._store, stage, self._commits, last, live),
+                    **self._trials(name, stage, made_of),
+                }
                 shards = Shards(self._store, name, mark)
                 if None in made_of["versions"].values():
                     shards.forget()  # what they were made from may have changed: nobody can tell
@@ -280,6 +284,13 @@ class Runner:
         # Else its indexes are those of other visitors and items, or nobody knows.
         return live if len(numberings) == 1 and None not in numberings else None
 
+    def _published(self, name: str) -> Commit | None:
+        """Return the result of a stage itself that is live."""
+        channels = Channels(self._store)
+        current = channels.current("live")
+        published = channels.commit(current) if current else None
+        return published if published and published.stage == name else None
+
     def _is_sample(self, made_of: Mapping[str, Any]) -> bool:
         return any(f"/{SAMPLE}/data/" in path for path in made_of["inputs"])
 
@@ -306,17 +317,9 @@ class Runner:
         return [QUARANTINE]
 
 
-def publish(store: Store, channel: str, commit: Commit) -> None:
-    """Let a channel name a commit, unless it has named that result before: a rollback is not undone by a second run."""
-    channels = Channels(store)
-    if "reused" in commit.record or not channels.has_named(channel, commit):
-        channels.publish(channel, commit)
-
-
 def _read(stage: Stage) -> set[str]:
     """Return the stages whose commits a stage looks at."""
-    read = {name for name, _ in (*stage.INPUTS.values(), *stage.SETTINGS.values())}
-    return read | {stage.GATED_BY} if stage.GATED_BY else read
+    return stage.needs().stages | ({stage.GATED_BY} if stage.GATED_BY else set())
 
 
 def _identity(commit: Commit) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What all stages have in common."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +21,30 @@ class Previous:
     tables: Mapping[str, DataFrame]
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a stage reads of the stages before; see the attributes of `Stage`."""
+
+    inputs: Mapping[str, tuple[str, str]]
+    settings: Mapping[str, tuple[str, str]]
+    records: Mapping[str, tuple[str, str]]
+
+    @property
+    def stages(self) -> set[str]:
+        """The stages that are read."""
+        return {name for each in (self.inputs, self.settings, self.records) for name, _ in each.values()}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a result will be called: its run, the number of its commit, where it is written, and when (ISO, UTC)."""
+
+    run: str
+    number: int
+    url: str
+    at: str
+
+
 class Stage:
     """A stage: built from a nested dict, it runs its steps and persists one result.
 
@@ -30,6 +54,7 @@ class Stage:
         FIXED: config key -> parameters of the step that the stage relies on; a config that moves one is refused.
         INPUTS: argument of `execute` -> (stage, table) that it is read from.
         SETTINGS: argument of `execute` -> (stage, step) whose parameters it is given.
+        RECORDS: argument of `execute` -> (stage, key) of a commit's record that it is given; None where there is none.
         GOES_ON_FROM: which commit of its own `continues` speaks of: the newest, or the one that is live.
         GATED_BY: the stage whose verdict must bless what this stage makes visible; None if nothing must.
         REMEDY: what to do when the commit that it goes on from is damaged.
@@ -40,6 +65,7 @@ class Stage:
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {}
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {}
     GOES_ON_FROM: ClassVar[Literal["newest", "live"]] = "newest"
     GATED_BY: ClassVar[str | None] = None
     REMEDY: ClassVar[str] = "restore the file"
@@ -48,6 +74,7 @@ class Stage:
         self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
         self.counter = RowCounter()
         self.cache = Cache()
+        self.not_compared = ""  # why there is nothing to compare with, although something is live
         self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
 
@@ -66,11 +93,23 @@ class Stage:
         """
         return {}
 
+    def needs(self) -> Needs:
+        """Return what the stage reads, as it is configured."""
+        return Needs(self.INPUTS, self.SETTINGS, self.RECORDS)
+
     def continues(self) -> Sequence[str] | None:
         """Return the tables of a commit of its own that the stage goes on from; None if none matters to it.
 
         Which one is said by `GOES_ON_FROM`. A stage that goes on from one takes one more argument of `execute`,
         previous: Previous, None at the first time.
+        """
+        return None
+
+    def compared(self) -> Sequence[str] | None:
+        """Return the tables of its own live result that a stage compares the new one with; None if it does not.
+
+        A stage that does takes one more argument of `execute`, live: Previous, None where nothing is live or it is
+        damaged: what is made does not depend on it.
         """
         return None
 
@@ -132,6 +171,17 @@ class Stage:
     def documents(self) -> Mapping[str, str]:
         """Return the texts that belong to the result besides: name of the file -> text; called after `persist`."""
         return {}
+
+    def files(self, made: Made) -> Iterator[tuple[str, bytes]]:  # noqa: ARG002
+        """Return the files that belong to the result besides, one at a time; called after `persist`.
+
+        Args:
+            made: the attempt that they belong to.
+
+        Returns:
+            (path below the attempt's folder, content).
+        """
+        return iter(())
 
     def release(self) -> None:
         """Free what `execute` has cached."""

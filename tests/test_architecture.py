@@ -57,6 +57,15 @@ ARROWS: dict[str, set[str]] = {
     | {"stage1/steps", "stage1/event_log", "stage1/evaluation_split", "stage1/scoring", "stage", "counting", "tables"},
     "stage2/main": LEAVES
     | {"steps", "stage2/steps", "stage2/segments", "stage2/lists", "stage", "ruled_stage", "counting", "tables"},
+    "stage4/steps": LEAVES | {"delivery", "serving", "sources"},
+    "stage4/delivery": {"delivery"},
+    "stage4/snapshot": LEAVES | {"serving", "stage", "stage4/steps", "steps"},
+    "stage4/main": LEAVES | {"stage4/delivery", "stage4/snapshot", "stage4/steps", "stage", "counting", "tables"},
+    "delivery": {"errors", "redaction", "session", "store"},
+    "publication": {"delivery", "errors", "store"},
+    "expose": {"audit", "progress", "publication", "stage4/main", "store", "tables"},
+    "releases": {"store"},
+    "release_summary": {"text"},
     "stage2/lists": LEAVES | {"stage2/steps", "steps"},
     "stage2/segments": {"constants"},
     "stage3/main": LEAVES | {"steps", "stage3/steps", "ruled_stage", "counting", "tables"},
@@ -88,7 +97,11 @@ ARROWS: dict[str, set[str]] = {
     "sample": {"constants", "session"},
     "text": set(),
     "summary": {"constants", "evaluation", "stage4/steps", "text"},
-    "commands": {"errors", "store", "summary", "text"},
+    "commands": {
+        *("delivery", "errors", "gate", "publication", "redaction", "release_summary", "releases", "serving", "store"),
+        *("summary", "text"),
+    },
+    "serving": {"constants", "errors", "ranking", "recommender", "store"},
     "preflight": {"recommender", "base", "errors", "redaction", "stage", "store"},
     "execution": {"als_model", "audit", "errors", "session", "stage", "store", "tables", "timed"},
     "runner": {
@@ -109,8 +122,8 @@ ARROWS: dict[str, set[str]] = {
         *("termination", "text"),
     },
     "job": {
-        *("config", "errors", "preflight", "progress", "redaction", "runner", "session", "spark_errors", "stage"),
-        *("stage1/main", "store", "summary", "termination", "text"),
+        *("config", "errors", "expose", "preflight", "progress", "redaction", "release_summary", "releases", "runner"),
+        *("session", "spark_errors", "stage", "stage1/main", "stage4/main", "store", "summary", "termination", "text"),
     },
     "__main__": {"recommender", "commands", "config", "errors", "redaction", "session", "store"},
     "recommender": set(),
@@ -211,6 +224,8 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage1/steps/column_encoder.py": 1,  # the sizes of at most 1,024 buckets
         "stage1/steps/train_test_split.py": 1,  # the distinct values inside the bracket
         "stage2/steps/model_gate.py": 2,  # the metrics at one cut-off; the replicates of one metric
+        "stage4/snapshot.py": 3,  # the files of a snapshot, one at a time; the kinds of events
+        "stage4/steps/release_diff.py": 2,  # the items, and the visitors, that change most
         "stage4/steps/run_report.py": 3,  # the few example visitors
         "search.py": 3,  # the largest norm of each block of items; the take of Arrow columns, twice
         "steps/fold_in.py": 1,  # a matrix of rank x rank per partition of the items

@@ -14,8 +14,8 @@ from recommender.checkpoints import has_checkpoint_folder
 from recommender.counting import StepRows
 from recommender.errors import ArtifactError, ConflictError, DataQualityError, InputError
 from recommender.runner import Outcome, Progress, Runner
-from recommender.stage import Stage
-from recommender.store import Commit, Store, open_files
+from recommender.stage import Previous, Stage
+from recommender.store import Channels, Commit, Store, open_files
 from recommender.store.log import Log
 
 
@@ -87,6 +87,22 @@ class Third(First):
     """A stage with such a step."""
 
     STEPS: ClassVar[Mapping[str, type]] = {"numbers": Long}
+
+
+class Comparing(First):
+    """A stage that compares its result with the one that is live."""
+
+    seen: ClassVar[list[int | None]] = []
+
+    def compared(self) -> list[str]:
+        return ["popularity"]
+
+    def execute(self, live: Previous | None = None) -> dict[str, DataFrame]:  # type: ignore[override]
+        Comparing.seen.append(live and live.tables["popularity"].count())
+        return super().execute()
+
+    def details(self) -> dict[str, Any]:
+        return {"warnings": [self.not_compared] if self.not_compared else []}
 
 
 class Job:
@@ -294,3 +310,28 @@ def test_sample_events_are_made_once(job: Job, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(job.store, "latest", lambda _: next(looks))
     monkeypatch.setattr(Log, "newest_number", lambda _: 0)  # two runs began at the same moment
     assert runner().sample() == one
+
+
+def test_a_stage_compares_with_its_own_result_that_is_live(job: Job) -> None:
+    Comparing.seen = []
+    first = job.run("stage4", Comparing({"numbers": {"count": 3}})).commit
+    job.run("stage4", Comparing({"numbers": {"count": 4}}))  # nothing is live
+    Channels(job.store).publish("live", first)
+    job.run("stage4", Comparing({"numbers": {"count": 5}}))
+    assert Comparing.seen == [None, None, 3]
+
+
+def test_what_is_compared_with_does_not_make_another_result(job: Job) -> None:
+    first = job.run("stage4", Comparing({})).commit
+    Channels(job.store).publish("live", first)
+    assert job.run("stage4", Comparing({})).skipped.startswith("nothing has changed")
+
+
+def test_a_live_result_that_is_damaged_keeps_nobody_from_replacing_it(job: Job) -> None:
+    first = job.run("stage4", Comparing({"numbers": {"count": 3}})).commit
+    Channels(job.store).publish("live", first)
+    (job.root / "stage4" / "data" / next(iter(first.files()))).unlink()
+    Comparing.seen = []
+    record = job.run("stage4", Comparing({"numbers": {"count": 4}})).commit.record
+    assert Comparing.seen == [None]
+    assert record["warnings"][0].startswith("not compared with what is live: missing part-")

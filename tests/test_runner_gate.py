@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from recommender.base import step
 from recommender.counting import StepRows
 from recommender.errors import ArtifactError, GateError
-from recommender.runner import Outcome, Progress, Runner, publish
+from recommender.publication import publish
+from recommender.runner import Outcome, Progress, Runner
 from recommender.stage import Previous, Stage
 from recommender.store import Channels, Store, open_files
 

@@ -80,6 +80,19 @@ def all_runs(store: Store) -> list[Run]:
     return sorted(runs.values(), key=lambda run: run.last, reverse=True)
 
 
+def known_channel(store: Store, channel: str) -> Channels:
+    """Return the channels of a store that has this one.
+
+    Raises:
+        ConfigError: it has not; also of what is no name, such as ../stage1.
+    """
+    channels = Channels(store)
+    if channel not in channels.names():
+        known = ", ".join(channels.names()) or "none yet"
+        raise ConfigError(Mistake("CHANNEL_UNKNOWN", "", f"no channel {channel}; there are {known}"))
+    return channels
+
+
 def one_run(store: Store, run_id: str) -> Run:
     """Return one run.
 

@@ -3,8 +3,10 @@
 import argparse
 from typing import Any
 
-from recommender.errors import ConfigError, Mistake
-from recommender.store import Channels, Store
+from recommender.commands.overview import known_channel
+from recommender.delivery.places import open_places
+from recommender.publication import move
+from recommender.store import Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,22 +17,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Move the channel, and return from where to where."""
-    channels = Channels(store)
-    known = channels.names()
-    if options.channel not in known:  # also what is no name, such as ../stage1
-        sentence = f"no channel {options.channel}; there are {', '.join(known) or 'none yet'}"
-        raise ConfigError(Mistake("CHANNEL_UNKNOWN", "", sentence))
-    before = channels.current(options.channel)
-    after = channels.rollback(options.channel, options.to)
+    channels = known_channel(store, options.channel)
+    seen, before = channels.position(options.channel), channels.current(options.channel)
+    found, commit = channels.earlier(options.channel, options.to)
+    delivered = {**(before.record.get("delivered", {}) if before else {}), **found.record.get("delivered", {})}
+    with open_places(delivered) as targets:
+        positions = {name: target.position(options.channel) for name, target in targets.items()}
+        after = move(store, options.channel, commit, targets, positions=positions, expected=seen, action="rollback")
     return {
         "channel": options.channel,
         "from": before.run_id if before else None,
         "to": after.run_id,
         "number": after.number,
+        "moved": sorted(delivered),
     }
 
 
 def text(result: dict[str, Any]) -> str:
     """Return a sentence."""
     moved = f"run {result['to']}, no longer run {result['from']}"
-    return f"channel {result['channel']} now names {moved} (record {result['number']})"
+    also = f", and so do {', '.join(result['moved'])}" if result["moved"] else ""
+    return f"channel {result['channel']} now names {moved} (record {result['number']}){also}"

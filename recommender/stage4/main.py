@@ -7,23 +7,42 @@ Example usage:
 >>> items = spark.createDataFrame([(5, 0), (6, 1)], "itemid long, item_index int")
 >>> interactions = spark.createDataFrame([(0, 0, "view", 9)],
 ...                                      "visitor_index int, item_index int, event string, last_timestamp long")
->>> stage = Stage4({})
+>>> stage = Stage4({"snapshot": {"enabled": False}})
 >>> stage.execute(recommendations, interactions, visitors, items)["recommendations"].count()
 1
 >>> stage.examples
 [Example(visitorid=7, source='als', history=[('view', 5)], recommended=[(6, 0.7)])]
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, functions as F
 
+import recommender.constants as C
+from recommender.aggregates import single_row
 from recommender.counting import StepRows
-from recommender.stage import Stage
-from recommender.stage4.steps import Publisher, RunReport
+from recommender.stage import Made, Needs, Previous, Stage
+from recommender.stage4.delivery import StepDelivery, wanted
+from recommender.stage4.snapshot import Inputs, Snapshot
+from recommender.stage4.steps import (
+    CatalogTable,
+    CsvFiles,
+    ParquetFiles,
+    PostgresView,
+    Publisher,
+    ReleaseDiff,
+    RunReport,
+    ServingSnapshot,
+)
 from recommender.stage4.steps.run_report import Example
 from recommender.tables import as_stored
+
+_LISTS = ("recommendations", "interactions", "visitors", "items")  # what is read also without a snapshot
+_PLACES = ("parquet", "table", "postgres", "csv")  # steps that deliver, in this order
+_GOLDEN = 3  # visitors whose lists the service is asked for before it serves a version
+_SETTINGS = ("als", "score_events", "item_rules", "blend", "recommend")
 
 
 class Stage4(Stage):
@@ -31,46 +50,154 @@ class Stage4(Stage):
 
     It consists of the following steps:
     - publish: the recommendations as Parquet, sorted by visitor
+    - snapshot: what the service answers from, as files that are mapped into memory
+    - release_diff: what changes from the lists that are live
+    - parquet, table, postgres, csv: places that the version is delivered to, once it is committed and before the
+      channel names it
     - report: a few visitors to look at
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
-        recommendations: the table of stage 3. interactions, visitors, items: the tables of stage 1.
+        recommendations, similar_items: the tables of stage 3. interactions, visitors, items: those of stage 1.
+        item_factors, popularity, recent_popularity: those of stage 2; metrics, gate: what its record says.
+        als, score_events, item_rules, blend, recommend: the parameters of these steps.
+        live: the version that is live; None where there is none. Without a snapshot, only the first four and this.
     Execution returns:
         Dictionary with the DataFrame recommendations; the examples are in the attribute `examples`.
     Raises:
-        ConfigError: the config is wrong; all mistakes are listed.
+        ConfigError: the config is wrong; all mistakes are listed. InputError, SchemaError: see ServingSnapshot.
     Persist strategy:
-        Parquet, a folder per table, below the given path.
+        Parquet, a folder per table, below the given path; the snapshot's files in its folder snapshot.
     """
 
     NAME = "expose"
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {
         "recommendations": ("stage3", "recommendations"),
+        "similar_items": ("stage3", "similar_items"),
         "interactions": ("stage1", "interactions"),
         "visitors": ("stage1", "visitors"),
         "items": ("stage1", "items"),
+        "item_factors": ("stage2", "model/itemFactors"),
+        "popularity": ("stage2", "popularity"),
+        "recent_popularity": ("stage2", "recent_popularity"),
     }
-    STEPS: ClassVar[Mapping[str, type]] = {"publish": Publisher, "report": RunReport}
+    SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "als": ("stage2", "als"),
+        "score_events": ("stage1", "score_events"),
+        **{name: ("stage3", name) for name in ("item_rules", "blend", "recommend")},
+    }
+    RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"metrics": ("stage2", "metrics"), "gate": ("stage2", "gate")}
+    STEPS: ClassVar[Mapping[str, type]] = {
+        "publish": Publisher,
+        "snapshot": ServingSnapshot,
+        "release_diff": ReleaseDiff,
+        "parquet": ParquetFiles,
+        "table": CatalogTable,
+        "postgres": PostgresView,
+        "csv": CsvFiles,
+        "report": RunReport,
+    }
     GATED_BY: ClassVar[str | None] = "stage2"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.examples: Sequence[Example] = []
+        self._golden: Sequence[Example] = []
+        self._snapshot: Snapshot | None = None
+        self._versions: dict[str, str | None] = {}
+        self._release: dict[str, Any] | None = None
+
+    def sources(self) -> list[str]:
+        """Return the files with titles."""
+        snapshot: ServingSnapshot = self.steps["snapshot"]
+        return snapshot.files
+
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the table with titles, and its version."""
+        snapshot: ServingSnapshot = self.steps["snapshot"]
+        self._versions = snapshot.versions(started)
+        return self._versions
+
+    def needs(self) -> Needs:
+        """Return what the stage reads: the lists, and what a snapshot needs, if one is made."""
+        if self.steps["snapshot"].enabled:
+            return super().needs()
+        return Needs({name: self.INPUTS[name] for name in _LISTS}, {}, {})
+
+    def compared(self) -> Sequence[str] | None:
+        """Return the lists of the live version, if they are compared with."""
+        return ["recommendations"] if self.steps["release_diff"].enabled else None
 
     def execute(
-        self, recommendations: DataFrame, interactions: DataFrame, visitors: DataFrame, items: DataFrame
+        self,
+        recommendations: DataFrame,
+        interactions: DataFrame,
+        visitors: DataFrame,
+        items: DataFrame,
+        live: Previous | None = None,
+        **others: Any,
     ) -> dict[str, DataFrame]:
         """Return what is published; see the class."""
-        self.examples = self.steps["report"].execute(recommendations, interactions, visitors, items)
-        published = self.steps["publish"].execute(recommendations)
-        return {"recommendations": as_stored("recommendations", published)}
+        own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
+        self.announce("choosing examples")
+        report: RunReport = self.steps["report"]
+        self.examples = report.execute(**own)
+        if others:
+            self._golden = self.examples or replace(report, examples=_GOLDEN).execute(**own)
+            tables = {name: others[name] for name in ("similar_items", "item_factors", "popularity")}
+            settings = {name: others[name] for name in _SETTINGS}
+            inputs = Inputs({**own, **tables}, others["recent_popularity"], settings, others["metrics"], others["gate"])
+            self._snapshot = Snapshot(self.steps["snapshot"], inputs, self._versions)
+        self._release = None if live is None else self._compare(recommendations, live, items)
+        return {"recommendations": as_stored("recommendations", self.steps["publish"].execute(recommendations))}
+
+    def files(self, made: Made) -> Iterator[tuple[str, bytes]]:
+        """Return the files of the snapshot."""
+        if self._snapshot is not None:
+            self.announce("making the serving snapshot")
+            yield from self._snapshot.files(made, self._golden)
+
+    def deliveries(self, rows: Callable[[], DataFrame], types: Mapping[str, str]) -> list[StepDelivery]:
+        """Return the places that a version is delivered to.
+
+        Args:
+            rows: returns the published table.
+            types: of its columns visitorid and itemid.
+        """
+        return wanted(self.steps, _PLACES, rows, types)
+
+    def details(self) -> dict[str, Any]:
+        """Return what changes from the lists that are live."""
+        warnings = {"warnings": [self.not_compared]} if self.not_compared else {}
+        return {**warnings, **({} if self._release is None else {"release_diff": self._release})}
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
-        return [
-            StepRows(
-                "publish", rows["recommendations"], rows["recommendations"], f"channel {self.steps['publish'].channel}"
+        number = rows["recommendations"]
+        places = ", ".join(name for name in _PLACES if self.steps[name].is_wanted)
+        to = f"; delivered to {places}" if places else ""
+        steps = [StepRows("publish", number, number, f"channel {self.steps['publish'].channel}{to}")]
+        if self._snapshot is not None:
+            note = f"visitors; {self._snapshot.lists:,} lists, {self._snapshot.items:,} items"
+            steps.append(StepRows("snapshot", number, self._snapshot.visitors, note))
+        if self._release is not None:
+            overlap = self._release["overlap"]
+            what = "nobody is in both" if overlap is None else f"overlap@{self._release['k']} {overlap:.4f}"
+            steps.append(
+                StepRows("release_diff", number, None, f"{what}, compared with run {self._release['against']['run']}")
             )
-        ]
+        return steps
+
+    def _compare(self, recommendations: DataFrame, live: Previous, items: DataFrame) -> dict[str, Any] | None:
+        """Return what changes, None where the ids have other types."""
+        before = live.tables["recommendations"]
+        types = [{name: dict(rows.dtypes)[name] for name in (C.VISITOR, C.ITEM)} for rows in (recommendations, before)]
+        if types[0] != types[1]:
+            self.not_compared = "not compared with what is live: its ids have other types"
+            return None
+        self.announce("comparing with what is live")
+        (item_count,) = single_row(items.agg(F.count(C.ITEM)))
+        diff: ReleaseDiff = self.steps["release_diff"]
+        against = {name: live.record[name] for name in ("run", "attempt")}
+        return {"against": against, **diff.execute(recommendations, before, item_count=item_count)}

@@ -23,9 +23,10 @@ from recommender.store.channels import Channels, Publication
 from recommender.store.clean_up import Removal, clean_up, removals
 from recommender.store.file_info import FileInfo
 from recommender.store.files import Files, open_files
-from recommender.store.hadoop_files import Hadoop
+from recommender.store.hadoop import Hadoop
+from recommender.store.log import Log
 from recommender.store.run_id import new_run_id, run_id_mistake
-from recommender.store.sealed import digest
+from recommender.store.sealed import digest, seal, unseal
 from recommender.store.shards import Shards
 from recommender.store.store import ATTEMPT_FILE, FAILED_FILE, Attempt, Commit, Store, damaged, now
 from recommender.store.trials import Trials
@@ -41,6 +42,7 @@ __all__ = [
     "FileInfo",
     "Files",
     "Hadoop",
+    "Log",
     "Publication",
     "Removal",
     "Shards",
@@ -54,5 +56,7 @@ __all__ = [
     "open_files",
     "removals",
     "run_id_mistake",
+    "seal",
+    "unseal",
     "verify",
 ]

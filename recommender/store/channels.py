@@ -6,6 +6,7 @@ A channel is a log: a publication, a promotion or a rollback is one more record,
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from recommender.errors import ConfigError, ConflictError, Mistake
@@ -48,20 +49,41 @@ class Channels:
         """Return what a channel names now."""
         return next(self.history(channel), None)
 
+    def position(self, channel: str) -> int:
+        """Return the number of a channel's newest record, 0 before the first."""
+        return self._log(channel).newest_number()
+
     def commit(self, publication: Publication) -> Commit | None:
         """Return the commit that a publication names, or None if it has expired."""
         found = self._store.commit_number(publication.record["stage"], publication.record["commit"])
         return found if found and found.attempt == publication.record["attempt"] else None
 
-    def publish(self, channel: str, commit: Commit, action: str = "publish") -> Publication:
+    def publish(
+        self,
+        channel: str,
+        commit: Commit,
+        action: str = "publish",
+        *,
+        expected: int | None = None,
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Publication:
         """Let a channel name a commit.
 
+        Args:
+            channel: its name.
+            commit: what it names.
+            action: publish, promote or rollback.
+            expected: number of the newest record when the publisher began; by default that of now.
+            more: what the record says besides.
+
         Raises:
-            ConflictError: somebody else moved the channel at the same moment.
+            ConflictError: somebody else has moved the channel meanwhile.
         """
+        self.check(channel, expected)
         log = self._log(channel)
-        number, token = log.newest_number() + 1, uuid.uuid4().hex
+        number, token = (log.newest_number() if expected is None else expected) + 1, uuid.uuid4().hex
         record = {
+            **more,
             "action": action,
             "stage": commit.stage,
             "commit": commit.number,
@@ -71,16 +93,25 @@ class Channels:
             "token": token,
         }
         if not log.append(number, record, is_ours={"token": token}):
-            sentence = f"expected {number - 1} found {log.newest_number()}: channel {channel} was moved meanwhile"
-            raise ConflictError("COMMIT_CONFLICT", f"{sentence}; look at it, and start again")
+            raise _moved(channel, number - 1, log.newest_number())
         return Publication(channel, number, record)
+
+    def check(self, channel: str, expected: int | None) -> None:
+        """Compare a channel's newest record with the one that a publisher has seen.
+
+        Raises:
+            ConflictError: somebody else has moved the channel meanwhile.
+        """
+        found = self.position(channel)
+        if expected not in {None, found}:
+            raise _moved(channel, expected, found)
 
     def has_named(self, channel: str, commit: Commit) -> bool:
         """Return whether a channel has ever named what a commit holds."""
         return any(publication.record["attempt"] == commit.attempt for publication in self.history(channel))
 
-    def rollback(self, channel: str, to: str | None = None) -> Publication:
-        """Let a channel name an earlier version again.
+    def earlier(self, channel: str, to: str | None = None) -> tuple[Publication, Commit]:
+        """Return an earlier version of a channel, and the commit that it names, whose files are all there.
 
         Args:
             channel: its name.
@@ -107,10 +138,19 @@ class Channels:
             sentence = f"the files of run {found.run_id} have expired; it had {_versions(history)}"
             raise ConfigError(Mistake("VERSION_EXPIRED", "", f"channel {channel} cannot go back: {sentence}"))
         self._store.check(commit)
-        return self.publish(channel, commit, action="rollback")
+        return found, commit
+
+    def rollback(self, channel: str, to: str | None = None) -> Publication:
+        """Let a channel name an earlier version again; see `earlier`."""
+        return self.publish(channel, self.earlier(channel, to)[1], action="rollback")
 
     def _log(self, channel: str) -> Log:
         return Log(self._files, f"channels/{channel}")
+
+
+def _moved(channel: str, expected: int | None, found: int) -> ConflictError:
+    sentence = f"expected {expected} found {found}: channel {channel} was moved meanwhile"
+    return ConflictError("COMMIT_CONFLICT", f"{sentence}; look at it, and start again")
 
 
 def _versions(history: list[Publication]) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from recommender.errors import ConfigError, Mistake, StorageError
 from recommender.store.file_info import FileInfo
-from recommender.store.hadoop_files import Hadoop, HadoopFiles
+from recommender.store.hadoop import SCHEMES, Hadoop
 from recommender.store.local_files import LocalFiles
 
 _GLOB = set("*?[]{}\\")
@@ -64,11 +64,13 @@ def open_files(root: str, hadoop: Callable[[], Hadoop | None]) -> Files:
     if not colon or scheme == "file":
         path = Path("/", rest.lstrip("/")) if colon else Path(root)
         return LocalFiles(path, "dbfs:" if path.is_relative_to("/Volumes") else "file://")
-    if not HadoopFiles.knows(scheme):
-        known = ", ".join(f"{name}:" for name in HadoopFiles.SCHEMES)
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{name}:" for name in SCHEMES)
         raise StorageError("STORAGE_SCHEME", f"root {root}: {scheme}: is not supported; use a path, file:, {known}")
     gateway = hadoop()
     if gateway:
+        from recommender.store.hadoop_files import HadoopFiles  # noqa: PLC0415 - who serves only has no Spark
+
         return HadoopFiles(gateway, root)
     if scheme == "dbfs":
         mounted = Path("/", rest.lstrip("/"))

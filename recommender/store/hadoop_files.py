@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from py4j.protocol import Py4JJavaError
@@ -14,6 +13,7 @@ from pyspark.errors import IllegalArgumentException
 
 from recommender.errors import StorageError
 from recommender.store.file_info import TEMPORARY, FileInfo
+from recommender.store.hadoop import Hadoop
 
 _CONDITIONAL = "fs.option.create.conditional.overwrite"
 _REFUSED = re.compile(r"(?i)status code:? 4(?:09|12)|PreconditionFailed|ConditionalRequestConflict")
@@ -22,27 +22,6 @@ _MISSING = {"FileNotFoundException", "NoSuchFileException"}
 _TAKEN = {"FileAlreadyExistsException"}
 _DENIED = {"AccessControlException", "AccessDeniedException"}
 _FULL = ("No space left on device", "quota", "Quota")
-
-
-@dataclass(frozen=True)
-class Hadoop:
-    """The way to a JVM: py4j's view of it, and a Hadoop Configuration with what was submitted for Hadoop."""
-
-    jvm: Any
-    configuration: Any
-
-    def listed(self, pattern: str) -> Iterator[tuple[str, list[float]]]:
-        """Return the files that a path or glob names, folders with all that is in them: (path, [bytes, changed])."""
-        path = self.jvm.org.apache.hadoop.fs.Path(pattern)
-        try:
-            files = path.getFileSystem(self.configuration)
-            for match in files.globStatus(path) or ():
-                found = files.listFiles(match.getPath(), True)
-                while found.hasNext():
-                    status = found.next()
-                    yield str(status.getPath()), [status.getLen(), status.getModificationTime() / 1000]
-        except Py4JJavaError:
-            return  # what cannot be listed cannot be loaded; the loader says so
 
 
 class HadoopFiles:
@@ -59,7 +38,6 @@ class HadoopFiles:
         root: a URI.
     """
 
-    SCHEMES: ClassVar[tuple[str, ...]] = ("hdfs", "s3a", "abfss", "abfs", "dbfs")
     _RENAME: ClassVar[set[str]] = {"hdfs", "abfss", "abfs"}
 
     def __init__(self, hadoop: Hadoop, root: str) -> None:
@@ -74,11 +52,6 @@ class HadoopFiles:
                 f"root {root}: this Spark cannot reach {self._scheme}: ({reason}); correct it, or add its library"
             )
             raise StorageError("STORAGE_SCHEME", sentence) from error
-
-    @classmethod
-    def knows(cls, scheme: str) -> bool:
-        """Return whether roots may have a scheme."""
-        return scheme in cls.SCHEMES
 
     def url(self, path: str) -> str:
         """Return what Spark calls a path."""

@@ -6,7 +6,7 @@ import pytest
 from literal_store import file_of, open_store, result
 
 from recommender.errors import ArtifactError, ConfigError, ConflictError
-from recommender.runner import publish
+from recommender.publication import publish
 from recommender.store import Channels, Commit, Store
 from recommender.store.log import Log
 

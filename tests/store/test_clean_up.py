@@ -58,6 +58,14 @@ def test_what_a_channel_names_stays_and_the_version_before(store: Store) -> None
     Channels(store).rollback("live")
 
 
+def test_what_any_channel_names_stays(store: Store) -> None:
+    commits = [result(store, "stage4", f"run-{n}") for n in range(6)]
+    for channel, number in (("candidate", 0), ("candidate", 1), ("live", 2), ("candidate", 3)):
+        Channels(store).publish(channel, commits[number])
+    clean(store, days=100)
+    assert list(store.commits("stage4")) == [commits[n] for n in (5, 3, 2, 1)]
+
+
 def test_what_a_kept_commit_was_made_from_stays(store: Store) -> None:
     for n in range(3):
         result(store, "stage1", f"run-{n}")

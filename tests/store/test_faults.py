@@ -22,7 +22,8 @@ from recommender import schemas
 from recommender.base import step
 from recommender.counting import StepRows
 from recommender.errors import RecommenderError
-from recommender.runner import Progress, Runner, publish
+from recommender.publication import publish
+from recommender.runner import Progress, Runner
 from recommender.session import hadoop
 from recommender.stage import Stage
 from recommender.stage4.main import Stage4
@@ -44,6 +45,7 @@ INPUTS = {
     "visitors": "visitorid long, visitor_index int, events long, score double, trained boolean",
     "items": "itemid long, item_index int, events long, score double, last_timestamp long, last_trained long",
 }
+LISTS_ALONE = {"snapshot": {"enabled": False}, "release_diff": {"enabled": False}}
 Tables = Mapping[str, list[dict[str, Any]]]
 
 
@@ -218,7 +220,7 @@ def exposing(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> S
         write_version(store, stage, "old", tables, **record, upstream={"stage1": 1} if stage == "stage3" else {})
     write_old_versions(store, "stage4", {"recommendations": arrow(lists(8.0), schemas["recommendations"])})
     return Scenario(
-        folder, "stage4", lambda: Stage4({}), {"recommendations": lists(8.0)}, {"recommendations": lists(4.0)}
+        folder, "stage4", lambda: Stage4(LISTS_ALONE), {"recommendations": lists(8.0)}, {"recommendations": lists(4.0)}
     )
 
 

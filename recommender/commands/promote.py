@@ -1,0 +1,103 @@
+"""Let one channel name what another names, if the gate has blessed it: in the store, and wherever it was delivered."""
+
+import argparse
+from typing import Any
+
+from recommender.commands.overview import known_channel
+from recommender.commands.release import named
+from recommender.delivery.places import open_places
+from recommender.errors import ArtifactError, ConfigError, Mistake
+from recommender.gate import check_blessed
+from recommender.publication import move
+from recommender.release_summary import release_text
+from recommender.releases import release
+from recommender.store import Channels, Commit, Store
+
+_JUDGE = "stage2"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this command takes."""
+    parser.add_argument("source", metavar="FROM", nargs="?", default="candidate", help="channel (default: candidate)")
+    parser.add_argument("channel", metavar="TO", nargs="?", default="live", help="channel that moves (default: live)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and move nothing")
+    parser.add_argument("--override-gate", metavar="REASON", help="promote also a model that is not blessed")
+
+
+def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
+    """Promote, and return what has changed.
+
+    Raises:
+        GateError: the model is not blessed, and nobody overrides that. ConflictError: somebody has moved the channel.
+    """
+    if options.override_gate is not None and not options.override_gate.strip():
+        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
+    channels = known_channel(store, options.source)
+    seen, commit = channels.position(options.channel), named(store, options.source)
+    store.check(commit)
+    before = channels.current(options.channel)
+    overridden = check_blessed(_judged(store, commit), options.override_gate)
+    result = {
+        "from": options.source,
+        "channel": options.channel,
+        "to": commit.run_id,
+        "before": before.run_id if before else None,
+        "release": release(store, commit, channels.commit(before) if before else None),
+        "moved": [],
+        "number": None,
+        **overridden,
+    }
+    if options.dry_run or (before and before.record["attempt"] == commit.attempt):
+        return {**result, "dry_run": options.dry_run}
+    more = {"promoted_from": options.source, "release": result["release"], **overridden}
+    return {**result, **_moved(store, channels, options, commit, seen, more), "dry_run": False}
+
+
+def text(result: dict[str, Any]) -> str:
+    """Return the difference, and what was done."""
+    return f"{release_text(result['release'])}\n\n{_sentence(result)}"
+
+
+def _sentence(result: dict[str, Any]) -> str:
+    old = "nothing" if result["before"] is None else f"run {result['before']}"
+    if result["dry_run"]:
+        return f"channel {result['channel']} would name run {result['to']}; it names {old}"
+    if result["number"] is None:
+        return f"channel {result['channel']} names run {result['to']} already"
+    also = f", and so do {', '.join(result['moved'])}" if result["moved"] else ""
+    where = f"channel {result['channel']} now names run {result['to']}, no longer {old}"
+    return f"{where} (record {result['number']}){also}"
+
+
+def _judged(store: Store, commit: Commit) -> Commit:
+    number = commit.record.get("upstream", {}).get(_JUDGE)
+    judged = store.commit_number(_JUDGE, number) if number else None
+    if judged is None:
+        raise ArtifactError("VERDICT_EXPIRED", f"the model of run {commit.run_id} has expired, and its verdict with it")
+    return judged
+
+
+def _moved(
+    store: Store,
+    channels: Channels,
+    options: argparse.Namespace,
+    commit: Commit,
+    seen: int,
+    more: dict[str, Any],
+) -> dict[str, Any]:
+    source = channels.current(options.source)
+    delivered = source.record.get("delivered", {}) if source else {}
+    with open_places(delivered) as targets:
+        positions = {name: target.position(options.channel) for name, target in targets.items()}
+        publication = move(
+            store,
+            options.channel,
+            commit,
+            targets,
+            positions=positions,
+            expected=seen,
+            action="promote",
+            more=more,
+        )
+    return {"number": publication.number, "moved": sorted(delivered)}

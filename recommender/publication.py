@@ -1,0 +1,131 @@
+"""Publish a version: deliver it wherever it is wanted, then name it in a channel, by one record.
+
+    load where it is missing, seen by nobody -> hold the places -> show it in each -> the channel's record -> clean up
+
+Whatever fails or dies before the record, the channel stays what it was, and a second run goes on where it was.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from recommender.delivery.target import Target, Version
+from recommender.errors import InputError, RecommenderError
+from recommender.store import Channels, Commit, Publication, Store
+
+
+class Delivery(Protocol):
+    """A place, and how a version gets there."""
+
+    @property
+    def name(self) -> str:
+        """Name of the step that delivers there."""
+
+    @property
+    def target(self) -> Target:
+        """The place."""
+
+    def load(self, version: Version, channel: str) -> None:
+        """Load a version there, where nobody sees it."""
+
+
+def publish(
+    store: Store,
+    channel: str,
+    commit: Commit,
+    places: Sequence[Delivery] = (),
+    announce: Callable[[str], object] = str,
+) -> Publication | None:
+    """Let a channel name a commit, and deliver it before; a version that was named before is not named again.
+
+    So a rollback is not undone by a second run.
+
+    Args:
+        store: the store.
+        channel: its name.
+        commit: what is published.
+        places: where it is delivered to.
+        announce: is told where it is being delivered to.
+
+    Returns:
+        The channel's new record, None where nothing was to be done.
+
+    Raises:
+        RecommenderError: a place does not take it, or another publisher was first; the channel stays.
+    """
+    channels = Channels(store)
+    current = channels.current(channel)
+    is_named = channels.has_named(channel, commit)
+    if is_named and ("reused" not in commit.record or (current and current.record["attempt"] == commit.attempt)):
+        return None
+    seen = channels.position(channel)
+    try:
+        targets, positions = _loaded(channel, Version.of(commit), places, announce)
+        return move(store, channel, commit, targets, positions=positions, expected=seen)
+    finally:
+        for place in places:
+            place.target.close()
+
+
+def _loaded(
+    channel: str, version: Version, places: Sequence[Delivery], announce: Callable[[str], object]
+) -> tuple[dict[str, Target], dict[str, int]]:
+    """Load a version where it is missing; return the places, and where the channel stood there before."""
+    positions = {place.name: place.target.position(channel) for place in places}
+    for place in places:
+        if not place.target.has(version):
+            announce(f"delivering to {place.name}")
+            place.load(version, channel)
+    return {place.name: place.target for place in places}, positions
+
+
+def move(
+    store: Store,
+    channel: str,
+    commit: Commit,
+    targets: Mapping[str, Target],
+    *,
+    positions: Mapping[str, int],
+    expected: int,
+    action: str = "publish",
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> Publication:
+    """Let a channel name a commit, in all places that have it and, last, in the store.
+
+    Args:
+        store: the store.
+        channel: its name.
+        commit: what is named.
+        targets: the places, by name.
+        positions: number of the channel's last move in each of them, as it was when this publisher began.
+        expected: number of the channel's newest record then.
+        action: publish, promote or rollback.
+        more: what the record says besides.
+
+    Raises:
+        InputError: a place does not have the version any more; nothing was moved. ConflictError: another publisher was
+            first.
+    """
+    channels, version = Channels(store), Version.of(commit)
+    _check_there(targets, version)
+    with ExitStack() as held:
+        for target in targets.values():
+            held.enter_context(target.held())
+        channels.check(channel, expected)
+        for name, target in targets.items():
+            target.show(version, channel, positions[name])
+        delivered = {name: dict(target.settings) for name, target in targets.items()}
+        record = {**more, **({"delivered": delivered} if delivered else {})}
+        publication = channels.publish(channel, commit, action, expected=expected, more=record)
+    for target in targets.values():
+        with suppress(RecommenderError):  # the next publication cleans up
+            target.clean_up()
+    return publication
+
+
+def _check_there(targets: Mapping[str, Target], version: Version) -> None:
+    missing = ", ".join(name for name, target in targets.items() if not target.has(version))
+    if missing:
+        sentence = f"run {version.run} is not in {missing} any more, and nothing was moved"
+        raise InputError("VERSION_NOT_DELIVERED", f"{sentence}; run stage4 to deliver it again")

@@ -1,0 +1,68 @@
+"""What changes from one published version to another: what stage 4 has compared, and how their models were judged.
+
+Example usage:
+>>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "a")["overlap"]
+0.5
+>>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "b") is None
+True
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recommender.store import Commit, Store
+
+_JUDGE = "stage2"
+_MODEL = "als"
+
+
+def release(store: Store, candidate: Commit, live: Commit | None) -> dict[str, Any]:
+    """Return the difference of two versions, from what their records say.
+
+    Args:
+        store: the store.
+        candidate: what would be published.
+        live: what it would take the place of; None if there is nothing.
+
+    Returns:
+        candidate, live: the runs; lists: what stage 4 has found when it compared the two, None if it compared others;
+        metrics: by name, [of the candidate, of the live one], each {value, low, high} or None.
+    """
+    return {
+        "candidate": candidate.run_id,
+        "live": None if live is None else live.run_id,
+        "lists": None if live is None else compared(candidate.record, live.attempt),
+        "metrics": _metrics(store, candidate, live),
+    }
+
+
+def release_of(store: Store, commit: Commit) -> dict[str, Any] | None:
+    """Return the difference to the version that was live when stage 4 made this one; None if it was not compared."""
+    attempt = commit.record.get("release_diff", {}).get("against", {}).get("attempt")
+    if attempt is None:
+        return None
+    live = next((each for each in store.commits(commit.stage) if each.attempt == attempt), None)
+    return None if live is None else release(store, commit, live)
+
+
+def compared(record: Mapping[str, Any], attempt: str) -> dict[str, Any] | None:
+    """Return what a record says of the difference to an attempt, None if it was compared with another."""
+    found = record.get("release_diff")
+    return dict(found) if found and found["against"]["attempt"] == attempt else None
+
+
+def _metrics(store: Store, candidate: Commit, live: Commit | None) -> dict[str, list[Any]]:
+    one, other = _measured(store, candidate), _measured(store, live)
+    return {name: [one.get(name), other.get(name)] for name in {**one, **other}}
+
+
+def _measured(store: Store, commit: Commit | None) -> dict[str, dict[str, Any]]:
+    """Return metric@k -> value with its interval, of the model that a version was made from."""
+    number = commit.record.get("upstream", {}).get(_JUDGE) if commit else None
+    judged = store.commit_number(_JUDGE, number) if number else None
+    rows = judged.record.get("metrics", ()) if judged else ()
+    return {
+        f"{row['metric']}@{row['k']}": {key: row[key] for key in ("value", "low", "high")}
+        for row in rows
+        if row["model"] == _MODEL
+    }

@@ -1,0 +1,144 @@
+"""The arithmetic of answers: the kernels, the rules and the order of items are those of stage 3.
+
+An answer to a visitor that is folded in here is the list that stage 3 would have stored for the same history.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.ranking import (
+    NONE,
+    Items,
+    Solver,
+    can_improve,
+    explain,
+    fill_up,
+    fold_in,
+    found,
+    improve,
+    nothing_found,
+)
+from recommender.serving.catalogue import Model
+from recommender.serving.snapshot import Snapshot
+
+_FIRST_BLOCK: Final = 8192
+
+Factors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A list, best first: indexes, scores, and whether a place was filled with a popular item."""
+
+    item: NDArray[np.int32]
+    score: NDArray[np.float32]
+    popular: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A score and what it is made of: a share per item of the history, and what popularity adds."""
+
+    score: float
+    shares: NDArray[np.float64]
+    popularity: float
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What a visitor likes, as far as the model knows it.
+
+    Attributes:
+        item: indexes of items that have factors, rising. score: the sum of the weights of the visitor's events with it.
+        excluded: indexes of items that the visitor must not be recommended, each once, rising.
+    """
+
+    item: NDArray[np.int64]
+    score: NDArray[np.float64]
+    excluded: NDArray[np.int64]
+
+
+class Engine:
+    """What ranks the items of one version.
+
+    Init parameters:
+        snapshot: the version.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        settings = snapshot.manifest.solver
+        self.solver = Solver(settings.implicit_prefs, settings.alpha, settings.reg_param, settings.nonnegative)
+        self._model = snapshot.model
+        self._popular = snapshot.items.popular
+        self._fills = snapshot.manifest.fill_with_popular
+        self._c = None if snapshot.manifest.blend is None else snapshot.manifest.blend.c
+        self._blocks = _blocks(snapshot.model.ranked)
+
+    def feedback(
+        self, items: NDArray[np.integer], scores: NDArray[np.floating], excluded: NDArray[np.integer]
+    ) -> Feedback:
+        """Return what is known of a visitor from events, several of which may be with one item."""
+        unique, position = np.unique(np.asarray(items, np.int64), return_inverse=True)
+        weights = np.asarray(scores, np.float64)
+        sums = np.asarray(np.bincount(position.ravel(), weights, minlength=len(unique)), np.float64)
+        known = self._model.known[unique]
+        return Feedback(unique[known], sums[known], np.unique(excluded).astype(np.int64))
+
+    def folded_in(self, feedback: Feedback) -> Factors | None:
+        """Return the factors of a visitor, shape (1, rank), None if nothing can be said of it."""
+        history = feedback.item, np.array([0, len(feedback.item)])
+        model = self._model
+        factors = fold_in(history, feedback.score, model.factors, self.solver, model.gram)
+        return factors if factors.any() else None
+
+    def best(self, factors: Factors | None, k: int, excluded: NDArray[np.int64]) -> Ranked:
+        """Return the k best items for a visitor, by the rules; popular ones where it has no factors."""
+        best, barred = nothing_found(1, k), (excluded, np.array([0, len(excluded)]))
+        if factors is not None:
+            if self._c is not None:
+                factors = np.append(factors, np.full((1, 1), self._c, np.float32), axis=1)
+            for block in self._blocks:
+                if not can_improve(best, factors, float(block.norms[0])).any():
+                    break
+                improve(best, factors, block, barred)
+        indexes, scores = found(best)
+        filled = np.zeros(indexes.shape, dtype=np.bool_)
+        if self._fills or factors is None:
+            filled = fill_up(indexes, scores, self._popular, barred)
+        number = int((indexes[0] != NONE).sum())
+        return Ranked(indexes[0, :number], scores[0, :number], filled[0, :number])
+
+    def explained(self, item: int, feedback: Feedback) -> Explained | None:
+        """Return why a visitor has its score of an item; None for an item without factors.
+
+        Raises:
+            ValueError: the model cannot be explained.
+        """
+        model = self._model
+        if not model.known[item]:
+            return None
+        shares = explain(item, feedback.item, feedback.score, model.factors, self.solver, model.gram)
+        gain = self._gain(model, item) if shares.any() else 0.0
+        return Explained(float(shares.sum()) + gain, shares, gain)
+
+    def _gain(self, model: Model, item: int) -> float:
+        """Return what popularity adds to the score of an item; 0 for one that is not ranked."""
+        ranked = model.ranked
+        if self._c is None or not len(ranked.indexes):
+            return 0.0
+        place = np.searchsorted(ranked.indexes, item, sorter=ranked.by_index)
+        row = int(ranked.by_index[min(int(place), len(ranked.indexes) - 1)])
+        return float(ranked.factors[row, -1]) * self._c if ranked.indexes[row] == item else 0.0
+
+
+def _blocks(items: Items) -> list[Items]:
+    """Cut the items, each block twice as long as the one before: a search ends after the first that cannot matter."""
+    blocks, start, length = [], 0, _FIRST_BLOCK
+    while start < len(items.indexes):
+        own = slice(start, start + length)
+        blocks.append(Items(items.indexes[own], items.factors[own], items.norms[own]))
+        start, length = start + length, 2 * length
+    return blocks

@@ -1,0 +1,179 @@
+"""What every request passes first: the token, the bounds on its body, the counters; the short way to published lists.
+
+The published list of a visitor is what nearly all requests ask for. It is found and written here, without a router and
+without models, in a tenth of a millisecond; a request for it that is in any way unusual goes the long way, and gets the
+same answer.
+"""
+
+import asyncio
+import hmac
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from recommender.serving import answers
+from recommender.serving.answers import PUBLISHED, to_json
+from recommender.serving.api import refusal_response
+from recommender.serving.held import Held
+from recommender.serving.metrics import OTHER, ROUTES, Counters
+from recommender.serving.refusals import RequestError, body_too_slow, too_large, unauthorized
+from recommender.serving.settings import LARGEST_BODY, MOST_ITEMS, Settings
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_PUBLISHED: Final = re.compile(rb"/v1/visitors/([A-Za-z0-9_.~-]{1,256})/recommendations")
+_K: Final = re.compile(rb"k=([1-9][0-9]{0,3})")
+_JSON: Final = (b"content-type", b"application/json")
+_CLOSE: Final = (b"connection", b"close")
+_LOG = logging.getLogger("recommender.serving")
+
+
+class Front:
+    """The outermost part of the service, an ASGI application.
+
+    Init parameters:
+        app: the routes. held: the versions. counters: of this process. settings: the bounds.
+    """
+
+    def __init__(self, app: App, held: Held, counters: Counters, settings: Settings) -> None:
+        self._app, self._held, self._counters, self._settings = app, held, counters, settings
+        self._token = None if settings.token is None else f"Bearer {settings.token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+        if b"%" in path:
+            # A slash in an id is part of its segment, whatever is decoded before the path is matched.
+            scope["path"] = "/".join(quote(unquote(part), safe=_BUT_SLASH) for part in path.decode("ascii").split("/"))
+        if self._token is not None and not _is_open(scope["path"]) and not self._may(scope):
+            status = await self._refuse(unauthorized(), scope, receive, send)
+            self._counters.answered(OTHER, status, time.perf_counter() - started)
+            return
+        found = _PUBLISHED.fullmatch(path)
+        if found and scope["method"] == "GET" and await self._published(found[1], scope["query_string"], send):
+            self._counters.answered(ROUTES[0], 200, time.perf_counter() - started)
+            return
+        status = await self._routed(scope, receive, send)
+        route = getattr(scope.get("route"), "path", OTHER)
+        self._counters.answered(route, status, time.perf_counter() - started)
+
+    def _may(self, scope: Scope) -> bool:
+        """Return whether a request has brought the token."""
+        brought = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        return hmac.compare_digest(brought, self._token or b"")
+
+    async def _published(self, visitorid: bytes, query: bytes, send: Send) -> bool:
+        """Answer with what is published; return whether that was possible."""
+        asked = _K.fullmatch(query) if query else None
+        version = self._held.versions.get(self._held.shared.active)
+        if version is None or (query and not asked):
+            return False
+        k = int(asked[1]) if asked else version.customary
+        if k > MOST_ITEMS:
+            return False
+        answer = answers.published(version, visitorid.decode("ascii"), k)
+        if answer is None:
+            return False
+        body = to_json(answer)
+        headers = [_JSON, (b"content-length", b"%d" % len(body)), (b"x-recommender-version", version.header)]
+        if self._held.draining:
+            headers.append(_CLOSE)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        self._counters.from_source(PUBLISHED)
+        return True
+
+    async def _routed(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer the long way; return the status."""
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-content-type-options", b"nosniff")]
+                if self._held.draining:
+                    message["headers"].append(_CLOSE)
+            await send(message)
+
+        try:
+            body = b"" if scope["method"] in {"GET", "HEAD"} else await self._body(scope, receive)
+            await self._app(scope, _replayed(body, receive), sending)
+        except RequestError as refusal:
+            status = await self._refuse(refusal, scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - the boundary: the caller has its answer, the log gets a line
+            reason = str(error).split("\n", 1)[0][:200]
+            route = getattr(scope.get("route"), "path", OTHER)
+            _LOG.error("%s %s failed: %s: %s", scope["method"], route, type(error).__name__, reason)
+        return status
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the body of a request.
+
+        Raises:
+            RequestError: it is too large, or does not come.
+        """
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not announced.isdigit() or int(announced) > LARGEST_BODY:
+            raise too_large(LARGEST_BODY)
+        try:
+            return await asyncio.wait_for(_received(receive), self._settings.request_seconds)
+        except asyncio.TimeoutError:
+            raise body_too_slow(self._settings.request_seconds) from None
+
+    async def _refuse(self, refusal: RequestError, scope: Scope, receive: Receive, send: Send) -> int:
+        response = refusal_response(refusal)
+        if refusal.status in _UNREAD:
+            response.headers["Connection"] = "close"
+        await response(scope, receive, send)
+        return refusal.status
+
+
+_OPEN: Final = {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics"}
+
+
+def _is_open(path: str) -> bool:
+    """Return whether a path is for everybody, with a token or without."""
+    return path in _OPEN or path.startswith("/static/")
+
+
+_UNREAD: Final = {408, 413}  # the rest of the body is still on its way
+_BUT_SLASH: Final = "".join(chr(code) for code in range(33, 127) if chr(code) not in "%/")
+
+
+async def _received(receive: Receive) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > LARGEST_BODY:
+            raise too_large(LARGEST_BODY)
+    return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a function that gives the body that was read, and then whatever comes."""
+    given = False
+
+    async def receiving() -> Message:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return receiving

@@ -1,0 +1,198 @@
+"""What requests and answers look like, for the OpenAPI description; answers themselves are made by ``answers``."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
+
+from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS
+
+
+def _whole(value: Any) -> Any:
+    """Return 3 for 3.0: to JSON they are the same number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _id(value: Any) -> str:
+    """Return an id as a text."""
+    value = _whole(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("must be a string or a whole number")
+    return str(value)
+
+
+Whole = Annotated[StrictInt, BeforeValidator(_whole)]
+ItemId = Annotated[
+    str,
+    BeforeValidator(_id),
+    Field(max_length=LONGEST_ID),
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": LONGEST_ID}, {"type": "integer"}]}),
+]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ItemEvent(_Asked):
+    """Something that a visitor did with an item."""
+
+    itemid: ItemId
+    event: Annotated[StrictStr, Field(max_length=LONGEST_ID)] | None = Field(
+        None, description="the kind of event; by default a view, or what weighs least"
+    )
+
+
+class ListRequest(_Asked):
+    """What a list is to be made of."""
+
+    events: list[ItemEvent] = Field(max_length=MOST_EVENTS, description="what the visitor did")
+    exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
+    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+
+
+class VersionOf(BaseModel):
+    """The version that an answer was made from."""
+
+    run: str
+    number: int = Field(description="of the channel's record; 0: a folder")
+    created_at: str
+
+
+class Shown(BaseModel):
+    """An item, as people see it."""
+
+    itemid: str
+    title: str | None
+    picture: str | None = Field(description="a URL")
+
+
+class Recommendation(Shown):
+    """A place of a list."""
+
+    rank: int = Field(ge=1)
+    score: float = Field(description="the inner product; of a popular item its popularity")
+    source: Literal["als", "fold_in", "popular"]
+
+
+class Recommendations(BaseModel):
+    """A list of recommendations, and where it comes from."""
+
+    version: VersionOf
+    visitorid: str | None
+    source: Literal["published", "fold_in", "popular"]
+    known: bool = Field(description="whether the visitor is in the version")
+    unknown_items: int = Field(description="events of items that are not in the version")
+    unknown_events: int = Field(description="events of a kind that has no weight")
+    items: list[Recommendation]
+
+
+class SimilarItem(Shown):
+    """An item that is like another one."""
+
+    rank: int = Field(ge=1)
+    similarity: float = Field(description="cosine, -1 to 1")
+
+
+class SimilarItems(BaseModel):
+    """The items that are most like one."""
+
+    version: VersionOf
+    itemid: str
+    items: list[SimilarItem]
+
+
+class Share(Shown):
+    """What an item of the history adds to a score."""
+
+    share: float
+    events: list[str] = Field(description="the kinds of events that the visitor had with it")
+
+
+class Explanation(Shown):
+    """Why a visitor has its score of an item: the shares and the popularity sum to the score."""
+
+    version: VersionOf
+    visitorid: str
+    score: float
+    popularity: float = Field(description="what the blend with popularity adds")
+    shares: list[Share]
+
+
+class PastEvent(Shown):
+    """What a visitor did with an item: the last event of its kind."""
+
+    event: str
+    timestamp: int = Field(description="ms since the epoch, UTC")
+
+
+class PastEvents(BaseModel):
+    """What a visitor did, newest first."""
+
+    version: VersionOf
+    visitorid: str
+    events: list[PastEvent]
+
+
+class AnyVisitor(BaseModel):
+    """A visitor by chance."""
+
+    version: VersionOf
+    visitorid: str
+
+
+class Reload(BaseModel):
+    """The last version that was taken over, or could not be."""
+
+    at: str
+    error: str | None
+
+
+class CountsOf(BaseModel):
+    """How much there is in a version."""
+
+    visitors: int
+    items: int
+    lists: int
+
+
+class Status(BaseModel):
+    """What is known of the service."""
+
+    ready: bool
+    draining: bool
+    version: VersionOf | None
+    previous: VersionOf | None
+    age_seconds: float | None = Field(description="since the version was made")
+    counts: CountsOf | None
+    metrics: list[dict[str, Any]]
+    gate: dict[str, Any] | None
+    channel: str | None
+    last_reload: Reload | None
+    failures: int = Field(description="versions that could not be taken over")
+    workers: int
+    uptime_seconds: float
+
+
+class Ready(BaseModel):
+    """Whether requests are to be sent here."""
+
+    ready: Literal[True]
+
+
+class Live(BaseModel):
+    """The process runs."""
+
+    live: Literal[True]
+
+
+class Problem(BaseModel):
+    """What is wrong with a request."""
+
+    id: str = Field(description="for machines")
+    sentence: str = Field(description="for people")
+
+
+class ErrorBody(BaseModel):
+    """The answer to a request that cannot be answered."""
+
+    error: Problem

@@ -1,0 +1,108 @@
+"""A version that can be served: a snapshot, who it is, and what ranks its items."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from recommender.errors import ArtifactError
+from recommender.serving.checks import corrupt
+from recommender.serving.engine import Engine, Feedback
+from recommender.serving.manifest import Manifest
+from recommender.serving.snapshot import Did, Snapshot
+
+_WARM_UPS: Final = 3
+_CUSTOMARY: Final = 10
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What every answer says of its version: the run, the number of the channel's record (0: none), and its time."""
+
+    run: str
+    number: int
+    created_at: str
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as it stands in answers."""
+        return {"run": self.run, "number": self.number, "created_at": self.created_at}
+
+
+class Version:
+    """What answers are made of.
+
+    Init parameters:
+        snapshot: its data.
+        number: of the channel's record, 0 for a folder.
+    """
+
+    def __init__(self, snapshot: Snapshot, number: int = 0) -> None:
+        manifest = snapshot.manifest
+        self.snapshot = snapshot
+        self.identity = Identity(manifest.run, number, manifest.created_at)
+        self.shown = self.identity.shown()
+        self.header = str(number).encode()
+        self.engine = Engine(snapshot)
+        self.customary = min(_CUSTOMARY, manifest.k)  # items of a list, where nobody says how many
+        self.weights = manifest.score_map
+        self.sources = manifest.sources
+        self.events = manifest.events
+        self._barred = np.array([kind in manifest.exclude_events for kind in manifest.events], dtype=np.bool_)
+        self.barred_kinds = frozenset(manifest.exclude_events)
+
+    @classmethod
+    def open(cls, folder: Path, manifest: Manifest, number: int = 0) -> "Version":
+        """Return the version in a folder, warm and asked its golden questions.
+
+        Raises:
+            ArtifactError: it cannot be served, or answers wrongly.
+        """
+        version = cls(Snapshot.open(folder, manifest), number)
+        version.warm_up()
+        version.ask()
+        return version
+
+    @property
+    def default_event(self) -> str:
+        """Return the kind of an event that does not say it: a view, or what weighs least."""
+        positive = {kind: weight for kind, weight in self.weights.items() if weight > 0}
+        return (
+            "view" if "view" in self.weights or not positive else min(positive, key=lambda kind: (positive[kind], kind))
+        )
+
+    def feedback(self, did: Did) -> Feedback:
+        """Return what a stored history says of its visitor."""
+        return self.engine.feedback(did.item, did.score, did.item[self._barred[did.event]])
+
+    def warm_up(self) -> None:
+        """Look at all pages, and rank for a visitor a few times."""
+        self.snapshot.touch()
+        items = self.snapshot.model.ranked.indexes[:_WARM_UPS].astype(np.int64)
+        for item in items:
+            feedback = self.engine.feedback(item[None], np.ones(1), item[None])
+            self.engine.best(self.engine.folded_in(feedback), self.snapshot.manifest.k, feedback.excluded)
+
+    def ask(self) -> None:
+        """Ask the golden questions.
+
+        Raises:
+            ArtifactError: an answer is not the one that the manifest gives.
+        """
+        snapshot = self.snapshot
+        for question in snapshot.manifest.golden:
+            place = snapshot.visitors.find(str(question.visitorid))
+            if place is None:
+                raise _wrong(self.identity, "does not know a visitor that it must know")
+            published = snapshot.visitors.published(place)
+            if [snapshot.items.ids.text(item) for item in published.item] != [str(item) for item in question.item]:
+                raise _wrong(self.identity, "recommends other items than it must")
+            feedback = self.feedback(snapshot.visitors.history(place))
+            ranked = self.engine.best(self.engine.folded_in(feedback), snapshot.manifest.k, feedback.excluded)
+            if not np.isfinite(ranked.score).all() or np.isin(ranked.item, feedback.excluded).any():
+                raise _wrong(self.identity, "ranks what it must not")
+
+
+def _wrong(identity: Identity, what: str) -> ArtifactError:
+    error = corrupt(f"the version of run {identity.run} {what}: a golden question was answered wrongly")
+    return ArtifactError("GOLDEN_QUESTION", error.sentence)

@@ -1,0 +1,140 @@
+"""The serving snapshot of a version: its files, one after the other, and the manifest that lists them.
+
+    snapshot/visitors/part-00000.arrow ...    snapshot/items.arrow ...    snapshot/manifest.json
+
+The driver passes each file on as a whole, so that the root may be on any file system; a snapshot is made for the memory
+of one machine anyway.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from pyspark.sql import DataFrame, functions as F
+
+import recommender.constants as C
+from recommender.aggregates import single_row
+from recommender.serving.layout import MANIFEST, part_name
+from recommender.serving.manifest import Manifest
+from recommender.stage import Made
+from recommender.stage4.steps import ServingSnapshot
+from recommender.stage4.steps.run_report import Example
+from recommender.stage4.steps.serving_snapshot import SOURCES
+from recommender.steps import SOLVER, ItemRules, PopularityBlend
+
+FOLDER = "snapshot"
+_IDS = {C.VISITOR: "visitors", C.ITEM: "items"}  # id -> table that has it
+_MOST_KINDS = 127  # of events: their numbers are bytes
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a snapshot is made of.
+
+    Attributes:
+        tables: recommendations, similar_items, interactions, visitors, items, item_factors, popularity.
+        recent_popularity: what may be blended in.
+        settings: the parameters of the steps als, score_events, item_rules, blend and recommend.
+        metrics, gate: what stage 2's record says; None where it says nothing.
+    """
+
+    tables: Mapping[str, DataFrame]
+    recent_popularity: DataFrame
+    settings: Mapping[str, Mapping[str, Any]]
+    metrics: Sequence[Mapping[str, Any]] | None
+    gate: Mapping[str, Any] | None
+
+
+class Snapshot:
+    """Makes the files of one snapshot.
+
+    Init parameters:
+        step: arranges the rows.
+        inputs: what it is made of.
+        versions: of the table with titles.
+    """
+
+    def __init__(self, step: ServingSnapshot, inputs: Inputs, versions: Mapping[str, str | None]) -> None:
+        self._step = step
+        self._inputs = inputs
+        self._versions = versions
+        self._files: dict[str, dict[str, Any]] = {}
+        self.visitors = 0
+        self.lists = 0
+        self.items = 0
+
+    def files(self, made: Made, examples: Sequence[Example]) -> Iterator[tuple[str, bytes]]:
+        """Return (path, content) of each file; the manifest is the last.
+
+        Args:
+            made: the commit that the snapshot belongs to.
+            examples: visitors whose lists are the questions that the service is asked before it serves the version.
+        """
+        tables, kinds = self._inputs.tables, self._kinds()
+        (known,) = single_row(tables["visitors"].agg(F.count_if(F.col(C.EVENTS) > 0)))
+        (self.items,) = single_row(tables["items"].agg(F.count(C.ITEM)))
+        gains, c = self._blended()
+        rules = ItemRules(**self._inputs.settings["item_rules"])
+        allowed = rules.execute(tables["items"], rules.versions(started=True))
+        visitors, items = self._step.execute(
+            **tables, kinds=kinds, visitor_count=known, allowed=allowed, gains=gains, versions=self._versions
+        )
+        for path, content in self._contents(visitors, items):
+            self._files[path] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            yield f"{FOLDER}/{path}", content
+        yield f"{FOLDER}/{MANIFEST}", self._manifest(made, kinds, c, examples).sealed()
+
+    def _contents(self, visitors: DataFrame, items: DataFrame) -> Iterator[tuple[str, bytes]]:
+        for number, row in enumerate(visitors.toLocalIterator()):
+            self.visitors += row["visitors"]
+            self.lists += row["lists"]
+            yield part_name(number), bytes(row["content"])
+        for path, pieces in groupby(items.toLocalIterator(), lambda row: str(row["path"])):
+            yield path, b"".join(bytes(piece["content"]) for piece in pieces)
+
+    def _kinds(self) -> list[str]:
+        """Return the kinds of events that are in the histories, the most frequent first."""
+        counted = self._inputs.tables["interactions"].groupBy(C.EVENT).agg(F.count(F.lit(1)).alias("number"))
+        kinds = counted.orderBy(F.col("number").desc(), C.EVENT).limit(_MOST_KINDS)
+        return [row[C.EVENT] for row in kinds.toLocalIterator()]
+
+    def _blended(self) -> tuple[DataFrame | None, float | None]:
+        """Return the items with one more factor, and the visitors' entry of it; nothing where nothing is blended."""
+        factors = self._inputs.tables["item_factors"]
+        blend = PopularityBlend(**self._inputs.settings["blend"])
+        if not blend.weight:
+            return None, None
+        nobody = factors.sparkSession.range(1).select(F.array().cast("array<float>").alias(C.FEATURES))
+        visitor, items = blend.execute(nobody, factors, self._inputs.recent_popularity)
+        (c,) = single_row(visitor.agg(F.max(F.element_at(C.FEATURES, 1))))
+        return (None, None) if c is None else (items, float(c))
+
+    def _manifest(self, made: Made, kinds: Sequence[str], c: float | None, examples: Sequence[Example]) -> Manifest:
+        als, recommend = self._inputs.settings["als"], self._inputs.settings["recommend"]
+        types = {name: dict(self._inputs.tables[table].dtypes)[name] for name, table in _IDS.items()}
+        facts = {
+            "run": made.run,
+            "number": made.number,
+            "created_at": made.at,
+            "id_types": {name: "string" if type_ == "string" else "long" for name, type_ in types.items()},
+            "rank": als["rank"],
+            "solver": {name: als[name] for name in SOLVER},
+            "score_map": self._inputs.settings["score_events"]["score_map"],
+            "events": list(kinds),
+            "sources": list(SOURCES),
+            "exclude_events": recommend["exclude_events"],
+            "fill_with_popular": recommend["fill_with_popular"],
+            "k": recommend["k"],
+            "blend": None if c is None else {"c": c},
+            "counts": {"visitors": self.visitors, "items": self.items, "lists": self.lists},
+            "metrics": list(self._inputs.metrics or ()),
+            "gate": self._inputs.gate,
+            "golden": [
+                {"visitorid": example.visitorid, "item": [item for item, _ in example.recommended]}
+                for example in examples
+            ],
+            "files": self._files,
+        }
+        return Manifest.model_validate(facts)

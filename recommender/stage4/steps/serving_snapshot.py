@@ -1,0 +1,201 @@
+"""Arrange what the service answers from: a row per visitor and a row per item, in the files of a serving snapshot.
+
+Example usage:
+>>> tables = {
+...     "recommendations": spark.createDataFrame([(7, 1, 6, 0.5, "als")],
+...                                              "visitorid long, rank int, itemid long, score float, source string"),
+...     "similar_items": spark.createDataFrame([(5, 1, 6, 0.6)],
+...                                            "itemid long, rank int, similar_itemid long, similarity float"),
+...     "interactions": spark.createDataFrame([(0, 0, "view", 1.0, 9)], "visitor_index int, item_index int, "
+...                                           "event string, score float, last_timestamp long"),
+...     "visitors": spark.createDataFrame([(7, 0, 1), (8, 1, 0)], "visitorid long, visitor_index int, events long"),
+...     "items": spark.createDataFrame([(5, 0), (6, 1)], "itemid long, item_index int"),
+...     "item_factors": spark.createDataFrame([(0, [1.0, 0.0])], "id int, features array<float>"),
+...     "popularity": spark.createDataFrame([(0, 2.0)], "item_index int, score double"),
+... }
+>>> visitors, items = ServingSnapshot().execute(**tables, kinds=["view"], visitor_count=1)
+>>> visitors.select("visitors", "lists").collect()
+[Row(visitors=1, lists=1)]
+>>> [row["path"] for row in items.select("path").collect()]  # doctest: +NORMALIZE_WHITESPACE
+['items.arrow', 'items_by_id.arrow', 'factors.arrow', 'gram.arrow', 'ranking.arrow', 'similar_items.arrow']
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F
+
+import recommender.constants as C
+from recommender.base import Annotated, Field, TableName, step
+from recommender.errors import SchemaError
+from recommender.serving.cells import item_files, visitor_file
+from recommender.sources import catalog_versions, format_of, quoted, read_catalog, read_files, shown
+
+SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order
+TITLE, PICTURE = "title", "picture"
+
+_PIECE = 8 * 2**20  # bytes of a file that come to the driver at once
+
+
+@step
+class ServingSnapshot:
+    """Make the files of a serving snapshot: visitors with their lists and histories, items with all that is known.
+
+    Init parameters:
+        enabled: whether a snapshot is made.
+        items_filename: file, folder or glob with a column itemid, and title and picture (a URL) as far as they are
+            there; by .csv, .json, .ndjson or .orc at the end of the name, also compressed, else Parquet.
+        items_table: table of the catalog with these columns.
+        visitors_per_file: how many visitors there are in a file, about; a file passes through the driver's memory.
+    Execution args:
+        recommendations, similar_items: the tables of stage 3. interactions, visitors, items: those of stage 1.
+        item_factors: id int, features array<float>: those of the model. popularity: the table of stage 2.
+        kinds: kinds of events, in the order of their numbers; interactions of other kinds are left out.
+        visitor_count: of the visitors that have events.
+        allowed: item_index int, one row per item that may be recommended; null: every item may.
+        gains: id int, features array<float>, whose last column is what popularity adds to the factors; null: nothing.
+        versions: of `items_table`, as `versions` has returned it.
+    Execution returns:
+        (visitors, items): visitors long, lists long, content binary, a row per file, those of smaller ids in earlier
+        partitions; path string, content binary, in order: what has the same path belongs together.
+    Raises:
+        InputError, SchemaError: the table of titles is missing, unreadable, or has no column itemid.
+    Persist strategy: none of its own; stage 4 writes the files one by one.
+    """
+
+    enabled: bool = True
+    items_filename: str | None = None
+    items_table: TableName | None = None
+    visitors_per_file: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+
+    @property
+    def files(self) -> list[str]:
+        """The files with titles; a change of them makes another result."""
+        return [self.items_filename] if self.enabled and self.items_filename else []
+
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the table with titles and its newest version; see `ItemRules.versions`."""
+        return catalog_versions([self.items_table] if self.enabled and self.items_table else [], started)
+
+    def execute(
+        self,
+        *,
+        recommendations: DataFrame,
+        similar_items: DataFrame,
+        interactions: DataFrame,
+        visitors: DataFrame,
+        items: DataFrame,
+        item_factors: DataFrame,
+        popularity: DataFrame,
+        kinds: Sequence[str],
+        visitor_count: int,
+        allowed: DataFrame | None = None,
+        gains: DataFrame | None = None,
+        versions: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> tuple[DataFrame, DataFrame]:
+        """Return the files; see the class."""
+        ids = items.select(C.ITEM, C.ITEM_INDEX)
+        lists, past = _lists(recommendations, ids), _past(interactions, kinds)
+        known = visitors.where(F.col(C.EVENTS) > 0).select(C.VISITOR, C.VISITOR_INDEX)
+        rows = known.join(past, C.VISITOR_INDEX, "left").join(lists, C.VISITOR, "left").drop(C.VISITOR_INDEX)
+        parts = max(1, -(-visitor_count // self.visitors_per_file))
+        ordered = rows.repartitionByRange(parts, C.VISITOR).sortWithinPartitions(C.VISITOR)
+        files = ordered.mapInArrow(_visitor_files, "visitors long, lists long, content binary")
+        facts = [
+            popularity.select(C.ITEM_INDEX, F.col(C.SCORE).cast("double").alias("popularity")),
+            item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES),
+            _similar(similar_items, ids),
+        ]
+        known_items = self._with_titles(_with_facts(ids, facts, allowed, gains), versions)
+        one = known_items.repartition(1).sortWithinPartitions(C.ITEM_INDEX)
+        return files, one.mapInArrow(_item_files, "path string, content binary")
+
+    def _with_titles(self, items: DataFrame, versions: Mapping[str, str | None]) -> DataFrame:
+        """Return the items with title and picture, null where there is none."""
+        nothing = F.lit(None).cast("string")
+        if self.items_filename:
+            path = self.items_filename
+            wanted = [C.ITEM, TITLE, PICTURE]
+            loaded, place = read_files(SparkSession.active(), path, format_of(path), wanted, optional=wanted[1:]), path
+        elif self.items_table:
+            place = self.items_table
+            loaded = read_catalog(SparkSession.active(), place, versions.get(place), None)
+        else:
+            return items.withColumns({TITLE: nothing, PICTURE: nothing})
+        if C.ITEM not in loaded.columns:
+            sentence = f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; see stage4.snapshot"
+            raise SchemaError("SCHEMA_MISSING", sentence)
+        there = set(loaded.columns) & set(loaded.rows.columns)
+        texts = {name: F.col(quoted(name)).cast("string") if name in there else nothing for name in (TITLE, PICTURE)}
+        named = loaded.rows.select(
+            F.trim(F.col(quoted(C.ITEM)).cast("string")).alias("_id"),
+            F.struct(*(text.alias(name) for name, text in texts.items())).alias("_texts"),
+        )
+        one = named.groupBy("_id").agg(F.max("_texts").alias("_texts"))  # of several rows of an item always the same
+        joined = items.join(one, F.col(C.ITEM).cast("string") == F.col("_id"), "left")
+        return joined.withColumns({name: F.col(f"_texts.{name}") for name in texts}).drop("_id", "_texts")
+
+
+def _lists(recommendations: DataFrame, ids: DataFrame) -> DataFrame:
+    """Return visitorid and its list, best first."""
+    place = F.struct(C.RANK, C.ITEM_INDEX, C.SCORE, _number(C.SOURCE, SOURCES))
+    listed = recommendations.join(ids, C.ITEM, "inner")
+    return listed.groupBy(C.VISITOR).agg(F.sort_array(F.collect_list(place)).alias("list"))
+
+
+def _past(interactions: DataFrame, kinds: Sequence[str]) -> DataFrame:
+    """Return visitor_index and its history, newest first."""
+    time = (-F.col(C.LAST_TIMESTAMP)).alias("before")
+    event = F.struct(time, C.ITEM_INDEX, _number(C.EVENT, kinds), C.SCORE)
+    known = interactions.where(F.col(C.EVENT).isin(list(kinds)))
+    return known.groupBy(C.VISITOR_INDEX).agg(F.sort_array(F.collect_list(event)).alias("history"))
+
+
+def _similar(similar_items: DataFrame, ids: DataFrame) -> DataFrame:
+    """Return item_index and its similar items, the most alike first."""
+    similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
+    rows = similar_items.join(ids, C.ITEM, "inner").join(similar_ids, C.SIMILAR_ITEM, "inner")
+    place = F.struct(C.RANK, C.SIMILAR_ITEM_INDEX, C.SIMILARITY)
+    return rows.groupBy(C.ITEM_INDEX).agg(F.sort_array(F.collect_list(place)).alias("similar"))
+
+
+def _with_facts(
+    ids: DataFrame, facts: Sequence[DataFrame], allowed: DataFrame | None, gains: DataFrame | None
+) -> DataFrame:
+    """Return the items with what is known of each, null where nothing is; see `ServingSnapshot`."""
+    more = []
+    if gains is not None:
+        more.append(gains.select(F.col(C.ID).alias(C.ITEM_INDEX), F.element_at(C.FEATURES, -1).alias("gain")))
+    if allowed is not None:
+        more.append(allowed.select(C.ITEM_INDEX, F.lit(True).alias("allowed")))
+    for each in (*facts, *more):
+        ids = ids.join(each, C.ITEM_INDEX, "left")
+    absent = {"gain": F.lit(None).cast("float"), "allowed": F.lit(True)}  # nothing is blended, nothing is forbidden
+    return ids.withColumns({name: value for name, value in absent.items() if name not in ids.columns})
+
+
+def _number(column: str, words: Sequence[str]) -> Column:
+    """Return the position of a word, from 0."""
+    known = F.array(*(F.lit(word) for word in words))
+    return (F.array_position(known, F.col(column)) - 1).cast("tinyint").alias(column)
+
+
+def _visitor_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Return the file of the visitors of a partition; none of an empty one."""
+    pieces = [batch for batch in batches if batch.num_rows]
+    if pieces:
+        visitors, lists, content = visitor_file(pa.Table.from_batches(pieces))
+        yield pa.RecordBatch.from_pydict(
+            {"visitors": [visitors], "lists": [lists], "content": pa.array([content], pa.binary())}
+        )
+
+
+def _item_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Return the files of the items, in pieces."""
+    pieces = [batch for batch in batches if batch.num_rows]
+    if pieces:
+        for path, content in item_files(pa.Table.from_batches(pieces)):
+            for start in range(0, len(content), _PIECE):
+                piece = pa.array([content[start : start + _PIECE]], pa.binary())
+                yield pa.RecordBatch.from_pydict({"path": [path], "content": piece})

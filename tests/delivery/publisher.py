@@ -1,0 +1,56 @@
+"""A publisher in a process of its own, for tests that kill it: python publisher.py PORT NUMBER HOW.
+
+HOW is where it stops and waits for its death: load, audit, move, or never. It prints "there" when it is there.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+
+import postgres
+import psycopg
+import shop
+
+from recommender.delivery import versions
+from recommender.delivery.pointer import Pointer
+
+
+def wait(*_: Any, **__: Any) -> Any:
+    print("there", flush=True)
+    time.sleep(600)
+
+
+def main(port: int, number: int, how: str) -> None:
+    to = shop.target(postgres.Postgres(Path(), port))
+    if how == "load":
+
+        def endless() -> Any:
+            yield shop.csv(shop.rows(number)[:7])
+            wait()
+
+        def send(table: str) -> Any:
+            versions.copy_part(to.database, to.login, "shop", table, 0, iter([shop.csv(shop.rows(number)[7:])]))
+            versions.copy_part(to.database, to.login, "shop", table, 1, endless())
+
+        to.load(shop.version(number), "live", send)
+    elif how == "index":
+        versions.Versions._grants = wait  # type: ignore[method-assign] - comes after the index, before it is ready
+    elif how == "move":
+        write = Pointer._write
+
+        def written(*given: Any) -> None:
+            write(*given)
+            wait()
+
+        Pointer._write = written  # type: ignore[method-assign]
+    shop.deliver(to, number)
+
+
+if __name__ == "__main__":
+    try:
+        main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    except psycopg.Error as error:
+        sys.exit(f"{type(error).__name__}: {error}")

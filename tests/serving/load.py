@@ -1,0 +1,81 @@
+"""Ask a service in a loop, in a process of its own, and tell as JSON what was wrong with the answers.
+
+    python load.py PORT SECONDS THREADS PATH [PATH ...]
+
+A request that was refused a connection, or whose connection was closed before an answer began, is counted apart: a
+client asks again then. What must never be seen: a status that is no 200, an answer whose header and body name two
+versions, a version that is older than one that was answered from before the request was sent.
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+
+class Seen:
+    """What all threads have seen."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.newest = 0
+        self.counts: Counter[str] = Counter()
+        self.wrong: list[str] = []
+
+    def answered(self, before: int, status: int, header: str | None, body: bytes) -> None:
+        """Note an answer; `before` is the newest version that was seen before it was asked for."""
+        number, what = 0, ""
+        if status != 200:
+            what = f"status {status}: {body[:200]!r}"
+        else:
+            answer = json.loads(body)
+            number, run = answer["version"]["number"], answer["version"]["run"]
+            if header != str(number):
+                what = f"header {header}, body {number}"
+            elif number < before:
+                what = f"version {number} after {before}"
+            elif any(not item["title"].startswith(f"{run}:") for item in answer.get("items", ()) if item["title"]):
+                what = f"an item of another version in one of {run}"
+        with self.lock:
+            self.counts["answers"] += 1
+            self.counts[f"version {number}"] += 1
+            self.newest = max(self.newest, number)
+            if what:
+                self.wrong.append(what)
+
+
+def ask(port: int, until: float, paths: list[str], seen: Seen) -> None:
+    """Ask until a time, on one connection while it is kept."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    turn = 0
+    while time.monotonic() < until:
+        before, turn = seen.newest, turn + 1
+        try:
+            connection.request("GET", paths[turn % len(paths)])
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            with seen.lock:
+                seen.counts[type(error).__name__] += 1
+            time.sleep(0.01)
+            continue
+        seen.answered(before, response.status, response.headers.get("x-recommender-version"), body)
+
+
+def main(port: int, seconds: float, threads: int, paths: list[str]) -> dict[str, Any]:
+    """Return what was seen."""
+    seen, until = Seen(), time.monotonic() + seconds
+    asking = [threading.Thread(target=ask, args=(port, until, paths, seen)) for _ in range(threads)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    return {"counts": dict(seen.counts), "wrong": seen.wrong[:10], "newest": seen.newest}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])))

@@ -1,0 +1,181 @@
+"""Answers are those of plain sorting over all items, with the same rules, for numbers and strings as ids."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from literal_snapshot import EVENTS, WEIGHTS, Shop
+
+from recommender.serving import answers
+from recommender.serving.answers import Request
+from recommender.serving.checks import checked_files, read_manifest
+from recommender.serving.refusals import RequestError
+from recommender.serving.version import Version
+
+
+def opened(folder: Path, **options: Any) -> tuple[Shop, Version]:
+    shop = Shop(**options)
+    shop.write(folder)
+    manifest = read_manifest(folder)
+    list(checked_files(folder, manifest))
+    return shop, Version.open(folder, manifest, number=7)
+
+
+@pytest.fixture(scope="module", params=[(False, None), (True, 0.5)], ids=["long", "string, blended"])
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Version]:
+    strings, blend = request.param
+    return opened(tmp_path_factory.mktemp("snapshot"), strings=strings, blend=blend)
+
+
+def pairs(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    assert [item["rank"] for item in answer["items"]] == list(range(1, len(answer["items"]) + 1))
+    return [(item["itemid"], item["source"]) for item in answer["items"]]
+
+
+def named(shop: Shop, expected: list[tuple[int, str]]) -> list[tuple[str, str]]:
+    return [(str(shop.itemids[item]), source) for item, source in expected]
+
+
+def test_every_visitor_gets_what_is_published_for_it(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    sources = ("als", "fold_in", "popular")
+    for row, visitorid in enumerate(shop.visitorids):
+        answer = answers.published(version, str(visitorid), 3)
+        assert answer is not None
+        assert pairs(answer) == [(str(shop.itemids[item]), sources[source]) for item, _, source in shop.lists[row][:3]]
+        assert [item["score"] for item in answer["items"]] == pytest.approx([s for _, s, _ in shop.lists[row][:3]])
+        assert (answer["source"], answer["known"]) == ("published", True)
+        assert answer["version"] == {"run": "monday", "number": 7, "created_at": "2026-11-25T01:00:00.000+00:00"}
+
+
+def test_a_longer_list_is_computed_from_the_stored_history(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    for row, visitorid in enumerate(shop.visitorids):
+        assert answers.published(version, str(visitorid), 12) is None
+        answer = answers.computed(version, Request(12, str(visitorid)))
+        assert pairs(answer) == named(shop, shop.expected(shop.histories[row], 12))
+        assert answer["source"] == ("popular" if shop.score(shop.histories[row]) is None else "fold_in")
+        assert answer["known"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 29), st.integers(0, 2)), max_size=8),
+    st.lists(st.integers(0, 29), max_size=4),
+    st.integers(1, 40),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_list_for_events_is_the_best_of_all_items(
+    both: tuple[Shop, Version], events: list[tuple[int, int]], exclude: list[int], k: int
+) -> None:
+    shop, version = both
+    told = [(str(shop.itemids[item]), EVENTS[event]) for item, event in events]
+    answer = answers.computed(version, Request(k, None, told, [str(shop.itemids[item]) for item in exclude]))
+    history = [(item, event, WEIGHTS[EVENTS[event]], 0) for item, event in events]
+    assert pairs(answer) == named(shop, shop.expected(history, k, exclude))
+    scores = shop.score(history)
+    for item in answer["items"]:
+        index = [str(each) for each in shop.itemids].index(item["itemid"])
+        if item["source"] == "fold_in":
+            assert scores is not None
+            assert item["score"] == pytest.approx(float(scores[index]), rel=1e-4, abs=1e-5)
+        else:
+            assert item["score"] == shop.popularity[index]
+
+
+def test_what_is_not_known_is_counted(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    some = str(shop.itemids[0])
+    answer = answers.computed(version, Request(3, None, [("nothing", "view"), (some, "wish"), (some, None)], ["none"]))
+    assert (answer["unknown_items"], answer["unknown_events"], answer["known"]) == (1, 1, False)
+
+
+def test_an_event_without_a_kind_is_a_view_or_what_weighs_least(tmp_path: Path) -> None:
+    _, version = opened(tmp_path / "1")
+    assert version.default_event == "view"
+    _, version = opened(tmp_path / "2", score_map={"order": 10.0, "click": 1.0, "login": 0.0})
+    assert version.default_event == "click"
+
+
+def test_an_unknown_visitor_gets_what_is_popular(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    answer = answers.popular(version, "nobody", 4)
+    assert pairs(answer) == named(shop, shop.expected([], 4))
+    assert (answer["source"], answer["known"], answer["visitorid"]) == ("popular", False, "nobody")
+    assert answers.published(version, "nobody", 4) is None
+
+
+def test_short_lists_stay_short_where_nothing_is_to_fill_them(tmp_path: Path) -> None:
+    shop, version = opened(tmp_path, fill_with_popular=False)
+    item = int(np.flatnonzero(shop.known)[0])
+    answer = answers.computed(version, Request(1000, None, [(str(shop.itemids[item]), "view")]))
+    assert {source for _, source in pairs(answer)} == {"fold_in"}
+    assert len(answers.popular(version, None, 3)["items"]) == 3
+
+
+def test_the_shares_and_the_popularity_sum_to_the_score(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    for row, visitorid in enumerate(shop.visitorids[:15]):
+        scores = shop.score(shop.histories[row])
+        for item in np.flatnonzero(shop.known & shop.allowed)[:6]:
+            answer = answers.explanation(version, str(visitorid), str(shop.itemids[item]))
+            shares = [share["share"] for share in answer["shares"]]
+            assert sum(shares) + answer["popularity"] == pytest.approx(answer["score"])
+            assert shares == sorted(shares, reverse=True)
+            assert answer["score"] == pytest.approx(0.0 if scores is None else float(scores[item]), rel=1e-3, abs=1e-4)
+            kinds = {share["itemid"]: set(share["events"]) for share in answer["shares"]}
+            for did, event, _, _ in shop.histories[row]:
+                if shop.known[did]:
+                    assert EVENTS[event] in kinds[str(shop.itemids[did])]
+
+
+def test_what_cannot_be_explained_is_refused(both: tuple[Shop, Version], tmp_path: Path) -> None:
+    shop, version = both
+    visitorid, item = str(shop.visitorids[0]), str(shop.itemids[int(np.flatnonzero(~shop.known)[0])])
+    with pytest.raises(RequestError, match=r"ITEM_NOT_EXPLAINED the model has no factors of item .*: nothing") as told:
+        answers.explanation(version, visitorid, item)
+    assert told.value.status == 409
+    with pytest.raises(RequestError, match="ITEM_UNKNOWN no item zzz in this version"):
+        answers.explanation(version, visitorid, "zzz")
+    with pytest.raises(RequestError, match="VISITOR_UNKNOWN no visitor zzz in this version"):
+        answers.explanation(version, "zzz", item)
+    solver = {"implicit_prefs": True, "alpha": 1.0, "reg_param": 0.1, "nonnegative": True}
+    shop, version = opened(tmp_path, solver=solver, golden=[])
+    with pytest.raises(RequestError, match="MODEL_NOT_EXPLAINED a model with nonnegative factors cannot be explained"):
+        answers.explanation(version, str(shop.visitorids[0]), str(shop.itemids[0]))
+
+
+def test_the_history_is_told_newest_first(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    row = max(range(len(shop.visitorids)), key=lambda each: len(shop.histories[each]))
+    answer = answers.history(version, str(shop.visitorids[row]), 2)
+    assert [(each["itemid"], each["event"], each["timestamp"]) for each in answer["events"]] == [
+        (str(shop.itemids[item]), EVENTS[event], at) for item, event, _, at in shop.histories[row][:2]
+    ]
+    with pytest.raises(RequestError, match="VISITOR_UNKNOWN"):
+        answers.history(version, "nobody", 2)
+
+
+def test_similar_items_are_told_with_what_people_see(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    answer = answers.similar(version, str(shop.itemids[3]), 2)
+    unit = shop.factors / np.linalg.norm(shop.factors, axis=1, keepdims=True)
+    cosine = unit @ unit[3]
+    best = sorted((item for item in range(30) if item != 3), key=lambda item: -cosine[item])[:2]
+    assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in best]
+    assert [item["similarity"] for item in answer["items"]] == pytest.approx([float(cosine[item]) for item in best])
+    assert all(item["title"] is None or item["title"] for item in answer["items"])
+    with pytest.raises(RequestError, match=r"ITEM_UNKNOWN no item i{64}\.\.\. in this version"):
+        answers.similar(version, "i" * 200, 2)
+
+
+def test_any_visitor_is_one_of_them(both: tuple[Shop, Version], tmp_path: Path) -> None:
+    shop, version = both
+    found = {answers.any_visitor(version)["visitorid"] for _ in range(200)}
+    assert len(found) > 10
+    assert found <= {str(each) for each in shop.visitorids}
+    _, empty = opened(tmp_path, visitors=0, parts=1)
+    with pytest.raises(RequestError, match="VISITOR_UNKNOWN this version has no visitors"):
+        answers.any_visitor(empty)
+    assert answers.popular(empty, "anybody", 3)["source"] == "popular"

@@ -1,0 +1,238 @@
+"""The service as its own process: versions that change under load, processes that die, an end in order."""
+
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from published import publish, snapshot_of, store_at
+
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+pytest.importorskip("httpx", reason="httpx is not installed")
+
+import httpx
+from running import Load, Running, is_alive
+
+from recommender.store import Channels
+
+pytestmark = [
+    pytest.mark.job,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc"),
+]
+
+FAST = ("--poll", "0.1", "--drain", "0.3")
+
+
+def publish_named(root: Path, run: str, **shop: Any) -> Any:
+    """Publish a version whose items have its run in their titles."""
+    return publish(root, run, titles=[f"{run}:a lamp", None, f"{run}:<b>"], **shop)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    publish_named(tmp_path, "monday")
+    return tmp_path
+
+
+def paths(root: Path) -> list[str]:
+    """Return what is asked for under load: what is published, what is computed, what is similar."""
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        visitorid = service.client.get("/v1/visitors/random").json()["visitorid"]
+        itemid = service.client.get("/v1/visitors/nobody/recommendations?k=1").json()["items"][0]["itemid"]
+    visitor = f"/v1/visitors/{visitorid}"
+    return [f"{visitor}/recommendations", f"{visitor}/recommendations?k=9", f"/v1/items/{itemid}/similar"]
+
+
+def test_a_service_starts_answers_and_ends_in_order(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        status = service.ready()
+        assert (status["channel"], status["version"]["run"], status["workers"]) == ("live", "monday", 1)
+        answer = service.client.get("/v1/visitors/nobody/recommendations")
+        assert (answer.json()["source"], answer.headers["x-recommender-version"]) == ("popular", "1")
+        assert "server" not in answer.headers
+        assert service.end() == 0
+        assert not any("Traceback" in line or "ERROR" in line for line in service.log)
+
+
+def test_a_service_waits_for_its_first_version(tmp_path: Path) -> None:
+    with Running("--root", str(tmp_path), *FAST) as service:
+        assert service.client.get("/livez").status_code == 200
+        assert service.client.get("/readyz").status_code == 503
+        publish(tmp_path, "monday")
+        assert service.ready()["version"]["run"] == "monday"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_versions_change_under_load_without_a_wrong_answer(root: Path, workers: str) -> None:
+    asked = paths(root)
+    with Running("--root", str(root), *FAST, "--workers", workers) as service:
+        service.ready()
+        load = Load(service, 5, 6, *asked)
+        for turn in range(2, 10):
+            publication = publish_named(root, f"run{turn}", seed=1, factor_seed=turn)
+            if turn == 5:
+                part = snapshot_of(root, publication) / "factors.arrow"
+                part.write_bytes(part.read_bytes()[:-7])
+            if turn == 8:
+                Channels(store_at(root)).rollback("live")
+            time.sleep(0.5)
+        seen = load.result()
+        status = service.ready()
+    assert seen["wrong"] == []
+    assert seen["counts"]["answers"] > 500
+    assert "ConnectionRefusedError" not in seen["counts"]
+    assert len([name for name in seen["counts"] if name.startswith("version")]) >= 6
+    assert "version 5" not in seen["counts"]
+    assert status["version"]["number"] == seen["newest"] == 10
+    assert status["failures"] >= 1
+
+
+def test_a_service_that_is_told_to_end_under_load_answers_what_was_asked(root: Path) -> None:
+    asked = paths(root)
+    with Running("--root", str(root), "--poll", "0.1", "--drain", "1", "--workers", "2") as service:
+        service.ready()
+        load = Load(service, 3, 6, *asked)
+        time.sleep(1)
+        start = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert service.client.get("/readyz").status_code == 503
+        assert service.process.wait(10) == 0
+        assert time.monotonic() - start < 5
+        seen = load.result()
+    assert seen["wrong"] == []
+    # Who asks is told to close the connection while it still gets answers; nothing is cut off in the middle.
+    assert set(seen["counts"]) <= {"answers", "version 1", "ConnectionRefusedError", "ConnectionResetError"}
+    assert seen["counts"].get("ConnectionResetError", 0) <= 6
+
+
+def test_a_worker_that_is_killed_is_replaced_and_nothing_counts_backwards(root: Path) -> None:
+    counted = re.compile(r'^recommender_answers_total\{source="popular"\} (.*)$', re.MULTILINE)
+
+    def popular(service: Running) -> float:
+        for _ in range(50):
+            try:
+                return float(counted.findall(service.client.get("/metrics").text)[0])
+            except httpx.TransportError:  # the connection was to the one that was killed
+                time.sleep(0.05)
+        raise AssertionError(service.log)
+
+    with Running("--root", str(root), *FAST, "--workers", "2") as service:
+        service.ready()
+        for _ in range(20):
+            service.client.get("/v1/visitors/nobody/recommendations")
+        before, workers = popular(service), service.workers()
+        os.kill(workers[0], signal.SIGKILL)
+        service.logged(re.compile(r"worker \d ended with signal 9; it is replaced"))
+        until = time.monotonic() + 10
+        while len(service.workers()) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(service.workers()) == 2
+        assert popular(service) >= before >= 20
+        publish_named(root, "tuesday", seed=2)
+        assert service.ready(2)["failures"] == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_no_process_is_left_when_the_first_one_is_killed(root: Path, workers: str) -> None:
+    with Running("--root", str(root), *FAST, "--workers", workers) as service:
+        service.ready()
+        left = service.workers()
+        assert len(left) == int(workers)
+        service.process.kill()
+        until = time.monotonic() + 10
+        while any(map(is_alive, left)) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not any(map(is_alive, left))
+
+
+def test_the_first_process_has_one_thread_so_that_it_can_fork(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        assert len(list(Path(f"/proc/{service.process.pid}/task").iterdir())) == 1
+
+
+def test_the_files_of_the_version_that_is_served_may_be_deleted(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        publication = next(Channels(store_at(root)).history("live"))
+        for path in sorted(snapshot_of(root, publication).rglob("*.arrow")):
+            path.unlink()
+        assert service.client.get("/v1/visitors/random").status_code == 200
+        publish_named(root, "tuesday", seed=2)
+        assert service.ready(2)["previous"]["run"] == "monday"
+
+
+def raw(port: int, request: bytes, seconds: float = 5) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        connection.sendall(request)
+        answer = b""
+        while part := connection.recv(1 << 16):
+            answer += part
+    return answer
+
+
+def test_a_head_without_end_is_refused(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        answer = raw(service.port, b"GET /livez HTTP/1.1\r\nx: " + b"a" * 40_000)
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert b"HEAD_TOO_LARGE" in answer
+        answer = raw(service.port, b"nonsense\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert service.client.get("/livez").status_code == 200
+
+
+@pytest.mark.slow
+def test_what_does_not_come_in_time_is_closed(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        start = time.monotonic()
+        assert raw(service.port, b"GET /livez HT", 30) == b""
+        assert 9 < time.monotonic() - start < 15
+        head = b"POST /v1/recommendations HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
+        assert raw(service.port, head, 30).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_token_is_wanted_of_everybody(root: Path, tmp_path: Path) -> None:
+    with Running("--root", str(root), *FAST, RECOMMENDER_TOKEN="s3cret-token") as service:  # noqa: S106
+        assert service.client.get("/readyz").status_code in {200, 503}
+        assert service.client.get("/v1/status").status_code == 401
+        service.client.headers["authorization"] = "Bearer s3cret-token"
+        assert service.ready()["version"]["run"] == "monday"
+        assert not any("s3cret" in line for line in service.log)
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_for_ten_minutes(root: Path) -> None:
+    """The soak: load, a new version every second, one in ten damaged."""
+    asked = paths(root)
+
+    def megabytes(service: Running) -> float:
+        status = Path(f"/proc/{service.workers()[0]}/status").read_text()
+        return int(re.findall(r"RssAnon:\s+(\d+)", status)[0]) / 1024
+
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        measured = []
+        until = time.monotonic() + 600
+        turn = 1
+        while time.monotonic() < until:
+            load = Load(service, 28, 4, *asked)
+            for _ in range(25):
+                turn += 1
+                publication = publish_named(root, f"run{turn}", seed=turn % 7)
+                if turn % 10 == 0:
+                    (snapshot_of(root, publication) / "items.arrow").write_bytes(b"")
+                time.sleep(1)
+            seen = load.result()
+            assert seen["wrong"] == []
+            measured.append(megabytes(service))
+        settled = measured[len(measured) // 4 :]
+        assert max(settled) - min(settled) < 20, measured

@@ -1,0 +1,228 @@
+"""The serving snapshot that stage 4 makes, read as the service reads it, against the tables that it was made from."""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from recommender.base import parameters
+from recommender.errors import InputError, SchemaError
+from recommender.serving.checks import checked_files, read_manifest
+from recommender.serving.version import Version
+from recommender.stage import Made
+from recommender.stage1.steps import ScoreEvents
+from recommender.stage2.steps import AlsFitter
+from recommender.stage4.main import Stage4
+from recommender.steps import ItemRules, PopularityBlend, TopKRecommender
+
+VISITORS, ITEMS, RANK = 57, 23, 3
+KINDS = ["view", "addtocart"]
+SOURCES = ["als", "fold_in", "popular"]
+SCHEMAS = {
+    "recommendations": "visitorid {id}, rank int, itemid {id}, score float, source string",
+    "similar_items": "itemid {id}, rank int, similar_itemid {id}, similarity float",
+    "interactions": "visitor_index int, item_index int, event string, score float, last_timestamp long",
+    "visitors": "visitorid {id}, visitor_index int, events long, score double, trained boolean",
+    "items": "itemid {id}, item_index int, events long, score double, last_timestamp long, last_trained long",
+    "item_factors": "id int, features array<float>",
+    "popularity": "item_index int, score double",
+    "recent_popularity": "item_index int, score double",
+}
+
+
+@dataclass
+class Shop:
+    """Tables by chance, with the ids of the visitors and the items in the order of their indexes."""
+
+    visitors: list[Any]
+    items: list[Any]
+    rows: Mapping[str, list[tuple[Any, ...]]]
+
+    def frames(self, spark: SparkSession) -> dict[str, DataFrame]:
+        kind = "string" if isinstance(self.visitors[0], str) else "long"
+        return {
+            name: spark.createDataFrame(self.rows[name], schema.format(id=kind)).repartition(3)
+            for name, schema in SCHEMAS.items()
+        }
+
+
+def shop(texts: bool = False) -> Shop:
+    draw = random.Random(7)  # noqa: S311 - no secret
+    visitors: list[Any] = draw.sample(range(-50, 10_000), VISITORS)
+    items: list[Any] = draw.sample(range(1000), ITEMS)
+    if texts:
+        visitors, items = ([f"{'Ä' if n % 5 == 0 else 'x'}{n}" for n in ids] for ids in (visitors, items))
+    known = range(VISITORS - 1)  # the last one is of an earlier log
+    chosen = {v: draw.sample(range(ITEMS), draw.choice([1, 4])) for v in known if v % 7}
+    return Shop(
+        visitors,
+        items,
+        {
+            "recommendations": [
+                (visitors[v], place + 1, items[i], 1.0 / (place + 1), SOURCES[v % 3])
+                for v, listed in chosen.items()
+                for place, i in enumerate(listed)
+            ],
+            "similar_items": [
+                (items[i], p + 1, items[(i + p + 1) % ITEMS], 0.9 - p / 10) for i in range(9) for p in (0, 1)
+            ],
+            "interactions": [
+                (v, i, kind, float(1 + v % 3), 1000 * v + 10 * i + len(kind))
+                for v in known
+                if v % 4
+                for i in draw.sample(range(ITEMS), 3)
+                for kind in KINDS[: 1 + i % 2]
+            ],
+            "visitors": [(visitors[v], v, int(v in known), 1.0, True) for v in range(VISITORS)],
+            "items": [(item, n, 1, 1.0, 9, 9) for n, item in enumerate(items)],
+            "item_factors": [(n, [draw.uniform(-1, 1) for _ in range(RANK)]) for n in range(ITEMS - 3)],
+            "popularity": [(n, float(100 - n)) for n in range(ITEMS - 2)],
+            "recent_popularity": [(n, float(n)) for n in range(ITEMS)],
+        },
+    )
+
+
+def made(folder: Path, spark: SparkSession, of: Shop, config: Mapping[str, Any], **steps: Any) -> Version:
+    """Let stage 4 make a snapshot, and open it as the service does."""
+    settings = {
+        "als": AlsFitter(rank=RANK),
+        "score_events": ScoreEvents(score_map={"view": 1.0, "addtocart": 5.0}),
+        "item_rules": ItemRules(),
+        "blend": PopularityBlend(),
+        "recommend": TopKRecommender(k=4),
+        **steps,
+    }
+    stage = Stage4(config)
+    stage.versions(started=True)
+    given = {name: parameters(step) for name, step in settings.items()}
+    stage.execute(**of.frames(spark), **given, metrics=[{"model": "als", "value": 0.5}], gate={"reasons": []})
+    for path, content in stage.files(Made("monday", 3, "", "2026-11-25T01:00:00.000+00:00")):
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    manifest = read_manifest(folder / "snapshot")
+    assert list(checked_files(folder / "snapshot", manifest))
+    return Version.open(folder / "snapshot", manifest, 3)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["numbers", "texts"])
+def pair(
+    request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Shop, Version]:
+    """Return a shop and its snapshot, in several files of visitors."""
+    of = shop(request.param)
+    return of, made(tmp_path_factory.mktemp("snapshot"), spark, of, {"snapshot": {"visitors_per_file": 15}})
+
+
+def test_everybody_of_the_log_is_there_and_nobody_else(pair: tuple[Shop, Version]) -> None:
+    of, version = pair
+    visitors = version.snapshot.visitors
+    assert [visitors.find(str(visitor)) is not None for visitor in of.visitors] == [True] * (VISITORS - 1) + [False]
+    assert version.snapshot.manifest.counts.model_dump() == {
+        "visitors": VISITORS - 1,
+        "items": ITEMS,
+        "lists": len({row[0] for row in of.rows["recommendations"]}),
+    }
+    assert len(version.snapshot.manifest.parts()) == 4
+
+
+def test_lists_are_those_of_the_table(pair: tuple[Shop, Version]) -> None:
+    of, version = pair
+    expected = defaultdict(list)
+    for visitor, _, item, score, source in sorted(of.rows["recommendations"], key=lambda row: row[1]):
+        expected[visitor].append((of.items.index(item), np.float32(score), SOURCES.index(source)))
+    for visitor in of.visitors[:-1]:
+        found = version.snapshot.visitors.published(version.snapshot.visitors.find(str(visitor)) or (0, 0))
+        assert list(zip(found.item, found.score, found.source, strict=True)) == expected[visitor]
+
+
+def test_histories_are_those_of_the_log_newest_first(pair: tuple[Shop, Version]) -> None:
+    of, version = pair
+    events = version.snapshot.manifest.events
+    expected = defaultdict(list)
+    for visitor, item, kind, score, time in sorted(of.rows["interactions"], key=lambda row: (-row[4], row[1])):
+        expected[of.visitors[visitor]].append((item, events.index(kind), score, time))
+    for visitor in of.visitors[:-1]:
+        did = version.snapshot.visitors.history(version.snapshot.visitors.find(str(visitor)) or (0, 0))
+        assert list(zip(did.item, did.event, did.score, did.timestamp, strict=True)) == expected[visitor]
+
+
+def test_items_have_their_ids_factors_and_neighbours(pair: tuple[Shop, Version]) -> None:
+    of, version = pair
+    catalogue, model = version.snapshot.items, version.snapshot.model
+    assert [catalogue.ids.text(n) for n in range(ITEMS)] == list(map(str, of.items))
+    assert [catalogue.find(str(item)) for item in of.items] == list(range(ITEMS))
+    factors = np.array([row[1] for row in of.rows["item_factors"]], dtype=np.float32)
+    assert np.array_equal(model.factors[: len(factors)], factors)
+    assert model.known.tolist() == [True] * len(factors) + [False] * 3
+    assert sorted(model.ranked.indexes.tolist()) == list(range(len(factors)))
+    assert np.allclose(model.gram, factors.astype(np.float64).T @ factors)
+    assert catalogue.similar.values[0][catalogue.similar.place(4)].tolist() == [5, 6]
+    assert catalogue.popular[0].tolist() == list(range(ITEMS - 2))
+
+
+def test_the_manifest_says_what_the_service_needs(pair: tuple[Shop, Version]) -> None:
+    _, version = pair
+    manifest = version.snapshot.manifest
+    assert (manifest.run, manifest.number, manifest.rank, manifest.k) == ("monday", 3, RANK, 4)
+    assert manifest.score_map == {"view": 1.0, "addtocart": 5.0}
+    assert set(manifest.events) == set(KINDS)
+    assert manifest.exclude_events == ["addtocart", "transaction"]
+    assert manifest.metrics == [{"model": "als", "value": 0.5}]
+    assert manifest.blend is None
+    assert len(manifest.golden) == 3  # Version.open has asked them
+
+
+def test_titles_and_pictures_come_from_a_table_of_the_shop(spark: SparkSession, tmp_path: Path) -> None:
+    of = shop()
+    lines = ["itemid,title,picture", f"{of.items[0]},<script>,https://shop/0.jpg", f" {of.items[1]} ,Tea,", "999999,X,"]
+    (tmp_path / "items.csv").write_text("\n".join(lines) + "\n")
+    version = made(tmp_path, spark, of, {"snapshot": {"items_filename": str(tmp_path / "items.csv")}})
+    shown = [version.snapshot.items.shown(n) for n in range(3)]
+    assert [each["title"] for each in shown] == ["<script>", "Tea", None]
+    assert [each["picture"] for each in shown] == ["https://shop/0.jpg", None, None]
+
+
+def test_a_table_without_itemid_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("id,title\n1,Tea\n")
+    with pytest.raises(SchemaError, match=r"SCHEMA_MISSING itemid; found .* see stage4.snapshot"):
+        made(tmp_path, spark, shop(), {"snapshot": {"items_filename": str(tmp_path / "items.csv")}})
+
+
+def test_a_table_that_is_not_there_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="INPUT_NOT_FOUND"):
+        made(tmp_path, spark, shop(), {"snapshot": {"items_filename": str(tmp_path / "nowhere.csv")}})
+
+
+def test_what_is_denied_is_not_ranked(spark: SparkSession, tmp_path: Path) -> None:
+    of = shop()
+    (tmp_path / "recalled.csv").write_text(f"itemid\n{of.items[2]}\n")
+    version = made(tmp_path, spark, of, {}, item_rules=ItemRules(deny_filename=str(tmp_path / "recalled.csv")))
+    assert 2 not in version.snapshot.model.ranked.indexes
+    assert 2 not in version.snapshot.items.popular[0]
+
+
+def test_popularity_is_blended_in_as_stage_3_does_it(spark: SparkSession, tmp_path: Path) -> None:
+    of, blend = shop(), PopularityBlend(weight=0.5)
+    version = made(tmp_path, spark, of, {}, blend=blend)
+    frames = of.frames(spark)
+    nobody = spark.createDataFrame([([],)], "features array<float>")
+    visitor, items = blend.execute(nobody, frames["item_factors"], frames["recent_popularity"])
+    assert version.snapshot.manifest.blend is not None
+    assert np.float32(version.snapshot.manifest.blend.c) == np.float32(visitor.collect()[0]["features"][0])
+    ranked = version.snapshot.model.ranked
+    found = dict(zip(ranked.indexes.tolist(), np.asarray(ranked.factors), strict=True))
+    for row in items.collect():
+        assert np.array_equal(found[row["id"]], np.array(row["features"], dtype=np.float32))
+
+
+def test_without_a_snapshot_the_model_is_not_read() -> None:
+    stages = Stage4({"snapshot": {"enabled": False}}).needs().stages
+    assert stages == {"stage1", "stage3"}
+    assert Stage4({}).needs().stages == {"stage1", "stage2", "stage3"}
