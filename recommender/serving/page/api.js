@@ -1,0 +1,91 @@
+// Ask the service. Addresses are relative to the page, so that both may stand behind a proxy below any path.
+
+const PATIENCE = 15_000; // ms until the service is taken not to answer
+const TOKEN = "recommender-token";
+
+// Ids that JavaScript's numbers cannot hold become text before they are read.
+const LONG_IDS = /"(visitorid|itemid)":\s*(-?\d{16,})/g;
+
+/** The service did not answer as hoped: an HTTP status (0: no answer), an id, one sentence, and what to do. */
+export class Failure extends Error {
+  constructor(status, id, sentence) {
+    super(sentence);
+    this.status = status;
+    this.id = id;
+  }
+
+  get notReady() {
+    return this.status === 503;
+  }
+
+  get advice() {
+    if (this.status === 0) return "Look whether the service runs and you are connected, then try again.";
+    if (this.notReady) return "It loads its first version, or is about to stop. This page asks again every few seconds.";
+    if (this.status === 401) return "Enter the service's token.";
+    if (this.status === 429) return "Wait a moment, then try again.";
+    if (this.status >= 500) return "Try again. If it goes on, the service's log has the reason.";
+    return "Change what you asked for.";
+  }
+}
+
+/** Keep the token that the service asks for, until this tab is closed. */
+export function keepToken(token) {
+  sessionStorage.setItem(TOKEN, token);
+}
+
+/**
+ * Ask for something.
+ *
+ *     await ask(["visitors", "42", "recommendations"], { k: 10 }, signal)
+ *
+ * @param {Array<string>} path below /v1, unescaped
+ * @param {Object} parameters of the query; null and undefined are left out
+ * @param {AbortSignal} signal ends it: the answer is no longer wanted
+ * @returns {Promise<Object>} the answer
+ * @throws {Failure} there is no good answer; a DOMException named AbortError where the signal ended it
+ */
+export async function ask(path, parameters, signal) {
+  const told = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+  const query = new URLSearchParams(told).toString();
+  const address = `v1/${path.map(encodeURIComponent).join("/")}`;
+  const [status, text] = await fetched(query ? `${address}?${query}` : address, signal);
+  const answer = parsed(text);
+  if (status >= 200 && status < 300 && answer !== null) return answer;
+  if (status === 503) throw new Failure(status, answer?.error?.id ?? "NOT_READY", "The service is not ready.");
+  const sentence = answer?.error?.sentence ?? `The service answered with status ${status}.`;
+  throw new Failure(status, answer?.error?.id ?? `HTTP_${status}`, sentence);
+}
+
+/** Return the status and the text of an answer. */
+async function fetched(address, signal) {
+  const timed = new AbortController();
+  const end = () => timed.abort();
+  const timer = setTimeout(end, PATIENCE);
+  signal.addEventListener("abort", end);
+  try {
+    signal.throwIfAborted();
+    const answer = await fetch(address, { headers: headers(), signal: timed.signal });
+    return [answer.status, await answer.text()];
+  } catch (failure) {
+    signal.throwIfAborted();
+    const why = failure.name === "AbortError" ? `within ${PATIENCE / 1000} seconds` : "";
+    throw new Failure(0, "NO_ANSWER", `The service does not answer ${why}`.trim() + ".");
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
+  }
+}
+
+function headers() {
+  const token = sessionStorage.getItem(TOKEN);
+  return { Accept: "application/json", ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+}
+
+/** Return what a text says, null where it is no JSON. */
+function parsed(text) {
+  try {
+    return JSON.parse(text.replace(LONG_IDS, '"$1":"$2"'));
+  } catch {
+    return null;
+  }
+}
