@@ -9,7 +9,7 @@ const LONG_IDS = /"(visitorid|itemid)":\s*(-?\d{16,})/g;
 /** The service did not answer as hoped: an HTTP status (0: no answer), an id, one sentence, and what to do. */
 export class Failure extends Error {
   constructor(status, id, sentence) {
-    super(sentence);
+    super(asSentence(sentence));
     this.status = status;
     this.id = id;
   }
@@ -26,6 +26,13 @@ export class Failure extends Error {
     if (this.status >= 500) return "Try again. If it goes on, the service's log has the reason.";
     return "Change what you asked for.";
   }
+}
+
+/** Begin with a capital and end with a full stop. */
+function asSentence(text) {
+  const trimmed = text.trim();
+  const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
 /** Keep the token that the service asks for, until this tab is closed. */
@@ -51,9 +58,26 @@ export async function ask(path, parameters, signal) {
   const [status, text] = await fetched(query ? `${address}?${query}` : address, signal);
   const answer = parsed(text);
   if (status >= 200 && status < 300 && answer !== null) return answer;
-  if (status === 503) throw new Failure(status, answer?.error?.id ?? "NOT_READY", "The service is not ready.");
+  if (status === 503) throw new Failure(status, answer?.error?.id ?? "NOT_READY", "The service is not ready");
   const sentence = answer?.error?.sentence ?? `The service answered with status ${status}.`;
   throw new Failure(status, answer?.error?.id ?? `HTTP_${status}`, sentence);
+}
+
+/**
+ * Ask for several things that must come from one version; once more if a new one was taken over in between.
+ *
+ * @param {Function} asked returns the promise of the answers
+ * @param {Function} fit (answers) -> whether they go together
+ * @returns {Promise<Array>}
+ */
+export async function together(asked, fit) {
+  const answers = await asked();
+  return fit(answers) ? answers : asked();
+}
+
+/** Return whether two answers come from the same version. */
+export function sameVersion(one, other) {
+  return one.version.number === other.version.number && one.version.run === other.version.run;
 }
 
 /** Return the status and the text of an answer. */
@@ -68,8 +92,8 @@ async function fetched(address, signal) {
     return [answer.status, await answer.text()];
   } catch (failure) {
     signal.throwIfAborted();
-    const why = failure.name === "AbortError" ? `within ${PATIENCE / 1000} seconds` : "";
-    throw new Failure(0, "NO_ANSWER", `The service does not answer ${why}`.trim() + ".");
+    const late = failure.name === "AbortError" ? ` within ${PATIENCE / 1000} seconds` : "";
+    throw new Failure(0, "NO_ANSWER", `The service does not answer${late}`);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", end);

@@ -1,6 +1,6 @@
 // The same visitor in two versions: the list that is served, and the one before.
 
-import { ask } from "./api.js";
+import { ask, sameVersion, together } from "./api.js";
 import { element, given } from "./dom.js";
 import { itemLink } from "./item.js";
 import { counted, moment, score, source, versionName } from "./words.js";
@@ -44,10 +44,12 @@ export async function compareView(state, signal) {
   }
   const heading = element("h2", { tabindex: -1 }, "Visitor ", given(state.visitor), " in two versions");
   const path = ["visitors", state.visitor, "recommendations"];
-  const [after, before] = await Promise.all([
-    ask(path, { k: state.places }, signal),
-    ask(path, { k: state.places, version: "previous" }, signal).catch(noPrevious),
-  ]);
+  const both = () =>
+    Promise.all([
+      ask(path, { k: state.places }, signal),
+      ask(path, { k: state.places, version: "previous" }, signal).catch(noPrevious),
+    ]);
+  const [after, before] = await together(both, ([now, previous]) => !previous || !sameVersion(now, previous));
   const common = { title: `Visitor ${state.visitor} in two versions`, version: after.version, focus: heading };
   if (!before) {
     const sentence = "There is no version before this one: the service keeps the previous version once it has taken over a new one.";
@@ -112,7 +114,7 @@ function listOf(title, list, others, state, marked) {
   );
 }
 
-/** Return the sign and the words of a change; `other` words where this place is the one before. */
+/** Return the sign and the words of a change, from the rank before to the rank after. */
 function mark(found, before, after) {
   const steps = Math.abs((before ?? 0) - (after ?? 0));
   const [sign, words] = {

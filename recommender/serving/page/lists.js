@@ -1,6 +1,6 @@
 // A visitor: the list that is served, why each item is there, and the history.
 
-import { ask, Failure } from "./api.js";
+import { ask, Failure, sameVersion, together } from "./api.js";
 import { element, given } from "./dom.js";
 import { failureNote } from "./failures.js";
 import { historyTable } from "./history.js";
@@ -16,9 +16,10 @@ const MOST_EVENTS = 50;
 export async function listsView(state, signal) {
   if (!state.visitor) {
     const sentence = "Type the id of a visitor above, or take a random one: the list that is served, why, and the history appear here.";
-    return { node: element("p", { class: "empty" }, sentence), title: "Recommendations" };
+    const { version } = await ask(["status"], {}, signal);
+    return { node: element("p", { class: "empty" }, sentence), title: "Recommendations", version };
   }
-  const [list, past] = await ofOneVersion(state, signal);
+  const [list, past] = await listAndHistory(state, signal);
   const heading = element("h2", { tabindex: -1 }, "Visitor ", given(state.visitor));
   const told = sentence(list);
   const rows = new Rows(list, state, signal);
@@ -28,7 +29,7 @@ export async function listsView(state, signal) {
       "div",
       { class: "two" },
       element("section", { class: "card" }, heading, notice(list, told), element("h3", {}, "Recommendations"), rows.node),
-      element("section", { class: "card" }, element("h3", {}, "History"), historyTable(past.events, state)),
+      element("section", { class: "card" }, element("h3", {}, "History"), latest(past.events), historyTable(past.events, state)),
     ),
     title: `Visitor ${state.visitor}`,
     said: `${counted(list.items.length, "recommendation")}. ${told}`,
@@ -38,21 +39,24 @@ export async function listsView(state, signal) {
   };
 }
 
-/** Ask for the list and the history; once more if the version changed between the two. */
-async function ofOneVersion(state, signal) {
+/** Ask for the list and the history, of one version. */
+function listAndHistory(state, signal) {
   const both = () =>
     Promise.all([
       ask(["visitors", state.visitor, "recommendations"], { k: state.places }, signal),
       ask(["visitors", state.visitor, "history"], { limit: MOST_EVENTS }, signal).catch(noHistory),
     ]);
-  const [list, past] = await both();
-  const same = !past.version || (past.version.number === list.version.number && past.version.run === list.version.run);
-  return same ? [list, past] : both();
+  return together(both, ([list, past]) => !past.version || sameVersion(list, past));
 }
 
 function noHistory(failure) {
   if (failure instanceof Failure && failure.status === 404) return { events: [] };
   throw failure;
+}
+
+/** Say that there may be more events than are shown. */
+function latest(events) {
+  return events.length < MOST_EVENTS ? null : element("p", { class: "hint" }, `The latest ${MOST_EVENTS} events.`);
 }
 
 /** Say where the list comes from. */
@@ -149,7 +153,7 @@ class Rows {
   }
 
   #why(item, id) {
-    if (item.source !== "popular" && this.#list.known) return why(this.#state, id, this.#signal);
+    if (item.source !== "popular" && this.#list.known) return why(this.#state, item, this.#signal);
     const sentence = `It is here because it is popular, with a popularity of ${score(item.score)}; nothing that the visitor did leads to it.`;
     return element("p", { class: "empty" }, sentence);
   }

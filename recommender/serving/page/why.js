@@ -11,20 +11,26 @@ const MOST_BARS = 10;
  * Ask why a visitor is recommended an item.
  *
  * @param {Object} state the page's, see state.js; its visitor
- * @param {string} item the id
+ * @param {{itemid, score: number}} item as it is in the list
  * @param {AbortSignal} signal
  * @returns {Promise<HTMLElement>}
  */
 export async function why(state, item, signal) {
-  const answer = await ask(["visitors", state.visitor, "explain", item], {}, signal);
+  const answer = await ask(["visitors", state.visitor, "explain", String(item.itemid)], {}, signal);
   if (answer.shares.length === 0) return element("p", { class: "empty" }, "The visitor has no history that could explain it.");
   return element(
     "div",
     {},
     element("p", { class: "hint" }, "What each item of the visitor's history adds to the score. The longer the bar, the more."),
     bars(largest(answer.shares), state),
-    element("p", { class: "sum" }, "Together ", element("strong", {}, score(answer.score)), ", the score that is computed from the history."),
+    sum(score(answer.score), score(item.score)),
   );
+}
+
+/** Say what the shares add up to, and that the model's own factors gave the list another score, where they did. */
+function sum(now, listed) {
+  const other = now === listed ? "" : `; the list was made with the model's own factors of this visitor, which give ${listed}`;
+  return element("p", { class: "sum" }, "Together ", element("strong", {}, now), `, as the history gives it${other}.`);
 }
 
 /**
