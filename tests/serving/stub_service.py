@@ -79,7 +79,7 @@ class StubService:
     """The service, on a free port of this machine; what it says of itself can be changed while it runs.
 
     ready: whether it answers at all. has_previous: whether it keeps a version before. token: that it asks for, empty:
-    none. random: the visitor that it gives. refused: the sentence of why the newest version was not taken over, None: it
+    none. random: the visitor that it gives. refused: why the newest version was not taken over, None: it
     was. asked: the addresses that were asked for.
     """
 

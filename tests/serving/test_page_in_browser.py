@@ -1,7 +1,7 @@
 """The page in a real browser, before a stub of the service; its pictures are kept in tests/artifacts.
 
-Needs the package playwright and Debian's Chromium. The page must not ask anybody but the service, and must not break its
-own policy: that is looked at behind every test.
+Needs the package playwright and Debian's Chromium. The page must not ask anybody but the service, and must not break
+its own policy: that is looked at behind every test.
 """
 
 import re
