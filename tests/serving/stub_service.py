@@ -44,6 +44,7 @@ EVENTS = {
     KNOWN: [(6, "view", 1_763_900_000_000), (2, "addtocart", 1_763_800_000_000), (6, "transaction", 1_763_700_000_000)]
 }
 SHARES = [(6, ["view", "transaction"], 0.9), (2, ["addtocart"], 0.1214), (4, ["view"], -0.2)]
+POPULARITY = 0.0186
 
 METRICS = [
     {"model": model, "metric": metric, "k": k, "value": value, "low": low, "high": high, "visitors": 1202}
@@ -84,7 +85,7 @@ class StubService:
     """
 
     def __init__(self) -> None:
-        self.ready, self.has_previous, self.token, self.random = True, True, "", int(KNOWN)
+        self.ready, self.has_previous, self.token, self.random = True, True, "", KNOWN
         self.refused: str | None = None
         self.asked: list[str] = []
         service = self
@@ -124,10 +125,10 @@ class StubService:
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if names[0] != "v1":
             return self._file(names)
-        if not self.ready:
+        if not self.ready and names[1:] != ["status"]:
             status, found = 503, error("NOT_READY", "no version is loaded")
         elif self.token and authorization != f"Bearer {self.token}":
-            status, found = 401, error("TOKEN", "a token is needed")
+            status, found = 401, error("UNAUTHORIZED", "a token is wanted")
         else:
             status, found = self._found(names[1:], query)
         return status, "application/json", json.dumps(found).encode()
@@ -166,21 +167,22 @@ class StubService:
 
     def _explained(self, visitor: str, item: str) -> Mapping[str, Any]:
         shares = [{**named(each), "events": kinds, "share": share} for each, kinds, share in SHARES]
-        score = sum(share for _, _, share in SHARES)
-        return {"version": NOW, "visitorid": visitor, "itemid": item, "score": score, "shares": shares}
+        score = sum(share for _, _, share in SHARES) + POPULARITY
+        told = {"version": NOW, "visitorid": visitor, **named(int(item)), "score": score}
+        return {**told, "popularity": POPULARITY, "shares": shares}
 
     def _similar(self, item: str) -> Mapping[str, Any]:
         others = [each for each in TITLES if str(each) != item]
         similar = [{**named(each), "rank": rank, "similarity": 1 / rank} for rank, each in enumerate(others, 1)]
-        return {"version": NOW, "itemid": int(item), "items": similar}
+        return {"version": NOW, "itemid": item, "items": similar}
 
     def _recommended(self, visitor: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
         if len(visitor) > 200:
-            return 422, error("ID_LENGTH", "an id has at most 200 characters")
+            return 422, error("REQUEST_INVALID", "an id has at most 200 characters")
         version, lists = NOW, LISTS
         if query.get("version") == "previous":
             if not self.has_previous:
-                return 404, error("NO_PREVIOUS", "no version before this one is kept")
+                return 404, error("VERSION_UNKNOWN", "no previous version is kept")
             version, lists = BEFORE, LISTS_BEFORE
         known = visitor in lists
         rows = lists.get(visitor, POPULAR)[: int(query.get("k", 10))]
@@ -189,28 +191,42 @@ class StubService:
             for rank, (item, score, source) in enumerate(rows, 1)
         ]
         source = "published" if known else "popular"
-        id_ = int(visitor) if visitor.isdigit() else visitor
-        return 200, {"version": version, "visitorid": id_, "source": source, "known": known, "items": items}
+        answer = {"version": version, "visitorid": visitor, "source": source, "known": known, "items": items}
+        return 200, {**answer, "unknown_items": 0, "unknown_events": 0}
 
     def _status(self) -> Mapping[str, Any]:
-        refused = {"id": "ARTIFACT_CORRUPT", "sentence": self.refused} if self.refused else None
+        reload = {"at": "2026-11-24T02:19:00Z", "error": self.refused}
+        if not self.ready:
+            return {
+                **dict.fromkeys(("version", "previous", "age_seconds", "counts", "gate")),
+                "ready": False,
+                "draining": False,
+                "metrics": [],
+                "channel": "live",
+                "last_reload": reload if self.refused else None,
+                "failures": int(self.refused is not None),
+                "workers": 2,
+                "uptime_seconds": 3,
+            }
         return {
+            "ready": True,
+            "draining": False,
             "version": NOW,
             "age_seconds": 19_800,
             "counts": {"visitors": 19_284, "items": 4_150, "lists": 19_284},
             "metrics": METRICS,
             "gate": GATE,
             "channel": "live",
-            "previous_version": BEFORE,
-            "last_reload": {"at": "2026-11-24T02:19:00Z", "error": refused},
-            "failures": int(refused is not None),
+            "previous": BEFORE,
+            "last_reload": reload,
+            "failures": int(self.refused is not None),
             "workers": 2,
-            "uptime": 86_400,
+            "uptime_seconds": 86_400,
         }
 
 
 def named(item: int) -> dict[str, Any]:
-    return {"itemid": item, "title": TITLES.get(item), "picture": PICTURES.get(item)}
+    return {"itemid": str(item), "title": TITLES.get(item), "picture": PICTURES.get(item)}
 
 
 def error(id_: str, sentence: str) -> Mapping[str, Any]:

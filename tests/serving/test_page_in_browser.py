@@ -97,12 +97,13 @@ def test_a_recommendation_is_explained(opened: Callable[..., Any]) -> None:
     page = opened(f"visitor={KNOWN}")
     button(page, TITLES[2]).click()
     bars = page.locator(".bars > li")
-    expect(bars).to_have_count(3)
+    expect(bars).to_have_count(4)
     expect(bars.first).to_contain_text("Water bottle")
     expect(bars.first).to_contain_text("view, transaction")
     expect(bars.first).to_contain_text("+0.9")
-    expect(bars.last).to_contain_text("−0.2")
-    expect(page.locator(".panel:visible .sum")).to_contain_text("Together 0.821")
+    expect(bars.nth(2)).to_contain_text("−0.2")
+    expect(bars.last).to_contain_text("popularity")
+    expect(page.locator(".panel:visible .sum")).to_contain_text("Together 0.84")
     adds, takes = (page.locator(f".track > .{name}").first.bounding_box() for name in ("adds", "takes"))
     assert takes["x"] + takes["width"] == pytest.approx(adds["x"], abs=1.5)
     assert adds["width"] / takes["width"] == pytest.approx(0.9 / 0.2, rel=0.05)
@@ -132,7 +133,7 @@ def test_a_visitor_that_does_not_exist_gets_the_popular_items_and_is_told_so(ope
 def test_a_title_that_is_a_script_is_shown_and_not_run(opened: Callable[..., Any]) -> None:
     page = opened(f"visitor={KNOWN}&item=4")
     expect(button(page, SCRIPT)).to_be_visible()
-    expect(page.locator(".bars > li")).to_have_count(3)
+    expect(page.locator(".bars > li")).to_have_count(4)
     page.goto(page.url.replace("&item=4", "&view=compare"))
     expect(page.get_by_role("link", name=SCRIPT)).to_be_visible()
     expect(page).to_have_title("Visitor 42 in two versions – Recommendations")
@@ -175,7 +176,7 @@ def background(page: Any) -> str:
 
 def test_it_is_dark_where_the_system_is(opened: Callable[..., Any]) -> None:
     page = opened(f"visitor={KNOWN}&item=2", color_scheme="dark")
-    expect(page.locator(".bars > li")).to_have_count(3)
+    expect(page.locator(".bars > li")).to_have_count(4)
     assert background(page) == "rgb(19, 23, 28)"
     picture(page, "dark-visitor")
     page.emulate_media(color_scheme="light")
@@ -237,7 +238,7 @@ def test_everything_can_be_done_by_keyboard(opened: Callable[..., Any]) -> None:
 
 def test_the_focus_is_never_trapped(opened: Callable[..., Any]) -> None:
     page = opened(f"visitor={KNOWN}&item=2")
-    expect(page.locator(".bars > li")).to_have_count(3)
+    expect(page.locator(".bars > li")).to_have_count(4)
     expect(page.locator(".panel:visible .alike > li")).to_have_count(5)
     page.keyboard.press("Tab")
     seen = []
@@ -310,7 +311,7 @@ def test_the_address_holds_what_is_shown_and_the_way_back_works(opened: Callable
 def test_an_id_that_is_longer_than_a_number_of_javascript_is_kept(
     opened: Callable[..., Any], service: StubService
 ) -> None:
-    service.random = int(LONG)
+    service.random = LONG
     page = opened()
     button(page, "Random visitor").click()
     expect(page.get_by_role("heading", level=2)).to_have_text(f"Visitor {LONG}")
@@ -320,7 +321,7 @@ def test_a_refusal_says_what_to_do(opened: Callable[..., Any]) -> None:
     page = opened(f"visitor={'x' * 201}")
     failure = page.locator(".failure")
     expect(failure).to_contain_text("An id has at most 200 characters. Change what you asked for.")
-    expect(failure).to_contain_text("ID_LENGTH")
+    expect(failure).to_contain_text("REQUEST_INVALID")
 
 
 def test_a_service_that_is_not_ready_is_asked_again(opened: Callable[..., Any], service: StubService) -> None:
@@ -330,6 +331,18 @@ def test_a_service_that_is_not_ready_is_asked_again(opened: Callable[..., Any], 
     picture(page, "not-ready")
     service.ready = True
     expect(rows(page)).to_have_count(5)
+
+
+def test_a_service_that_could_not_load_its_first_version_says_why(
+    opened: Callable[..., Any], service: StubService
+) -> None:
+    service.ready, service.refused = False, "manifest.json is damaged"
+    page = opened()
+    expect(page.locator(".failure")).to_contain_text("The service is not ready.")
+    page.get_by_role("link", name="Version", exact=True).click()
+    expect(page.locator(".failure")).to_have_text(
+        "The version that was to be served was refused: manifest.json is damaged"
+    )
 
 
 def test_a_service_that_is_gone_is_told(opened: Callable[..., Any], service: StubService) -> None:

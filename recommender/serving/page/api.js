@@ -1,10 +1,8 @@
 // Ask the service. Addresses are relative to the page, so that both may stand behind a proxy below any path.
 
 const PATIENCE = 15_000; // ms until the service is taken not to answer
+const NOT_READY = "NOT_READY";
 const TOKEN = "recommender-token";
-
-// Ids that JavaScript's numbers cannot hold become text before they are read.
-const LONG_IDS = /"(visitorid|itemid)":\s*(-?\d{16,})/g;
 
 /** The service did not answer as hoped: an HTTP status (0: no answer), an id, one sentence, and what to do. */
 export class Failure extends Error {
@@ -15,17 +13,26 @@ export class Failure extends Error {
   }
 
   get notReady() {
-    return this.status === 503;
+    return this.id === NOT_READY;
+  }
+
+  /** Return whether asking again may help. */
+  get mayPass() {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
   get advice() {
     if (this.status === 0) return "Look whether the service runs and you are connected, then try again.";
     if (this.notReady) return "It loads its first version, or is about to stop. This page asks again every few seconds.";
     if (this.status === 401) return "Enter the service's token.";
-    if (this.status === 429) return "Wait a moment, then try again.";
-    if (this.status >= 500) return "Try again. If it goes on, the service's log has the reason.";
+    if (this.mayPass) return "Wait a moment, then try again. If it goes on, the service's log has the reason.";
     return "Change what you asked for.";
   }
+}
+
+/** Return the failure of a service that has no version to answer from. */
+export function notReady() {
+  return new Failure(503, NOT_READY, "The service is not ready");
 }
 
 /** Begin with a capital and end with a full stop. */
@@ -58,9 +65,8 @@ export async function ask(path, parameters, signal) {
   const [status, text] = await fetched(query ? `${address}?${query}` : address, signal);
   const answer = parsed(text);
   if (status >= 200 && status < 300 && answer !== null) return answer;
-  if (status === 503) throw new Failure(status, answer?.error?.id ?? "NOT_READY", "The service is not ready");
-  const sentence = answer?.error?.sentence ?? `The service answered with status ${status}.`;
-  throw new Failure(status, answer?.error?.id ?? `HTTP_${status}`, sentence);
+  const { id = `HTTP_${status}`, sentence = `The service answered with status ${status}` } = answer?.error ?? {};
+  throw id === NOT_READY ? notReady() : new Failure(status, id, sentence);
 }
 
 /**
@@ -108,7 +114,7 @@ function headers() {
 /** Return what a text says, null where it is no JSON. */
 function parsed(text) {
   try {
-    return JSON.parse(text.replace(LONG_IDS, '"$1":"$2"'));
+    return JSON.parse(text);
   } catch {
     return null;
   }

@@ -11,10 +11,10 @@ import { element } from "./dom.js";
  * @returns {HTMLElement}
  */
 export function failureNote(failure, again) {
+  if (failure.status === 409) return element("p", { class: "empty" }, failure.message); // as it must be, and no mistake
   if (failure.status === 401) return tokenForm(failure, again);
   const note = element("div", { class: "failure" }, element("p", {}, element("strong", {}, failure.message)), element("p", {}, failure.advice));
-  const helps = failure.status === 0 || failure.status === 429 || failure.status >= 500;
-  if (helps) note.append(element("button", { class: "second", type: "button", on: { click: again } }, "Try again"));
+  if (failure.mayPass) note.append(element("button", { class: "second", type: "button", on: { click: again } }, "Try again"));
   note.append(element("p", { class: "id" }, failure.id));
   return note;
 }

@@ -1,6 +1,6 @@
 // A visitor: the list that is served, why each item is there, and the history.
 
-import { ask, Failure, sameVersion, together } from "./api.js";
+import { ask, Failure, notReady, sameVersion, together } from "./api.js";
 import { element, given } from "./dom.js";
 import { failureNote } from "./failures.js";
 import { historyTable } from "./history.js";
@@ -17,6 +17,7 @@ export async function listsView(state, signal) {
   if (!state.visitor) {
     const sentence = "Type the id of a visitor above, or take a random one: the list that is served, why, and the history appear here.";
     const { version } = await ask(["status"], {}, signal);
+    if (!version) throw notReady();
     return { node: element("p", { class: "empty" }, sentence), title: "Recommendations", version };
   }
   const [list, past] = await listAndHistory(state, signal);

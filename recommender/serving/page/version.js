@@ -1,13 +1,14 @@
 // The version that is served: what it is, how good it was found to be, and how the service does.
 
-import { ask } from "./api.js";
+import { ask, notReady } from "./api.js";
 import { element, facts } from "./dom.js";
 import { metricsTable } from "./metrics.js";
-import { count, counted, duration, metric, moment } from "./words.js";
+import { count, counted, duration, metric, moment, versionName } from "./words.js";
 
 /** Show the service's status; see `VIEWS` in explorer.js. */
 export async function versionView(state, signal) {
   const status = await ask(["status"], {}, signal);
+  if (!status.version) return without(status);
   const heading = element("h2", { tabindex: -1 }, "The version that is served");
   const node = element(
     "div",
@@ -21,24 +22,36 @@ export async function versionView(state, signal) {
   return { node, title: "Version", said, version: status.version, focus: heading };
 }
 
+/** Say why nothing is served. */
+function without(status) {
+  if (!refusal(status)) throw notReady();
+  const heading = element("h2", { tabindex: -1 }, "No version is served");
+  const said = `The version that was to be served was refused: ${refusal(status)}`;
+  const node = element("section", { class: "card" }, heading, element("p", { class: "failure" }, said), serviceFacts(status));
+  return { node, title: "Version", said, focus: heading };
+}
+
+function refusal(status) {
+  const error = status.last_reload?.error;
+  return error?.sentence ?? error;
+}
+
 /** Say that a newer version was refused, where one was. */
 function reloadFailure(status) {
-  const error = status.last_reload?.error;
-  if (!error) return null;
-  const sentence = typeof error === "string" ? error : error.sentence;
+  const sentence = refusal(status);
+  if (!sentence) return null;
   return element("p", { class: "notice" }, "A newer version was refused, and this one goes on being served: ", sentence);
 }
 
 function versionFacts(status) {
-  const { version, counts = {} } = status;
-  const previous = status.previous_version ?? status.previous;
+  const { version, previous } = status;
   return facts([
     ["Run", version.run],
     ["Number", version.number ? count(version.number) : "none: a copied folder"],
     ["Made", `${moment(version.created_at)}, ${duration(status.age_seconds)} ago`],
     ["Channel", status.channel ?? "none"],
-    ["Version before", previous ? `${previous.number ? `version ${count(previous.number)}, ` : ""}run ${previous.run}` : "none is kept"],
-    ...Object.entries(counts).map(([name, value]) => [name[0].toUpperCase() + name.slice(1), count(value)]),
+    ["Version before", previous ? versionName(previous) : "none is kept"],
+    ...Object.entries(status.counts ?? {}).map(([name, value]) => [name[0].toUpperCase() + name.slice(1), count(value)]),
   ]);
 }
 
@@ -48,7 +61,7 @@ function serviceFacts(status) {
     ["Last change of version", reload?.at ? `${moment(reload.at)}${reload.error ? ", refused" : ""}` : "none yet"],
     ["Versions refused", status.failures === undefined ? null : count(status.failures)],
     ["Worker processes", status.workers === undefined ? null : count(status.workers)],
-    ["Running for", status.uptime === undefined ? null : duration(status.uptime)],
+    ["Running for", status.uptime_seconds === undefined ? null : duration(status.uptime_seconds)],
   ]);
 }
 

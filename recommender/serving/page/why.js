@@ -17,12 +17,13 @@ const MOST_BARS = 10;
  */
 export async function why(state, item, signal) {
   const answer = await ask(["visitors", state.visitor, "explain", String(item.itemid)], {}, signal);
-  if (answer.shares.length === 0) return element("p", { class: "empty" }, "The visitor has no history that could explain it.");
+  const shares = [...largest(answer.shares), ...(answer.popularity ? [{ popularity: true, share: answer.popularity }] : [])];
+  if (shares.length === 0) return element("p", { class: "empty" }, "The visitor has no history that could explain it.");
   return element(
     "div",
     {},
     element("p", { class: "hint" }, "What each item of the visitor's history adds to the score. The longer the bar, the more."),
-    bars(largest(answer.shares), state),
+    bars(shares, state),
     sum(score(answer.score), score(item.score)),
   );
 }
@@ -66,6 +67,7 @@ function bars(shares, state) {
 }
 
 function name(share, state) {
+  if (share.popularity) return element("span", { class: "named" }, "the item's popularity");
   if (share.others) return element("span", { class: "named" }, `${count(share.others)} other items`);
   const kinds = share.events?.length ? element("span", { class: "kinds" }, share.events.join(", ")) : null;
   return element("span", { class: "named" }, itemLink(share, state), kinds);
