@@ -96,6 +96,7 @@ class StubService:
                 status, type_, body = service.answer(self.path, self.headers.get("Authorization", ""))
                 self.send_response(status)
                 self.send_header("Content-Type", type_)
+                self.send_header("Content-Security-Policy", "default-src 'self'; img-src 'self' https: http: data:")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
