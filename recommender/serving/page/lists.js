@@ -1,0 +1,161 @@
+// A visitor: the list that is served, why each item is there, and the history.
+
+import { ask, Failure, notReady, sameVersion, together } from "./api.js";
+import { element, given } from "./dom.js";
+import { failureNote } from "./failures.js";
+import { historyTable } from "./history.js";
+import { anyPicture, itemId, itemLink, itemName, picture } from "./item.js";
+import { similarItems } from "./similar.js";
+import { linkTo } from "./state.js";
+import { why } from "./why.js";
+import { counted, score, source, versionName } from "./words.js";
+
+const MOST_EVENTS = 50;
+
+/** Show a visitor's lists; see `VIEWS` in explorer.js. */
+export async function listsView(state, signal) {
+  if (!state.visitor) {
+    const sentence = "Type the id of a visitor above, or take a random one: the list that is served, why, and the history appear here.";
+    const { version } = await ask(["status"], {}, signal);
+    if (!version) throw notReady();
+    return { node: element("p", { class: "empty" }, sentence), title: "Recommendations", version };
+  }
+  const [list, past] = await listAndHistory(state, signal);
+  const heading = element("h2", { tabindex: -1 }, "Visitor ", given(state.visitor));
+  const told = sentence(list);
+  const rows = new Rows(list, state, signal);
+  const opened = rows.open(state.item);
+  return {
+    node: element(
+      "div",
+      { class: "two" },
+      element("section", { class: "card" }, heading, notice(list, told), element("h3", {}, "Recommendations"), rows.node),
+      element("section", { class: "card" }, element("h3", {}, "History"), latest(past.events), historyTable(past.events, state)),
+    ),
+    title: `Visitor ${state.visitor}`,
+    said: `${counted(list.items.length, "recommendation")}. ${told}`,
+    version: list.version,
+    focus: opened ?? heading,
+    update: (next) => rows.open(next.item),
+  };
+}
+
+/** Ask for the list and the history, of one version. */
+function listAndHistory(state, signal) {
+  const both = () =>
+    Promise.all([
+      ask(["visitors", state.visitor, "recommendations"], { k: state.places }, signal),
+      ask(["visitors", state.visitor, "history"], { limit: MOST_EVENTS }, signal).catch(noHistory),
+    ]);
+  return together(both, ([list, past]) => !past.version || sameVersion(list, past));
+}
+
+function noHistory(failure) {
+  if (failure instanceof Failure && failure.status === 404) return { events: [] };
+  throw failure;
+}
+
+/** Say that there may be more events than are shown. */
+function latest(events) {
+  return events.length < MOST_EVENTS ? null : element("p", { class: "hint" }, `The latest ${MOST_EVENTS} events.`);
+}
+
+/** Say where the list comes from. */
+function sentence(list) {
+  if (!list.known) return "This visitor is unknown to the version that is served: these are the popular items.";
+  if (list.source === "published") return `This is the list that was published for the visitor (${versionName(list.version)}).`;
+  if (list.source === "fold_in") return "This list was computed just now from the history that is stored for the visitor.";
+  return "Nothing is known of this visitor's taste: these are the popular items.";
+}
+
+function notice(list, told) {
+  return element("p", { class: list.known && list.source !== "popular" ? "hint" : "notice" }, told);
+}
+
+/** The recommendations, of which at most one is opened. */
+class Rows {
+  #list;
+  #state;
+  #signal;
+  #rows = new Map(); // item id -> { button, panel }
+
+  constructor(list, state, signal) {
+    this.#list = list;
+    this.#state = state;
+    this.#signal = signal;
+    const pictured = anyPicture(list.items);
+    const rows = list.items.map((item) => this.#row(item, pictured));
+    this.node = rows.length
+      ? element("ol", { class: pictured ? "list pictured" : "list" }, rows)
+      : element("p", { class: "empty" }, "There is nothing to recommend: every item is left out by the rules.");
+  }
+
+  /** Open an item and close the others; an id that is not here closes all. Return its button. */
+  open(itemid) {
+    for (const [id, row] of this.#rows) {
+      const opened = id === itemid;
+      row.button.setAttribute("aria-expanded", String(opened));
+      row.panel.hidden = !opened;
+      if (opened && !row.panel.hasChildNodes()) this.#fill(row);
+    }
+    return this.#rows.get(itemid)?.button ?? null;
+  }
+
+  #row(item, pictured) {
+    const id = String(item.itemid);
+    const panel = element("div", { class: "panel", id: `why-${item.rank}`, hidden: true });
+    const button = element(
+      "button",
+      { class: "opens", type: "button", "aria-expanded": "false", "aria-controls": panel.id, on: { click: () => this.#toggle(id) } },
+      given(itemName(item)),
+    );
+    this.#rows.set(id, { item, button, panel });
+    return element(
+      "li",
+      { "data-item": id },
+      element("span", { class: "rank" }, item.rank),
+      pictured && picture(item),
+      element("span", { class: "named" }, button, itemId(item)),
+      element("span", { class: `source ${item.source}` }, source(item.source)),
+      element("span", { class: "number", title: `score ${item.score}` }, element("span", { class: "only-read-out" }, "score "), score(item.score)),
+      panel,
+    );
+  }
+
+  #toggle(id) {
+    const opened = this.#rows.get(id).button.getAttribute("aria-expanded") === "true";
+    location.hash = linkTo({ ...this.#state, item: opened ? "" : id });
+  }
+
+  #fill({ item, panel }) {
+    const id = String(item.itemid);
+    const parts = [
+      ["Why", () => this.#why(item, id)],
+      ["Similar items", async () => (await similarItems(id, this.#state, this.#signal)).node],
+    ];
+    for (const [title, asked] of parts) {
+      const place = element("div", { "aria-busy": "true" });
+      panel.append(element("section", {}, element("h4", {}, title), place));
+      this.#put(place, asked);
+    }
+    panel.append(element("p", {}, itemLink({ ...item, title: "Show this item by itself" }, this.#state).firstChild));
+  }
+
+  async #put(place, asked) {
+    try {
+      place.replaceChildren(await asked());
+    } catch (failure) {
+      if (this.#signal.aborted) return; // nobody waits for it any more
+      if (!(failure instanceof Failure)) throw failure;
+      place.replaceChildren(failureNote(failure, () => this.#put(place, asked)));
+    } finally {
+      place.removeAttribute("aria-busy");
+    }
+  }
+
+  #why(item, id) {
+    if (item.source !== "popular" && this.#list.known) return why(this.#state, item, this.#signal);
+    const sentence = `It is here because it is popular, with a popularity of ${score(item.score)}; nothing that the visitor did leads to it.`;
+    return element("p", { class: "empty" }, sentence);
+  }
+}
