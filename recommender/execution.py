@@ -50,7 +50,7 @@ def read_inputs(
     settings = {argument: commits[name].record["config"][step] for argument, (name, step) in needs.settings.items()}
     records = {argument: commits[name].record.get(key) for argument, (name, key) in needs.records.items()}
     given = {**tables_of, **settings, **records}
-    continued, compared = stage.continues(), stage.compared()
+    continued, compared = stage.continues(), stage.compares()
     if continued is not None:
         given["previous"] = last and _previous(store, stage, last, continued)
     if compared is not None:

@@ -222,7 +222,7 @@ class Runner:
             mark = fingerprint(made_of)
             with progress(title(name, stage.NAME)) as stage.announce:
                 last = self._last(stage, attempt, made_of)
-                live = self._published(name) if stage.compared() else None
+                live = self._published(name) if stage.compares() else None
                 inputs = {
                     **read_inputs(self._store, stage, self._commits, last, live),
                     **self._trials(name, stage, made_of),

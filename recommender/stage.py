@@ -105,7 +105,7 @@ class Stage:
         """
         return None
 
-    def compared(self) -> Sequence[str] | None:
+    def compares(self) -> Sequence[str] | None:
         """Return the tables of its own live result that a stage compares the new one with; None if it does not.
 
         A stage that does takes one more argument of `execute`, live: Previous, None where nothing is live or it is

@@ -94,7 +94,7 @@ class Comparing(First):
 
     seen: ClassVar[list[int | None]] = []
 
-    def compared(self) -> list[str]:
+    def compares(self) -> list[str]:
         return ["popularity"]
 
     def execute(self, live: Previous | None = None) -> dict[str, DataFrame]:  # type: ignore[override]

@@ -125,7 +125,7 @@ class Stage4(Stage):
             return super().needs()
         return Needs({name: self.INPUTS[name] for name in _LISTS}, {}, {})
 
-    def compared(self) -> Sequence[str] | None:
+    def compares(self) -> Sequence[str] | None:
         """Return the lists of the live version, if they are compared with."""
         return ["recommendations"] if self.steps["release_diff"].enabled else None
 

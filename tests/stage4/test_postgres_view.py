@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,11 @@ def lists(spark: SparkSession, item: int, visitors: int = 500) -> DataFrame:
     )
 
 
-def deliver(server: postgres.Postgres, rows: DataFrame, number: int, types: dict[str, str] = LONG, **more: Any) -> Any:
+def deliver(server: postgres.Postgres, rows: DataFrame, number: int, types: dict[str, str] = LONG, **more: Any) -> None:
     delivering = step(server, **more)
-    target = delivering.target(types)
-    delivering.execute(rows, target, version(number), "live")
-    target.show(version(number), "live", target.position("live"))
-    target.close()
-    return target
+    with closing(delivering.target(types)) as target:
+        delivering.execute(rows, target, version(number), "live")
+        target.show(version(number), "live", target.position("live"))
 
 
 def test_all_rows_are_copied_by_several_tasks(spark: SparkSession, shop: postgres.Postgres) -> None:
@@ -138,6 +137,7 @@ def test_55_a_database_that_dies_while_rows_are_copied(
         with pytest.raises(TransientError, match=r"TARGET_DOWN"):
             delivering.execute(lists(spark, 8), target, version(2), "live")
     finally:
+        target.close()
         shop.start()
     assert shop.sql("SELECT min(itemid), count(*) FROM shop.recommendations") == "7|1500"
     deliver(shop, lists(spark, 8), 2)
