@@ -33,6 +33,7 @@ _SOURCE_LOST = re.compile(
     r"sending to the backend|terminating connection|This connection has been closed|Connection reset"
     r"|connection is closed|Communications link failure|Connection (?:to \S+ )?refused"
 )
+_OF_DRIVER = re.compile(r"PSQLException|java\.sql\.|\.jdbc\.|Communications link failure|sending to the backend")
 _SOURCE_ERROR = re.compile(r"(?:PSQLException|java\.sql\.SQL\w*Exception): (.*)")
 _OF_A_ROW = re.compile(
     r"\[(CAST_INVALID_INPUT|CAST_OVERFLOW|DIVIDE_BY_ZERO|REMAINDER_BY_ZERO|ARITHMETIC_OVERFLOW|DATETIME_OVERFLOW"
@@ -61,7 +62,8 @@ def explained(error: BaseException, local: str = "", root: str = "") -> Recommen
         return _another_type(text)
     if _UNREADABLE.search(text):
         return _unreadable(text)
-    return _of_database(text) or _lost(error, text)
+    gone = type(error).__name__ in _GONE
+    return (None if gone else _of_database(text)) or _lost(error, text)
 
 
 def failed_on_a_row(error: BaseException) -> str | None:
@@ -76,7 +78,7 @@ def failed_on_a_row(error: BaseException) -> str | None:
 
 def _of_database(text: str) -> RecommenderError | None:
     """Say what a database has refused while it was read; the value that it may show is left out."""
-    if _SOURCE_LOST.search(text):
+    if _SOURCE_LOST.search(text) and _OF_DRIVER.search(text):
         sentence = "the database ended the connection while it was read; start it again to go on"
         return TransientError("SOURCE_LOST", sentence)
     found = _SOURCE_ERROR.search(text)

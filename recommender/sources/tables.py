@@ -40,7 +40,8 @@ _MISTAKES = (
 _TRAVEL = {"delta": ("versionAsOf", "timestampAsOf"), "iceberg": ("snapshot-id", "as-of-timestamp")}
 # Queries for the newest version of a table, and the column that has it.
 _DELTA = ("DESCRIBE HISTORY {} LIMIT 1", "version")
-_ICEBERG = ("SELECT snapshot_id FROM {}.snapshots ORDER BY committed_at DESC LIMIT 1", "snapshot_id")
+# Iceberg lists snapshots that were rolled back, and those of other branches, too: what readers see is the branch main.
+_ICEBERG = ("SELECT snapshot_id FROM {}.refs WHERE name = 'main'", "snapshot_id")
 
 
 def read_catalog(spark: SparkSession, table: str, version: str | None = None, as_of: str | None = None) -> Loaded:
