@@ -5,11 +5,11 @@
     python benchmarks/evaluate.py --peers .venv-peers/bin/python
 
 Both judge the same generated lists (benchmarks/judged_lists.py tells how), each in a process of its own
-(benchmarks/contenders/), on Spark with two cores. Ours computes ten metrics, with intervals by 1,000 replicates of the
-bootstrap; RePlay the eight that have a counterpart, without intervals. The time is from the first read of the tables to
-the last value: without Spark's start and the imports, but with a JVM and Python workers that have done nothing yet. CPU
-seconds are those of the JVM and of all Python processes, memory is the largest sum of the resident memory of all
-processes, from start to end (Linux only).
+(benchmarks/contenders/), on Spark with two cores. Ours computes eleven metrics, with intervals by 1,000 replicates of
+the bootstrap; RePlay the eight that have a counterpart, without intervals. The time is from the first read of the
+tables to the last value: without Spark's start and the imports, but with a JVM and Python workers that have done
+nothing yet. CPU seconds are those of the JVM and of all Python processes, memory is the largest sum of the resident
+memory of all processes, from start to end (Linux only).
 
 RePlay's time grows with the number of visitors, to hours: --replay-visitors lets it judge the first so many only, and
 scales its time and CPU seconds to all; the table says so. Its values are compared with ours where it has judged all.

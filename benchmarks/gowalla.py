@@ -1,6 +1,6 @@
 """Recall@20 and NDCG@20 on Gowalla, beside published rows: the project's own stages on the published split.
 
-    python benchmarks/gowalla.py --train train.txt.gz --test test.txt.gz [--fits 128:40:3:5 ...] [--set KEY=VALUE]
+    python benchmarks/gowalla.py --train train.txt.gz --test test.txt.gz [--fits 128:40:3:5 ...] [--tune TRIALS]
 
 The files are those of LightGCN's split: a line per visitor, its number and those of its items. They become a log with a
 view per pair, in the order of the line, and a holdout of the user's own (stage1.holdout.holdout_filename). All items
@@ -13,6 +13,10 @@ the number of hits among the first k over the number of the visitor's test items
 and an ideal list of min(k, that number) hits; both are means over the visitors of the test file.
 
 The models that need no fit are printed once: the published ItemCF is what item_to_item stands beside.
+
+--tune searches alpha, regParam and the iterations at rank 64 with the job tune, on visitors and pairs of the train file
+that it holds out itself: the test file is not read. What it finds is fitted like the others, at each of the ranks of
+--tuned-ranks. The note has the value on the validation part, which is another task than the test.
 """
 
 import argparse
@@ -37,6 +41,14 @@ PUBLISHED = {  # Recall@20, NDCG@20
     "SimpleX": (0.1872, 0.1557),
 }
 LEAST, AIM = "MF-BPR", "LightGCN"
+SEARCHED = {
+    "metric": "ndcg",
+    "k": K,
+    "rank": "[64]",
+    "max_iter": "[5, 10]",
+    "alpha": "{low: 1, high: 100}",
+    "reg_param": "{low: 0.01, high: 30}",
+}
 FITS = ["64:40:5:5", "128:10:0.1:10", "128:40:3:5", "256:40:5:5"]
 
 
@@ -94,6 +106,17 @@ def values(record: dict[str, Any]) -> dict[str, tuple[float, float]]:
     return {model: (recall[model]["value"], ndcg[model]["value"]) for model in recall}
 
 
+def searched(trials: int, folder: str, settings: list[str]) -> tuple[Fit, str]:
+    """Return what the job tune finds, and what it says of it."""
+    wanted = [f"tune.tuner.{name}={value}" for name, value in {"trials": trials, **SEARCHED}.items()]
+    record = run("tune", folder, [*settings, "stage2.als.rank=64", *wanted])
+    best, seconds = record["trials"][0], record["seconds"]
+    parameters = best["parameters"]
+    found = Fit(parameters["rank"], parameters["alpha"], parameters["reg_param"], parameters["max_iter"])
+    value = f"NDCG@{K} {best['value']:.4f} ({best['low']:.4f}–{best['high']:.4f}) on the validation part"
+    return found, f"tune: {trials} trials in {seconds:.0f} s, the best is {found}: {value}"
+
+
 def verdict(best: tuple[float, float], name: str) -> str:
     """Say how the best fit compares with a published row."""
     shares = [f"{mine / theirs:.3f}" for mine, theirs in zip(best, PUBLISHED[name], strict=True)]
@@ -106,7 +129,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
-    parser.add_argument("--fits", type=fit, nargs="+", default=[fit(text) for text in FITS], metavar="R:A:L:N")
+    parser.add_argument("--fits", type=fit, nargs="*", default=[fit(text) for text in FITS], metavar="R:A:L:N")
+    parser.add_argument("--tune", type=int, metavar="TRIALS", help="also what a search finds")
+    parser.add_argument("--tuned-ranks", type=int, nargs="+", default=[64], metavar="RANK", help="of its fits")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the jobs")
     options = parser.parse_args()
     print(f"| who | Recall@{K} | NDCG@{K} | settings | s |\n|---|---|---|---|---|")
@@ -117,7 +142,11 @@ def main() -> None:
         settings = [*write(options.train, options.test, Path(folder)), "stage3.recommend.exclude_events=[view]"]
         settings += [f"stage2.evaluator.cutoffs=[10, {K}]", *options.set]
         run("stage1", folder, settings)
-        for one in options.fits:
+        fits, told = list(options.fits), ""
+        if options.tune:
+            best_found, told = searched(options.tune, folder, settings)
+            fits += [best_found._replace(rank=rank) for rank in options.tuned_ranks]
+        for one in fits:
             record = run("stage2", folder, [*settings, *one.settings])
             of_models = values(record)
             if not found:
@@ -126,6 +155,8 @@ def main() -> None:
             found.append(of_models["als"])
             row("als", *found[-1], str(one), f"{record['seconds']:.0f}")
     best = max(found)
+    if told:
+        print(f"\n{told}.")
     print(f"\nThe best fit beside {verdict(best, LEAST)}.\nThe best fit beside {verdict(best, AIM)}.")
 
 

@@ -6,11 +6,14 @@ Example usage:
 ('NOT_BLESSED', 'ndcg@10 0.031 < 0.034')
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from recommender.errors import GateError
 from recommender.store import Commit
+
+# What of a step's parameters changes how long a list is, or how the work is cut, and not what is in it.
+_SIZES: Final = ("k", "visitors_per_block", "items_per_block")
 
 
 def refusal(record: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -23,11 +26,30 @@ def refusal(record: Mapping[str, Any]) -> tuple[str, str] | None:
     return reasons[0]["id"], "; ".join(reason["sentence"] for reason in reasons)
 
 
-def check_blessed(commit: Commit, override: str | None) -> dict[str, Any]:
-    """Refuse what is not blessed, unless somebody has a reason.
+def not_as_judged(judged: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """Say which steps have made a result with other parameters than those that were judged; nothing if none has.
+
+    >>> judged = {"config": {"recommend": {"k": 20, "exclude_events": ["transaction"]}, "als": {"rank": 8}}}
+    >>> not_as_judged(judged, {"config": {"recommend": {"k": 10, "exclude_events": []}}})
+    "recommend.exclude_events is [], judged was ['transaction']"
+    """
+    steps, others = judged.get("config", {}), made.get("config", {})
+    differing = [
+        f"{step}.{name} is {value}, judged was {steps[step].get(name)}"
+        for step, parameters in others.items()
+        if step in steps
+        for name, value in parameters.items()
+        if name not in _SIZES and value != steps[step].get(name)
+    ]
+    return "; ".join(differing)
+
+
+def check_blessed(commit: Commit, override: str | None, made: Sequence[Commit] = ()) -> dict[str, Any]:
+    """Refuse what is not blessed, or was made by other settings than what is, unless somebody has a reason.
 
     Args:
         commit: of the stage that judges.
+        made: what is to be made visible.
         override: the reason of the person who overrides the gate, None if nobody does.
 
     Returns:
@@ -36,7 +58,9 @@ def check_blessed(commit: Commit, override: str | None) -> dict[str, Any]:
     Raises:
         GateError: it is not blessed, and nobody overrides that.
     """
-    found = refusal(commit.record)
+    differs = "; ".join(filter(None, (not_as_judged(commit.record, each.record) for each in made)))
+    other = ("NOT_BLESSED", f"these lists are not made as those that were judged: {differs}") if differs else None
+    found = refusal(commit.record) or other
     if found is None:
         return {}
     if override is None:

@@ -28,7 +28,9 @@ CANARIES: Final = ("spark.my.password", "DB_TOKEN", "jdbc:postgresql://ann:hunte
 
 _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 _IN_URL = re.compile(_LOGIN)
-_PARAMETER = re.compile(rf"((?:{_WORDS})(?:[._-][\w.-]*)?=)[^&;\s\"']+", re.IGNORECASE)
+# PWD is a password in a URL; as a name it is the folder that a shell is in.
+_PARAMETER = re.compile(rf"((?:(?:{_WORDS})(?:[._-][\w.-]*)?|(?<=[?&;])pwd)=)[^&;\s\"']+", re.IGNORECASE)
+_OF_ORACLE = re.compile(r"(jdbc:oracle:\w+:)[^/\s@:]+/[^\s@]+(?=@)")
 _SHORTEST = 4  # characters of a value that is hidden wherever it turns up; shorter ones would hide too much
 
 _known: set[str] = set()
@@ -41,7 +43,7 @@ def is_secret_name(name: str) -> bool:
 
 def holds_secret(text: str) -> bool:
     """Return whether a text has a login in a URL, or a secret as a parameter."""
-    return bool(_IN_URL.search(text) or _PARAMETER.search(text))
+    return any(pattern.search(text) for pattern in (_IN_URL, _PARAMETER, _OF_ORACLE))
 
 
 def remember(value: str) -> None:
@@ -55,7 +57,8 @@ def redacted(value: Any) -> Any:
     if isinstance(value, str):
         for secret in sorted(_known, key=len, reverse=True):
             value = value.replace(secret, HIDDEN)
-        return _PARAMETER.sub(rf"\g<1>{HIDDEN}", _IN_URL.sub(f"://{HIDDEN}@", value))
+        value = _OF_ORACLE.sub(rf"\g<1>{HIDDEN}", _IN_URL.sub(f"://{HIDDEN}@", value))
+        return _PARAMETER.sub(rf"\g<1>{HIDDEN}", value)
     if isinstance(value, Mapping):
         return {
             key: HIDDEN if item and not isinstance(item, bool) and is_secret_name(str(key)) else redacted(item)

@@ -215,6 +215,8 @@ class Runner:
 
     def _compute(self, name: str, stage: Stage, upstream: Mapping[str, Commit], made_of: Mapping[str, Any]) -> Commit:
         """Compute a stage into a new attempt, audit it, and commit it."""
+        made = [commit for key, commit in upstream.items() if key != stage.GATED_BY]
+        verdict = check_blessed(upstream[stage.GATED_BY], self._override, made) if stage.GATED_BY else {}
         with self._attempt(name) as attempt:
             self._start()
             started = time.monotonic()
@@ -240,7 +242,7 @@ class Runner:
                     "upstream": {key: commit.number for key, commit in upstream.items()},
                     "upstream_attempts": made_of["upstream"],
                     **record,
-                    **(check_blessed(upstream[stage.GATED_BY], self._override) if stage.GATED_BY else {}),
+                    **verdict,
                     "events": events,
                     "numbering": numbering,
                     "seconds": seconds,

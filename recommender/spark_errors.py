@@ -33,7 +33,12 @@ _SOURCE_LOST = re.compile(
     r"sending to the backend|terminating connection|This connection has been closed|Connection reset"
     r"|connection is closed|Communications link failure|Connection (?:to \S+ )?refused"
 )
+_OF_DRIVER = re.compile(r"PSQLException|java\.sql\.|\.jdbc\.|Communications link failure|sending to the backend")
 _SOURCE_ERROR = re.compile(r"(?:PSQLException|java\.sql\.SQL\w*Exception): (.*)")
+_OF_A_ROW = re.compile(
+    r"\[(CAST_INVALID_INPUT|CAST_OVERFLOW|DIVIDE_BY_ZERO|REMAINDER_BY_ZERO|ARITHMETIC_OVERFLOW|DATETIME_OVERFLOW"
+    r"|BINARY_ARITHMETIC_OVERFLOW|INVALID_ARRAY_INDEX\w*|NUMERIC_VALUE_OUT_OF_RANGE|CANNOT_PARSE_TIMESTAMP)[.\w]*\]"
+)
 _GONE = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
 _FULL_SHARE, _FULL_BYTES = 0.01, 64 * 2**20  # a disk with less than either free is called full
 
@@ -57,12 +62,23 @@ def explained(error: BaseException, local: str = "", root: str = "") -> Recommen
         return _another_type(text)
     if _UNREADABLE.search(text):
         return _unreadable(text)
-    return _of_database(text) or _lost(error, text)
+    gone = type(error).__name__ in _GONE
+    return (None if gone else _of_database(text)) or _lost(error, text)
+
+
+def failed_on_a_row(error: BaseException) -> str | None:
+    """Return what kind of error an SQL expression has met in a row, without the row's values; None if it is no such.
+
+    >>> failed_on_a_row(ArithmeticError("[DIVIDE_BY_ZERO] Division by zero. SQLSTATE: 22012"))
+    'DIVIDE_BY_ZERO'
+    """
+    found = _OF_A_ROW.search(str(error))
+    return found[1] if found else None
 
 
 def _of_database(text: str) -> RecommenderError | None:
     """Say what a database has refused while it was read; the value that it may show is left out."""
-    if _SOURCE_LOST.search(text):
+    if _SOURCE_LOST.search(text) and _OF_DRIVER.search(text):
         sentence = "the database ended the connection while it was read; start it again to go on"
         return TransientError("SOURCE_LOST", sentence)
     found = _SOURCE_ERROR.search(text)

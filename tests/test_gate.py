@@ -44,6 +44,19 @@ def test_what_was_never_judged_is_refused(record: dict[str, Any]) -> None:
         check_blessed(commit(record), None)
 
 
+def test_lists_that_were_not_made_as_those_that_were_judged_are_refused_too() -> None:
+    judged = commit({"blessed": True, "config": {"blend": {"weight": 0, "power": 0.5}, "recommend": {"k": 20}}})
+    same = Commit("stage3", 4, {"config": {"blend": {"weight": 0, "power": 0.5}, "recommend": {"k": 10}}})
+    other = Commit("stage3", 5, {"config": {"blend": {"weight": 9, "power": 0.5}, "shards": {"visitors_per_shard": 1}}})
+    assert check_blessed(judged, None, [same]) == {}
+    told = (
+        r"^NOT_BLESSED these lists are not made as those that were judged: blend.weight is 9, judged was 0; the model"
+    )
+    with pytest.raises(GateError, match=told):
+        check_blessed(judged, None, [same, other])
+    assert check_blessed(judged, "a test", [other])["gate_overridden"]["reason"] == "a test"
+
+
 def test_who_overrides_the_gate_is_recorded_with_what_was_overridden() -> None:
     found = check_blessed(commit({"blessed": False, "gate": {"reasons": REASONS}}), "a new market, see the ticket")
     assert found == {

@@ -28,6 +28,10 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
         ("file:///data/2026-11-24/events.csv", "file:///data/2026-11-24/events.csv"),
         ("http://host:8080/path@2", "http://host:8080/path@2"),
         ("monkey=banana", "monkey=banana"),
+        ("jdbc:databricks://db:443;UID=token;PWD=dapi123", "jdbc:databricks://db:443;UID=token;PWD=***"),
+        ("PWD=/home/ann", "PWD=/home/ann"),
+        ("jdbc:oracle:thin:scott/tiger@//db:1521/x", "jdbc:oracle:thin:***@//db:1521/x"),
+        ("jdbc:oracle:thin:@//db:1521/x", "jdbc:oracle:thin:@//db:1521/x"),
     ],
 )
 def test_logins_and_parameters_are_hidden(text: str, shown: str) -> None:

@@ -112,6 +112,19 @@ def test_each_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert str(found).startswith(f"STORAGE_FULL {named.format(tmp_path)}")
 
 
-@pytest.mark.parametrize("error", [ConnectionRefusedError(111, "refused"), BrokenPipeError(32, "broken")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(111, "Connection refused"),
+        ConnectionResetError(104, "Connection reset by peer"),
+        BrokenPipeError(32, "Broken pipe"),
+    ],
+)
 def test_a_connection_that_is_gone_is_a_driver_that_is_gone(error: Exception) -> None:
     assert str(explained(error)).startswith("DRIVER_LOST the JVM that Spark ran in is gone; start it again to go on")
+
+
+def test_a_connection_that_is_no_database_s_is_not_told_as_one() -> None:
+    lost = "org.apache.spark.shuffle.FetchFailedException: Connection refused: worker-3/10.0.0.3:7337"
+    assert str(explained(RuntimeError(lost))).startswith("CLUSTER_LOST ")
+    assert explained(RuntimeError("java.net.SocketException: Connection reset")) is None

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from measuring import contend
 from pyspark.ml.recommendation import ALSModel
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, functions as F
 
 
 def rank(_: SparkSession, folder: Path, k: int, some: int = 0) -> None:
     """Rank everybody, or some."""
     model = ALSModel.load(str(folder / "model"))
     if some:
-        lists = model.recommendForUserSubset(model.userFactors.select("id").where(f"id < {some}"), k)
+        visitors = model.userFactors.where(F.col("id") < some).select(F.col("id").alias(model.getUserCol()))
+        lists = model.recommendForUserSubset(visitors, k)
     else:
         lists = model.recommendForAllUsers(k)
     lists.write.format("noop").mode("overwrite").save()

@@ -31,6 +31,9 @@ class Run:
         if open_failures:
             newest = max(open_failures, key=lambda note: str(note["failed_at"]))
             return f"failed in {newest['stage']}: {newest.get('id', 'unknown')}"
+        judged = self.commits.get("stage2")
+        if judged and judged.record.get("blessed") is False and "stage4" not in self.commits:
+            return "not blessed"
         still_open = [note["stage"] for note in self.unfinished if note["stage"] not in self.commits]
         return f"unfinished: {max(still_open)}" if still_open else "done"
 

@@ -143,7 +143,8 @@ def improve(best: Keys, visitors: Factors, items: Items, excluded: Lists) -> int
 
 def _check(visitors: Factors, items: Items) -> None:
     largest = max(norms_of(visitors).max(initial=0), 1.0) * max(items.norms.max(initial=0), 1.0)
-    if not largest <= -_LOWEST:
+    # A sum of rounded products may be larger than the product of the norms.
+    if not largest <= -_LOWEST * (1 - 2 * _ROUNDING * (visitors.shape[1] - 1)):
         sentence = "factors must be finite, and their products fit into a float32"
         raise ValueError(f"{sentence}, got norms whose product is {largest:.3g}")
 

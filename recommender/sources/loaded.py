@@ -5,14 +5,15 @@ Example usage:
 '`visitor``id`'
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, functions as F
 
-from recommender.errors import RecommenderError, SchemaError
-from recommender.spark_errors import explained
+from recommender.errors import InputError, RecommenderError, SchemaError
+from recommender.spark_errors import explained, failed_on_a_row
 
 # Columns that a source adds to its own.
 FILE: Final = "__file"  # the file, table or query that a row comes from
@@ -29,6 +30,7 @@ class Loaded:
         name: what an error calls the source.
         warnings: what the user should know, a sentence each.
         mistake: returns what an error that is met while the rows are read says about the source; None: it is a bug.
+        is_query: whether the rows are computed by a query in Spark's SQL.
     """
 
     rows: DataFrame
@@ -36,6 +38,23 @@ class Loaded:
     name: str
     warnings: list[str] = field(default_factory=list)
     mistake: Callable[[Exception], RecommenderError | None] = explained
+    is_query: bool = False
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell of a query that fails on a row while the rows are computed, without what is in the row.
+
+        Raises:
+            InputError: it does (SOURCE_QUERY).
+        """
+        try:
+            yield
+        except Exception as error:
+            failed = failed_on_a_row(error) if self.is_query else None
+            if failed is None:
+                raise
+            sentence = f"{self.name} fails on a row, with {failed}; write it with try_cast, try_divide or try_add"
+            raise InputError("SOURCE_QUERY", sentence) from None
 
 
 def quoted(name: str) -> str:

@@ -5,6 +5,7 @@ run names what it was made from. A format without versions has none.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
@@ -39,7 +40,8 @@ _MISTAKES = (
 _TRAVEL = {"delta": ("versionAsOf", "timestampAsOf"), "iceberg": ("snapshot-id", "as-of-timestamp")}
 # Queries for the newest version of a table, and the column that has it.
 _DELTA = ("DESCRIBE HISTORY {} LIMIT 1", "version")
-_ICEBERG = ("SELECT snapshot_id FROM {}.snapshots ORDER BY committed_at DESC LIMIT 1", "snapshot_id")
+# Iceberg lists snapshots that were rolled back, and those of other branches, too: what readers see is the branch main.
+_ICEBERG = ("SELECT snapshot_id FROM {}.refs WHERE name = 'main'", "snapshot_id")
 
 
 def read_catalog(spark: SparkSession, table: str, version: str | None = None, as_of: str | None = None) -> Loaded:
@@ -71,12 +73,13 @@ def read_query(spark: SparkSession, query: str) -> Loaded:
     """Read the rows of a query in Spark's SQL.
 
     Raises:
-        InputError: it cannot be analysed, or is no query of rows (SOURCE_QUERY).
+        InputError: it cannot be analysed, is no query of rows, or fails on a row that it reads (SOURCE_QUERY).
     """
     try:
         # Spark runs a command at once; inside of a query it is a mistake of syntax.
         inside = query.strip().rstrip("; \t\r\n")
-        return loaded(spark.sql(f"SELECT * FROM (\n{inside}\n) AS source"), "the query")  # noqa: S608 - the user's own
+        rows = spark.sql(f"SELECT * FROM (\n{inside}\n) AS source")  # noqa: S608 - the user's own
+        return replace(loaded(rows, "the query"), is_query=True)
     except Exception as error:
         raise _mistake(error, "the query", "data_loader.query") or error from error
 

@@ -106,7 +106,7 @@ class EventLog:
         rows = self._cache(self._steps["event_deduplicator"].execute(together(validated, C.VISITOR)))
         is_good = F.col(_BAD).isNull()
         events = rows.where(is_good).select(*C.EVENT_COLUMNS)
-        with validator.rules_told():
+        with loaded.told(), validator.rules_told():
             median = self._count(rows)
         self.quarantine = rows.where(~is_good).select(f"{_BAD}.*", C.ROWS)
         validator.check(self.rows, self.quarantined, median)

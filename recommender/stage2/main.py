@@ -108,14 +108,16 @@ class Stage2(RuledStage):
         self._weights: list[dict[str, Any]] = []
         gate: ModelGate = self.steps["gate"]
         evaluator: RankingEvaluator = self.steps["evaluator"]
-        missing = gate.missing_from(evaluator.cutoffs, evaluator.metrics)
+        missing = gate.missing_from(evaluator.cutoffs, evaluator.metrics, evaluator.replicates)
         if missing:
             raise ConfigError(Mistake("CFG_VALUE", "gate", missing))
 
     def continues(self) -> list[str] | None:
-        """Return the factors of the live model, if it is compared with."""
+        """Return the factors of the live model, if it is compared with; no table where its record is enough."""
         gate: ModelGate = self.steps["gate"]
-        return None if gate.min_gain_over_live is None and gate.max_drop is None else ["model/itemFactors"]
+        if gate.min_gain_over_live is None:
+            return None if gate.max_drop is None else []  # how many pairs there were is in the record
+        return ["model/itemFactors"]
 
     def execute(
         self,
@@ -215,7 +217,7 @@ class Stage2(RuledStage):
             C.RECENT: maker.by_popularity(recent),
             C.ITEM_TO_ITEM: maker.by_neighbours(self.steps["item_to_item"], scores, popular),
         }
-        if previous is not None:
+        if previous is not None and previous.tables:
             lists[C.LIVE] = maker.by_factors(previous.tables["model/itemFactors"], previous.record["config"]["als"])
         self.models = list(lists)
         named = [rows.withColumn(C.MODEL, F.lit(model)) for model, rows in lists.items()]

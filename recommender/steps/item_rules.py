@@ -104,9 +104,19 @@ def _column(rows: DataFrame, columns: list[str], place: str) -> DataFrame:
     if isinstance(found, T.FractionalType) and not (isinstance(found, T.DecimalType) and found.scale == 0):
         sentence = f"{C.ITEM} expected whole numbers or text found {found.simpleString()} in {place}"
         raise SchemaError("SCHEMA_TYPE", f"{sentence}; its numbers would match no item, see item_rules")
-    return rows.select(F.trim(F.col(quoted(C.ITEM)).cast("string")).alias("_listed"))
+    return rows.select(F.trim(F.col(quoted(C.ITEM)).cast("string")).alias("_listed"), F.lit(place).alias("_place"))
 
 
 def _joined(items: DataFrame, listed: DataFrame, how: str) -> DataFrame:
-    """Join by the text of the ids: a list need not have the type of the log."""
-    return items.join(listed, F.col(C.ITEM).cast("string") == F.col("_listed"), how)
+    """Join by the ids; a list need not have the type of the log.
+
+    Raises:
+        SchemaError: an id of the list is none that the log can have.
+    """
+    wanted = items.schema[C.ITEM].dataType
+    cast = listed.select("_listed", "_place", F.expr(f"try_cast(_listed AS {wanted.simpleString()})").alias(C.ITEM))
+    wrong = cast.where(F.col(C.ITEM).isNull() & F.col("_listed").isNotNull() & (F.col("_listed") != "")).first()
+    if wrong is not None:
+        sentence = f"{C.ITEM} expected {wanted.simpleString()} found {wrong['_listed'][:40]!r} in {wrong['_place']}"
+        raise SchemaError("SCHEMA_TYPE", f"{sentence}; it would match no item, see item_rules")
+    return items.join(cast.select(C.ITEM), C.ITEM, how)

@@ -153,9 +153,10 @@ class Scoring:
 
     def _uncounted(self, name: str) -> list[str]:
         kind = name.removeprefix(KIND)
-        if kind in self._kinds:
+        positive = [kind for kind in self._kinds if self.score_map[kind] > 0]
+        if kind in positive:
             return []
-        known = ", ".join(self._kinds) or "none"
+        known = ", ".join(positive) or "none"
         return [f"{name} cannot be searched: stage 1 has given {kind} no weight above 0; it has for {known}"]
 
     def _gone(self, name: str, searched: object) -> list[str]:

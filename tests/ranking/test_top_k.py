@@ -201,6 +201,13 @@ def test_denormal_scores_are_told_apart() -> None:
     assert scores.tolist() == [[3 * tiny, 2 * tiny, tiny, 0, -tiny]]
 
 
+def test_factors_whose_sum_may_be_rounded_beyond_a_float_are_refused() -> None:
+    largest = np.sqrt(np.finfo(np.float32).max / 2) * (1 - 1e-9)
+    near = np.full((1, 2), largest, dtype=np.float32)
+    with pytest.raises(ValueError, match="their products fit into a float32"):
+        top_k(near, near, 1, (NOTHING, np.array([0, 0])))
+
+
 def test_the_largest_and_smallest_floats_are_scores_too() -> None:
     largest = float(np.finfo(np.float32).max)
     positions, scores = top_k(column(1), column(-largest, largest, 0), 3, (NOTHING, np.array([0, 0])))

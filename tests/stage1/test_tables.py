@@ -49,6 +49,19 @@ def test_a_query_may_end_as_people_end_them(table: str) -> None:
     assert load(query="SELECT * FROM shop.events WHERE itemid = 4 -- only these") == ROWS[1:]
 
 
+def test_a_query_that_fails_on_a_row_is_told_without_the_row(spark: SparkSession, table: str) -> None:
+    if spark.conf.get("spark.sql.ansi.enabled") != "true":
+        pytest.skip("without ANSI mode a division by zero is null")
+    failing = "SELECT timestamp, visitorid, event, 1 div (itemid - {}) AS itemid FROM shop.events"
+    told = "SOURCE_QUERY the query fails on a row, with DIVIDE_BY_ZERO; write it with try_cast, try_divide or try_add$"
+    settings = {"event_validator": {"max_quarantined": 1}}
+    for item in (3, 4):
+        stage = Stage1({"data_loader": {"query": failing.format(item)}, **settings})
+        with pytest.raises(InputError, match=told):
+            stage.execute()
+        stage.release()
+
+
 @pytest.mark.parametrize(
     "command",
     ["DROP TABLE shop.events", "INSERT INTO shop.events TABLE shop.events", "CREATE TABLE t AS SELECT 1", "SET a = b"],

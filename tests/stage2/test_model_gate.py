@@ -134,6 +134,28 @@ def test_guardrails_that_are_kept_are_no_reason(spark: SparkSession) -> None:
     assert judge(spark, gate, {"als": 0.2, "popular": 0.1}, others=others, pairs=50, live_pairs=100).blessed
 
 
+def test_guardrails_alone_need_no_metric_of_visitors(spark: SparkSession) -> None:
+    gate = ModelGate(beat=[], min_gain_over_live=None, min_coverage=0.2)
+    assert judge(spark, gate, {}, others={"coverage": 0.2}).blessed
+    assert not judge(spark, gate, {}, others={"coverage": 0.1}).blessed
+    assert judge(spark, gate, {"als": 0.0, "popular": 0.1}, others={"coverage": 0.2}).blessed
+
+
+def test_a_single_visitor_proves_nothing(spark: SparkSession) -> None:
+    gate = ModelGate(evidence_over_baselines="low")
+    values, means = {"als": 0.4, "popular": 0.3}, {"als": [0.4] * 9, "popular": [0.3] * 9}
+    assert judge(spark, gate, values, means).blessed
+    verdict = judge(spark, gate, values, means, visitors=1)
+    assert sentences(verdict) == ["ndcg@10 0.4 is not proven to reach 0.3, asked for by popular"]
+    assert verdict.compared[0].low is None
+
+
+def test_a_proof_without_replicates_is_refused() -> None:
+    told = "gate.evidence_over_baselines low asks for an interval, and evaluator.replicates is 0"
+    assert ModelGate(evidence_over_baselines="low").missing_from([10], ["ndcg"], 0) == told
+    assert ModelGate(evidence_over_baselines="low").missing_from([10], ["ndcg"], 9) == ""
+
+
 def test_a_guardrail_that_was_not_measured_is_a_reason(spark: SparkSession) -> None:
     verdict = judge(spark, ModelGate(max_overlap=0.5), {"als": 0.2, "popular": 0.1})
     assert [(reason.id, reason.sentence) for reason in verdict.reasons] == [

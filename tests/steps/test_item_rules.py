@@ -84,6 +84,14 @@ def test_a_list_of_fractions_that_would_match_nothing_is_refused(spark: SparkSes
         allowed(spark, deny_filename=f"{tmp_path}/list")
 
 
+@pytest.mark.parametrize("listed", ["502x", "5.5"])
+def test_an_id_that_the_log_cannot_have_is_refused(spark: SparkSession, tmp_path: Path, listed: str) -> None:
+    (tmp_path / "list.csv").write_text(f"itemid\n501\n{listed}\n")
+    told = rf"^SCHEMA_TYPE itemid expected bigint found '{listed}' in \S+; it would match no item, see item_rules$"
+    with pytest.raises(SchemaError, match=told):
+        allowed(spark, deny_filename=f"{tmp_path}/list.csv")
+
+
 def test_days_out_of_range_are_an_error() -> None:
     with pytest.raises(ConfigError, match="max_days_unseen must be > 0, got 0"):
         ItemRules(max_days_unseen=0)

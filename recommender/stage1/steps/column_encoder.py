@@ -48,7 +48,8 @@ class ColumnEncoder(Persistent):
     """Number the distinct ids of a column from 0 without gaps, in the order of the ids.
 
     Ids that are known keep their index and new ones get the next, so an index never changes its meaning. The ids are
-    sorted in buckets on the cluster: the driver sees the buckets' bounds and sizes, a few thousand values at most.
+    sorted in buckets on the cluster: the driver sees the sizes of the buckets, and one id in 2,048, of which it makes
+    their bounds.
 
     Init parameters:
         column_name: column with the ids: integers, strings, or any other type that can be ordered.

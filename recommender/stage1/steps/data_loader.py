@@ -408,7 +408,10 @@ def _is_url(url: str) -> bool:
 def _is_empty(loaded: Loaded, rows: DataFrame) -> bool:
     """Return whether there are no rows; it is the first that is read of a source, and may fail."""
     try:
-        return not loaded.columns or rows.isEmpty()
+        with loaded.told():
+            return not loaded.columns or rows.isEmpty()
+    except InputError:
+        raise
     except Exception as error:
         ours = loaded.mistake(error)
         if ours is None:

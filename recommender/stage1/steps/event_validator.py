@@ -15,7 +15,6 @@ Example usage:
 <BLANKLINE>
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -27,14 +26,11 @@ from pyspark.sql import Column, DataFrame, functions as F, types as T
 import recommender.constants as C
 from recommender.base import Annotated, Field, field, step
 from recommender.errors import ConfigError, DataQualityError, Mistake
+from recommender.spark_errors import failed_on_a_row
 from recommender.times import as_time, in_milliseconds
 
 _EARLIEST, _LATEST = 10**8, 10**14  # a median outside, in ms, is January 1970 or after the year 5138: another unit
 _SECONDS_UNTIL = 10**11
-_RULE_FAILED = re.compile(
-    r"\[(CAST_INVALID_INPUT|CAST_OVERFLOW|DIVIDE_BY_ZERO|REMAINDER_BY_ZERO|ARITHMETIC_OVERFLOW|DATETIME_OVERFLOW"
-    r"|BINARY_ARITHMETIC_OVERFLOW|INVALID_ARRAY_INDEX\w*|NUMERIC_VALUE_OUT_OF_RANGE|CANNOT_PARSE_TIMESTAMP)[.\w]*\]"
-)
 
 # Why an event is kept apart: reason -> what holds for such an event; None where the rule does not apply. The first
 # that holds is the reason.
@@ -124,10 +120,10 @@ class EventValidator:
         try:
             yield
         except Exception as error:
-            failed = _RULE_FAILED.search(str(error)) if self.rules else None
+            failed = failed_on_a_row(error) if self.rules else None
             if failed is None:
                 raise
-            sentence = f"one of event_validator.rules ({', '.join(self.rules)}) fails on an event, with {failed[1]}"
+            sentence = f"one of event_validator.rules ({', '.join(self.rules)}) fails on an event, with {failed}"
             hint = "write it with try_cast, try_divide, try_add or try_element_at, which give null"
             raise DataQualityError("RULE_FAILED", f"{sentence}; {hint}, and the event is quarantined") from None
 

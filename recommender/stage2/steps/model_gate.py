@@ -24,6 +24,7 @@ from recommender.base import Annotated, Field, field, step
 Evidence = Literal["low", "value", "high"]
 Metric = Literal["ndcg", "recall", "precision", "map", "mrr", "hit_rate"]
 _INTERVAL = (0.025, 0.975)
+_FEWEST = 2  # visitors, for an interval
 _SHORT = "short_lists"
 
 
@@ -139,16 +140,24 @@ class ModelGate:
         listed = {row["visitors"] for row in rows if (row[C.MODEL], row[C.METRIC]) == (C.ALS, _SHORT)}
         replicates = bootstrap.where((F.col("k") == self.k) & (F.col(C.METRIC) == self.metric))
         means = {row[C.MODEL]: np.array(row["means"], dtype=np.float64) for row in replicates.toLocalIterator()}
-        visitors = max((row["visitors"] for row in rows if row[C.METRIC] == self.metric), default=0)
+        judged = [row["visitors"] for row in rows if row[C.METRIC] == self.metric]
+        visitors = max(judged or [row["visitors"] for row in rows], default=0)
         if visitors and listed and values[C.ALS, _SHORT] is not None:  # who has no list at all has a short one, too
             values[C.ALS, _SHORT] = 1 - (1 - values[C.ALS, _SHORT]) * max(listed) / visitors
+        if visitors < _FEWEST:
+            means = {}  # there is no interval, however many replicates
         compared = [self._compare(model, values, means) for model in self._opponents(values)]
         drop = self._drop(pairs, live_pairs)
         return Verdict(self._name, visitors, compared, [*self._reasons(visitors, values, compared), *drop])
 
-    def missing_from(self, cutoffs: Sequence[int], metrics: Sequence[str]) -> str:
+    def missing_from(self, cutoffs: Sequence[int], metrics: Sequence[str], replicates: int = 1000) -> str:
         """Say what the gate looks at that is not measured; nothing if all is."""
         wanted = self._looked_at
+        proofs = {"evidence_over_baselines": self.evidence_over_baselines if self.beat else ""}
+        proofs["evidence_over_live"] = self.evidence_over_live if self.min_gain_over_live is not None else ""
+        unproven = [f"gate.{name} low" for name, evidence in proofs.items() if evidence == "low" and not replicates]
+        if unproven:
+            return f"{' and '.join(unproven)} asks for an interval, and evaluator.replicates is 0"
         missing = [name for name in wanted if name not in metrics]
         if missing:
             return f"gate looks at {', '.join(missing)}, which evaluator.metrics does not have"
@@ -197,7 +206,9 @@ class ModelGate:
             if evidence != "value":
                 share = _INTERVAL[evidence == "high"]
                 margin = float(np.nanquantile(ours - (1 + gain) * theirs, share))
-        return Comparison(model, candidate, other, candidate - other, low, high, (1 + gain) * other, margin >= 0)
+        is_proven = evidence != "low" or low is not None
+        needed = (1 + gain) * other
+        return Comparison(model, candidate, other, candidate - other, low, high, needed, margin >= 0 and is_proven)
 
     def _reasons(
         self, visitors: int, values: Mapping[tuple[str, str], float], compared: Sequence[Comparison]
@@ -208,6 +219,8 @@ class ModelGate:
         if not visitors:
             sentence = "no visitor has a holdout, so nothing says how good the model is"
             return [Reason("EVAL_EMPTY", f"{sentence}; see stage1.holdout, or ask for nothing: stage2.gate.beat=[]")]
+        if self.metric not in self._looked_at:
+            return self._guarded(values)
         candidate = values.get((C.ALS, self.metric), math.nan)
         measured = {C.ALS: candidate, **{c.model: c.other for c in compared}}
         unknown = ", ".join(model for model, value in measured.items() if value is None or not math.isfinite(value))
