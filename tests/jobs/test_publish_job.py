@@ -89,7 +89,7 @@ def test_a_run_is_delivered_everywhere_and_named(
     assert first.splitlines() == [f"{v}|{r}|{i}|{source}" for v, r, i, _, source in rows[:20]]
     target = FolderTarget({"path": str(folder / "csv"), "format": "csv", "keep_versions": 2})
     files = (folder / "csv" / str(target.current("live"))).glob("part-*.csv")
-    assert sum(len(list(csv.reader(path.open()))) - 1 for path in files) == len(rows)
+    assert sum(len(list(csv.reader(path.read_text().splitlines()))) - 1 for path in files) == len(rows)
     current = Channels(store(root)).current("live")
     assert current is not None
     assert set(current.record["delivered"]) == {"postgres", "csv"}
