@@ -202,8 +202,8 @@ def test_denormal_scores_are_told_apart() -> None:
 
 
 def test_factors_whose_sum_may_be_rounded_beyond_a_float_are_refused() -> None:
-    largest = np.sqrt(np.finfo(np.float32).max / 2) * (1 - 1e-9)
-    near = np.full((1, 2), largest, dtype=np.float32)
+    near = np.full((1, 8), np.sqrt(float(np.finfo(np.float32).max) / 8) * (1 - 2e-7), dtype=np.float32)
+    assert (near.astype(np.float64) ** 2).sum() < np.finfo(np.float32).max
     with pytest.raises(ValueError, match="their products fit into a float32"):
         top_k(near, near, 1, (NOTHING, np.array([0, 0])))
 
