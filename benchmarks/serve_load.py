@@ -1,8 +1,8 @@
 """Ask a service at given times, whatever it does, and measure from the time at which each request was due.
 
 An answer that is late makes the ones behind it late, as it would for visitors who come when they like: a load that
-waits for each answer before it asks again would hide that. One thread, plain sockets; on a core of its own it spins, so
-that it is never the one that is late; what it took to send is told (`late`).
+waits for each answer before it asks again would hide that. One thread, plain sockets, and naps that are shorter than
+what is measured; by how much a request was sent too late is told (`late`).
 """
 
 import heapq
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SPIN = 0.002  # seconds before a request is due, from which on nobody sleeps
+_NAP = 0.00005  # seconds between two looks at the connections, while requests are due
 _PATIENCE = 10.0  # seconds after the last request
 
 
@@ -109,8 +109,8 @@ class _Loop:
             idle = len(self._free) == len(self._all)
             if (place == len(due) and not waiting and idle) or now > last:
                 break
-            ahead = due[place][0] - now if place < len(due) else 0.01
-            self._receive(0 if ahead < _SPIN else ahead - _SPIN)
+            if not self._receive(0):
+                time.sleep(_NAP)
         self._measured.failed += len(self._all) - len(self._free) + len(waiting)
         return self._end(due[-1][0])
 
@@ -119,7 +119,7 @@ class _Loop:
         while time.perf_counter() - begin < seconds:
             while self._free:
                 self._send(self._free.popleft(), time.perf_counter(), kind, make())
-            self._receive(0)
+            self._receive(1)
         return self._end(time.perf_counter() - begin)
 
     def _end(self, duration: float) -> Measured:
@@ -134,8 +134,10 @@ class _Loop:
         connection.socket.sendall(request)
         self._measured.late.append(time.perf_counter() - due)
 
-    def _receive(self, seconds: float) -> None:
-        for number, _ in self._poll.poll(seconds):
+    def _receive(self, seconds: float) -> int:
+        """Take what has come within some seconds; return on how many connections."""
+        ready = self._poll.poll(seconds)
+        for number, _ in ready:
             connection = self._all[number]
             connection.came += connection.socket.recv(1 << 18)
             head, end, body = connection.came.partition(b"\r\n\r\n")
@@ -147,3 +149,4 @@ class _Loop:
             else:
                 self._measured.failed += 1
             self._free.append(connection)
+        return len(ready)

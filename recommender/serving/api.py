@@ -13,7 +13,7 @@ from recommender.serving import answers, models
 from recommender.serving.answers import Answer, to_json
 from recommender.serving.computing import Computer
 from recommender.serving.held import Held
-from recommender.serving.metrics import Counters
+from recommender.serving.metrics import PUBLISHED_ROUTE, SIMILAR_ROUTE, Counters
 from recommender.serving.refusals import RequestError, invalid
 from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS, Settings
 from recommender.serving.version import Version
@@ -75,7 +75,7 @@ def _add_visitors(api: FastAPI, held: Held, counters: Counters, computer: Comput
         return _answer(version, answers.any_visitor(version))
 
     @api.get(
-        "/v1/visitors/{visitorid}/recommendations",
+        PUBLISHED_ROUTE,
         responses=_TOLD,
         response_model=models.Recommendations,
         tags=["visitors"],
@@ -138,7 +138,7 @@ def _add_lists(api: FastAPI, held: Held, counters: Counters, computer: Computer)
         counters.from_source(answer["source"])
         return _answer(version, answer)
 
-    @api.get("/v1/items/{itemid}/similar", responses=_TOLD, response_model=models.SimilarItems, tags=["lists"])
+    @api.get(SIMILAR_ROUTE, responses=_TOLD, response_model=models.SimilarItems, tags=["lists"])
     async def similar(itemid: Id, k: K = 10, version: Which = "current") -> Response:
         """Return the items that are most like one."""
         chosen = held.chosen(version)

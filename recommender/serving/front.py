@@ -1,26 +1,21 @@
-"""What every request passes first: the token, the bounds on its body, the counters; the short way to published lists.
-
-The published list of a visitor is what nearly all requests ask for. It is found and written here, without a router and
-without models, in a tenth of a millisecond; a request for it that is in any way unusual goes the long way, and gets the
-same answer.
-"""
+"""What every request passes first: the token, the bounds on its body, the short way for most of them, the counters."""
 
 import asyncio
 import hmac
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from recommender.serving import answers
-from recommender.serving.answers import PUBLISHED, to_json
+from recommender.serving.answers import Answer, to_json
 from recommender.serving.api import refusal_response
 from recommender.serving.held import Held
-from recommender.serving.metrics import OTHER, ROUTES, Counters
+from recommender.serving.metrics import OTHER, Counters
 from recommender.serving.refusals import RequestError, body_too_slow, too_large, unauthorized
-from recommender.serving.settings import LARGEST_BODY, MOST_ITEMS, Settings
+from recommender.serving.settings import LARGEST_BODY, Settings
+from recommender.serving.short import short_answer
+from recommender.serving.version import Version
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -28,10 +23,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_PUBLISHED: Final = re.compile(rb"/v1/visitors/([A-Za-z0-9_.~-]{1,256})/recommendations")
-_K: Final = re.compile(rb"k=([1-9][0-9]{0,3})")
 _JSON: Final = (b"content-type", b"application/json")
 _CLOSE: Final = (b"connection", b"close")
+_NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
 _LOG = logging.getLogger("recommender.serving")
 
 
@@ -60,10 +54,17 @@ class Front:
             status = await self._refuse(unauthorized(), scope, receive, send)
             self._counters.answered(OTHER, status, time.perf_counter() - started)
             return
-        found = _PUBLISHED.fullmatch(path)
-        if found and scope["method"] == "GET" and await self._published(found[1], scope["query_string"], send):
-            self._counters.answered(ROUTES[0], 200, time.perf_counter() - started)
-            return
+        version = self._held.versions.get(self._held.shared.active)
+        if version is not None and scope["method"] == "GET":
+            try:
+                found = short_answer(version, path, scope["query_string"])
+            except Exception:  # noqa: BLE001 - the long way tells what is wrong
+                found = None
+            if found is not None:
+                route, answer = found
+                await self._send(version, answer, send)
+                self._counters.answered(route, 200, time.perf_counter() - started)
+                return
         status = await self._routed(scope, receive, send)
         route = getattr(scope.get("route"), "path", OTHER)
         self._counters.answered(route, status, time.perf_counter() - started)
@@ -73,26 +74,16 @@ class Front:
         brought = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         return hmac.compare_digest(brought, self._token or b"")
 
-    async def _published(self, visitorid: bytes, query: bytes, send: Send) -> bool:
-        """Answer with what is published; return whether that was possible."""
-        asked = _K.fullmatch(query) if query else None
-        version = self._held.versions.get(self._held.shared.active)
-        if version is None or (query and not asked):
-            return False
-        k = int(asked[1]) if asked else version.customary
-        if k > MOST_ITEMS:
-            return False
-        answer = answers.published(version, visitorid.decode("ascii"), k)
-        if answer is None:
-            return False
+    async def _send(self, version: Version, answer: Answer, send: Send) -> None:
+        """Send an answer that was found by the short way."""
         body = to_json(answer)
-        headers = [_JSON, (b"content-length", b"%d" % len(body)), (b"x-recommender-version", version.header)]
+        headers = [_JSON, (b"content-length", b"%d" % len(body)), (b"x-recommender-version", version.header), _NO_SNIFF]
         if self._held.draining:
             headers.append(_CLOSE)
+        if "source" in answer:
+            self._counters.from_source(answer["source"])
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._counters.from_source(PUBLISHED)
-        return True
 
     async def _routed(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer the long way; return the status."""
@@ -102,7 +93,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), (b"x-content-type-options", b"nosniff")]
+                message["headers"] = [*message.get("headers", []), _NO_SNIFF]
                 if self._held.draining:
                     message["headers"].append(_CLOSE)
             await send(message)

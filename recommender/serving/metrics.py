@@ -23,10 +23,12 @@ from recommender.serving.answers import SOURCES
 from recommender.serving.shared import Shared
 
 OTHER: Final = "other"
+PUBLISHED_ROUTE: Final = "/v1/visitors/{visitorid}/recommendations"
+SIMILAR_ROUTE: Final = "/v1/items/{itemid}/similar"
 ROUTES: Final = (
-    "/v1/visitors/{visitorid}/recommendations",
+    PUBLISHED_ROUTE,
     "/v1/recommendations",
-    "/v1/items/{itemid}/similar",
+    SIMILAR_ROUTE,
     "/v1/visitors/{visitorid}/explain/{itemid}",
     "/v1/visitors/{visitorid}/history",
     "/v1/visitors/random",

@@ -13,7 +13,7 @@ from recommender.serving.manifest import Manifest
 from recommender.serving.snapshot import Did, Snapshot
 
 _WARM_UPS: Final = 3
-_CUSTOMARY: Final = 10
+CUSTOMARY: Final = 10
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Version:
         self.shown = self.identity.shown()
         self.header = str(number).encode()
         self.engine = Engine(snapshot)
-        self.customary = min(_CUSTOMARY, manifest.k)  # items of a list, where nobody says how many
+        self.customary = min(CUSTOMARY, manifest.k)  # items of a list, where nobody says how many
         self.weights = manifest.score_map
         self.sources = manifest.sources
         self.events = manifest.events

@@ -45,11 +45,13 @@ def error_of(response: Any) -> tuple[int, str, str]:
 
 def test_the_short_way_and_the_long_way_give_the_same(served: tuple[Asked, Shop]) -> None:
     asked, shop = served
-    for visitorid in shop.visitorids[:5]:
-        path = path_of("v1", "visitors", visitorid, "recommendations")
+    items = [path_of("v1", "items", itemid, "similar") for itemid in shop.itemids[:3]]
+    visitors = [path_of("v1", "visitors", visitorid, "recommendations") for visitorid in shop.visitorids[:5]]
+    for path in [*items, *visitors]:
         short, long = asked.ask(f"{path}?k=3"), asked.ask(f"{path}?k=3&version=current")
         assert short.status_code == long.status_code == 200
         assert short.content == long.content
+        assert dict(short.headers) == dict(long.headers)
         assert short.headers["content-type"] == "application/json"
         assert short.headers["x-recommender-version"] == long.headers["x-recommender-version"] == "2"
         assert len(short.json()["items"]) == 3
