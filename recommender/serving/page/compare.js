@@ -118,7 +118,7 @@ function listOf(title, list, others, state, marked) {
 function mark(found, before, after) {
   const steps = Math.abs((before ?? 0) - (after ?? 0));
   const [sign, words] = {
-    gained: ["＋", "gained"],
+    gained: ["+", "gained"],
     lost: ["−", "lost"],
     up: ["▲", `up ${steps}, from ${before} to ${after}`],
     down: ["▼", `down ${steps}, from ${before} to ${after}`],
