@@ -18,14 +18,14 @@ export function historyTable(events, state) {
       "tr",
       {},
       element("td", {}, event.event),
-      element("td", {}, itemLink(event, state)),
+      element("td", { class: "item" }, itemLink(event, state)),
       element("td", { class: "when" }, when(event.timestamp)),
     ),
   );
   const head = ["Event", "Item", "When"].map((name) => element("th", { scope: "col" }, name));
   return element(
     "table",
-    {},
+    { class: "history" },
     element("caption", { class: "only-read-out" }, "The visitor's events, newest first"),
     element("thead", {}, element("tr", {}, head)),
     element("tbody", {}, rows),
