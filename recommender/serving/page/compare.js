@@ -103,7 +103,7 @@ function listOf(title, list, others, state, marked) {
       element("td", {}, marked(item.rank, others.get(String(item.itemid)))),
     ),
   );
-  const head = ["Place", "Item", title === "Now" ? "Before" : "Now"].map((name) => element("th", { scope: "col" }, name));
+  const head = ["Place", "Item", "Change"].map((name) => element("th", { scope: "col", class: name === "Place" && "number" }, name));
   const made = `made ${moment(list.version.created_at)}`;
   return element(
     "section",
@@ -118,7 +118,7 @@ function listOf(title, list, others, state, marked) {
 function mark(found, before, after) {
   const steps = Math.abs((before ?? 0) - (after ?? 0));
   const [sign, words] = {
-    gained: ["＋", "gained"],
+    gained: ["+", "gained"],
     lost: ["−", "lost"],
     up: ["▲", `up ${steps}, from ${before} to ${after}`],
     down: ["▼", `down ${steps}, from ${before} to ${after}`],

@@ -18,16 +18,22 @@ export function historyTable(events, state) {
       "tr",
       {},
       element("td", {}, event.event),
-      element("td", {}, itemLink(event, state)),
-      element("td", { class: "when" }, element("time", { datetime: new Date(event.timestamp).toISOString() }, moment(event.timestamp))),
+      element("td", { class: "item" }, itemLink(event, state)),
+      element("td", { class: "when" }, when(event.timestamp)),
     ),
   );
   const head = ["Event", "Item", "When"].map((name) => element("th", { scope: "col" }, name));
   return element(
     "table",
-    {},
+    { class: "history" },
     element("caption", { class: "only-read-out" }, "The visitor's events, newest first"),
     element("thead", {}, element("tr", {}, head)),
     element("tbody", {}, rows),
   );
+}
+
+/** Make a moment, which may be broken between day and time, but nowhere else. */
+function when(timestamp) {
+  const [day, ...time] = moment(timestamp).split(" ");
+  return element("time", { datetime: new Date(timestamp).toISOString() }, element("span", {}, day), " ", element("span", {}, time.join(" ")));
 }

@@ -25,7 +25,9 @@
   function use(theme) {
     root.dataset.theme = theme;
     const button = document.getElementById("theme");
-    if (button) button.textContent = theme === "dark" ? "Light colours" : "Dark colours";
+    if (!button) return;
+    button.textContent = theme === "dark" ? "Light" : "Dark";
+    button.setAttribute("aria-label", `${button.textContent} colours`);
   }
 
   const now = () => chosen() ?? (system.matches ? "dark" : "light");

@@ -5,6 +5,8 @@ import { element, facts } from "./dom.js";
 import { metricsTable } from "./metrics.js";
 import { count, counted, duration, metric, moment, versionName } from "./words.js";
 
+const NUMBERS = ["This model", "The other", "Difference", "95 % interval"];
+
 /** Show the service's status; see `VIEWS` in explorer.js. */
 export async function versionView(state, signal) {
   const status = await ask(["status"], {}, signal);
@@ -81,7 +83,7 @@ function verdict(gate) {
 
 /** Make the table of the models that the candidate was compared with. */
 function compared(gate) {
-  const head = ["Compared with", "This model", "The other", "Difference", "95 % interval", "Verdict"];
+  const head = ["Compared with", ...NUMBERS, "Verdict"];
   const rows = gate.compared.map((each) =>
     element(
       "tr",
@@ -92,7 +94,7 @@ function compared(gate) {
       element("td", {}, each.passed ? "passed" : "failed"),
     ),
   );
-  const heads = head.map((name) => element("th", { scope: "col" }, name));
+  const heads = head.map((name) => element("th", { scope: "col", class: NUMBERS.includes(name) && "number" }, name));
   const table = element("table", {}, element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows));
   return element("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Comparisons of the gate" }, table);
 }

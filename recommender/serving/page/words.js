@@ -26,7 +26,8 @@ export function counted(value, noun) {
 /** Return a score with three digits that matter, but no digit before the point is lost: 0.01372 -> "0.0137". */
 export function score(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  const digits = Math.abs(value) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 };
+  const whole = Number.isInteger(value) || Math.abs(value) >= 100;
+  const digits = whole ? { maximumFractionDigits: 0 } : { minimumSignificantDigits: 3, maximumSignificantDigits: 3 };
   return new Intl.NumberFormat("en", digits).format(value).replace("-", "−");
 }
 
