@@ -228,6 +228,7 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage4/steps/release_diff.py": 2,  # the items, and the visitors, that change most
         "stage4/steps/run_report.py": 3,  # the few example visitors
         "search.py": 3,  # the largest norm of each block of items; the take of Arrow columns, twice
+        "steps/item_rules.py": 1,  # an id of a list that is none
         "steps/fold_in.py": 1,  # a matrix of rank x rank per partition of the items
         "steps/top_k_recommender.py": 1,  # the take of an Arrow column
     }
