@@ -91,7 +91,9 @@ class Channel:
             sentence = f"run {publication.run_id} was published to channel {self.channel} without a serving snapshot"
             raise ArtifactError("SNAPSHOT_MISSING", f"{sentence}; let stage 4 make one, and publish again")
         folder = self.root / record["stage"] / "data" / path
-        return Found(folder, publication.number, publication.run_id, facts["sha256"])
+        # What an earlier run has made, and this one only found again, names that run.
+        run = None if "reused" in commit.record else publication.run_id
+        return Found(folder, publication.number, run, facts["sha256"])
 
 
 def channel_of(root: str, channel: str) -> Channel:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,11 +17,16 @@ def forever() -> Iterator[None]:
         yield
 
 
-def test_work_is_broken_off_and_its_process_is_gone() -> None:
-    looks = iter([True, True, False])
-    assert aside(forever, lambda: next(looks)) is False
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+def test_work_is_broken_off_and_its_process_is_gone(tmp_path: Path) -> None:
+    note = tmp_path / "process"
+
+    def noted() -> Iterator[None]:
+        note.write_text(str(os.getpid()))
+        yield from forever()
+
+    assert aside(noted, lambda: not (note.exists() and note.read_text())) is False
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text()), 0)
 
 
 def test_a_process_that_dies_is_told() -> None:

@@ -14,7 +14,7 @@ from recommender.serving import follower as following
 from recommender.serving.follower import Follower, checked
 from recommender.serving.shared import Shared
 from recommender.serving.sources import Folder, Found, channel_of
-from recommender.store import Channels
+from recommender.store import Attempt, Channels
 
 LOG = logging.getLogger("recommender.serving")
 
@@ -231,6 +231,17 @@ def test_a_run_whose_record_has_expired_is_told(root: Path) -> None:
     store.expire(made)
     with pytest.raises(ArtifactError, match="VERSION_EXPIRED channel live names run tuesday, whose record has expired"):
         channel_of(str(root), "live").newest()
+
+
+def test_what_a_later_run_has_found_again_is_served(root: Path) -> None:
+    store = store_at(root)
+    old = commit(root, "tuesday", seed=2)
+    parent = store.begin("stage4", "friday").parent
+    again = store.commit(Attempt("stage4", "friday", old.attempt, "", parent), {"files": old.files(), "reused": 1})
+    Channels(store).publish("live", again)
+    service = Following(root)
+    service.look(0, 1)
+    assert (again.run_id, service.serves, service.follower.error) == ("friday", 2, None)
 
 
 def test_the_snapshot_of_another_run_is_not_served(root: Path) -> None:
