@@ -100,7 +100,7 @@ def similar(version: Version, itemid: str, k: int) -> Answer:
         {"rank": rank, "similarity": float(str(cosine)), **items.shown(other)}
         for rank, (other, cosine) in enumerate(zip(item[own][:k].tolist(), similarity[own][:k], strict=True), 1)
     ]
-    return {"version": version.shown, "itemid": itemid, "items": listed}
+    return {"version": version.shown, **items.shown(index), "items": listed}
 
 
 def explanation(version: Version, visitorid: str, itemid: str) -> Answer:

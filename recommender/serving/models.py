@@ -93,11 +93,10 @@ class SimilarItem(Shown):
     similarity: float = Field(description="cosine, -1 to 1")
 
 
-class SimilarItems(BaseModel):
+class SimilarItems(Shown):
     """The items that are most like one."""
 
     version: VersionOf
-    itemid: str
     items: list[SimilarItem]
 
 
