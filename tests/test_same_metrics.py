@@ -22,7 +22,7 @@ def write_log(path: Path) -> None:
     random = np.random.default_rng(3)
     visitors = random.zipf(1.3, 4000) % 300
     items = (visitors * 7 + random.zipf(1.5, 4000)) % 90  # visitors differ in their taste
-    times = random.integers(1, 10**10, 4000)
+    times = 1_400_000_000_000 + random.integers(0, 10**10, 4000)  # ms, within some 116 days
     rows = zip(times, visitors, KINDS[random.integers(0, len(KINDS), 4000)], items, strict=True)
     path.write_text("timestamp,visitorid,event,itemid\n" + "".join(f"{t},{v},{e},{i}\n" for t, v, e, i in rows))
 
