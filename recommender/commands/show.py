@@ -112,6 +112,8 @@ def _judged(facts: dict[str, Any]) -> list[str]:
     lines = []
     if "protocol" in facts:
         lines.append(f"judged by: {facts['protocol']}; {facts['leaks']:,} leaks into scores and history")
+    if facts.get("weights"):
+        lines.append(f"weights of the pairs: {_weights(facts['weights'])}")
     if "blessed" in facts:
         reasons = "; ".join(reason["sentence"] for reason in facts["gate"]["reasons"])
         lines.append("blessed by the gate" if facts["blessed"] else f"not blessed: {reasons}")
@@ -120,6 +122,17 @@ def _judged(facts: dict[str, Any]) -> list[str]:
         over = facts["gate_overridden"]
         lines.append(f"published although it is not blessed ({over['sentence']}): {over['reason']}")
     return lines
+
+
+def _weights(bins: list[dict[str, Any]]) -> str:
+    """Return a histogram in one line, without its empty bins.
+
+    >>> _weights([{"from": 1.0, "to": 2.0, "pairs": 0}, {"from": 2.0, "to": 4.0, "pairs": 1500}])
+    '2 to 4: 1,500'
+    """
+    ends = ("or more" if each["to"] is None else f"to {each['to']:g}" for each in bins)
+    told = (f"{each['from']:g} {end}: {each['pairs']:,}" for each, end in zip(bins, ends, strict=True) if each["pairs"])
+    return ", ".join(told)
 
 
 def _compared(facts: dict[str, Any]) -> str:

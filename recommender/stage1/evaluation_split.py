@@ -139,7 +139,7 @@ class EvaluationSplit:
             history, held_out = self._divided(parts, activity[C.VISITOR])
             pairs = self._cache(grouped(held_out, _PAIR))
             self.held = pairs.count()
-        return grouped(history, [*_PAIR, C.EVENT]), HoldoutSplit.unseen(pairs, history)
+        return grouped(history, [*_PAIR, C.EVENT]), HoldoutSplit.to_predict(pairs, history)
 
     def _divided(self, parts: Parts, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the events of the history and of the holdout."""
@@ -175,8 +175,7 @@ class EvaluationSplit:
         """Return what the evaluated visitors are judged by: so many pairs."""
         if self.own:
             return StepRows("holdout", self.own.rows, left, self.own.note(left))
-        seen = f"{self.held - left:,} of {self.held:,} pairs left the holdout: already in the history"
-        return StepRows("holdout", events - train, left, seen)
+        return StepRows("holdout", events - train, left, HoldoutSplit.note(self.held, left))
 
     def _shown_value(self) -> str:
         return str(self.split_value) if isinstance(self.split_value, int) else f"{self.split_value:.15g}"

@@ -19,7 +19,7 @@ Example usage:
 >>> visitors, items = spark.createDataFrame([(7,)], "visitorid long"), spark.createDataFrame([(3,)], "itemid long")
 >>> own.meet({"visitorid": visitors, "itemid": items})
 >>> own.note(left=1)
-'1 of 2 pairs left the holdout: already in the history; not in the log: visitors 1, items 1'
+'1 of 2 pairs left the holdout: already in the history, or not above 0; not in the log: visitors 1, items 1'
 """
 
 from collections.abc import Callable, Mapping
@@ -136,18 +136,19 @@ class OwnHoldout:
         """Refuse a holdout all pairs of which are in the log.
 
         Args:
-            left: number of pairs that are not in the history.
+            left: number of pairs that are not in the history, and have a score above 0.
 
         Raises:
             DataQualityError: it is 0.
         """
         if not left:
-            sentence = f"holdout in={self.held}: each pair of {self._step.place} is in the log too, so none is left"
+            why = "is in the log too, or has a score of 0 or below"
+            sentence = f"holdout in={self.held}: each pair of {self._step.place} {why}, so none is left"
             raise DataQualityError("NO_ROWS_AFTER", f"{sentence} to be predicted; take what is held out out of the log")
 
     def note(self, left: int) -> str:
         """Return what the report says, given the number of pairs that are not in the history."""
-        parts = [f"{self.held - left:,} of {self.held:,} pairs left the holdout: already in the history"]
+        parts = [HoldoutSplit.note(self.held, left)]
         parts += [f"{self.unusable:,} rows are not fit for use"] if self.unusable else []
         parts += [f"not in the log: visitors {self.visitors:,}, items {self.items:,}"]
         return "; ".join(parts)

@@ -105,10 +105,10 @@ def test_every_visitor_is_trained_with_all_but_its_last_events(every: Run) -> No
     train, held = parts(2)
     assert every.named("scores", "score", "last_timestamp") == scores_of(train)
     known = {(visitor, item) for _, visitor, _, item in train}
-    expected = sorted({(visitor, item) for _, visitor, _, item in held} - known)
+    expected = sorted({(visitor, item) for visitor, item, _, _ in scores_of(held)} - known)
     assert every.named("holdout") == expected
     pairs = len({(visitor, item) for _, visitor, _, item in held})
-    left = f"{pairs - len(expected)} of {pairs} pairs left the holdout: already in the history"
+    left = f"{pairs - len(expected)} of {pairs} pairs left the holdout: already in the history, or not above 0"
     assert every.note("holdout") == (len(held), len(expected), left)
     first = next(one for one in every.stage.report(every.stage.counter.rows()) if one.step == "holdout")
     told = "train: all but the last 2 events of each visitor"
@@ -120,6 +120,15 @@ def test_the_history_of_every_visitor_is_its_training_events(every: Run) -> None
     evaluated = {visitor for _, visitor, _, _ in held}
     expected = sorted({(visitor, item, kind) for _, visitor, kind, item in train if visitor in evaluated})
     assert every.named("history", "event") == expected
+
+
+def test_what_was_sent_back_is_not_to_be_predicted(spark: SparkSession, tmp_path: Path) -> None:
+    log = [(START, "7", "view", "1"), (START + 1, "7", "view", "2"), (START + 2, "7", "return", "3")]
+    log += [(START + 3, "8", "view", "1"), (START + 4, "8", "view", "2"), (START + 5, "8", "view", "3")]
+    weights = 'score_events={"score_map": {"view": 1, "return": -2}, "negative_weights": "subtract"}'
+    found = run(spark, tmp_path, log, weights, "holdout.every_visitor=true", "holdout.last_events=1")
+    assert found.named("holdout") == [(8, 3)]
+    assert found.note("holdout") == (2, 1, "1 of 2 pairs left the holdout: already in the history, or not above 0")
 
 
 def test_a_visitor_with_one_event_is_trained_and_not_judged(every: Run) -> None:
@@ -147,10 +156,12 @@ def test_a_share_of_every_visitor_s_items_is_held_out(spark: SparkSession, tmp_p
     found = run(spark, tmp_path, EVENTS, "data_loader.id_type=string", "score_filter.min_score=0", *settings)
     trained, held = set(found.named("scores")), set(found.named("holdout"))
     assert not trained & held
-    assert trained | held == {(visitor, item) for _, visitor, _, item in EVENTS}
+    pairs = {(visitor, item) for _, visitor, _, item in EVENTS}
+    assert {event[:2] for event in scores_of(EVENTS)} <= trained | held <= pairs
     assert {visitor for visitor, _ in trained} == {visitor for _, visitor, _, _ in EVENTS}
     assert 0.25 < len(held) / len(trained | held) < 0.55
-    assert found.note("holdout")[2].startswith("0 of ")  # all events of a pair go the same way
+    unweighted = pairs - trained - held  # all events of a pair go the same way
+    assert found.note("holdout")[2].startswith(f"{len(unweighted)} of ")
     told = "train: all but 0.4 of the items of each visitor"
     assert told in [one.note for one in found.stage.report(found.stage.counter.rows())]
 
@@ -184,7 +195,7 @@ def test_an_own_holdout_keeps_what_is_not_in_the_history(own: Run) -> None:
     expected = [(0, 1, 3.0), (1, 2, 1.0), (2, 77, 1.0), (88, 2, 1.0), (88, 78, 5.0)]
     assert own.named("holdout", "score") == expected
     assert {row[0] for row in own.named("history")} == {0, 1, 2}
-    told = "1 of 6 pairs left the holdout: already in the history; 2 rows are not fit for use; "
+    told = "1 of 6 pairs left the holdout: already in the history, or not above 0; 2 rows are not fit for use; "
     assert own.note("holdout") == (9, 5, f"{told}not in the log: visitors 1, items 2")
     details = own.stage.details()
     assert (details["protocol"], details["leaks"]) == ("own_holdout", 0)
@@ -253,7 +264,7 @@ def test_an_own_holdout_may_be_a_table_of_strings(spark: SparkSession, tmp_path:
         (
             "visitorid,itemid\n0,0\n1,1\n",
             DataQualityError,
-            r"NO_ROWS_AFTER holdout in=2: each pair of .*h.csv is in the log too, so none is left to be predicted; ",
+            r"NO_ROWS_AFTER holdout in=2: each pair of .*h.csv is in the log too, or has a score of 0 or below, so ",
         ),
     ],
 )
@@ -323,7 +334,7 @@ def test_a_protocol_has_a_name(config: dict[str, Any], protocol: str) -> None:
 def test_tables_that_leak_are_not_committed(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(HoldoutSplit, "unseen", staticmethod(lambda holdout, _: holdout))
+    monkeypatch.setattr(HoldoutSplit, "to_predict", staticmethod(lambda holdout, _: holdout))
     log = [*LOG, (START + 99, "0", "view", "0")]  # seen before
     log += [(START + 100, str(visitor), "view", "5") for visitor in range(1, 5)]
     with pytest.raises(

@@ -336,6 +336,13 @@ def test_35_no_positive_score_is_refused(spark: SparkSession, given: dict[str, A
     )
 
 
+def test_equations_without_a_single_solution_are_told(spark: SparkSession) -> None:
+    scores = spark.createDataFrame([(0, 0, 1.0), (1, 1, 2.0)], SCORES)
+    told = r"SINGULAR_MATRIX als cannot solve its equations with reg_param 0; raise als\.reg_param above 0"
+    with pytest.raises(DataQualityError, match=told):
+        AlsFitter(rank=4, reg_param=0, implicit_prefs=False).execute(scores)
+
+
 def test_explicit_ratings_may_all_be_negative_where_they_are_kept(spark: SparkSession, spy: Spy) -> None:
     scores = spark.createDataFrame([(0, 0, 0.0), (0, 1, -1.0)], SCORES)
     assert AlsFitter(implicit_prefs=False, nonpositive_scores="keep").execute(scores) is spy.model

@@ -180,9 +180,19 @@ class HoldoutSplit:
         return rows.select(*cells, usable.alias(C.USABLE)), loaded.warnings
 
     @staticmethod
-    def unseen(holdout: DataFrame, history: DataFrame) -> DataFrame:
-        """Return the rows of `holdout` whose visitor and item are not in `history`: the others are no prediction."""
-        return holdout.join(history.select(*_PAIR).distinct(), _PAIR, "left_anti")
+    def to_predict(holdout: DataFrame, history: DataFrame) -> DataFrame:
+        """Return the rows of `holdout` that a list should have.
+
+        Those are the pairs that are not in `history`, since the others are no prediction, and whose score is above 0,
+        since an item that was sent back is none to recommend.
+        """
+        liked = holdout.where(F.col(C.SCORE) > 0)
+        return liked.join(history.select(*_PAIR).distinct(), _PAIR, "left_anti")
+
+    @staticmethod
+    def note(held: int, left: int) -> str:
+        """Return how many of the pairs that were held out are not to be predicted, and why."""
+        return f"{held - left:,} of {held:,} pairs left the holdout: already in the history, or not above 0"
 
     def _held(self) -> Column:
         if self.share is not None:

@@ -100,7 +100,8 @@ class AlsFitter(Persistent):
         ConfigError: a parameter is out of range; or there are more iterations than `checkpoint_interval`, and Spark has
         no folder for checkpoints (CHECKPOINT_FOLDER).
         DataQualityError: there are no scores (NO_ROWS), some are null, NaN, infinite or, if refused, not positive
-        (BAD_SCORE), or none is positive (NO_POSITIVE).
+        (BAD_SCORE), or none is positive (NO_POSITIVE), or reg_param is 0 and the equations of a visitor or an item have
+        no single solution (SINGULAR_MATRIX).
     Persist strategy: as MLlib saves a model; stage 2 does so. ``recommender.als_model`` loads it, checked.
     """
 
@@ -139,7 +140,13 @@ class AlsFitter(Persistent):
             raise ConfigError(Mistake("CHECKPOINT_FOLDER", "als.checkpoint_interval", self._no_folder()))
         blocks = blocks_for(self._checked(scores))
         users, items = self.num_user_blocks or blocks, self.num_item_blocks or blocks
-        return self._als(users, items).fit(self._arranged(scores, users, items))
+        try:
+            return self._als(users, items).fit(self._arranged(scores, users, items))
+        except Exception as error:
+            if "SingularMatrixException" not in str(error):
+                raise
+            sentence = f"als cannot solve its equations with reg_param {self.reg_param:g}; raise als.reg_param above 0"
+            raise DataQualityError("SINGULAR_MATRIX", sentence) from error
 
     def weights(self, scores: DataFrame) -> list[dict[str, Any]]:
         """Return a histogram of the weights 1 + alpha |score|, where an unobserved pair weighs 1; made in one pass.

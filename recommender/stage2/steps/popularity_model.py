@@ -9,6 +9,7 @@ Example usage:
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import exact_sum, single_row
 from recommender.base import step
 from recommender.persistent import Persistent
 
@@ -16,6 +17,8 @@ from recommender.persistent import Persistent
 @step
 class PopularityModel(Persistent):
     """Sum the scores of each item over all visitors.
+
+    They are added as decimals, exactly, so that the result does not depend on the order in which a cluster adds.
 
     Init parameters:
         none.
@@ -30,4 +33,6 @@ class PopularityModel(Persistent):
 
     def execute(self, scores: DataFrame) -> DataFrame:
         """Return the popularity of each item; see the class."""
-        return scores.groupBy(C.ITEM_INDEX).agg(F.sum(F.col(C.SCORE).cast("double")).alias(C.SCORE))
+        score = F.col(C.SCORE).cast("double")
+        (largest,) = single_row(scores.agg(F.max(F.abs(score))))
+        return scores.groupBy(C.ITEM_INDEX).agg(exact_sum(score, largest or 1.0).alias(C.SCORE))
