@@ -12,7 +12,8 @@ The first row of a split has the settings as they are. Further rows leave out wh
 change one thing besides: recent popularity as one more column of the factors (stage3.blend.weight), scores that halve
 with age (stage1.score_events.half_life_days; no pair is too faint to learn from then), or a k-core
 (stage1.score_filter). At last it says, for each split, which of these rows bring ALS to the best baseline of the same
-row: above its value, or within the interval, or not.
+row, by the paired 95 % interval of their difference, as the gate has it: ahead (proven if the whole interval is), not
+proven to be behind, or behind.
 """
 
 import argparse
@@ -38,8 +39,6 @@ SPLITS = {
 MODELS = {"als": "ALS", "popular": "popular", "recent_popular": "recently popular", "item_to_item": "item-to-item"}
 
 SEEN_LEFT_OUT = "stage3.recommend.exclude_events=[view, addtocart, transaction]"
-
-Rows = dict[str, dict[str, Any]]  # model -> its row of the metrics
 
 
 @dataclass(frozen=True)
@@ -67,24 +66,23 @@ def variants(options: argparse.Namespace) -> Iterator[Variant]:
         yield Variant(f"seen left out, {least}-core", least_items, [SEEN_LEFT_OUT])
 
 
-def compare(name: str, rows: Rows) -> str:
-    """Say how ALS stands beside the best baseline."""
-    als = rows["als"]
-    baseline, other = max(((m, r) for m, r in rows.items() if m != "als"), key=lambda pair: float(pair[1]["value"]))
-    if als["value"] >= other["value"]:
-        verdict = "closes the gap"
-    elif als["high"] is not None and als["high"] >= other["value"]:
-        verdict = "closes it within the interval"
+def compare(name: str, compared: Sequence[dict[str, Any]]) -> str:
+    """Say how ALS stands beside the best baseline, given the comparisons of the gate."""
+    best = max(compared, key=lambda each: float(each["other"]))
+    if best["difference"] >= 0:
+        verdict = "ahead, proven" if best["low"] >= 0 else "ahead"
     else:
-        verdict = "does not close it"
-    return f"  {name}: ALS {als['value']:.4f}, {MODELS[baseline]} {other['value']:.4f}: {verdict}"
+        verdict = "not proven to be behind" if best["high"] >= 0 else "behind"
+    values = f"ALS {best['candidate']:.4f}, {MODELS[best['model']]} {best['other']:.4f}"
+    return f"  {name}: {values}, difference {best['low']:+.4f} to {best['high']:+.4f}: {verdict}"
 
 
 def measure(split: str, options: argparse.Namespace) -> list[str]:
     """Print a row for each variant; return what is to be said of them."""
     title, how = SPLITS[split]
     settings = [f"stage1.data_loader.event_filename={options.file}", *how, *options.set]
-    settings.append(f"stage2.evaluator.cutoffs=[{K}]")
+    baselines = ", ".join(model for model in MODELS if model != "als")
+    settings += [f"stage2.evaluator.cutoffs=[{K}]", f"stage2.gate.beat=[{baselines}]"]
     said: list[str] = []
     with tempfile.TemporaryDirectory() as root:
         prepared: Sequence[str] | None = None
@@ -102,7 +100,7 @@ def measure(split: str, options: argparse.Namespace) -> list[str]:
                 f"| {title} | {variant.name} | {rows['als']['visitors']} | {cells} | {record['seconds']:.0f} |",
                 flush=True,
             )
-            said.append(compare(variant.name, rows))
+            said.append(compare(variant.name, record["gate"]["compared"]))
     return [f"{title}:", *said]
 
 
