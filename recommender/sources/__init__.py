@@ -6,7 +6,7 @@ events is for the step that loads them.
 
 from recommender.sources.files import format_of, read_files
 from recommender.sources.jdbc import Database, read_database
-from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted, shown
+from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted, shown, trimmed
 from recommender.sources.tables import (
     catalog_version,
     catalog_versions,
@@ -32,4 +32,5 @@ __all__ = [
     "read_lake",
     "read_query",
     "shown",
+    "trimmed",
 ]

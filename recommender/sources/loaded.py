@@ -19,6 +19,11 @@ from recommender.spark_errors import explained, failed_on_a_row
 FILE: Final = "__file"  # the file, table or query that a row comes from
 MALFORMED: Final = "__malformed"  # the text of a row that could not be parsed, else null
 
+# Unicode's white space.
+_BLANKS: Final = (
+    "\t\n\x0b\x0c\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+)
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -60,6 +65,15 @@ class Loaded:
 def quoted(name: str) -> str:
     """Return a name as Spark's SQL takes it, whatever is in it."""
     return f"`{name.replace('`', '``')}`"
+
+
+def trimmed(text: str) -> str:
+    """Return a text of Spark's SQL without the blanks at its ends: Unicode's white space, of which trim takes one.
+
+    >>> spark.sql("SELECT " + trimmed("'\\u00a0 a b\\u2003'")).first()[0]
+    'a b'
+    """
+    return f"trim(BOTH '{_BLANKS}' FROM {text})"
 
 
 def shown(columns: list[str]) -> str:

@@ -89,6 +89,11 @@ def test_ids_may_be_strings(csv: Path) -> None:
     assert load(csv, id_type="string") == [(5, "ann", "view", "tea", None)]
 
 
+def test_an_id_of_blanks_alone_is_none_and_others_lose_those_at_their_ends(csv: Path) -> None:
+    csv.write_text(HEADER + "5,\u00a0a b\t,view,\u2003x,\n6,\u00a0,view,\t,\n", encoding="utf-8")
+    assert load(csv, id_type="string") == [(5, "a b", "view", "x", None), (6, None, "view", None, None)]
+
+
 def test_ids_beyond_int32_are_kept(csv: Path) -> None:
     csv.write_text(HEADER + f"5,{2**62},view,{2**40},\n")
     assert load(csv) == [(5, 2**62, "view", 2**40, None)]

@@ -83,10 +83,11 @@ def test_another_seed_chooses_others(spark: SparkSession) -> None:
     assert chosen[0] != chosen[1]
 
 
-def test_a_pair_of_the_history_is_no_prediction(spark: SparkSession) -> None:
+def test_a_pair_of_the_history_or_without_a_score_above_0_is_no_prediction(spark: SparkSession) -> None:
     history = frame(spark, (1, 7, 101, "view"), (2, 7, 101, "view"))
-    holdout = frame(spark, (3, 7, 101, "transaction"), (4, 7, 102, "view"), (4, 8, 101, "view"))
-    assert rows(HoldoutSplit.unseen(holdout, history)) == [(7, 102), (8, 101)]
+    pairs = [(7, 101, 10.0), (7, 102, 1.0), (8, 101, 0.5), (8, 102, 0.0), (8, 103, -1.0)]
+    holdout = spark.createDataFrame(pairs, "visitorid long, itemid long, score double")
+    assert rows(HoldoutSplit.to_predict(holdout, history)) == [(7, 102), (8, 101)]
 
 
 def test_nothing_gives_nothing(spark: SparkSession) -> None:

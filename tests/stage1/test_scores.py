@@ -1,5 +1,8 @@
 """Scoring, grouping, filtering and validating: the rules, nulls, empty input and every error."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
@@ -134,3 +137,38 @@ def test_the_least_score_is_kept(spark: SparkSession) -> None:
 def test_a_negative_least_score_is_refused() -> None:
     with pytest.raises(ConfigError, match="min_score must be >= 0, got -1"):
         ScoreFilter(min_score=-1)
+
+
+def core_of(pairs: set[tuple[int, int]], least_items: int, least_visitors: int) -> set[tuple[int, int]]:
+    """Return the pairs that stay when those with too few of each other leave, until nothing changes."""
+    while True:
+        items, visitors = Counter(v for v, _ in pairs), Counter(i for _, i in pairs)
+        left = {(v, i) for v, i in pairs if items[v] >= least_items and visitors[i] >= least_visitors}
+        if left == pairs:
+            return pairs
+        pairs = left
+
+
+@pytest.mark.parametrize(
+    ("seed", "least_items", "least_visitors"), [(0, 2, 3), (1, 3, 2), (2, 1, 4), (3, 4, 1), (4, 9, 9)]
+)
+def test_a_core_is_what_is_left_when_nothing_leaves_any_more(
+    spark: SparkSession, seed: int, least_items: int, least_visitors: int
+) -> None:
+    random = np.random.default_rng(seed)
+    pairs = {(int(v), int(i)) for v, i in zip(random.zipf(1.4, 150) % 40, random.zipf(1.3, 150) % 30, strict=True)}
+    scores = spark.createDataFrame(
+        [(*pair, 1.0) for pair in sorted(pairs)], "visitorid long, itemid long, score double"
+    )
+    step = ScoreFilter(min_items_per_visitor=least_items, min_visitors_per_item=least_visitors)
+    found = {(row.visitorid, row.itemid) for row in step.execute(scores).collect()}
+    expected = core_of(pairs, least_items, least_visitors)
+    assert found == expected
+    assert bool(expected) == (seed != 4) and expected != pairs  # noqa: PT018 - the examples are of use
+
+
+def test_removing_a_visitor_may_remove_an_item_and_so_on_to_the_end(spark: SparkSession) -> None:
+    chain = [(n, n) for n in range(6)] + [(n, n + 1) for n in range(6)]  # a path: its ends leave, round after round
+    scores = spark.createDataFrame([(*pair, 1.0) for pair in chain], "visitorid long, itemid long, score double")
+    rows, rounds = ScoreFilter(min_items_per_visitor=2, min_visitors_per_item=2).core(scores)
+    assert (rows.count(), rounds > 3) == (0, True)

@@ -7,6 +7,10 @@ Example usage:
 Traceback (most recent call last):
 recommender.errors.DataQualityError: DRIFT rows -61% limit 50%: 39 events after 100 in the commit before; ...
 >>> DriftCheck(max_drop=None).execute(today, before)
+>>> DriftCheck(max_growth=1).execute(before, today)
+Traceback (most recent call last):
+recommender.errors.DataQualityError: DRIFT rows +156% limit 100%: 100 events after 39 in the commit before; ...
+>>> DriftCheck(max_growth=2).execute(before, today)
 >>> DriftCheck(max_drop=None, max_mix_change=0.05).execute(today, before)
 Traceback (most recent call last):
 recommender.errors.DataQualityError: DRIFT transaction -10.0 points limit 5.0: 0.0% of the events after ...

@@ -38,7 +38,17 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F,
 import recommender.constants as C
 from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import InputError, SchemaError
-from recommender.sources import MALFORMED, Loaded, catalog_versions, format_of, quoted, read_catalog, read_files, shown
+from recommender.sources import (
+    MALFORMED,
+    Loaded,
+    catalog_versions,
+    format_of,
+    quoted,
+    read_catalog,
+    read_files,
+    shown,
+    trimmed,
+)
 
 _PARTS = 1_000_000  # the resolution of a share
 _PAIR = [C.VISITOR, C.ITEM]
@@ -253,4 +263,4 @@ def _is_whole(found: T.DataType) -> bool:
 
 
 def _cast(name: str, kind: str) -> Column:
-    return F.expr(f"try_cast(nullif(trim(cast({quoted(name)} as string)), '') as {kind})")
+    return F.expr(f"try_cast(nullif({trimmed(f'cast({quoted(name)} as string)')}, '') as {kind})")

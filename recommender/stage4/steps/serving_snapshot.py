@@ -30,7 +30,7 @@ import recommender.constants as C
 from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import SchemaError
 from recommender.serving.cells import item_files, visitor_file
-from recommender.sources import catalog_versions, format_of, quoted, read_catalog, read_files, shown
+from recommender.sources import catalog_versions, format_of, quoted, read_catalog, read_files, shown, trimmed
 
 SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order
 TITLE, PICTURE = "title", "picture"
@@ -129,7 +129,7 @@ class ServingSnapshot:
         there = set(loaded.columns) & set(loaded.rows.columns)
         texts = {name: F.col(quoted(name)).cast("string") if name in there else nothing for name in (TITLE, PICTURE)}
         named = loaded.rows.select(
-            F.trim(F.col(quoted(C.ITEM)).cast("string")).alias("_id"),
+            F.expr(trimmed(f"cast({quoted(C.ITEM)} as string)")).alias("_id"),
             F.struct(*(text.alias(name) for name, text in texts.items())).alias("_texts"),
         )
         one = named.groupBy("_id").agg(F.max("_texts").alias("_texts"))  # of several rows of an item always the same
