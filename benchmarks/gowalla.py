@@ -114,7 +114,7 @@ def values(record: dict[str, Any]) -> dict[str, tuple[float, float]]:
 def searched(trials: int, folder: str, settings: list[str]) -> tuple[Fit, str]:
     """Return what the job tune finds, and what it says of it."""
     wanted = [f"tune.tuner.{name}={value}" for name, value in {"trials": trials, **SEARCHED}.items()]
-    record = run("tune", folder, [*settings, "stage2.als.rank=64", *wanted])
+    record = run("tune", folder, ["stage2.als.rank=64", *wanted, *settings])
     best, seconds = record["trials"][0], record["seconds"]
     parameters = best["parameters"]
     found = Fit(parameters["rank"], parameters["alpha"], parameters["reg_param"], parameters["max_iter"])
