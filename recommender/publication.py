@@ -128,4 +128,4 @@ def _check_there(targets: Mapping[str, Target], version: Version) -> None:
     missing = ", ".join(name for name, target in targets.items() if not target.has(version))
     if missing:
         sentence = f"run {version.run} is not in {missing} any more, and nothing was moved"
-        raise InputError("VERSION_NOT_DELIVERED", f"{sentence}; run stage4 to deliver it again")
+        raise InputError("VERSION_NOT_DELIVERED", f"{sentence}; run stage4 with --force to deliver it again")

@@ -13,7 +13,8 @@ from recommender.release_summary import release_text
 from recommender.releases import release
 from recommender.store import Channels, Commit, Store
 
-_JUDGE = "stage2"
+_JUDGE, _MAKER = "stage2", "stage3"
+_CHANNELS = ("live", "candidate")  # that stage 4 publishes to, and that need not be there yet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,16 +29,20 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Promote, and return what has changed.
 
     Raises:
-        GateError: the model is not blessed, and nobody overrides that. ConflictError: somebody has moved the channel.
+        ConfigError: there is no such channel. GateError: the model is not blessed, or the lists are not made as those
+            that were judged, and nobody overrides that. ConflictError: somebody has moved the channel.
     """
     if options.override_gate is not None and not options.override_gate.strip():
         sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
         raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
     channels = known_channel(store, options.source)
+    if options.channel not in _CHANNELS:
+        known_channel(store, options.channel)
     seen, commit = channels.position(options.channel), named(store, options.source)
     store.check(commit)
     before = channels.current(options.channel)
-    overridden = check_blessed(_judged(store, commit), options.override_gate)
+    made = store.commit_number(_MAKER, commit.record.get("upstream", {}).get(_MAKER, 0))
+    overridden = check_blessed(_judged(store, commit), options.override_gate, [made] if made else [])
     result = {
         "from": options.source,
         "channel": options.channel,
@@ -45,6 +50,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
         "before": before.run_id if before else None,
         "release": release(store, commit, channels.commit(before) if before else None),
         "moved": [],
+        "left": [],
         "number": None,
         **overridden,
     }
@@ -66,6 +72,7 @@ def _sentence(result: dict[str, Any]) -> str:
     if result["number"] is None:
         return f"channel {result['channel']} names run {result['to']} already"
     also = f", and so do {', '.join(result['moved'])}" if result["moved"] else ""
+    also += f"; {', '.join(result['left'])} has no version of it, and stays as it is" if result["left"] else ""
     where = f"channel {result['channel']} now names run {result['to']}, no longer {old}"
     return f"{where} (record {result['number']}){also}"
 
@@ -88,6 +95,8 @@ def _moved(
 ) -> dict[str, Any]:
     source = channels.current(options.source)
     delivered = source.record.get("delivered", {}) if source else {}
+    target = channels.current(options.channel)
+    left = sorted((target.record.get("delivered", {}) if target else {}).keys() - delivered.keys())
     with open_places(delivered) as targets:
         positions = {name: target.position(options.channel) for name, target in targets.items()}
         publication = move(
@@ -100,4 +109,4 @@ def _moved(
             action="promote",
             more=more,
         )
-    return {"number": publication.number, "moved": sorted(delivered)}
+    return {"number": publication.number, "moved": sorted(delivered), "left": left}

@@ -91,7 +91,7 @@ def _need_packages() -> None:
 def _token(options: argparse.Namespace) -> str | None:
     """Return the token that requests must bring, None for none."""
     if not options.token_file:
-        token = os.environ.get("RECOMMENDER_TOKEN") or None
+        token = os.environ.get("RECOMMENDER_TOKEN")
     else:
         try:
             token = Path(options.token_file).read_text(encoding="utf-8").strip()

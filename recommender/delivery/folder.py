@@ -87,7 +87,9 @@ class FolderTarget:
         """Let a channel name a version that is there; see `Target`."""
         record = self._record(version.attempt)
         if record is None:
-            sentence = f"{self.files.root} has not run {version.run} any more; run stage4 to deliver it again"
+            sentence = (
+                f"{self.files.root} has not run {version.run} any more; run stage4 with --force to deliver it again"
+            )
             raise InputError("VERSION_NOT_DELIVERED", sentence)
         log = self._log(channel)
         newest = log.record(expected) if expected else None

@@ -10,18 +10,19 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from recommender.delivery.versions import PARTS, POINTERS, VERSIONS, Versions
+from recommender.delivery.versions import PARTS, POINTERS, SHOWN, VERSIONS, Versions
 
 _LOCK_TIMEOUT = "1s"
-# What is named by a channel, or was shown among the last, stays; so does what was loaded and not shown yet, for a day.
-_OLD = """SELECT table_name FROM (
-    SELECT table_name, ready, shown_at, begun_at,
-        row_number() OVER (ORDER BY shown_at DESC NULLS LAST) AS place FROM {versions} WHERE view_name = %(view)s
-) AS numbered
-WHERE table_name NOT IN (SELECT table_name FROM {pointers} WHERE view_name = %(view)s) AND CASE
-    WHEN NOT ready THEN true
-    WHEN shown_at IS NULL THEN begun_at < now() - interval '1 day'
-    ELSE place > %(keep)s END
+# What a channel names, or has shown among its last, stays; so does what was loaded and not shown yet, for a day.
+_OLD = """SELECT table_name FROM {versions}
+WHERE view_name = %(view)s
+    AND table_name NOT IN (SELECT table_name FROM {pointers} WHERE view_name = %(view)s)
+    AND table_name NOT IN (
+        SELECT table_name FROM (
+            SELECT table_name, row_number() OVER (PARTITION BY channel ORDER BY shown_at DESC) AS place
+            FROM {shown} WHERE view_name = %(view)s
+        ) AS numbered WHERE place <= %(keep)s)
+    AND (NOT ready OR shown_at IS NOT NULL OR begun_at < now() - interval '1 day')
 ORDER BY begun_at"""
 _UNFINISHED = "SELECT NOT ready, begun_at < now() - interval '1 day' FROM {versions} WHERE table_name = %s"
 
@@ -32,11 +33,12 @@ def drop_leftovers(connection: psycopg.Connection[Any], versions: Versions, keep
     Args:
         connection: of a publisher.
         versions: those of one table.
-        keep: how many versions stay that were shown last, those that a channel names among them.
+        keep: how many of the versions stay that a channel has shown last, of each channel.
     """
-    books = {"versions": versions.table(VERSIONS), "pointers": versions.table(POINTERS)}
+    books = {"versions": VERSIONS, "pointers": POINTERS, "shown": SHOWN}
+    query = sql.SQL(_OLD).format(**{name: versions.table(book) for name, book in books.items()})
     with versions.told():
-        found = connection.execute(sql.SQL(_OLD).format(**books), {"view": versions.view, "keep": keep}).fetchall()
+        found = connection.execute(query, {"view": versions.view, "keep": keep}).fetchall()
     return list(_dropped(connection, versions, [str(row[0]) for row in found]))
 
 
@@ -47,7 +49,7 @@ def _dropped(connection: psycopg.Connection[Any], versions: Versions, tables: li
                 if _is_dead(connection, versions, table):
                     connection.execute("SELECT set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
                     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(versions.table(table)))
-                    for book in (PARTS, VERSIONS):
+                    for book in (PARTS, SHOWN, VERSIONS):
                         forget = sql.SQL("DELETE FROM {} WHERE table_name = %s").format(versions.table(book))
                         connection.execute(forget, [table])
                     yield table

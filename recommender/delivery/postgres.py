@@ -95,7 +95,9 @@ class PostgresTarget:
             sentence = (
                 f"{self.settings['schema']}.{self.settings['view']} at {self.database.host} has not run {version.run}"
             )
-            raise InputError("VERSION_NOT_DELIVERED", f"{sentence} any more; run stage4 to deliver it again")
+            raise InputError(
+                "VERSION_NOT_DELIVERED", f"{sentence} any more; run stage4 with --force to deliver it again"
+            )
         return self._pointer(channel).move(self.connection(), version, table, expected)
 
     def clean_up(self) -> None:

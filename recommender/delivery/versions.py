@@ -3,6 +3,7 @@
     recommender_versions    a row per version: its table, its attempt, and whether it is ready
     recommender_parts       a row per part of a table that was copied, written with it: a part is there once
     recommender_pointers    a row per channel: the version that its view shows
+    recommender_shown       a row per channel and version that it has shown
 
 A table is named by the beginning of the attempt's id and by a random word, so that what is left of a load that died
 is never written to again. While a version is loaded its loader holds an advisory lock, which ends with the loader: a
@@ -25,6 +26,7 @@ from recommender.errors import StorageError
 VERSIONS: Final = "recommender_versions"
 POINTERS: Final = "recommender_pointers"
 PARTS: Final = "recommender_parts"
+SHOWN: Final = "recommender_shown"
 _BOOKS = f"""
 CREATE TABLE IF NOT EXISTS {{schema}}.{VERSIONS} (view_name text NOT NULL, table_name text PRIMARY KEY,
     attempt text NOT NULL, run text NOT NULL, rows bigint, ready boolean NOT NULL DEFAULT false,
@@ -34,6 +36,8 @@ CREATE TABLE IF NOT EXISTS {{schema}}.{PARTS} (table_name text, part int, rows b
 CREATE TABLE IF NOT EXISTS {{schema}}.{POINTERS} (view_name text, channel text, number bigint NOT NULL,
     table_name text NOT NULL, attempt text NOT NULL, run text NOT NULL, moved_at timestamptz NOT NULL DEFAULT now(),
     token text NOT NULL, PRIMARY KEY (view_name, channel));
+CREATE TABLE IF NOT EXISTS {{schema}}.{SHOWN} (view_name text, channel text, table_name text,
+    shown_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (view_name, channel, table_name));
 """
 # The same in any order of the rows, and here as in Spark; see PostgresTarget.
 _CHECKSUM = """SELECT count(*),

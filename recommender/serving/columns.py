@@ -13,6 +13,7 @@ Example usage:
 """
 
 import re
+from bisect import bisect_left
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -105,7 +106,10 @@ class LongIds:
         number = self.key_of(text)
         if number is None:
             return None
-        place = int(self._values.searchsorted(number, sorter=order))
+        if order is None:
+            place = int(self._values.searchsorted(number))
+        else:  # searchsorted would make 64 bits of each place of the order, for one id
+            place = bisect_left(order, number, key=self._values.item)
         if place == len(self._values):
             return None
         row = place if order is None else int(order[place])

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from recommender.errors import RecommenderError
 from recommender.serving.checks import checked_files, corrupt, read_manifest
@@ -97,16 +97,16 @@ class Follower:
         found: Found | None = None
         try:
             found = self._source.newest()
-            if found is None or (self.active and found == self.active.found) or not self._is_due(found):
-                return
-            if not self._check(found):
-                return
+            is_wanted = self._is_new(found) and self._check(found)
         except RecommenderError as error:
             self._fail(found, error)
             return
         except Exception as error:  # noqa: BLE001 - nothing that is published may end the service
             reason = str(error).split("\n", 1)[0][:200]
             self._fail(found, corrupt(f"what is published cannot be read: {type(error).__name__}: {reason}"))
+            return
+        # Workers that have ended meanwhile cannot say whether the version is sound.
+        if found is None or not is_wanted or (self.active and not self._workers):
             return
         self._numbers += 1
         self.candidate = Loading(self._numbers, found, set(self._workers), time.monotonic())
@@ -154,6 +154,16 @@ class Follower:
         self._tell(self.told())
         found, seconds = self.active.found, time.monotonic() - self.active.since
         self._log.info("serving version %d from %s, loaded in %.2f s", found.number, found.folder, seconds)
+
+    def _is_new(self, found: Found | None) -> TypeGuard[Found]:
+        """Return whether a version is to be taken over, now."""
+        if found is None or self.active is None or found != self.active.found:
+            return found is not None and self._is_due(found)
+        if self.error is not None:  # the channel could not be read, and names what is served
+            self._failed, self._wait, self.error = None, self._retry, None
+            self.state.last_reload = {"at": now(), "error": None}
+            self._tell(self.told())
+        return False
 
     def _is_due(self, found: Found) -> bool:
         """Return whether a version is to be tried, which may have failed before."""

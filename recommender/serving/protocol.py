@@ -27,6 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: TimerHandle | None = None
+        self._body_timer: TimerHandle | None = None
         self._write_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -64,7 +65,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+        self._body_timer = self.loop.call_later(_SECONDS, self._abort)  # also of a body that nobody reads
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End to read a request."""
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
@@ -79,7 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _cancel(self) -> None:
-        for timer in (self._head_timer, self._write_timer):
+        for timer in (self._head_timer, self._body_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
 

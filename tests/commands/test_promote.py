@@ -167,6 +167,35 @@ def test_what_is_not_blessed_is_not_promoted_unless_somebody_has_a_reason(call: 
     assert current.record["gate_overridden"]["reason"] == "a new market"
 
 
+@pytest.mark.parametrize("channel", ["lvie", "../evil", "../stage4/commits"])
+def test_a_channel_that_is_none_is_told_and_not_made(call: Any, store: Store, channel: str) -> None:
+    code, out, err = call("promote", "candidate", channel)
+    assert (code, out) == (10, "")
+    assert f"CHANNEL_UNKNOWN command=promote: no channel {channel}; there are candidate, live" in err
+    assert Channels(store).names() == ["candidate", "live"]
+
+
+def test_lists_that_are_not_made_as_judged_are_not_promoted(call: Any, store: Store) -> None:
+    judged = result(
+        store, "stage2", "friday", metrics=[metric(0.05)], blessed=True, config={"recommend": {"fill": True}}
+    )
+    lists = result(store, "stage3", "friday", config={"recommend": {"fill": False}})
+    upstream = {"stage2": judged.number, "stage3": lists.number}
+    name(store, "candidate", result(store, "stage4", "friday", "friday", upstream=upstream, **RECORD))
+    code, _, err = call("promote")
+    assert code == 14
+    assert "these lists are not made as those that were judged: recommend.fill is False, judged was True" in err
+    assert live(store) == "monday"
+
+
+def test_a_place_that_the_candidate_was_not_delivered_to_is_told(call: Any, store: Store, folder: FolderTarget) -> None:
+    wednesday = made(store, "wednesday", 0.05)
+    Channels(store).publish("candidate", wednesday)
+    said = "channel live now names run wednesday, no longer run monday (record 2); parquet has no version of it, and"
+    assert call("promote")[1].splitlines()[-1].startswith(said)
+    assert str(folder.current("live")).startswith("recommendations/version=1_")
+
+
 def test_lists_that_were_compared_with_another_version_are_not_passed_off(call: Any, store: Store) -> None:
     name(store, "live", made(store, "wednesday", 0.03))
     out = call("release")[1]

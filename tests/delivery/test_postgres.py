@@ -173,6 +173,20 @@ def test_old_versions_go_and_those_that_a_channel_names_stay(server: Postgres) -
     assert kept == {version(number).short for number in (1, 3, 4)}
 
 
+def test_what_was_live_before_stays_however_many_candidates_came_between(server: Postgres) -> None:
+    shop = target(server)
+    for number in (1, 2):
+        deliver(shop, number)
+    for number in (3, 4, 5):
+        deliver(shop, number, "candidate")
+    shop.show(version(5), "live", shop.position("live"))
+    shop.clean_up()
+    kept = {table.split("_")[1] for table in tables(server)}
+    assert kept == {version(number).short for number in (2, 4, 5)}
+    assert shop.show(version(2), "live", shop.position("live")) == 4
+    assert server.sql("SELECT min(itemid) FROM shop.recommendations") == "2"
+
+
 def test_what_is_left_of_a_load_that_died_is_dropped_by_the_next(server: Postgres) -> None:
     dead, shop = target(server), target(server)
     dead.versions.begin(dead.connection(), version(1), None)

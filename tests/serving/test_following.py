@@ -139,6 +139,44 @@ def test_a_damaged_record_leaves_the_old_version_serving(root: Path) -> None:
     assert "00002.json is damaged" in state.last_reload["error"]
 
 
+def test_a_channel_that_can_be_read_again_is_no_failure_any_more(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Following(root)
+    service.look(0, 1)
+
+    def lost(*_: object) -> Found:
+        raise OSError("the disk does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(service.follower._source), "newest", lost)
+        service.look()
+    state = service.follower.state
+    assert state.last_reload is not None
+    assert "the disk does not answer" in state.last_reload["error"]
+    service.look()
+    assert (service.serves, state.failures, state.last_reload["error"]) == (1, 1, None)
+    assert service.follower.error is None
+
+
+def test_a_version_that_nobody_could_load_is_not_taken_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Following(root)
+    service.look(0, 1)
+    publish(root, "tuesday", seed=2)
+    check = service.follower._check
+
+    def checked_while_all_die(found: Found) -> bool:
+        service.follower.left(0)
+        service.follower.left(1)
+        return check(found)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service.follower, "_check", checked_while_all_die)
+        service.look()
+    assert (service.serves, service.follower.candidate) == (1, None)
+    assert [message["record"] for message in service.follower.joined(0)] == [1]
+    service.look(0)
+    assert service.serves == 2
+
+
 def test_a_version_that_a_worker_cannot_load_is_dropped(root: Path) -> None:
     service = Following(root)
     service.look(0, 1)

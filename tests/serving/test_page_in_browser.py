@@ -8,8 +8,11 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from published import publish
+from running import Running
 from stub_service import KNOWN, LONG, SCRIPT, TITLES, UNKNOWN, WITHOUT_TITLES, StubService
 
 api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
@@ -131,7 +134,7 @@ def test_a_visitor_that_does_not_exist_gets_the_popular_items_and_is_told_so(ope
     picture(page, "unknown")
 
 
-def test_a_title_that_is_a_script_is_shown_and_not_run(opened: Callable[..., Any]) -> None:
+def test_60_a_title_that_is_a_script_is_shown_and_not_run(opened: Callable[..., Any]) -> None:
     page = opened(f"visitor={KNOWN}&item=4")
     expect(button(page, SCRIPT)).to_be_visible()
     expect(page.locator(".bars > li")).to_have_count(4)
@@ -140,6 +143,26 @@ def test_a_title_that_is_a_script_is_shown_and_not_run(opened: Callable[..., Any
     expect(page).to_have_title("Visitor 42 in two versions – Recommendations")
     assert page.locator("main script").count() == page.locator("main img[src=x]").count() == 0
     picture(page, "script")
+
+
+def test_60_the_page_and_the_service_agree(browser: Any, tmp_path: Path) -> None:
+    publish(tmp_path, "monday", titles=[SCRIPT])
+    with Running("--root", str(tmp_path), "--poll", "0.1") as running:
+        running.ready()
+        visitorid = running.client.get("/v1/visitors/random").json()["visitorid"]
+        context = browser.new_context()
+        page, complaints = context.new_page(), list[str]()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda told: complaints.append(told.text) if told.type == "error" else None)
+        page.goto(f"http://127.0.0.1:{running.port}/#visitor={quote(visitorid, safe='')}")
+        expect(page.get_by_role("heading", level=2)).to_have_text(f"Visitor {visitorid}")
+        expect(rows(page).first).to_contain_text(SCRIPT)
+        rows(page).first.get_by_role("button", name=SCRIPT).click()
+        expect(page.locator(".panel:visible .alike > li").first).to_contain_text(SCRIPT)
+        assert page.locator("main script").count() == page.locator("main img[src=x]").count() == 0
+        context.close()
+    assert complaints == []
 
 
 def test_pictures_are_shown_where_they_can_be(opened: Callable[..., Any], service: StubService) -> None:

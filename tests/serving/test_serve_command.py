@@ -53,6 +53,14 @@ def test_a_token_is_one_word(tmp_path: Path, token: str, capsys: pytest.CaptureF
     assert "TOKEN_FILE command=serve: the token must be one word of ASCII characters; see --token-file" in told
 
 
+def test_a_secret_that_is_empty_leaves_no_door_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RECOMMENDER_TOKEN", "")
+    assert main(["serve", "--root", str(tmp_path)]) == 10
+    assert "the token must be one word of ASCII characters" in capsys.readouterr().err
+
+
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     there: Any = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "uvicorn" else there(name))

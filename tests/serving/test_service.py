@@ -198,6 +198,9 @@ def test_what_does_not_come_in_time_is_closed(root: Path) -> None:
         assert 9 < time.monotonic() - start < 15
         head = b"POST /v1/recommendations HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
         assert raw(service.port, head, 30).startswith(b"HTTP/1.1 408 ")
+        start = time.monotonic()  # nobody reads this body, and no answer waits for it
+        assert raw(service.port, b"GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{", 30) != b""
+        assert 9 < time.monotonic() - start < 15
 
 
 def test_a_token_is_wanted_of_everybody(root: Path, tmp_path: Path) -> None:

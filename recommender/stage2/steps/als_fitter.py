@@ -63,8 +63,8 @@ class AlsFitter(Persistent):
     Filtering for the Netflix Prize (2008).
 
     An iteration solves for all items, then for all visitors, a system of rank × rank each: about
-    (visitors + items) · rank³ / 3 + 2 · pairs · rank² operations, one number at a time. Rank 128 costs about ten times
-    rank 64.
+    (visitors + items) · rank³ / 3 + 2 · pairs · rank² operations, one number at a time. Rank 128 costs four to ten
+    times as much as rank 64.
 
     Init parameters:
         rank: number of factors, 1 to 1000; the time of a fit grows with its square to cube.

@@ -10,7 +10,7 @@ Example usage:
 >>> target.show(version, "live", 0)
 1
 >>> spark.read.text(f"{step.path}/{target.current('live')}").collect()[1]
-Row(value="7,1,'=1+1,0.5,als")
+Row(value='"7","1","\\'=1+1","0.5","als"')
 """
 
 from collections.abc import Mapping
@@ -33,9 +33,9 @@ _ROWS_PER_FILE: Final = 1_000_000  # a spreadsheet opens 1,048,576
 class CsvFiles:
     """Write each version as CSV to a folder of its own, and name it in a record of the channel.
 
-    A text that a spreadsheet would take for a formula gets a quote before it, which the spreadsheet does not show.
-    Numbers stay as they are. A file has a line with the names of the columns and at most a million rows, in the order
-    of the visitors.
+    A text that a spreadsheet would take for a formula gets a quote before it, which the spreadsheet does not show, and
+    every cell is in double quotes, so that who separates cells by another sign finds none inside a text. Numbers stay
+    as they are. A file has a line with the names of the columns and at most a million rows, in the order of visitors.
 
     Init parameters:
         path: folder, or URI of one; null: nothing is delivered there.
@@ -69,7 +69,13 @@ class CsvFiles:
         kinds = {field.name: field.dataType for field in recommendations.schema}
         cells = [_defused(name) if isinstance(kind, T.StringType) else F.col(name) for name, kind in kinds.items()]
         writer = recommendations.orderBy(C.VISITOR, C.RANK).select(*cells).write.mode("errorifexists")
-        options = {"header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "emptyValue": ""}
+        options = {
+            "header": "true",
+            "escape": '"',
+            "quoteAll": "true",
+            "ignoreLeadingWhiteSpace": "false",
+            "emptyValue": "",
+        }
         committed = {"mapreduce.fileoutputcommitter.algorithm.version": "1", "maxRecordsPerFile": str(_ROWS_PER_FILE)}
         writer.options(**options, **committed, ignoreTrailingWhiteSpace="false").csv(target.files.url(folder))
         target.finish(version, folder)

@@ -43,7 +43,7 @@ class PostgresView:
         login: beginning of the names of the environment variables with user and password.
         schema: the schema of the view, which is there already.
         view: name of the view of the channel live; that of another channel has its name at the end. At most 45 bytes.
-        keep_versions: how many versions stay, besides those that a channel names, 1 to 100.
+        keep_versions: how many of the versions stay that a channel has named last, 1 to 100.
         lock_timeout: seconds to wait for whoever uses the view, above 0 to 60.
         tries: how often to wait so long, 1 to 100.
         connections: how many connections copy rows at once, 1 to 64.
