@@ -10,8 +10,8 @@ from contextlib import ExitStack, suppress
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from recommender.delivery.target import Target, Version
-from recommender.errors import InputError, RecommenderError
+from recommender.delivery.target import Target, Version, not_delivered
+from recommender.errors import RecommenderError
 from recommender.store import Channels, Commit, Publication, Store
 
 
@@ -127,5 +127,4 @@ def move(
 def _check_there(targets: Mapping[str, Target], version: Version) -> None:
     missing = ", ".join(name for name, target in targets.items() if not target.has(version))
     if missing:
-        sentence = f"run {version.run} is not in {missing} any more, and nothing was moved"
-        raise InputError("VERSION_NOT_DELIVERED", f"{sentence}; run stage4 with --force to deliver it again")
+        raise not_delivered(f"run {version.run} is not in {missing} any more, and nothing was moved")

@@ -27,8 +27,8 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, Final
 
-from recommender.delivery.target import Version
-from recommender.errors import ConflictError, InputError, StorageError
+from recommender.delivery.target import Version, not_delivered
+from recommender.errors import ConflictError, StorageError
 from recommender.store import Hadoop, Log, now, open_files, seal, unseal
 
 _ROWS: Final = "recommendations"
@@ -87,10 +87,7 @@ class FolderTarget:
         """Let a channel name a version that is there; see `Target`."""
         record = self._record(version.attempt)
         if record is None:
-            sentence = (
-                f"{self.files.root} has not run {version.run} any more; run stage4 with --force to deliver it again"
-            )
-            raise InputError("VERSION_NOT_DELIVERED", sentence)
+            raise not_delivered(f"{self.files.root} has not run {version.run} any more")
         log = self._log(channel)
         newest = log.record(expected) if expected else None
         if newest is not None and newest["attempt"] == version.attempt and log.newest_number() == expected:

@@ -13,16 +13,15 @@ from psycopg import sql
 from recommender.delivery.versions import PARTS, POINTERS, SHOWN, VERSIONS, Versions
 
 _LOCK_TIMEOUT = "1s"
-# What a channel names, or has shown among its last, stays; so does what was loaded and not shown yet, for a day.
+# What a channel has shown among its last stays, and so does what was loaded and not shown yet, for a day.
 _OLD = """SELECT table_name FROM {versions}
 WHERE view_name = %(view)s
-    AND table_name NOT IN (SELECT table_name FROM {pointers} WHERE view_name = %(view)s)
     AND table_name NOT IN (
         SELECT table_name FROM (
             SELECT table_name, row_number() OVER (PARTITION BY channel ORDER BY shown_at DESC) AS place
             FROM {shown} WHERE view_name = %(view)s
         ) AS numbered WHERE place <= %(keep)s)
-    AND (NOT ready OR shown_at IS NOT NULL OR begun_at < now() - interval '1 day')
+    AND (NOT ready OR table_name IN (SELECT table_name FROM {shown}) OR begun_at < now() - interval '1 day')
 ORDER BY begun_at"""
 _UNFINISHED = "SELECT NOT ready, begun_at < now() - interval '1 day' FROM {versions} WHERE table_name = %s"
 
@@ -35,8 +34,7 @@ def drop_leftovers(connection: psycopg.Connection[Any], versions: Versions, keep
         versions: those of one table.
         keep: how many of the versions stay that a channel has shown last, of each channel.
     """
-    books = {"versions": VERSIONS, "pointers": POINTERS, "shown": SHOWN}
-    query = sql.SQL(_OLD).format(**{name: versions.table(book) for name, book in books.items()})
+    query = sql.SQL(_OLD).format(versions=versions.table(VERSIONS), shown=versions.table(SHOWN))
     with versions.told():
         found = connection.execute(query, {"view": versions.view, "keep": keep}).fetchall()
     return list(_dropped(connection, versions, [str(row[0]) for row in found]))

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from recommender.delivery.database import conflict
 from recommender.delivery.target import Version
-from recommender.delivery.versions import POINTERS, SHOWN, VERSIONS, Versions
+from recommender.delivery.versions import POINTERS, SHOWN, Versions
 from recommender.errors import InputError
 
 LIVE: Final = "live"
@@ -118,13 +118,11 @@ class Pointer:
         ).format(self._versions.table(POINTERS))
         facts = [self._versions.view, self._channel, number, table, version.attempt, version.run, token]
         connection.execute(pointer, facts)
-        shown = sql.SQL("UPDATE {} SET shown_at = now() WHERE table_name = %s").format(self._versions.table(VERSIONS))
-        connection.execute(shown, [table])
-        remembered = sql.SQL(
+        shown = sql.SQL(
             """INSERT INTO {} (view_name, channel, table_name) VALUES (%s, %s, %s)
             ON CONFLICT (view_name, channel, table_name) DO UPDATE SET shown_at = now()"""
         ).format(self._versions.table(SHOWN))
-        connection.execute(remembered, [self._versions.view, self._channel, table])
+        connection.execute(shown, [self._versions.view, self._channel, table])
         names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self._versions.columns)
         view = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}")
         connection.execute(view.format(self._versions.table(self.view), names, self._versions.table(table)))

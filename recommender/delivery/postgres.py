@@ -9,9 +9,8 @@ import psycopg
 from recommender.delivery.database import Database
 from recommender.delivery.leftovers import drop_leftovers
 from recommender.delivery.pointer import LIVE, Pointer
-from recommender.delivery.target import Version
+from recommender.delivery.target import Version, not_delivered
 from recommender.delivery.versions import Column, Contents, Versions
-from recommender.errors import InputError
 
 _COLUMNS = (("visitorid", "id"), ("rank", "integer"), ("itemid", "id"), ("score", "real"), ("source", "text"))
 _KEY = ("visitorid", "rank")
@@ -92,12 +91,8 @@ class PostgresTarget:
         """Let a channel name a version that is there; see `Target`."""
         table = self.versions.ready(self.connection(), version)
         if table is None:
-            sentence = (
-                f"{self.settings['schema']}.{self.settings['view']} at {self.database.host} has not run {version.run}"
-            )
-            raise InputError(
-                "VERSION_NOT_DELIVERED", f"{sentence} any more; run stage4 with --force to deliver it again"
-            )
+            where = f"{self.settings['schema']}.{self.settings['view']} at {self.database.host}"
+            raise not_delivered(f"{where} has not run {version.run} any more")
         return self._pointer(channel).move(self.connection(), version, table, expected)
 
     def clean_up(self) -> None:

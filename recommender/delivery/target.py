@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from recommender.errors import InputError
 from recommender.store import Commit
 
 _SHORT = 8
@@ -34,6 +35,11 @@ class Version:
     def short(self) -> str:
         """The beginning of the attempt's id, for names."""
         return self.attempt[:_SHORT]
+
+
+def not_delivered(sentence: str) -> InputError:
+    """Return the error of a version that a place does not have any more, which a sentence names."""
+    return InputError("VERSION_NOT_DELIVERED", f"{sentence}; run stage4 with --force to deliver it again")
 
 
 class Target(Protocol):

@@ -30,7 +30,7 @@ SHOWN: Final = "recommender_shown"
 _BOOKS = f"""
 CREATE TABLE IF NOT EXISTS {{schema}}.{VERSIONS} (view_name text NOT NULL, table_name text PRIMARY KEY,
     attempt text NOT NULL, run text NOT NULL, rows bigint, ready boolean NOT NULL DEFAULT false,
-    begun_at timestamptz NOT NULL DEFAULT now(), shown_at timestamptz);
+    begun_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS {{schema}}.{PARTS} (table_name text, part int, rows bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (table_name, part));
 CREATE TABLE IF NOT EXISTS {{schema}}.{POINTERS} (view_name text, channel text, number bigint NOT NULL,
@@ -110,13 +110,13 @@ class Versions:
 
     def ready(self, connection: psycopg.Connection[Any], version: Version) -> str | None:
         """Return the table of a version that is complete, None if there is none."""
-        query = """SELECT table_name FROM {} WHERE view_name = %s AND attempt = %s AND ready
+        query = """SELECT table_name FROM {versions} AS one WHERE view_name = %s AND attempt = %s AND ready
             AND to_regclass(quote_ident(%s) || '.' || quote_ident(table_name)) IS NOT NULL
-            ORDER BY shown_at DESC NULLS LAST, begun_at LIMIT 1"""
+            ORDER BY (SELECT max(shown_at) FROM {shown} AS each WHERE each.table_name = one.table_name)
+            DESC NULLS LAST, begun_at LIMIT 1"""
+        composed = sql.SQL(query).format(versions=self.table(VERSIONS), shown=self.table(SHOWN))
         with self.told():
-            row = connection.execute(
-                sql.SQL(query).format(self.table(VERSIONS)), [self.view, version.attempt, self.schema]
-            ).fetchone()
+            row = connection.execute(composed, [self.view, version.attempt, self.schema]).fetchone()
         return None if row is None else str(row[0])
 
     def begin(self, connection: psycopg.Connection[Any], version: Version, like: str | None) -> str:

@@ -97,7 +97,9 @@ class Follower:
         found: Found | None = None
         try:
             found = self._source.newest()
-            is_wanted = self._is_new(found) and self._check(found)
+            if self.error and self.active and found == self.active.found:
+                self._recovered()
+            is_wanted = self._is_due(found) and self._check(found)
         except RecommenderError as error:
             self._fail(found, error)
             return
@@ -149,25 +151,21 @@ class Follower:
         self._shared.active = self.active.number  # all processes answer from it, from now on
         if let_go:
             self._tell({"drop": let_go.number})
-        self._failed, self._wait, self.error = None, self._retry, None
-        self.state.last_reload = {"at": now(), "error": None}
-        self._tell(self.told())
+        self._recovered()
         found, seconds = self.active.found, time.monotonic() - self.active.since
         self._log.info("serving version %d from %s, loaded in %.2f s", found.number, found.folder, seconds)
 
-    def _is_new(self, found: Found | None) -> TypeGuard[Found]:
-        """Return whether a version is to be taken over, now."""
-        if found is None or self.active is None or found != self.active.found:
-            return found is not None and self._is_due(found)
-        if self.error is not None:  # the channel could not be read, and names what is served
-            self._failed, self._wait, self.error = None, self._retry, None
-            self.state.last_reload = {"at": now(), "error": None}
-            self._tell(self.told())
-        return False
-
-    def _is_due(self, found: Found) -> bool:
-        """Return whether a version is to be tried, which may have failed before."""
+    def _is_due(self, found: Found | None) -> TypeGuard[Found]:
+        """Return whether a version is to be taken over, now: another one, which may have failed before."""
+        if found is None or (self.active and found == self.active.found):
+            return False
         return self._failed is None or self._failed[0] != found or time.monotonic() >= self._again
+
+    def _recovered(self) -> None:
+        """Forget what failed: what the channel names is served."""
+        self._failed, self._wait, self.error = None, self._retry, None
+        self.state.last_reload = {"at": now(), "error": None}
+        self._tell(self.told())
 
     def _fail(self, found: Found | None, error: RecommenderError) -> None:
         """Stay with what is served, and say why."""

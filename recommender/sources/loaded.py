@@ -67,13 +67,13 @@ def quoted(name: str) -> str:
     return f"`{name.replace('`', '``')}`"
 
 
-def trimmed(text: str) -> str:
-    """Return a text of Spark's SQL without the blanks at its ends: Unicode's white space, of which trim takes one.
+def trimmed(name: str) -> str:
+    """Return Spark's SQL for a column as text without the white space at its ends: Unicode's, of which trim knows one.
 
-    >>> spark.sql("SELECT " + trimmed("'\\u00a0 a b\\u2003'")).first()[0]
+    >>> spark.createDataFrame([("\\u00a0 a b\\u2003",)], "itemid string").selectExpr(trimmed("itemid")).first()[0]
     'a b'
     """
-    return f"trim(BOTH '{_BLANKS}' FROM {text})"
+    return f"trim(BOTH '{_BLANKS}' FROM cast({quoted(name)} as string))"
 
 
 def shown(columns: list[str]) -> str:

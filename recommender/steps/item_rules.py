@@ -22,7 +22,7 @@ import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import SchemaError
-from recommender.sources import catalog_versions, format_of, quoted, read_catalog, read_files, shown, trimmed
+from recommender.sources import catalog_versions, format_of, read_catalog, read_files, shown, trimmed
 
 _MS_PER_DAY = 86_400_000
 
@@ -104,9 +104,7 @@ def _column(rows: DataFrame, columns: list[str], place: str) -> DataFrame:
     if isinstance(found, T.FractionalType) and not (isinstance(found, T.DecimalType) and found.scale == 0):
         sentence = f"{C.ITEM} expected whole numbers or text found {found.simpleString()} in {place}"
         raise SchemaError("SCHEMA_TYPE", f"{sentence}; its numbers would match no item, see item_rules")
-    return rows.select(
-        F.expr(trimmed(f"cast({quoted(C.ITEM)} as string)")).alias("_listed"), F.lit(place).alias("_place")
-    )
+    return rows.select(F.expr(trimmed(C.ITEM)).alias("_listed"), F.lit(place).alias("_place"))
 
 
 def _joined(items: DataFrame, listed: DataFrame, how: str) -> DataFrame:

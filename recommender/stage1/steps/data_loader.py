@@ -371,7 +371,7 @@ class DataLoader:
     def _plain(self, source: str, found: T.DataType, wanted: str, place: str) -> Column:
         name = quoted(source)
         if isinstance(found, T.StringType):
-            text = trimmed(name) if wanted == "string" else f"trim({name})"  # a cast to a number trims all blanks
+            text = trimmed(source) if wanted == "string" else f"trim({name})"  # a cast to a number trims all blanks
             return F.expr(f"try_cast(nullif({text}, '') as {wanted})")
         if isinstance(found, T.DecimalType):  # such as a database's NUMERIC, which has 18 places after the point
             return F.when(F.col(name) == F.floor(name), F.expr(f"try_cast(floor({name}) as {wanted})"))

@@ -263,4 +263,4 @@ def _is_whole(found: T.DataType) -> bool:
 
 
 def _cast(name: str, kind: str) -> Column:
-    return F.expr(f"try_cast(nullif({trimmed(f'cast({quoted(name)} as string)')}, '') as {kind})")
+    return F.expr(f"try_cast(nullif({trimmed(name)}, '') as {kind})")

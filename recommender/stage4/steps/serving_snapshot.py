@@ -129,7 +129,7 @@ class ServingSnapshot:
         there = set(loaded.columns) & set(loaded.rows.columns)
         texts = {name: F.col(quoted(name)).cast("string") if name in there else nothing for name in (TITLE, PICTURE)}
         named = loaded.rows.select(
-            F.expr(trimmed(f"cast({quoted(C.ITEM)} as string)")).alias("_id"),
+            F.expr(trimmed(C.ITEM)).alias("_id"),
             F.struct(*(text.alias(name) for name, text in texts.items())).alias("_texts"),
         )
         one = named.groupBy("_id").agg(F.max("_texts").alias("_texts"))  # of several rows of an item always the same
