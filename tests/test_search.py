@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from clusters import MASTERS, on_cluster
 from pyspark.sql import DataFrame, SparkSession
 
+from recommender.blocks import unpack
+from recommender.search import _BLOCK, _DONE, _first_round
 from recommender.stage3.steps import SimilarItems
 from recommender.steps import FoldIn, TopKRecommender
 
@@ -61,6 +64,20 @@ def test_many_blocks_give_the_table_of_one(spark: SparkSession) -> None:
     assert len(one) == VISITORS * 5 - 2  # one visitor has three items left
     for items, visitors in ((1000, 7), (50, 1000), (20, 7)):
         assert world.top_k(items_per_block=items, visitors_per_block=visitors) == one
+
+
+def test_a_later_block_is_met_only_by_those_that_its_largest_norm_may_serve() -> None:
+    factors = pa.array([[1.0, 0.0], [0.0, 1.0], None], pa.list_(pa.float32()))
+    excluded = pa.array([None, None, None], pa.list_(pa.int32()))
+    queries = pa.table({"id": pa.array([7, 8, 9], pa.int32()), "features": factors, "excluded": excluded})
+    first = {"id": pa.array([0], pa.int32()), "features": pa.array([[2.0, 0.5]], pa.list_(pa.float32()))}
+    items = pa.table({**first, "norm": pa.array([4.25**0.5])})
+    # The best of 7 is 2 and that of 8 is 0.5; what has no factors meets nothing.
+    met = {
+        int(row[_BLOCK][0].as_py()): unpack(row["rows"][0])["id"].to_pylist()
+        for row in _first_round(queries, items, k=1, later={1: 1.9, 2: 0.4})
+    }
+    assert met == {_DONE: [7, 8, 9], 1: [8]}
 
 
 def test_longer_lists_than_a_block_has_items(spark: SparkSession) -> None:
