@@ -116,7 +116,7 @@ class FolderTarget:
         for name in self.files.names(_ROWS):
             folder = f"{_ROWS}/{name}"
             files = list(self.files.walk(folder))
-            if folder not in finished and all(file.modified < time.time() - _DAY for file in files):
+            if folder not in finished and files and all(file.modified < time.time() - _DAY for file in files):
                 self.files.delete(folder)
 
     def close(self) -> None:

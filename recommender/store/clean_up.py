@@ -4,7 +4,8 @@ A commit is kept if
 - it is among the newest of its stage, or was until not long ago (a reader pins the newest and may be at it since then),
 - a channel names it, or the version before,
 - a kept commit was made from it.
-An attempt is kept if a kept commit lists a file in it, or if something in it changed not long ago.
+An attempt is kept if a kept commit lists a file in it, if something in it changed not long ago, or if nothing is in it:
+it may be about to begin.
 """
 
 import re
@@ -118,7 +119,7 @@ def _attempts(store: Store, stage: str, named: set[str], before: float) -> Itera
         if attempt in named or not _ATTEMPT.fullmatch(attempt):
             continue
         files = list(store.files.walk(f"{stage}/data/{attempt}"))
-        if all(file.modified < before for file in files):
+        if files and all(file.modified < before for file in files):
             names = {file.path for file in files}
             why = "failed" if FAILED_FILE in names else "never committed, or its commit has expired"
             yield Removal(f"{stage}/data/{attempt}", why, sum(file.size for file in files))

@@ -100,3 +100,9 @@ def test_what_was_not_finished_goes_when_it_is_a_day_old(target: FolderTarget, t
     os.utime(tmp_path / "out" / folder / "part-0.csv", (yesterday, yesterday))
     deliver(target, 3)
     assert sorted(name[8:10] for name in target.files.names("recommendations")) == ["2_", "3_"]
+
+
+def test_a_folder_that_is_empty_may_be_that_of_another_publisher(target: FolderTarget) -> None:
+    target.files.make_folder(target.folder(version(1)))
+    deliver(target, 2)
+    assert len(target.files.names("recommendations")) == 2

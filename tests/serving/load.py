@@ -59,8 +59,10 @@ def ask(port: int, until: float, paths: list[str], seen: Seen) -> None:
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
+            # A connection that is closed is that, whichever way the system tells it.
+            kind = ConnectionResetError if isinstance(error, ConnectionResetError) else type(error)
             with seen.lock:
-                seen.counts[type(error).__name__] += 1
+                seen.counts[kind.__name__] += 1
             time.sleep(0.01)
             continue
         seen.answered(before, response.status, response.headers.get("x-recommender-version"), body)

@@ -43,6 +43,11 @@ def test_what_was_the_newest_not_long_ago_stays(store: Store) -> None:
     assert len(planned(store, days=7.1)) == 2
 
 
+def test_a_folder_that_is_empty_may_be_that_of_an_attempt_that_begins(store: Store) -> None:
+    store.files.make_folder(f"stage1/data/{'5ee8' * 8}")
+    assert planned(store, days=100) == []
+
+
 def test_a_record_goes_before_its_data(store: Store) -> None:
     old = result(store, "stage1", "old")
     result(store, "stage1", "new")
