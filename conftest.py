@@ -47,7 +47,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.ui.enabled", "false")
+        # One driver for thousands of tests: it remembers the last few jobs and plans, not a thousand of each.
+        .config("spark.driver.memory", "2g")
         .config("spark.sql.maxPlanStringLength", "100000")
+        .config("spark.sql.ui.retainedExecutions", "5")
+        .config("spark.ui.retainedJobs", "5")
+        .config("spark.ui.retainedStages", "5")
+        .config("spark.ui.retainedTasks", "100")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
         .config("spark.driver.extraClassPath", f"{java_classes}:{JDBC_DRIVER}")

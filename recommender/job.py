@@ -29,7 +29,7 @@ from recommender.spark_errors import explained
 from recommender.stage import Stage
 from recommender.stage1.main import Stage1
 from recommender.stage4.main import Stage4
-from recommender.store import Store, new_run_id, open_files, run_id_mistake
+from recommender.store import Channels, Commit, Store, new_run_id, open_files, run_id_mistake
 from recommender.summary import example_text, metrics_table, stage_summary, trials_table
 from recommender.termination import Terminated, elsewhere, heeding_signals, received
 from recommender.text import title
@@ -232,9 +232,20 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
     released = release_of(store, outcome.commit)
     if released is not None:
         print(f"\n{release_text(released)}")
-    if name == "stage4":
+    if isinstance(stage, Stage4):
         print(f"\nThe recommendations are Parquet files in {_place(store, name, outcome)}/recommendations")
+        print(_channel_text(store, stage, outcome.commit))
     sys.stdout.flush()
+
+
+def _channel_text(store: Store, stage: Stage4, commit: Commit) -> str:
+    """Say whether the channel names what was made, and what it names else."""
+    channel = stage.steps["publish"].channel
+    current = Channels(store).current(channel)
+    if current is None or current.record["attempt"] == commit.attempt:
+        return f"Channel {channel} names them"
+    why = "a later result was published, or somebody went back from this one; only a new result takes its place"
+    return f"Channel {channel} stays with run {current.run_id}: {why}"
 
 
 def _to_run(place: str) -> str:

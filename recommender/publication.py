@@ -37,9 +37,9 @@ def publish(
     places: Sequence[Delivery] = (),
     announce: Callable[[str], object] = str,
 ) -> Publication | None:
-    """Let a channel name a commit, and deliver it before; a version that was named before is not named again.
+    """Let a channel name a commit, and deliver it before, if it is newer than all that were published to it.
 
-    So a rollback is not undone by a second run.
+    So neither a second run nor a late one undoes a rollback, or takes the place of what a later run has published.
 
     Args:
         store: the store.
@@ -56,8 +56,8 @@ def publish(
     """
     channels = Channels(store)
     current = channels.current(channel)
-    is_named = channels.has_named(channel, commit)
-    if is_named and ("reused" not in commit.record or (current and current.record["attempt"] == commit.attempt)):
+    is_current = current is not None and current.record["attempt"] == commit.attempt
+    if is_current or commit.number <= channels.newest_published(channel):
         return None
     seen = channels.position(channel)
     try:
@@ -118,7 +118,7 @@ def move(
         delivered = {name: dict(target.settings) for name, target in targets.items()}
         record = {**more, **({"delivered": delivered} if delivered else {})}
         publication = channels.publish(channel, commit, action, expected=expected, more=record)
-    for target in targets.values():
+    for target in targets.values() if action != "rollback" else ():  # who goes back may want to go back further
         with suppress(RecommenderError):  # the next publication cleans up
             target.clean_up()
     return publication

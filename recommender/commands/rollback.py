@@ -20,7 +20,8 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     channels = known_channel(store, options.channel)
     seen, before = channels.position(options.channel), channels.current(options.channel)
     found, commit = channels.earlier(options.channel, options.to)
-    delivered = {**(before.record.get("delivered", {}) if before else {}), **found.record.get("delivered", {})}
+    # Where both name a place, the newer settings hold: it is there that its readers look now.
+    delivered = {**found.record.get("delivered", {}), **(before.record.get("delivered", {}) if before else {})}
     with open_places(delivered) as targets:
         positions = {name: target.position(options.channel) for name, target in targets.items()}
         after = move(store, options.channel, commit, targets, positions=positions, expected=seen, action="rollback")

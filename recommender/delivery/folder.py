@@ -29,10 +29,11 @@ from typing import Any, Final
 
 from recommender.delivery.target import Version, not_delivered
 from recommender.errors import ConflictError, StorageError
-from recommender.store import Hadoop, Log, now, open_files, seal, unseal
+from recommender.store import Hadoop, Log, last_change, now, open_files, seal, unseal
 
 _ROWS: Final = "recommendations"
 _DAY = 86_400  # seconds
+_READING: Final = 3_600  # seconds for which who has asked a channel may read the version that it named
 
 
 class FolderTarget:
@@ -115,27 +116,33 @@ class FolderTarget:
         finished = {record["folder"] for record in known.values()}
         for name in self.files.names(_ROWS):
             folder = f"{_ROWS}/{name}"
-            files = list(self.files.walk(folder))
-            if folder not in finished and files and all(file.modified < time.time() - _DAY for file in files):
+            if folder not in finished and last_change(self.files, folder) < time.time() - _DAY:
                 self.files.delete(folder)
 
     def close(self) -> None:
         """Do nothing."""
 
     def _kept(self) -> set[str]:
-        """Return the attempts that each channel has named last."""
-        return {
-            attempt
-            for channel in self.files.names("_channels")
-            for attempt in list(dict.fromkeys(self._named(channel)))[: self.settings["keep_versions"]]
-        }
+        """Return the attempts that each channel has named last, and those that it has named not long ago."""
+        kept: set[str] = set()
+        for channel in self.files.names("_channels"):
+            last: set[str] = set()
+            newer: dict[str, Any] | None = None
+            for record in self._named(channel):
+                last.add(record["attempt"])
+                if len(last) > self.settings["keep_versions"] and newer and _age(newer["at"]) > _READING:
+                    break
+                kept.add(record["attempt"])
+                newer = record
+        return kept
 
     def _was_named(self, attempt: str) -> bool:
-        return any(attempt in self._named(channel) for channel in self.files.names("_channels"))
+        channels = self.files.names("_channels")
+        return any(record["attempt"] == attempt for channel in channels for record in self._named(channel))
 
-    def _named(self, channel: str) -> Iterator[str]:
-        """Return the attempts that a channel has named, newest first."""
-        return (str(record["attempt"]) for _, record in self._log(channel).newest_first())
+    def _named(self, channel: str) -> Iterator[dict[str, Any]]:
+        """Return the records of a channel, newest first."""
+        return (record for _, record in self._log(channel).newest_first())
 
     def _known(self) -> dict[str, dict[str, Any]]:
         names = [name.removesuffix(".json") for name in self.files.names("_versions") if name.endswith(".json")]

@@ -22,7 +22,7 @@ True
 from recommender.store.channels import Channels, Publication
 from recommender.store.clean_up import Removal, clean_up, removals
 from recommender.store.file_info import FileInfo
-from recommender.store.files import Files, open_files
+from recommender.store.files import Files, last_change, open_files
 from recommender.store.hadoop import Hadoop
 from recommender.store.log import Log
 from recommender.store.run_id import new_run_id, run_id_mistake
@@ -51,6 +51,7 @@ __all__ = [
     "clean_up",
     "damaged",
     "digest",
+    "last_change",
     "new_run_id",
     "now",
     "open_files",

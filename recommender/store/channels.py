@@ -106,16 +106,41 @@ class Channels:
         if expected not in {None, found}:
             raise _moved(channel, expected, found)
 
-    def has_named(self, channel: str, commit: Commit) -> bool:
-        """Return whether a channel has ever named what a commit holds."""
-        return any(publication.record["attempt"] == commit.attempt for publication in self.history(channel))
+    def newest_published(self, channel: str) -> int:
+        """Return the number of the newest commit that was ever published to a channel, 0 if none was.
+
+        A rollback moves the channel, and this number stays.
+        """
+        numbers = [0]
+        for publication in self.history(channel):
+            numbers.append(publication.record["commit"])
+            if publication.record["action"] == "publish":
+                break  # it was newer than all before
+        return max(numbers)
+
+    def before(self, channel: str) -> Publication | None:
+        """Return the version that a channel named before the current one; None if there is none.
+
+        What was rolled back from is not before anything: after a rollback from the third version to the second, the
+        first is before.
+        """
+        line: list[Publication] = []
+        for publication in reversed(list(self.history(channel))):
+            attempts = [each.record["attempt"] for each in line]
+            attempt = publication.record["attempt"]
+            if publication.record["action"] == "rollback" and attempt in attempts:
+                del line[len(attempts) - attempts[::-1].index(attempt) :]
+            elif not attempts or attempts[-1] != attempt:
+                line.append(publication)
+        return line[-2] if len(line) > 1 else None
 
     def earlier(self, channel: str, to: str | None = None) -> tuple[Publication, Commit]:
         """Return an earlier version of a channel, and the commit that it names, whose files are all there.
 
         Args:
             channel: its name.
-            to: number of a record of the channel, or a run id; by default the version before the current one.
+            to: number of a record of the channel, or a run id; by default the version before the current one; see
+                `before`.
 
         Raises:
             ConfigError: there is no such channel or version. ArtifactError: its files are damaged.
@@ -124,9 +149,8 @@ class Channels:
         if not history:
             known = ", ".join(self.names()) or "none yet"
             raise ConfigError(Mistake("CHANNEL_UNKNOWN", "", f"no channel {channel}; there are {known}"))
-        current = history[0].record["attempt"]
         if to is None:
-            found = next((p for p in history if p.record["attempt"] != current), None)
+            found = self.before(channel)
         else:
             found = next((p for p in history if to in {str(p.number), p.run_id}), None)
         if found is None:

@@ -2,10 +2,10 @@
 
 A commit is kept if
 - it is among the newest of its stage, or was until not long ago (a reader pins the newest and may be at it since then),
-- a channel names it, or the version before,
+- a channel names it or the version before, or a rollback would name it,
 - a kept commit was made from it.
-An attempt is kept if a kept commit lists a file in it, if something in it changed not long ago, or if nothing is in it:
-it may be about to begin.
+An attempt is kept if a kept commit lists a file in it, or if something in it changed not long ago: somebody may be at
+it.
 """
 
 import re
@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from recommender.store.channels import Channels
+from recommender.store.channels import Channels, Publication
 from recommender.store.file_info import TEMPORARY
+from recommender.store.files import last_change
 from recommender.store.store import FAILED_FILE, Commit, Store
 
 _VERSIONS_OF_A_CHANNEL = 2
@@ -101,16 +102,19 @@ def _kept(store: Store, stages: dict[str, list[Commit]], before: float, keep: in
 
 
 def _published(store: Store) -> set[tuple[str, int]]:
-    """Return the commits that channels name now, and those that a rollback would name."""
+    """Return the commits that channels name now and have named before, and those that a rollback would name."""
     found: set[tuple[str, int]] = set()
     channels = Channels(store)
     for channel in channels.names():
-        versions: set[str] = set()
+        publications: list[Publication] = []
         for publication in channels.history(channel):
-            versions.add(publication.record["attempt"])
-            if len(versions) > _VERSIONS_OF_A_CHANNEL:
+            publications.append(publication)
+            if len({each.record["attempt"] for each in publications}) > _VERSIONS_OF_A_CHANNEL:
+                publications.pop()
                 break
-            found.add((publication.record["stage"], publication.record["commit"]))
+        before = channels.before(channel)
+        named = [*publications, before] if before else publications
+        found |= {(publication.record["stage"], publication.record["commit"]) for publication in named}
     return found
 
 
@@ -118,11 +122,12 @@ def _attempts(store: Store, stage: str, named: set[str], before: float) -> Itera
     for attempt in store.files.names(f"{stage}/data"):
         if attempt in named or not _ATTEMPT.fullmatch(attempt):
             continue
-        files = list(store.files.walk(f"{stage}/data/{attempt}"))
-        if files and all(file.modified < before for file in files):
+        folder = f"{stage}/data/{attempt}"
+        if last_change(store.files, folder) < before:
+            files = list(store.files.walk(folder))
             names = {file.path for file in files}
             why = "failed" if FAILED_FILE in names else "never committed, or its commit has expired"
-            yield Removal(f"{stage}/data/{attempt}", why, sum(file.size for file in files))
+            yield Removal(folder, why, sum(file.size for file in files))
 
 
 def _unfinished(store: Store, stage: str, before: float) -> Iterator[Removal]:

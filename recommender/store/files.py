@@ -39,11 +39,26 @@ class Files(Protocol):
     def walk(self, path: str) -> Iterator[FileInfo]:
         """Return all files below a folder."""
 
+    def modified(self, path: str) -> float:
+        """Return when a file or a folder changed (seconds since epoch); FileNotFoundError if there is none."""
+
     def sha256(self, path: str) -> str:
         """Return the hash of a file's content; FileNotFoundError if there is none."""
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing if there is none."""
+
+
+def last_change(files: Files, folder: str) -> float:
+    """Return when the newest file below a folder changed, or the folder itself where it is empty.
+
+    What is deleted meanwhile has changed at the time 0.
+    """
+    times = [file.modified for file in files.walk(folder)]
+    try:
+        return max(times) if times else files.modified(folder)
+    except FileNotFoundError:
+        return 0.0
 
 
 def open_files(root: str, hadoop: Callable[[], Hadoop | None]) -> Files:

@@ -114,6 +114,13 @@ class HadoopFiles:
             if _class(error) not in _MISSING:
                 raise self._told(error, path) from error
 
+    def modified(self, path: str) -> float:
+        """Return when a file or a folder changed (seconds since epoch)."""
+        try:
+            return float(self._files.getFileStatus(self._path(path)).getModificationTime() / 1000)
+        except Py4JJavaError as error:
+            raise self._told(error, path) from error
+
     def sha256(self, path: str) -> str:
         """Return the hash of a file's content; the JVM computes it."""
         try:

@@ -91,6 +91,15 @@ class LocalFiles:
                     continue
                 yield FileInfo(file.relative_to(top).as_posix(), status.st_size, status.st_mtime)
 
+    def modified(self, path: str) -> float:
+        """Return when a file or a folder changed (seconds since epoch)."""
+        try:
+            return self._path(path).stat().st_mtime
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._told(error, path) from error
+
     def sha256(self, path: str) -> str:
         """Return the hash of a file's content."""
         digest = hashlib.sha256()

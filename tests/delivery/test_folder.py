@@ -83,10 +83,15 @@ def test_a_version_that_is_not_there_cannot_be_named(target: FolderTarget) -> No
         target.show(version(1), "live", 0)
 
 
-def test_old_versions_go_and_those_that_a_channel_named_last_stay(target: FolderTarget) -> None:
+def test_old_versions_go_and_those_that_a_channel_named_last_stay(
+    target: FolderTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deliver(target, 1, "candidate")
     for number in (2, 3, 4):
         deliver(target, number)
+    assert len(target.files.names("recommendations")) == 4  # somebody may be reading the second
+    monkeypatch.setattr("recommender.delivery.folder._READING", -1)
+    target.clean_up()
     assert [target.has(version(number)) for number in (1, 2, 3, 4)] == [True, False, True, True]
     assert len(target.files.names("recommendations")) == 3
 
@@ -102,7 +107,12 @@ def test_what_was_not_finished_goes_when_it_is_a_day_old(target: FolderTarget, t
     assert sorted(name[8:10] for name in target.files.names("recommendations")) == ["2_", "3_"]
 
 
-def test_a_folder_that_is_empty_may_be_that_of_another_publisher(target: FolderTarget) -> None:
-    target.files.make_folder(target.folder(version(1)))
+def test_a_folder_that_is_empty_may_be_that_of_another_publisher(target: FolderTarget, tmp_path: Path) -> None:
+    folder = target.folder(version(1))
+    target.files.make_folder(folder)
     deliver(target, 2)
     assert len(target.files.names("recommendations")) == 2
+    yesterday = time.time() - 90_000
+    os.utime(tmp_path / "out" / folder, (yesterday, yesterday))
+    target.clean_up()
+    assert len(target.files.names("recommendations")) == 1

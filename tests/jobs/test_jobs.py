@@ -82,6 +82,7 @@ def test_the_summary_tells_rows_times_metrics_place_and_examples(workflow: Done)
         "(fold_in)",
         "recommended:",
         "The recommendations are Parquet files in ",
+        "Channel live names them\n",
     ):
         assert text in workflow.out
     assert re.search(r"data_loader +3,000\n +event_validator +3,000 +3,000", workflow.out)

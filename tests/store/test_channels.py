@@ -45,8 +45,26 @@ def test_a_rollback_goes_to_the_version_before(store: Store, versions: list[Comm
     assert live(store) == "second"
 
 
-def test_a_rollback_of_a_rollback_goes_forward_again(store: Store, versions: list[Commit]) -> None:
+def test_a_second_rollback_goes_back_further(store: Store, versions: list[Commit]) -> None:
     Channels(store).rollback("live")
+    Channels(store).rollback("live")
+    assert live(store) == "first"
+    with pytest.raises(ConfigError, match="VERSION_UNKNOWN channel live has not had an earlier version"):
+        Channels(store).rollback("live")
+    Channels(store).rollback("live", "third")
+    Channels(store).rollback("live")
+    assert live(store) == "first"  # before it was told to go to the third, it named the first
+
+
+def test_what_was_rolled_back_from_is_not_before_what_came_next(store: Store, versions: list[Commit]) -> None:
+    Channels(store).rollback("live")
+    Channels(store).publish("live", result(store, "stage4", "fourth"))
+    Channels(store).rollback("live")
+    assert live(store) == "second"
+
+
+def test_a_version_that_came_again_has_two_before_it(store: Store, versions: list[Commit]) -> None:
+    Channels(store).publish("live", versions[0])
     Channels(store).rollback("live")
     assert live(store) == "third"
 
@@ -98,8 +116,33 @@ def test_of_two_who_move_a_channel_one_is_told(
 
 def test_a_second_run_does_not_undo_a_rollback(store: Store, versions: list[Commit]) -> None:
     Channels(store).rollback("live")
-    publish(store, "live", versions[2])
+    assert publish(store, "live", versions[2]) is None
     assert live(store) == "second"
+
+
+def test_a_late_run_does_not_take_the_place_of_a_later_one(store: Store) -> None:
+    monday, tuesday = (result(store, "stage4", run, run) for run in ("monday", "tuesday"))
+    publish(store, "live", tuesday)
+    assert publish(store, "live", monday) is None
+    Channels(store).publish("live", monday, "rollback")
+    assert publish(store, "live", tuesday) is None
+    assert live(store) == "monday"
+
+
+def test_what_was_made_the_newest_again_and_rolled_back_from_stays_rolled_back(
+    store: Store, versions: list[Commit]
+) -> None:
+    again = Commit("stage4", 4, {**versions[0].record, "reused": 1})
+    assert publish(store, "live", again) is not None
+    Channels(store).rollback("live")
+    assert publish(store, "live", again) is None
+    assert live(store) == "third"
+
+
+def test_what_was_promoted_is_not_published_again(store: Store, versions: list[Commit]) -> None:
+    fourth, fifth = (result(store, "stage4", run, run) for run in ("fourth", "fifth"))
+    Channels(store).publish("live", fifth, "promote")
+    assert publish(store, "live", fourth) is None
 
 
 def test_a_run_that_was_not_published_is(store: Store, versions: list[Commit]) -> None:

@@ -45,7 +45,8 @@ def test_what_was_the_newest_not_long_ago_stays(store: Store) -> None:
 
 def test_a_folder_that_is_empty_may_be_that_of_an_attempt_that_begins(store: Store) -> None:
     store.files.make_folder(f"stage1/data/{'5ee8' * 8}")
-    assert planned(store, days=100) == []
+    assert planned(store, days=6.9) == []
+    assert planned(store, days=7.1) == [f"stage1/data/{'5ee8' * 8}"]
 
 
 def test_a_record_goes_before_its_data(store: Store) -> None:
@@ -61,6 +62,16 @@ def test_what_a_channel_names_stays_and_the_version_before(store: Store) -> None
     clean(store, days=100)
     assert list(store.commits("stage4")) == [commits[4], commits[2], commits[1]]
     Channels(store).rollback("live")
+
+
+def test_what_a_second_rollback_would_name_stays(store: Store) -> None:
+    commits = [result(store, "stage4", f"run-{n}") for n in range(4)]
+    for commit in commits[:3]:
+        Channels(store).publish("live", commit)
+    Channels(store).rollback("live")
+    clean(store, days=100)
+    assert list(store.commits("stage4")) == [commits[3], commits[2], commits[1], commits[0]]
+    assert Channels(store).rollback("live").run_id == "run-0"
 
 
 def test_what_any_channel_names_stays(store: Store) -> None:
