@@ -12,6 +12,7 @@ from recommender.redaction import remember
 
 _PACKAGES = ("fastapi", "httptools", "prometheus_client", "pyarrow", "uvicorn")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_OTHER_FILES = 256  # those of three versions, and what an interpreter has open
 _LONGEST_DRAIN = 3.0  # seconds: what is being answered then still has time, within ten
 
 
@@ -71,12 +72,30 @@ def run(options: argparse.Namespace) -> int:
         source = channel_of(options.root, options.channel)
     settings = Settings(token=_token(options), connections=options.connections, drain_seconds=options.drain)
     listener = listening(options.host, options.port)
+    _open_files(options.connections)
     log = logging.getLogger("recommender.serving")
     if options.host not in _LOOPBACK and settings.token is None:
         log.warning("anybody who reaches %s can ask for any visitor; see --token-file", options.host)
     host, port = listener.getsockname()[:2]
     log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     return Supervisor(source, listener, settings, options.workers, options.poll).run()
+
+
+def _open_files(connections: int) -> None:
+    """Let a process open as many files as it needs.
+
+    Raises:
+        ConfigError: the system does not allow that.
+    """
+    import resource  # noqa: PLC0415 - only where processes can be forked
+
+    needed = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != hard < needed:
+        sentence = f"--connections {connections} needs {needed} open files, and {hard} are allowed; see ulimit -n"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--connections", sentence))
+    if resource.RLIM_INFINITY != soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _need_packages() -> None:

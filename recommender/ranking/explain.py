@@ -51,6 +51,6 @@ def explain(
         gram_matrix = gram(items) if solver.implicit_prefs else np.zeros((rank, rank))
     y = items[history].astype(np.float64)
     left, weights = solver.system(y, scores, gram_matrix)
-    towards: NDArray[np.float64] = np.linalg.solve(left, items[item].astype(np.float64))
+    towards = solver.solve(left[None], items[item].astype(np.float64)[None, :, None])[0, :, 0]
     shares: NDArray[np.float64] = weights * (y @ towards)
     return shares

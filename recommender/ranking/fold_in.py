@@ -73,6 +73,17 @@ class Solver:
         # A visitor without feedback has the solution 0, whatever the left side.
         return left + (self.reg_param * counted if counted else 1.0) * np.eye(items.shape[1]), weights
 
+    def solve(self, left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Solve systems, (visitors, rank, rank) and (visitors, rank, 1), whose factors may be negative.
+
+        A system that has many solutions (reg_param 0, few items) gets the shortest.
+        """
+        if self.reg_param > 0:
+            solution = np.linalg.solve(left, right)
+        else:
+            solution = np.linalg.pinv(left, rcond=_SINGULAR, hermitian=True) @ right
+        return solution.astype(np.float64, copy=False)
+
 
 def fold_in(
     history: Lists,
@@ -108,18 +119,9 @@ def fold_in(
             y = items[values[own]].astype(np.float64)
             left[row], weights = solver.system(y, scores[own], gram_matrix)
             right[row, :, 0] = y.T @ weights
-        solved = _nonnegative(left, right[:, :, 0]) if solver.nonnegative else _solve(left, right, solver)[:, :, 0]
+        solved = _nonnegative(left, right[:, :, 0]) if solver.nonnegative else solver.solve(left, right)[:, :, 0]
         factors[start:stop] = solved
     return factors
-
-
-def _solve(left: NDArray[np.float64], right: NDArray[np.float64], solver: Solver) -> NDArray[np.float64]:
-    """Solve a batch of systems; one that has many solutions (reg_param 0, few items) gets the shortest."""
-    if solver.reg_param > 0:
-        solution = np.linalg.solve(left, right)
-    else:
-        solution = np.linalg.pinv(left, rcond=_SINGULAR, hermitian=True) @ right
-    return solution.astype(np.float64, copy=False)
 
 
 def _nonnegative(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:

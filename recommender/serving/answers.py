@@ -165,7 +165,10 @@ def any_visitor(version: Version) -> Answer:
 
 
 def _told(version: Version, request: Request) -> tuple[Feedback, int, int]:
-    """Return what the events of a request say, how many name an unknown item, and how many a kind without a weight."""
+    """Return what the events of a request say, how many name an unknown item, and how many a kind without a weight.
+
+    A kind without a weight says nothing of what the visitor likes, not even that it likes it not.
+    """
     items, scores, barred = [], [], []
     unknown_items = unknown_events = 0
     for itemid, kind in request.events:
@@ -173,11 +176,11 @@ def _told(version: Version, request: Request) -> tuple[Feedback, int, int]:
         event = version.default_event if kind is None else kind
         unknown_items += index is None
         unknown_events += event not in version.weights
-        if index is not None:
+        if index is not None and event in version.weights:
             items.append(index)
-            scores.append(version.weights.get(event, 0.0))
-            if event in version.barred_kinds:
-                barred.append(index)
+            scores.append(version.weights[event])
+        if index is not None and event in version.barred_kinds:
+            barred.append(index)
     excluded = [*barred, *_known(version, request.exclude)]
     told = version.engine.feedback(np.array(items, np.int64), np.array(scores), np.array(excluded, np.int64))
     return told, unknown_items, unknown_events

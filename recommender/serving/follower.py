@@ -132,6 +132,8 @@ class Follower:
         """Note that a worker could not load a version."""
         if self.candidate and number == self.candidate.number:
             self._fail(self.candidate.found, error)
+        elif self.active and number == self.active.number:
+            self._log.warning("a new worker cannot load what is served, and goes on trying: %s", error)
 
     def left(self, worker: int) -> None:
         """Note that a worker is gone."""
@@ -159,6 +161,8 @@ class Follower:
         """Return whether a version is to be taken over, now: another one, which may have failed before."""
         if found is None or (self.active and found == self.active.found):
             return False
+        if self.active and found.number < self.active.found.number:
+            return False  # what was seen before, by a file system that is behind
         return self._failed is None or self._failed[0] != found or time.monotonic() >= self._again
 
     def _recovered(self) -> None:

@@ -46,6 +46,8 @@ class Front:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server, which keeps its own, leaves the body out
         path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
         if b"%" in path:
             # A slash in an id is part of its segment, whatever is decoded before the path is matched.
@@ -94,12 +96,10 @@ class Front:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", []), _NO_SNIFF]
-                if self._held.draining:
-                    message["headers"].append(_CLOSE)
-            await send(message)
+            await send(closing(message) if self._held.draining else message)
 
         try:
-            body = b"" if scope["method"] in {"GET", "HEAD"} else await self._body(scope, receive)
+            body = b"" if scope["method"] == "GET" else await self._body(scope, receive)
             await self._app(scope, _replayed(body, receive), sending)
         except RequestError as refusal:
             status = await self._refuse(refusal, scope, receive, send)
@@ -129,6 +129,13 @@ class Front:
             response.headers["Connection"] = "close"
         await response(scope, receive, send)
         return refusal.status
+
+
+def closing(message: Message) -> Message:
+    """Return a message that lets the connection be closed after the answer, if it begins one."""
+    if message["type"] != "http.response.start":
+        return message
+    return {**message, "headers": [*message.get("headers", []), _CLOSE]}
 
 
 _OPEN: Final = {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics"}

@@ -1,22 +1,32 @@
-"""HTTP on a connection, with bounds that hold before a request is there: on its head, and on who does not read.
+"""HTTP on a connection, with bounds that hold before a request is there: on heads, on who does not read, on how many.
 
 What the rest of the service bounds it can only bound when it is called; so a connection that sends nothing, or a line
-without end, or does not take its answer, is closed here.
+without end, or does not take its answer, is closed here. One connection too many gets one answer: that there are too
+many, unless it is a probe.
 """
 
 from asyncio import TimerHandle, Transport
-from typing import Any
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from recommender.serving.api import refusal_response
+from recommender.serving.front import App, Message, Receive, Scope, Send, closing
+from recommender.serving.refusals import crowded
 from recommender.serving.settings import LARGEST_HEAD
 
 _SECONDS = 10.0
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-    b"connection: close\r\n\r\n%b"
+_HEAD: Final = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+_TOO_LARGE: Final = (
+    b"431 Request Header Fields Too Large",
+    b'{"error":{"id":"HEAD_TOO_LARGE","sentence":"the first line and headers must have at most %d bytes"}}'
+    % LARGEST_HEAD,
 )
-_BODY = b'{"error":{"id":"HEAD_TOO_LARGE","sentence":"the first line and headers must have at most %d bytes"}}'
+_UNREADABLE: Final = (
+    b"400 Bad Request",
+    b'{"error":{"id":"REQUEST_UNREADABLE","sentence":"this is no request of HTTP/1"}}',
+)
+_PROBES: Final = {"/livez", "/readyz", "/metrics"}
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -24,8 +34,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._most, self.limit_concurrency = self.limit_concurrency, None
         self._in_head = True
+        self._is_between = True  # nothing of the next request has come
         self._head_bytes = 0
+        self._is_too_large = False
         self._head_timer: TimerHandle | None = None
         self._body_timer: TimerHandle | None = None
         self._write_timer: TimerHandle | None = None
@@ -34,6 +47,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to wait for a first request."""
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(_SECONDS, self._abort)
+        if self._most is not None and len(self.connections) > self._most:
+            self.app = _Crowded(self.app)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -44,23 +59,29 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take what has come."""
         if self._in_head:
             self._head_bytes += len(data)
+            self._is_between = False
         super().data_received(data)
-        if not self._in_head:
+        if not self._in_head or self._is_between or self.transport.is_closing():
             return
-        if self._head_bytes > LARGEST_HEAD and not self.transport.is_closing():
-            body = _BODY % LARGEST_HEAD
-            self.transport.write(_TOO_LARGE % (len(body), body))
-            self.transport.close()
+        if self._head_bytes > LARGEST_HEAD:
+            self._refuse(*_TOO_LARGE)
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(_SECONDS, self._abort)
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""
-        self._in_head = True
+        self._is_between = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """End to read a head."""
+        """End to read a head.
+
+        Raises:
+            ValueError: it is too large; what reads it then calls `send_400_response`.
+        """
+        if self._head_bytes > LARGEST_HEAD and self._size() > LARGEST_HEAD:  # else a body has come with it
+            self._is_too_large = True
+            raise ValueError("the head is too large")
         self._in_head, self._head_bytes = False, 0
         if self._head_timer is not None:
             self._head_timer.cancel()
@@ -69,11 +90,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """End to read a request."""
+        """End to read a request; whatever comes next is a head, or an empty line before it."""
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
         super().on_message_complete()
+        self._in_head = self._is_between = True
 
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
@@ -87,6 +109,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._write_timer = None
         super().resume_writing()
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Tell that what was sent is no request, or one that is not read, and close."""
+        self._refuse(*(_TOO_LARGE if self._is_too_large else _UNREADABLE))
+
+    def _refuse(self, status: bytes, body: bytes) -> None:
+        self.transport.write(_HEAD % (status, len(body), body))
+        self.transport.close()
+
+    def _size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
     def _cancel(self) -> None:
         for timer in (self._head_timer, self._body_timer, self._write_timer):
             if timer is not None:
@@ -94,3 +127,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _abort(self) -> None:
         self.transport.abort()
+
+
+class _Crowded:
+    """What answers on a connection that is one too many: probes are answered, others are sent elsewhere.
+
+    Init parameters:
+        app: the application.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, and close."""
+
+        async def sending(message: Message) -> None:
+            await send(closing(message))
+
+        if scope["path"] in _PROBES:
+            await self._app(scope, receive, sending)
+        else:
+            await refusal_response(crowded())(scope, receive, sending)

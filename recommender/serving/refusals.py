@@ -55,6 +55,11 @@ def busy() -> RequestError:
     return RequestError(503, "BUSY", "too many lists are being computed; try again in a second")
 
 
+def crowded() -> RequestError:
+    """Return the refusal of a connection that is one too many."""
+    return RequestError(503, "CROWDED", "too many connections are open; ask another one, or close those not in use")
+
+
 def too_slow(seconds: float) -> RequestError:
     """Return the refusal of a request that took too long."""
     return RequestError(503, "TIMEOUT", f"no answer within {seconds:g} s; try again, or ask for fewer items")

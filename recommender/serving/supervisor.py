@@ -180,6 +180,7 @@ class Supervisor:
 
     def _between(self) -> bool:
         """Do what is due while a version is checked; return whether to go on with that."""
+        self._start_what_is_due()
         self._attend(0)
         return not self._told
 

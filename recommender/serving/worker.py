@@ -25,9 +25,9 @@ from recommender.serving.settings import Settings
 from recommender.serving.shared import Shared
 from recommender.serving.version import Version
 
-CANNOT_LOAD: Final = 3  # exit code of a worker that cannot load what is served
 _KEEP_ALIVE: Final = 75  # seconds; longer than proxies keep an idle connection, so that they are the ones to close
 _FINISH: Final = 6  # seconds for the answers that are being written
+_AGAIN: Final = 1.0  # seconds until what is served, and could not be loaded, is tried again
 _SWITCH: Final = 0.0005  # seconds until a thread that loads or computes gives way
 
 
@@ -60,25 +60,22 @@ class Worker:
         self._thread = ThreadPoolExecutor(1, "loading", give_way)
         self._started = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._code = 0
 
     def run(self) -> int:
         """Answer until told to end; return the exit code."""
         sys.setswitchinterval(_SWITCH)
         _run(self._run())
-        return self._code
+        return 0
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the supervisor decides
         loop.add_signal_handler(signal.SIGTERM, self._drain)
         loop.add_reader(self._link.fileno(), self._hear)
-        if not self._awaited:
-            self._started.set()
+        self._start_if_ready()
         await self._started.wait()
         gc.freeze()  # what is there now stays, and need not be looked at again and again
-        if not self._code:
-            await self._server.serve(sockets=[self._listener])
+        await self._server.serve(sockets=[self._listener])
         loop.remove_reader(self._link.fileno())
 
     def _hear(self) -> None:
@@ -96,6 +93,7 @@ class Worker:
                 self.held.versions.pop(message["drop"], None)
             elif "state" in message:
                 self.held.state = State(**message["state"])
+                self._start_if_ready()  # another version may be active now
             elif "drain" in message:
                 self._drain()
 
@@ -105,7 +103,10 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def _load(self, message: dict[str, Any]) -> None:
-        """Load a version beside the requests, and say how that went."""
+        """Load a version beside the requests, and say how that went.
+
+        What is served already is tried until it succeeds, or another version, which this process has, takes its place.
+        """
         number = message["load"]
         try:
             loop = asyncio.get_running_loop()
@@ -120,10 +121,16 @@ class Worker:
                 self.held.versions[number] = version
             self._link.send({"ready": number})
         self._awaited -= 1
-        if self._awaited == 0:
-            active = self.held.shared.active
-            if active and active not in self.held.versions:
-                self._code = CANNOT_LOAD
+        self._start_if_ready()
+        if number == self.held.shared.active and number not in self.held.versions:
+            await asyncio.sleep(_AGAIN)
+            if number == self.held.shared.active and not self.held.draining:
+                self._begin(self._load(message))
+
+    def _start_if_ready(self) -> None:
+        """Begin to answer once what it was told to load was tried, and what is served, if anything is, is there."""
+        active = self.held.shared.active
+        if self._awaited <= 0 and (not active or active in self.held.versions):
             self._started.set()
 
     def _drain(self) -> None:

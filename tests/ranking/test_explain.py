@@ -5,14 +5,16 @@ from hypothesis import given, settings, strategies as st
 from recommender.ranking import Solver, explain, fold_in, gram
 
 
-@given(st.integers(0, 2**32), st.booleans(), st.sampled_from([0.0, 1.0, 40.0]))
+@given(st.integers(0, 2**32), st.booleans(), st.sampled_from([0.0, 1.0, 40.0]), st.sampled_from([0.0, 0.3]))
 @settings(max_examples=60, deadline=None)
-def test_the_shares_sum_to_the_score_of_the_folded_in_visitor(seed: int, implicit: bool, alpha: float) -> None:
+def test_the_shares_sum_to_the_score_of_the_folded_in_visitor(
+    seed: int, implicit: bool, alpha: float, reg_param: float
+) -> None:
     random = np.random.default_rng(seed)
     items = random.normal(size=(random.integers(2, 30), random.integers(1, 8))).astype(np.float32)
     history = random.permutation(len(items))[: random.integers(1, len(items))]
     scores = random.choice([-2.0, 0.5, 1.0, 7.0], len(history))
-    solver = Solver(implicit, alpha, reg_param=0.3)
+    solver = Solver(implicit, alpha, reg_param)
     (visitor,) = fold_in((history, np.array([0, len(history)])), scores, items, solver)
     item = int(random.integers(len(items)))
     shares = explain(item, history, scores, items, solver)

@@ -13,12 +13,12 @@ def store_at(root: Path) -> Store:
     return Store(open_files(str(root), lambda: None))
 
 
-def commit(root: Path, run: str, **shop: Any) -> Commit:
+def commit(root: Path, run: str, made: type[Shop] = Shop, **shop: Any) -> Commit:
     """Write a snapshot into an attempt of stage 4, and commit it."""
     store = store_at(root)
     attempt = store.begin("stage4", run)
     folder = root / "stage4" / "data" / attempt.id / "snapshot"
-    Shop(**{"run": run, **shop}).write(folder)
+    made(**{"run": run, **shop}).write(folder)
     files = {
         f"{attempt.id}/snapshot/{path.relative_to(folder).as_posix()}": {
             "bytes": path.stat().st_size,

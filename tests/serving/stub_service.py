@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -81,19 +83,27 @@ class StubService:
 
     ready: whether it answers at all. has_previous: whether it keeps a version before. token: that it asks for, empty:
     none. random: the visitor that it gives. refused: why the newest version was not taken over, None: it
-    was. asked: the addresses that were asked for.
+    was. asked: the addresses that were asked for. version: that it serves. late: what is in an address that is answered
+    a second later; empty: none.
     """
 
     def __init__(self) -> None:
         self.ready, self.has_previous, self.token, self.random = True, True, "", KNOWN
         self.refused: str | None = None
+        self.version, self.late = NOW, ""
         self.asked: list[str] = []
         service = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 service.asked.append(self.path)
+                if service.late and service.late in self.path:
+                    time.sleep(1)
                 status, type_, body = service.answer(self.path, self.headers.get("Authorization", ""))
+                with suppress(ConnectionError):  # who has asked does not want it any more
+                    self._send(status, type_, body)
+
+            def _send(self, status: int, type_: str, body: bytes) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", type_)
                 self.send_header("Content-Security-Policy", "default-src 'self'; img-src 'self' https: http: data:")
@@ -150,7 +160,7 @@ class StubService:
             case ["status"]:
                 found = self._status()
             case ["visitors", "random"]:
-                found = {"version": NOW, "visitorid": self.random}
+                found = {"version": self.version, "visitorid": self.random}
             case ["visitors", visitor, "history"]:
                 found = self._history(visitor)
             case ["visitors", visitor, "explain", item]:
@@ -164,23 +174,23 @@ class StubService:
     def _history(self, visitor: str) -> Mapping[str, Any]:
         did = EVENTS.get(visitor, [])
         events = [{**named(item), "event": event, "timestamp": at} for item, event, at in did]
-        return {"version": NOW, "visitorid": visitor, "events": events}
+        return {"version": self.version, "visitorid": visitor, "events": events}
 
     def _explained(self, visitor: str, item: str) -> Mapping[str, Any]:
         shares = [{**named(each), "events": kinds, "share": share} for each, kinds, share in SHARES]
         score = sum(share for _, _, share in SHARES) + POPULARITY
-        told = {"version": NOW, "visitorid": visitor, **named(int(item)), "score": score}
+        told = {"version": self.version, "visitorid": visitor, **named(int(item)), "score": score}
         return {**told, "popularity": POPULARITY, "shares": shares}
 
     def _similar(self, item: str) -> Mapping[str, Any]:
         others = [each for each in TITLES if str(each) != item]
         similar = [{**named(each), "rank": rank, "similarity": 1 / rank} for rank, each in enumerate(others, 1)]
-        return {"version": NOW, "itemid": item, "items": similar}
+        return {"version": self.version, "itemid": item, "items": similar}
 
     def _recommended(self, visitor: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
         if len(visitor) > 200:
             return 422, error("REQUEST_INVALID", "an id has at most 200 characters")
-        version, lists = NOW, LISTS
+        version, lists = self.version, LISTS
         if query.get("version") == "previous":
             if not self.has_previous:
                 return 404, error("VERSION_UNKNOWN", "no previous version is kept")
@@ -212,7 +222,7 @@ class StubService:
         return {
             "ready": True,
             "draining": False,
-            "version": NOW,
+            "version": self.version,
             "age_seconds": 19_800,
             "counts": {"visitors": 19_284, "items": 4_150, "lists": 19_284},
             "metrics": METRICS,

@@ -91,6 +91,19 @@ def test_what_is_not_known_is_counted(both: tuple[Shop, Version]) -> None:
     assert (answer["unknown_items"], answer["unknown_events"], answer["known"]) == (1, 1, False)
 
 
+def test_a_kind_without_a_weight_says_nothing_and_may_leave_an_item_out(tmp_path: Path) -> None:
+    solver = {"implicit_prefs": False, "alpha": 1.0, "reg_param": 0.1, "nonnegative": False}
+    shop, version = opened(tmp_path, solver=solver, exclude_events=["return"])
+    some, other = str(shop.itemids[0]), str(shop.itemids[1])
+    alone = answers.computed(version, Request(3, None, [(some, "view")]))
+    assert alone["source"] == "fold_in"
+    # An explicit model would take a rating of 0 for a bad one.
+    assert answers.computed(version, Request(3, None, [(some, "view"), (other, "wish")]))["items"] == alone["items"]
+    first = alone["items"][0]["itemid"]
+    without = answers.computed(version, Request(3, None, [(some, "view"), (first, "return")]))
+    assert first not in [item["itemid"] for item in without["items"]]
+
+
 def test_an_event_without_a_kind_is_a_view_or_what_weighs_least(tmp_path: Path) -> None:
     _, version = opened(tmp_path / "1")
     assert version.default_event == "view"

@@ -105,6 +105,21 @@ def test_a_rollback_is_followed(root: Path) -> None:
     assert service.follower.active.found.run == "monday"
 
 
+def test_a_record_that_is_older_than_the_one_that_is_served_is_not_followed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Following(root)
+    source = service.follower._source
+    old = source.newest()
+    publish(root, "tuesday", seed=2)
+    service.look(0, 1)
+    assert service.serves == 2
+    with monkeypatch.context() as patched:
+        patched.setattr(type(source), "newest", lambda _: old)  # a network share whose listing is behind
+        service.look()
+    assert (service.serves, service.loads, service.follower.error) == (2, [2], None)
+
+
 @pytest.mark.parametrize("name", ["factors.arrow", "visitors/part-00001.arrow", "manifest.json", "items.arrow"])
 @pytest.mark.parametrize("how", ["flip", "cut", "delete"])
 def test_a_damaged_version_leaves_the_old_one_serving(root: Path, name: str, how: str) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from published import publish
 from running import Running
-from stub_service import KNOWN, LONG, SCRIPT, TITLES, UNKNOWN, WITHOUT_TITLES, StubService
+from stub_service import EVENTS, KNOWN, LONG, SCRIPT, TITLES, UNKNOWN, WITHOUT_TITLES, StubService
 
 api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 
@@ -330,6 +330,41 @@ def test_the_address_holds_what_is_shown_and_the_way_back_works(opened: Callable
     page.go_back()
     expect(page.get_by_role("heading", level=2)).to_have_text("Visitor 7")
     expect(page.get_by_label("Visitor", exact=True)).to_have_value("7")
+
+
+def test_an_answer_that_was_overtaken_is_not_shown(opened: Callable[..., Any], service: StubService) -> None:
+    service.late = f"visitors/{WITHOUT_TITLES}/"
+    page = opened(f"visitor={KNOWN}")
+    expect(rows(page)).to_have_count(5)
+    page.evaluate(f"location.hash = '#visitor={WITHOUT_TITLES}'")
+    page.wait_for_function("document.getElementById('content').ariaBusy === 'true'")
+    page.go_back()
+    expect(page.get_by_label("Visitor", exact=True)).to_have_value(KNOWN)
+    page.wait_for_timeout(1_500)
+    expect(page.get_by_role("heading", level=2)).to_have_text("Visitor 42")
+    button(page, TITLES[2]).click()  # what is shown still asks
+    expect(page.locator(".bars > li")).to_have_count(4)
+
+
+def test_what_another_version_says_is_not_shown_beside_a_list(opened: Callable[..., Any], service: StubService) -> None:
+    page = opened(f"visitor={KNOWN}")
+    expect(rows(page)).to_have_count(5)
+    service.version = {**service.version, "number": 13, "run": "2026-11-25"}
+    button(page, TITLES[2]).click()
+    notices = page.locator(".panel:visible .notice")
+    expect(notices).to_have_count(2)
+    expect(notices.first).to_have_text("Another version is served since then: version 13, run 2026-11-25.")
+    button(page, "Show it").first.click()
+    expect(page.locator(".bars > li")).to_have_count(4)
+    expect(page.locator("#version")).to_contain_text("version 13")
+
+
+def test_a_time_that_is_in_no_calendar_is_shown_as_a_number(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EVENTS, KNOWN, [(6, "view", 9_000_000_000_000_000)])
+    page = opened(f"visitor={KNOWN}")
+    expect(page.locator("tbody tr")).to_contain_text("9000000000000000")
 
 
 def test_an_id_that_is_longer_than_a_number_of_javascript_is_kept(

@@ -1,15 +1,18 @@
 """The service as its own process: versions that change under load, processes that die, an end in order."""
 
+import hashlib
 import os
 import re
 import signal
 import socket
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from literal_snapshot import Shop
 from published import publish, snapshot_of, store_at
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
@@ -18,6 +21,8 @@ pytest.importorskip("httpx", reason="httpx is not installed")
 import httpx
 from running import Load, Running, is_alive
 
+from recommender.serving.layout import MANIFEST
+from recommender.serving.manifest import FileFacts, Manifest
 from recommender.store import Channels
 
 pytestmark = [
@@ -184,9 +189,87 @@ def test_a_head_without_end_is_refused(root: Path) -> None:
         answer = raw(service.port, b"GET /livez HTTP/1.1\r\nx: " + b"a" * 40_000)
         assert answer.startswith(b"HTTP/1.1 431 ")
         assert b"HEAD_TOO_LARGE" in answer
+        whole = b"GET /livez HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 40_000 + b"\r\n\r\n"
+        assert raw(service.port, whole).startswith(b"HTTP/1.1 431 ")
         answer = raw(service.port, b"nonsense\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"REQUEST_UNREADABLE" in answer
         assert service.client.get("/livez").status_code == 200
+        large = {"events": [{"itemid": "7", "event": "view" + " " * 40}] * 900}
+        assert service.client.post("/v1/recommendations", json=large).status_code == 200  # a body is no head
+
+
+def test_one_connection_too_many_is_told_so_and_may_probe(root: Path) -> None:
+    with Running("--root", str(root), *FAST, "--connections", "3") as service, ExitStack() as stack:
+        service.ready()  # whose client keeps its connection
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+        time.sleep(0.2)
+        answer = raw(service.port, b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"CROWDED" in answer
+        assert b"retry-after: 1" in answer
+        assert raw(service.port, b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        assert service.client.get("/v1/status").status_code == 200
+
+
+def test_a_head_is_answered_without_a_body(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        for path in ("/livez", "/readyz", "/metrics", "/", "/v1/visitors/nobody/recommendations"):
+            answer = service.client.head(path)
+            assert (answer.status_code, answer.content) == (200, b"")
+            assert int(answer.headers["content-length"]) > 0
+        assert service.client.head("/v1/items/nothing/similar").status_code == 404
+
+
+class Slow(Shop):
+    """A shop with a file whose hash cannot be compared until somebody writes into it."""
+
+    def write(self, folder: Path) -> Manifest:
+        manifest = super().write(folder)
+        manifest.files["slow"] = FileFacts(bytes=0, sha256=hashlib.sha256(b"").hexdigest())
+        (folder / MANIFEST).write_bytes(manifest.sealed())
+        os.mkfifo(folder / "slow")
+        return manifest
+
+
+def test_a_worker_that_dies_while_hashes_are_compared_is_replaced_meanwhile(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        (worker,) = service.workers()
+        pipe = snapshot_of(root, publish_named(root, "tuesday", made=Slow)) / "slow"
+        until = time.monotonic() + 10
+        while len(service.workers()) < 2 and time.monotonic() < until:  # one of them compares
+            time.sleep(0.05)
+        os.kill(worker, signal.SIGKILL)
+        service.logged(re.compile("worker 0 ended with signal 9; it is replaced"))
+        assert service.ready()["version"]["number"] == 1
+        pipe.open("wb").close()
+        assert service.ready(2)["failures"] == 0
+
+
+def test_a_worker_that_cannot_load_what_is_served_answers_from_the_next_version(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        folder = snapshot_of(root, next(Channels(store_at(root)).history("live")))
+        folder.rename(folder.with_name("moved"))
+        os.kill(service.workers()[0], signal.SIGKILL)
+        service.logged(re.compile("a new worker cannot load what is served, and goes on trying: "))
+        publish_named(root, "tuesday", seed=2)
+        assert service.ready(2)["failures"] == 0
+
+
+def test_a_worker_answers_again_when_the_files_are_there_again(root: Path) -> None:
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        folder = snapshot_of(root, next(Channels(store_at(root)).history("live")))
+        folder.rename(folder.with_name("moved"))
+        (worker,) = service.workers()
+        os.kill(worker, signal.SIGKILL)
+        service.logged(re.compile("a new worker cannot load what is served, and goes on trying: "))
+        folder.with_name("moved").rename(folder)
+        assert service.ready(1)["failures"] == 0
 
 
 @pytest.mark.slow
@@ -198,6 +281,14 @@ def test_what_does_not_come_in_time_is_closed(root: Path) -> None:
         assert 9 < time.monotonic() - start < 15
         head = b"POST /v1/recommendations HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
         assert raw(service.port, head, 30).startswith(b"HTTP/1.1 408 ")
+        start = time.monotonic()  # an empty line is the beginning of a request that does not come
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert connection.recv(1 << 16)
+            connection.sendall(b"\r\n")
+            with suppress(ConnectionResetError):
+                assert connection.recv(1 << 16) == b""
+        assert 9 < time.monotonic() - start < 15
         start = time.monotonic()  # nobody reads this body, and no answer waits for it
         assert raw(service.port, b"GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{", 30) != b""
         assert 9 < time.monotonic() - start < 15

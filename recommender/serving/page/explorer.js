@@ -24,7 +24,7 @@ const content = document.getElementById("content");
 const said = document.getElementById("said");
 const search = document.getElementById("search");
 
-let shown = null; // { state, view } that is on the page
+let shown = null; // { state, view, signal } that is on the page; its signal ends what it still asks for
 let wanted = new AbortController();
 let again = 0; // the timer that asks once more
 let typed = null; // the visitor that the field was set to; what is typed since then is left alone
@@ -34,7 +34,8 @@ async function show() {
   const state = readState(location.hash);
   clearTimeout(again);
   tellControls(state);
-  if (shown?.view.update && sameLists(shown.state, state)) {
+  // Where something else was asked for since, the page may be about to change: then the lists are asked for anew.
+  if (shown?.view.update && shown.signal === wanted.signal && sameLists(shown.state, state)) {
     shown.view.update(state);
     shown.state = state;
     return;
@@ -69,7 +70,7 @@ function put(state, view, first) {
   const hadFocus = content.contains(document.activeElement);
   content.replaceChildren(view.node);
   content.removeAttribute("aria-busy");
-  shown = { state, view };
+  shown = { state, view, signal: wanted.signal };
   document.title = view.title === "Recommendations" ? view.title : `${view.title} – Recommendations`;
   if (said.textContent !== view.said) said.textContent = view.said ?? "";
   if (view.version) tellVersion(view.version);

@@ -32,8 +32,10 @@ export function historyTable(events, state) {
   );
 }
 
-/** Make a moment, which may be broken between day and time, but nowhere else. */
+/** Make a moment, which may be broken between day and time, but nowhere else; a number where it is in no calendar. */
 function when(timestamp) {
+  const date = new Date(timestamp);
+  if (Number.isNaN(date.getTime())) return element("span", {}, String(timestamp));
   const [day, ...time] = moment(timestamp).split(" ");
-  return element("time", { datetime: new Date(timestamp).toISOString() }, element("span", {}, day), " ", element("span", {}, time.join(" ")));
+  return element("time", { datetime: date.toISOString() }, element("span", {}, day), " ", element("span", {}, time.join(" ")));
 }

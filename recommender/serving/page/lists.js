@@ -131,7 +131,7 @@ class Rows {
     const id = String(item.itemid);
     const parts = [
       ["Why", () => this.#why(item, id)],
-      ["Similar items", async () => (await similarItems(id, this.#state, this.#signal)).node],
+      ["Similar items", () => similarItems(id, this.#state, this.#signal)],
     ];
     for (const [title, asked] of parts) {
       const place = element("div", { "aria-busy": "true" });
@@ -143,7 +143,8 @@ class Rows {
 
   async #put(place, asked) {
     try {
-      place.replaceChildren(await asked());
+      const { node, answer } = await asked();
+      place.replaceChildren(!answer || sameVersion(answer, this.#list) ? node : overtaken(answer.version));
     } catch (failure) {
       if (this.#signal.aborted) return; // nobody waits for it any more
       if (!(failure instanceof Failure)) throw failure;
@@ -156,6 +157,12 @@ class Rows {
   #why(item, id) {
     if (item.source !== "popular" && this.#list.known) return why(this.#state, item, this.#signal);
     const sentence = `It is here because it is popular, with a popularity of ${score(item.score)}; nothing that the visitor did leads to it.`;
-    return element("p", { class: "empty" }, sentence);
+    return { node: element("p", { class: "empty" }, sentence) };
   }
+}
+
+/** Say that another version is served since the list was shown: what it says does not belong to that list. */
+function overtaken(version) {
+  const button = element("button", { class: "second", type: "button", on: { click: () => location.reload() } }, "Show it");
+  return element("div", {}, element("p", { class: "notice" }, `Another version is served since then: ${versionName(version)}.`), button);
 }

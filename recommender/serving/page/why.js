@@ -13,19 +13,20 @@ const MOST_BARS = 10;
  * @param {Object} state the page's, see state.js; its visitor
  * @param {{itemid, score: number}} item as it is in the list
  * @param {AbortSignal} signal
- * @returns {Promise<HTMLElement>}
+ * @returns {Promise<{node: HTMLElement, answer: Object}>}
  */
 export async function why(state, item, signal) {
   const answer = await ask(["visitors", state.visitor, "explain", String(item.itemid)], {}, signal);
   const shares = [...largest(answer.shares), ...(answer.popularity ? [{ popularity: true, share: answer.popularity }] : [])];
-  if (shares.length === 0) return element("p", { class: "empty" }, "The visitor has no history that could explain it.");
-  return element(
+  if (shares.length === 0) return { node: element("p", { class: "empty" }, "The visitor has no history that could explain it."), answer };
+  const node = element(
     "div",
     {},
     element("p", { class: "hint" }, "What each item of the visitor's history adds to the score. The longer the bar, the more."),
     bars(shares, state),
     sum(score(answer.score), score(item.score)),
   );
+  return { node, answer };
 }
 
 /** Say what the shares add up to, and that the model's own factors gave the list another score, where they did. */
