@@ -57,7 +57,8 @@ ARROWS: dict[str, set[str]] = {
     | {"stage1/steps", "stage1/event_log", "stage1/evaluation_split", "stage1/scoring", "stage", "counting", "tables"},
     "stage2/main": LEAVES
     | {"steps", "stage2/steps", "stage2/segments", "stage2/lists", "stage", "ruled_stage", "counting", "tables"},
-    "stage4/steps": LEAVES | {"delivery", "serving", "sources"},
+    "stage4/reading_back": LEAVES,
+    "stage4/steps": LEAVES | {"delivery", "serving", "sources", "stage4/reading_back"},
     "stage4/delivery": {"delivery"},
     "stage4/snapshot": LEAVES | {"serving", "stage", "stage4/steps", "steps"},
     "stage4/main": LEAVES | {"stage4/delivery", "stage4/snapshot", "stage4/steps", "stage", "counting", "tables"},

@@ -47,6 +47,7 @@ _MEANINGS: Sequence[tuple[str, _Made, str]] = (
     ("40", TransientError, "TARGET_BUSY"),
     ("53", TransientError, "TARGET_BUSY"),
     ("08", TransientError, "TARGET_DOWN"),
+    ("57014", TransientError, "TARGET_CANCELLED"),
     ("57", TransientError, "TARGET_DOWN"),
 )
 # What is said of the table or view that the sentence begins with.
@@ -60,6 +61,7 @@ _SENTENCES = {
     "TARGET_MISSING": "cannot be found; see stage4.postgres.url and stage4.postgres.schema",
     "TARGET_FULL": "cannot be written: the disk of the database is full",
     "TARGET_BUSY": "was changed at the same time, or has no room for one more; start it again to go on",
+    "TARGET_CANCELLED": "was not written: the database ended it, by a timeout or by somebody; start it again to go on",
     "TARGET_DOWN": "cannot be reached, or the connection broke; start it again to go on",
 }
 _REFUSED = re.compile(
@@ -111,6 +113,7 @@ class Database:
                     autocommit=True,
                     connect_timeout=_CONNECT_TIMEOUT,
                     application_name="recommender",
+                    client_encoding="UTF8",  # whatever the database or the environment says
                     **secrets,  # type: ignore[arg-type]
                 )
             except psycopg.ProgrammingError:

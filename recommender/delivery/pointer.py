@@ -124,8 +124,18 @@ class Pointer:
         ).format(self._versions.table(SHOWN))
         connection.execute(shown, [self._versions.view, self._channel, table])
         names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self._versions.columns)
-        view = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}")
-        connection.execute(view.format(self._versions.table(self.view), names, self._versions.table(table)))
+        view = sql.SQL("CREATE OR REPLACE VIEW {} {} AS SELECT {} FROM {}")
+        options = self._options(connection)
+        connection.execute(view.format(self._versions.table(self.view), options, names, self._versions.table(table)))
+
+    def _options(self, connection: psycopg.Connection[Any]) -> sql.Composable:
+        """Return the view's options, such as security_barrier, which would be lost when it is replaced."""
+        query = """SELECT split_part(option, '=', 1), substr(option, strpos(option, '=') + 1)
+            FROM pg_class, unnest(reloptions) AS option
+            WHERE pg_class.oid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s))"""
+        found = connection.execute(query, [self._versions.schema, self.view]).fetchall()
+        options = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in found]
+        return sql.SQL("WITH ({})").format(sql.SQL(", ").join(options)) if options else sql.SQL("")
 
     def _check_columns(self, connection: psycopg.Connection[Any], table: str) -> None:
         """Refuse what the readers of the view would stumble over."""

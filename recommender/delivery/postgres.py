@@ -1,7 +1,7 @@
 """A view in a PostgreSQL as a place that versions are delivered to; see docs/publishing.md."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -84,7 +84,7 @@ class PostgresTarget:
         try:
             yield
         finally:
-            if not connection.closed:
+            with suppress(psycopg.Error):  # it ends with the connection too
                 connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", lock)
 
     def show(self, version: Version, channel: str, expected: int) -> int:

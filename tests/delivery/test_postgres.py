@@ -76,6 +76,31 @@ def test_grants_and_constraints_of_the_current_table_are_taken_along(server: Pos
     assert fact(server, "reltuples::int FROM pg_class WHERE oid =", second) == "15"  # analysed
 
 
+def test_options_and_grants_of_the_view_stay(server: Postgres) -> None:
+    shop = target(server)
+    deliver(shop, 1)
+    server.sql("ALTER VIEW shop.recommendations SET (security_barrier = true)")
+    server.sql("GRANT SELECT ON shop.recommendations TO reader")
+    deliver(shop, 2)
+    assert fact(server, "reloptions::text FROM pg_class WHERE oid =", "recommendations") == "{security_barrier=true}"
+    assert "reader=r/" in fact(server, "relacl::text FROM pg_class WHERE oid =", "recommendations")
+    assert server.sql("SELECT min(itemid) FROM shop.recommendations") == "2"
+
+
+def test_a_statement_that_the_database_ends_is_told_as_that(server: Postgres) -> None:
+    shop = target(server)
+    deliver(shop, 1)
+    connection = shop.connection()
+    connection.execute("SET statement_timeout = 200")
+    with pytest.raises(TransientError, match="TARGET_CANCELLED"), shop.versions.told():
+        connection.execute("SELECT pg_sleep(5)")
+
+
+def test_ids_are_sent_as_utf8_whatever_the_environment_says(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    assert target(server).connection().execute("SHOW client_encoding").fetchone() == ("UTF8",)
+
+
 def test_a_part_that_is_copied_twice_is_there_once(server: Postgres) -> None:
     shop = target(server)
 

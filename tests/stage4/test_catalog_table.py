@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender.delivery.target import Version
-from recommender.errors import ConfigError, StorageError
+from recommender.errors import ConfigError, InputError, StorageError
 from recommender.stage4.steps import CatalogTable
 
 SCHEMA = "visitorid long, rank int, itemid long, score float, source string"
@@ -50,6 +50,21 @@ def test_a_second_try_replaces_what_the_first_has_left(spark: SparkSession) -> N
     deliver(spark, 1, lists(spark, 8))
     counts = spark.table(TABLE).groupBy("version", "itemid").count().orderBy("version").collect()
     assert [tuple(row) for row in counts] == [(f"{1:032x}", 8, 6), (f"{2:032x}", 9, 6)]
+
+
+def test_a_table_whose_columns_are_in_another_order_gets_each_its_own(spark: SparkSession) -> None:
+    columns = "itemid long, score float, version string, rank int, visitorid long, source string"
+    spark.sql(f"CREATE TABLE {TABLE} ({columns}) USING parquet PARTITIONED BY (version)")
+    deliver(spark, 1, lists(spark, 7))
+    first = spark.table(TABLE).orderBy("visitorid", "rank").select("visitorid", "rank", "itemid").first()
+    assert first is not None
+    assert tuple(first) == (0, 1, 7)
+
+
+def test_a_table_with_other_columns_is_told(spark: SparkSession) -> None:
+    spark.sql(f"CREATE TABLE {TABLE} (item long, version string) USING parquet PARTITIONED BY (version)")
+    with pytest.raises(InputError, match=r"TARGET_SCHEMA default.lists_of_the_test has the columns item, and not visi"):
+        deliver(spark, 1, lists(spark, 7))
 
 
 def test_a_table_that_cannot_be_written_is_told(spark: SparkSession) -> None:

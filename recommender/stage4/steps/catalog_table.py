@@ -18,13 +18,13 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
 from recommender.base import TableName, step
 from recommender.delivery.places import Unpointed
 from recommender.delivery.target import Version
-from recommender.errors import StorageError
+from recommender.errors import InputError, StorageError
 from recommender.sources import quoted
 from recommender.spark_errors import explained
+from recommender.stage4.reading_back import check_rows
 
 _VERSION = "version"
 
@@ -47,7 +47,8 @@ class CatalogTable:
     Execution returns:
         nothing; the partition is there then, complete.
     Raises:
-        ConfigError: the name is none. StorageError: rows are missing afterwards.
+        ConfigError: the name is none. InputError: the table has other columns. StorageError: rows are missing
+            afterwards.
     Persist strategy: a partition, which is replaced as a whole.
     """
 
@@ -65,24 +66,27 @@ class CatalogTable:
     def execute(self, recommendations: DataFrame, target: "Partitions", version: Version, channel: str) -> None:  # noqa: ARG002
         """Write a partition; see the class."""
         try:
-            written = self._replace(recommendations, target, version)
+            self._replace(recommendations, target, version)
+        except InputError:
+            raise
         except Exception as error:
             reason = str(error).strip().split("\n", 1)[0][:200]
             sentence = f"{self.table} cannot be written ({reason}); see stage4.table"
             raise explained(error) or StorageError("TARGET_FAILED", sentence) from error
-        (sent,) = single_row(recommendations.agg(F.count(F.lit(1))))
-        if written != sent:
-            sentence = f"of {sent:,} rows that were written to {self.table}, {written:,} can be read back"
-            raise StorageError("AUDIT_ROWS", f"{sentence}; look at the table, and start the run again")
+        check_rows(recommendations, target.rows(version), str(self.table))
         target.written.add(version.attempt)
 
-    def _replace(self, recommendations: DataFrame, target: "Partitions", version: Version) -> int:
-        """Write the partition, whatever is there, and return the rows that it has then."""
+    def _replace(self, recommendations: DataFrame, target: "Partitions", version: Version) -> None:
+        """Write the partition, whatever is there."""
         spark, name = recommendations.sparkSession, target.name
         versioned = recommendations.withColumn(_VERSION, F.lit(version.attempt))
         if not spark.catalog.tableExists(name):
             versioned.limit(0).write.partitionBy(_VERSION).mode("ignore").saveAsTable(name)
-        columns = ", ".join(quoted(column) for column in recommendations.columns)
+        there = [column for column in spark.table(name).columns if column != _VERSION]
+        if sorted(there) != sorted(recommendations.columns):
+            sentence = f"{self.table} has the columns {', '.join(there)}, and not {', '.join(recommendations.columns)}"
+            raise InputError("TARGET_SCHEMA", f"{sentence}; drop the table, or set another stage4.table.table")
+        columns = ", ".join(map(quoted, there))  # INSERT takes them by their place, whatever they are called
         recommendations.orderBy(C.VISITOR, C.RANK).createOrReplaceTempView("recommender_published")
         try:
             spark.sql(
@@ -91,7 +95,6 @@ class CatalogTable:
             )
         finally:
             spark.catalog.dropTempView("recommender_published")
-        return target.rows(version)
 
 
 class Partitions(Unpointed):
@@ -114,8 +117,6 @@ class Partitions(Unpointed):
         """Return whether a version was written here; else it is written again, and replaces what is there."""
         return version.attempt in self.written
 
-    def rows(self, version: Version) -> int:
-        """Return the number of rows of a version."""
-        rows = SparkSession.active().table(self.name).where(F.col(_VERSION) == version.attempt)
-        (count,) = single_row(rows.agg(F.count(F.lit(1))))
-        return int(count)
+    def rows(self, version: Version) -> DataFrame:
+        """Return the rows of a version."""
+        return SparkSession.active().table(self.name).where(F.col(_VERSION) == version.attempt)

@@ -23,6 +23,7 @@ from recommender.base import Annotated, Field, step
 from recommender.delivery.folder import FolderTarget
 from recommender.delivery.places import open_folder
 from recommender.delivery.target import Version
+from recommender.stage4.reading_back import check_rows
 
 # What a spreadsheet takes for the beginning of a formula; also as its wide forms, and behind a line's end.
 _FORMULA: Final = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
@@ -77,7 +78,10 @@ class CsvFiles:
             "emptyValue": "",
         }
         committed = {"mapreduce.fileoutputcommitter.algorithm.version": "1", "maxRecordsPerFile": str(_ROWS_PER_FILE)}
-        writer.options(**options, **committed, ignoreTrailingWhiteSpace="false").csv(target.files.url(folder))
+        url = target.files.url(folder)
+        writer.options(**options, **committed, ignoreTrailingWhiteSpace="false").csv(url)
+        reader = recommendations.sparkSession.read.options(**options, multiLine="true")
+        check_rows(recommendations, reader.schema(recommendations.schema).csv(url), url)
         target.finish(version, folder)
 
 

@@ -22,6 +22,7 @@ from recommender.base import Annotated, Field, step
 from recommender.delivery.folder import FolderTarget
 from recommender.delivery.places import open_folder
 from recommender.delivery.target import Version
+from recommender.stage4.reading_back import check_rows
 
 
 @step
@@ -60,5 +61,7 @@ class ParquetFiles:
         writer = recommendations.write.mode("errorifexists").option(
             "mapreduce.fileoutputcommitter.algorithm.version", "1"
         )
-        writer.parquet(target.files.url(folder))
+        url = target.files.url(folder)
+        writer.parquet(url)
+        check_rows(recommendations, recommendations.sparkSession.read.schema(recommendations.schema).parquet(url), url)
         target.finish(version, folder)
