@@ -1,6 +1,7 @@
 """A publisher in a process of its own, for tests that kill it: python publisher.py PORT NUMBER HOW.
 
-HOW is where it stops and waits for its death: load, audit, move, or never. It prints "there" when it is there.
+HOW is where it stops and waits for its death: load, grants, move, or never. It prints "there" when it is there. With
+"index" it loads a million rows, and builds their index with little memory, so that there is time to kill it meanwhile.
 """
 
 import sys
@@ -37,6 +38,16 @@ def main(port: int, number: int, how: str) -> None:
 
         to.load(shop.version(number), "live", send)
     elif how == "index":
+        many = f"SELECT v, 1, {number}, 0.5, 'als' FROM generate_series(1, 1000000) AS v"  # noqa: S608 - a number
+
+        def generate(table: str) -> versions.Contents:
+            to.connection().execute(f'INSERT INTO shop."{table}" {many}')
+            to.connection().execute("SET maintenance_work_mem = '1MB'")
+            print("there", flush=True)
+            return to.versions.contents(to.connection(), table)
+
+        to.load(shop.version(number), "live", generate)
+    elif how == "grants":
         versions.Versions._grants = wait  # type: ignore[method-assign] - comes after the index, before it is ready
     elif how == "move":
         write = Pointer._write

@@ -1,10 +1,13 @@
 """Versions in a real PostgreSQL: loaded aside, shown at once, and kept apart."""
 
+import time
+
 import psycopg
 import pytest
 from postgres import Postgres
 from shop import contents, deliver, fact, load, reader, rows, tables, target, version
 
+from recommender.delivery.postgres import PostgresTarget
 from recommender.delivery.versions import Contents, copy_part
 from recommender.errors import ConflictError, DataQualityError, InputError, StorageError, TransientError
 
@@ -74,6 +77,22 @@ def test_grants_and_constraints_of_the_current_table_are_taken_along(server: Pos
     assert fact(server, "conname FROM pg_constraint WHERE contype = 'c' AND conrelid =", second) == "good_rank"
     assert fact(server, "count(*) FROM pg_index WHERE indisprimary AND indrelid =", second) == "1"
     assert fact(server, "reltuples::int FROM pg_class WHERE oid =", second) == "15"  # analysed
+
+
+def test_a_publisher_needs_the_rights_that_are_documented_and_no_more(server: Postgres) -> None:
+    server.sql("CREATE ROLE publisher LOGIN PASSWORD 'publisher'")
+    server.sql("CREATE SCHEMA lists AUTHORIZATION publisher")
+    server.sql("GRANT USAGE ON SCHEMA lists TO reader")
+    login = {"POSTGRES_USER": "publisher", "POSTGRES_PASSWORD": "publisher"}
+    shop = PostgresTarget({**target(server).settings, "schema": "lists"}, login)
+    for number in (1, 2, 3):
+        deliver(shop, number)
+        shop.connection().execute("GRANT SELECT ON lists.recommendations TO reader")
+    with reader(server) as connection:
+        assert connection.execute("SELECT min(itemid) FROM lists.recommendations").fetchone() == (3,)
+    shop.close()
+    server.sql("DROP SCHEMA lists CASCADE")
+    server.sql("DROP ROLE publisher")
 
 
 def test_options_and_grants_of_the_view_stay(server: Postgres) -> None:
@@ -183,8 +202,10 @@ def test_57_a_view_that_is_locked_is_tried_again_and_then_told(server: Postgres)
     load(shop, version(2), rows(2))
     with psycopg.connect(shop.settings["url"], **shop.login) as holder:
         holder.execute("SELECT * FROM shop.recommendations LIMIT 1")
+        began = time.monotonic()
         with pytest.raises(TransientError, match=r"TARGET_LOCKED the view shop.recommendations at 127.0.0.1:"):
             shop.show(version(2), "live", 1)
+        assert time.monotonic() - began > 3 * 0.3  # three tries
         assert shop.position("live") == 1
     assert shop.show(version(2), "live", 1) == 2
 

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -37,10 +37,10 @@ def begin(server: Postgres, number: int, how: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-@pytest.mark.parametrize("how", ["load", "index"])
+@pytest.mark.parametrize("how", ["load", "index", "grants"])
 def test_55_a_publisher_that_is_killed_before_it_is_ready_leaves_the_old_version(published: Postgres, how: str) -> None:
     (old,) = tables(published)
-    died(begin(published, 2, how))
+    died(begin(published, 2, how), (lambda: in_index(published)) if how == "index" else None)
     assert published.sql(LIVE) == "1"
     assert published.sql("SELECT has_table_privilege('reader', 'shop.recommendations', 'SELECT')") == "t"
     assert len(tables(published)) == 2  # an orphan is left
@@ -62,13 +62,22 @@ def test_56_a_publisher_that_is_killed_inside_the_transaction_leaves_the_old_ver
     assert target(published).position("live") == 2
 
 
-def died(publisher: "subprocess.Popen[str]") -> None:
-    """Wait until a publisher is where it shall die, and kill it."""
+def died(publisher: "subprocess.Popen[str]", then: Callable[[], None] | None = None) -> None:
+    """Wait until a publisher is where it shall die, or what comes then has come, and kill it."""
     assert publisher.stdout is not None
     assert publisher.stdout.readline() == "there\n"
+    if then is not None:
+        then()
     publisher.kill()
     publisher.wait()
     publisher.stdout.close()
+
+
+def in_index(server: Postgres) -> None:
+    """Wait until somebody builds an index."""
+    deadline = time.monotonic() + 60
+    while server.sql("SELECT count(*) FROM pg_stat_progress_create_index") == "0":
+        assert time.monotonic() < deadline
 
 
 def wait_until_alone(server: Postgres) -> None:

@@ -91,7 +91,7 @@ def test_versions_change_under_load_without_a_wrong_answer(root: Path, workers: 
         status = service.ready()
     assert seen["wrong"] == []
     assert seen["counts"]["answers"] > 500
-    assert "ConnectionRefusedError" not in seen["counts"]
+    assert {name for name in seen["counts"] if not name.startswith("version")} == {"answers"}  # no connection lost
     assert len([name for name in seen["counts"] if name.startswith("version")]) >= 6
     assert "version 5" not in seen["counts"]
     assert status["version"]["number"] == seen["newest"] == 10
