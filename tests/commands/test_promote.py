@@ -65,14 +65,14 @@ def folder(tmp_path: Path) -> FolderTarget:
     return folder_of(open_store(tmp_path / "out"))
 
 
-def folder_of(store: Store) -> FolderTarget:
-    path = str(Path(store.files.root).parent / "delivered")
+def folder_of(store: Store, where: str = "delivered") -> FolderTarget:
+    path = str(Path(store.files.root).parent / where)
     return FolderTarget({"path": path, "format": "parquet", "keep_versions": 2})
 
 
-def name(store: Store, channel: str, commit: Commit) -> None:
-    """Deliver a commit to the folder, and let a channel name it."""
-    target, version = folder_of(store), Version.of(commit)
+def name(store: Store, channel: str, commit: Commit, where: str = "delivered") -> None:
+    """Deliver a commit to a folder, and let a channel name it."""
+    target, version = folder_of(store, where), Version.of(commit)
     path = target.folder(version)
     target.files.create(f"{path}/part-0.parquet", b"rows")
     target.finish(version, path)
@@ -139,6 +139,19 @@ def test_it_goes_back_everywhere(call: Any, store: Store, folder: FolderTarget) 
     out = call("rollback", "live")[1]
     assert out == "channel live now names run monday, no longer run tuesday (record 3), and so do parquet\n"
     assert str(folder.current("live")).startswith("recommendations/version=1_")
+
+
+def test_a_place_that_has_moved_since_must_have_the_version_to_go_back_to(
+    call: Any, store: Store, folder: FolderTarget
+) -> None:
+    name(store, "live", made(store, "wednesday", 0.05), where="elsewhere")  # the configuration names another folder
+    code, _, err = call("rollback", "live")
+    assert code == 12
+    assert "VERSION_NOT_DELIVERED command=rollback: run monday is not in parquet any more, and nothing was moved" in err
+    assert live(store) == "wednesday"
+    name(store, "candidate", Channels(store).earlier("live")[1], where="elsewhere")
+    assert call("rollback", "live")[0] == 0
+    assert str(folder_of(store, "elsewhere").current("live")).startswith("recommendations/version=1_")
 
 
 def test_a_dry_run_moves_nothing(call: Any, store: Store, folder: FolderTarget) -> None:
