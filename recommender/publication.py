@@ -55,11 +55,11 @@ def publish(
         RecommenderError: a place does not take it, or another publisher was first; the channel stays.
     """
     channels = Channels(store)
+    seen = channels.position(channel)  # before anything else is looked at, so that nobody moves it unnoticed
     current = channels.current(channel)
     is_current = current is not None and current.record["attempt"] == commit.attempt
     if is_current or commit.number <= channels.newest_published(channel):
         return None
-    seen = channels.position(channel)
     try:
         targets, positions = _loaded(channel, Version.of(commit), places, announce)
         return move(store, channel, commit, targets, positions=positions, expected=seen)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypeGuard
 
-from recommender.errors import RecommenderError
+from recommender.errors import ArtifactError, RecommenderError
 from recommender.serving.checks import checked_files, corrupt, read_manifest
 from recommender.serving.held import State
 from recommender.serving.shared import Shared
@@ -85,6 +85,7 @@ class Follower:
         self.error: RecommenderError | None = None  # why the newest version is not served
         self._workers: set[int] = set()
         self._numbers = 0
+        self._behind: float | None = None  # since when the channel shows an older record, monotonic seconds
         self._failed: tuple[Found | None, str] | None = None
         self._retry, self._wait, self._again = retry, retry, 0.0
 
@@ -108,7 +109,7 @@ class Follower:
             self._fail(found, corrupt(f"what is published cannot be read: {type(error).__name__}: {reason}"))
             return
         # Workers that have ended meanwhile cannot say whether the version is sound.
-        if found is None or not is_wanted or (self.active and not self._workers):
+        if found is None or not is_wanted or not self._workers:
             return
         self._numbers += 1
         self.candidate = Loading(self._numbers, found, set(self._workers), time.monotonic())
@@ -161,9 +162,24 @@ class Follower:
         """Return whether a version is to be taken over, now: another one, which may have failed before."""
         if found is None or (self.active and found == self.active.found):
             return False
-        if self.active and found.number < self.active.found.number:
-            return False  # what was seen before, by a file system that is behind
+        if self._is_behind(found):
+            return False
         return self._failed is None or self._failed[0] != found or time.monotonic() >= self._again
+
+    def _is_behind(self, found: Found) -> bool:
+        """Return whether a record is older than the one that is served, and not for so long that it must be meant.
+
+        A file system may be behind for a while; a store that was restored, or made anew, stays so.
+        """
+        if self.active is None or found.number >= self.active.found.number:
+            self._behind = None
+            return False
+        if self._behind is None:
+            self._behind = time.monotonic()
+            sentence = f"the channel shows record {found.number} after record {self.active.found.number}"
+            wait = f"it is followed if that is still so in {_LONGEST_WAIT:.0f} s"
+            self._fail(found, ArtifactError("CHANNEL_BEHIND", f"{sentence}; {wait}"))
+        return time.monotonic() - self._behind < _LONGEST_WAIT
 
     def _recovered(self) -> None:
         """Forget what failed: what the channel names is served."""

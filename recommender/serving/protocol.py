@@ -5,6 +5,7 @@ without end, or does not take its answer, is closed here. One connection too man
 many, unless it is a probe.
 """
 
+import re
 from asyncio import TimerHandle, Transport
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ _UNREADABLE: Final = (
     b"400 Bad Request",
     b'{"error":{"id":"REQUEST_UNREADABLE","sentence":"this is no request of HTTP/1"}}',
 )
+# An offer to change to another protocol, which Java makes with every request: the parser would stop before the body.
+_OFFER: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 _PROBES: Final = {"/livez", "/readyz", "/metrics"}
 
 
@@ -42,6 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: TimerHandle | None = None
         self._body_timer: TimerHandle | None = None
         self._write_timer: TimerHandle | None = None
+        self._close_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin to wait for a first request."""
@@ -60,6 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
             self._is_between = False
+            if b"pgrade" in data:
+                head, end, rest = data.partition(b"\r\n\r\n")
+                data = _OFFER.sub(b"", head) + end + rest
         super().data_received(data)
         if not self._in_head or self._is_between or self.transport.is_closing():
             return
@@ -79,7 +86,7 @@ class BoundedProtocol(HttpToolsProtocol):
         Raises:
             ValueError: it is too large; what reads it then calls `send_400_response`.
         """
-        if self._head_bytes > LARGEST_HEAD and self._size() > LARGEST_HEAD:  # else a body has come with it
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
             self._is_too_large = True
             raise ValueError("the head is too large")
         self._in_head, self._head_bytes = False, 0
@@ -96,6 +103,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body_timer = None
         super().on_message_complete()
         self._in_head = self._is_between = True
+        if self.cycle.response_complete and not self.transport.is_closing():  # it was answered before it was read
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def on_response_complete(self) -> None:
+        """End to answer a request."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._abort_later()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that is idle."""
+        super().timeout_keep_alive_handler()
+        self._abort_later()
 
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
@@ -114,14 +137,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(*(_TOO_LARGE if self._is_too_large else _UNREADABLE))
 
     def _refuse(self, status: bytes, body: bytes) -> None:
+        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
+            self.cycle.keep_alive = False  # a request before this one is being answered; that is the last answer
+            return
         self.transport.write(_HEAD % (status, len(body), body))
         self.transport.close()
+        self._abort_later()
 
-    def _size(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+    def _abort_later(self) -> None:
+        """Close a connection, which waits for its client to read, also where that never happens."""
+        if self._close_timer is None:
+            self._close_timer = self.loop.call_later(_SECONDS, self._abort)
 
     def _cancel(self) -> None:
-        for timer in (self._head_timer, self._body_timer, self._write_timer):
+        for timer in (self._head_timer, self._body_timer, self._write_timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
 

@@ -1,6 +1,7 @@
 """Versions are followed: a good one is taken over by all at once, a bad one leaves the one before."""
 
 import logging
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,26 @@ def test_a_record_that_is_older_than_the_one_that_is_served_is_not_followed(
     assert service.serves == 2
     with monkeypatch.context() as patched:
         patched.setattr(type(source), "newest", lambda _: old)  # a network share whose listing is behind
-        service.look()
-    assert (service.serves, service.loads, service.follower.error) == (2, [2], None)
+        for _ in range(3):
+            service.look()
+    assert (service.serves, service.loads, service.follower.state.failures) == (2, [2], 1)
+    assert str(service.follower.error).startswith("CHANNEL_BEHIND the channel shows record 1 after record 2; it is")
+    service.look()
+    assert service.follower.error is None
+
+
+def test_a_channel_that_was_made_anew_is_followed_after_a_while(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(root, "tuesday", seed=2)
+    service = Following(root)
+    service.look(0, 1)
+    shutil.rmtree(root / "channels")
+    publish(root, "wednesday", seed=3)
+    service.look()
+    assert (service.serves, service.loads) == (2, [2])
+    now = following.time.monotonic()
+    monkeypatch.setattr(following.time, "monotonic", lambda: now + 601)
+    service.look(0, 1)
+    assert (service.serves, service.loads, service.follower.error) == (1, [2, 1], None)
 
 
 @pytest.mark.parametrize("name", ["factors.arrow", "visitors/part-00001.arrow", "manifest.json", "items.arrow"])
@@ -315,6 +334,10 @@ def test_a_folder_is_served_as_it_is(tmp_path: Path) -> None:
     shared = Shared(1, 1)
     alone = Follower(Folder(tmp_path), shared, lambda _: None, LOG)
     alone.look()
+    assert (shared.active, alone.candidate) == (0, None)  # nobody could say whether it is sound
+    alone.joined(0)
+    alone.look()
+    alone.ready(0, 1)
     assert (shared.active, alone.state.channel) == (1, None)
     assert alone.active is not None
     assert alone.active.found.number == 0

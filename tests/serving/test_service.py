@@ -195,6 +195,10 @@ def test_a_head_without_end_is_refused(root: Path) -> None:
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert b"REQUEST_UNREADABLE" in answer
         assert service.client.get("/livez").status_code == 200
+        first = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+        assert raw(service.port, first + b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 200 ")  # it is of the first
+        answer = raw(service.port, first + whole)
+        assert (answer.count(b"HTTP/1.1 200 "), answer.count(b"HTTP/1.1 431 ")) == (1, 0)
         large = {"events": [{"itemid": "7", "event": "view" + " " * 40}] * 900}
         assert service.client.post("/v1/recommendations", json=large).status_code == 200  # a body is no head
 
@@ -270,6 +274,22 @@ def test_a_worker_answers_again_when_the_files_are_there_again(root: Path) -> No
         service.logged(re.compile("a new worker cannot load what is served, and goes on trying: "))
         folder.with_name("moved").rename(folder)
         assert service.ready(1)["failures"] == 0
+
+
+def test_an_offer_of_another_protocol_is_declined_and_the_body_is_read(root: Path) -> None:
+    body = b'{"events":[{"itemid":"nothing"}],"k":1}'
+    lines = [
+        b"POST /v1/recommendations HTTP/1.1",
+        b"connection: Upgrade, HTTP2-Settings, close",  # as Java's client sends it
+        b"http2-settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+        b"upgrade: h2c",
+        b"host: x",
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+    ]
+    with Running("--root", str(root), *FAST) as service:
+        service.ready()
+        assert raw(service.port, b"\r\n".join([*lines, b"", body])).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.slow

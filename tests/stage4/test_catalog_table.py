@@ -53,7 +53,7 @@ def test_a_second_try_replaces_what_the_first_has_left(spark: SparkSession) -> N
 
 
 def test_a_table_whose_columns_are_in_another_order_gets_each_its_own(spark: SparkSession) -> None:
-    columns = "itemid long, score float, version string, rank int, visitorid long, source string"
+    columns = "ItemId long, Score float, version string, Rank int, VisitorId long, Source string"
     spark.sql(f"CREATE TABLE {TABLE} ({columns}) USING parquet PARTITIONED BY (version)")
     deliver(spark, 1, lists(spark, 7))
     first = spark.table(TABLE).orderBy("visitorid", "rank").select("visitorid", "rank", "itemid").first()

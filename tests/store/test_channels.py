@@ -129,6 +129,22 @@ def test_a_late_run_does_not_take_the_place_of_a_later_one(store: Store) -> None
     assert live(store) == "monday"
 
 
+def test_a_publication_that_comes_while_another_looks_is_noticed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monday, tuesday = (result(store, "stage4", run, run) for run in ("monday", "tuesday"))
+    look = Channels.newest_published
+
+    def slow(channels: Channels, channel: str) -> int:
+        found = look(channels, channel)
+        monkeypatch.undo()
+        publish(store, "live", tuesday)
+        return found
+
+    monkeypatch.setattr(Channels, "newest_published", slow)
+    with pytest.raises(ConflictError, match="COMMIT_CONFLICT expected 0 found 1"):
+        publish(store, "live", monday)
+    assert live(store) == "tuesday"
+
+
 def test_what_was_made_the_newest_again_and_rolled_back_from_stays_rolled_back(
     store: Store, versions: list[Commit]
 ) -> None:

@@ -82,8 +82,8 @@ class CatalogTable:
         versioned = recommendations.withColumn(_VERSION, F.lit(version.attempt))
         if not spark.catalog.tableExists(name):
             versioned.limit(0).write.partitionBy(_VERSION).mode("ignore").saveAsTable(name)
-        there = [column for column in spark.table(name).columns if column != _VERSION]
-        if sorted(there) != sorted(recommendations.columns):
+        there = [column for column in spark.table(name).columns if column.lower() != _VERSION]  # as Spark finds names
+        if sorted(map(str.lower, there)) != sorted(map(str.lower, recommendations.columns)):
             sentence = f"{self.table} has the columns {', '.join(there)}, and not {', '.join(recommendations.columns)}"
             raise InputError("TARGET_SCHEMA", f"{sentence}; drop the table, or set another stage4.table.table")
         columns = ", ".join(map(quoted, there))  # INSERT takes them by their place, whatever they are called
