@@ -178,7 +178,8 @@ def _with_facts(
 def _number(column: str, words: Sequence[str]) -> Column:
     """Return the position of a word, from 0."""
     known = F.array(*(F.lit(word) for word in words))
-    return (F.array_position(known, F.col(column)) - 1).cast("tinyint").alias(column)
+    position = F.call_function("array_position", known, F.col(column))  # Spark 3.5's own takes no column to look for
+    return (position - 1).cast("tinyint").alias(column)
 
 
 def _visitor_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
