@@ -55,8 +55,8 @@ def publish(
         RecommenderError: a place does not take it, or another publisher was first; the channel stays.
     """
     channels = Channels(store)
-    seen = channels.position(channel)  # before anything else is looked at, so that nobody moves it unnoticed
     current = channels.current(channel)
+    seen = current.number if current else 0  # who moves it from now on is noticed
     is_current = current is not None and current.record["attempt"] == commit.attempt
     if is_current or commit.number <= channels.newest_published(channel):
         return None

@@ -138,7 +138,8 @@ def closing(message: Message) -> Message:
     return {**message, "headers": [*message.get("headers", []), _CLOSE]}
 
 
-_OPEN: Final = {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics"}
+PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+_OPEN: Final = PROBES | {"/", "/docs", "/openapi.json"}
 
 
 def _is_open(path: str) -> bool:

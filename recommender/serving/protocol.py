@@ -12,7 +12,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from recommender.serving.api import refusal_response
-from recommender.serving.front import App, Message, Receive, Scope, Send, closing
+from recommender.serving.front import PROBES, App, Message, Receive, Scope, Send, closing
 from recommender.serving.refusals import crowded
 from recommender.serving.settings import LARGEST_HEAD
 
@@ -29,7 +29,6 @@ _UNREADABLE: Final = (
 )
 # An offer to change to another protocol, which Java makes with every request: the parser would stop before the body.
 _OFFER: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
-_PROBES: Final = {"/livez", "/readyz", "/metrics"}
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -174,7 +173,7 @@ class _Crowded:
         async def sending(message: Message) -> None:
             await send(closing(message))
 
-        if scope["path"] in _PROBES:
+        if scope["path"] in PROBES:
             await self._app(scope, receive, sending)
         else:
             await refusal_response(crowded())(scope, receive, sending)

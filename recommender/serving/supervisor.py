@@ -123,7 +123,8 @@ class Supervisor:
                 link.close()
             for end in self._ends:
                 end.close()
-            code = Worker(worker, self._listener, its, self._shared, self._settings, loads).run()
+            Worker(worker, self._listener, its, self._shared, self._settings, loads).run()
+            code = 0
         except BaseException as error:  # noqa: BLE001 - nothing may come back into the supervisor's code
             _LOG.error("worker %d failed: %s: %s", worker, type(error).__name__, error)
         finally:

@@ -61,11 +61,10 @@ class Worker:
         self._started = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def run(self) -> int:
-        """Answer until told to end; return the exit code."""
+    def run(self) -> None:
+        """Answer until told to end."""
         sys.setswitchinterval(_SWITCH)
         _run(self._run())
-        return 0
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -253,13 +253,20 @@ def test_a_worker_that_dies_while_hashes_are_compared_is_replaced_meanwhile(root
         assert service.ready(2)["failures"] == 0
 
 
+def lose_files(service: Running, root: Path) -> Path:
+    """Move away what is served, and kill the one worker; return where the files were, when the next has missed them."""
+    folder = snapshot_of(root, next(Channels(store_at(root)).history("live")))
+    folder.rename(folder.with_name("moved"))
+    (worker,) = service.workers()
+    os.kill(worker, signal.SIGKILL)
+    service.logged(re.compile("a new worker cannot load what is served, and goes on trying: "))
+    return folder
+
+
 def test_a_worker_that_cannot_load_what_is_served_answers_from_the_next_version(root: Path) -> None:
     with Running("--root", str(root), *FAST) as service:
         service.ready()
-        folder = snapshot_of(root, next(Channels(store_at(root)).history("live")))
-        folder.rename(folder.with_name("moved"))
-        os.kill(service.workers()[0], signal.SIGKILL)
-        service.logged(re.compile("a new worker cannot load what is served, and goes on trying: "))
+        lose_files(service, root)
         publish_named(root, "tuesday", seed=2)
         assert service.ready(2)["failures"] == 0
 
@@ -267,11 +274,7 @@ def test_a_worker_that_cannot_load_what_is_served_answers_from_the_next_version(
 def test_a_worker_answers_again_when_the_files_are_there_again(root: Path) -> None:
     with Running("--root", str(root), *FAST) as service:
         service.ready()
-        folder = snapshot_of(root, next(Channels(store_at(root)).history("live")))
-        folder.rename(folder.with_name("moved"))
-        (worker,) = service.workers()
-        os.kill(worker, signal.SIGKILL)
-        service.logged(re.compile("a new worker cannot load what is served, and goes on trying: "))
+        folder = lose_files(service, root)
         folder.with_name("moved").rename(folder)
         assert service.ready(1)["failures"] == 0
 
