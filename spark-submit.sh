@@ -71,6 +71,11 @@ case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-} $(cat "${SPARK
     *-XX:+Use*GC*) ;;
     *) SPARK_SUBMIT_OPTS="-XX:+UseParallelGC ${SPARK_SUBMIT_OPTS:-}" ;;
 esac
+# Java's second compiler costs more time than a small job takes; these have it wait for code that is called millions of times.
+case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-}" in
+    *-XX:*Tier*) ;;
+    *) SPARK_SUBMIT_OPTS="-XX:Tier4InvocationThreshold=1000000 -XX:Tier4MinInvocationThreshold=120000 -XX:Tier4CompileThreshold=3000000 -XX:Tier4BackEdgeThreshold=8000000 ${SPARK_SUBMIT_OPTS:-}" ;;
+esac
 export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=file:$home/conf/log4j2.properties ${SPARK_SUBMIT_OPTS:-}"
 case " ${submit[*]-} ${MASTER:-} " in
     *--master*|*spark://*|*yarn*|*k8s*) ;;

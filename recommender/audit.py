@@ -1,12 +1,14 @@
 """Read back what was written, and compare what is read with what was written.
 
-Both are Spark jobs, a table's files side by side: the driver gets a row per file.
+The contents of all tables are read back by one query, of which the driver gets a row per file. Files are hashed by the
+driver where there are few bytes, and by Spark where there are many.
 
 The checksum of a table depends on its rows alone, not on their order or on how they are cut into files, so that it is
 the same on any cluster.
 """
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -20,6 +22,8 @@ from recommender.tables import read_table
 
 # A larger file is compared by its size and by the checksums inside Parquet: one task would have to hold it.
 _LARGEST_HASHED = 512 * 2**20
+_HASHED_HERE = 64 * 2**20  # bytes; the driver reads them sooner than Spark would start a task for each file
+_THREADS = 4
 _LOW_BITS = 0xFFFFFF
 
 
@@ -60,7 +64,7 @@ def audit(store: Store, stage: str, folder: str, schemas: Mapping[str, StructTyp
         for name, schema in schemas.items()
         if _of_table(sizes, folder, name)
     ]
-    for row in reduce(DataFrame.unionAll, counted).toLocalIterator() if counted else ():
+    for row in reduce(DataFrame.unionAll, counted).collect() if counted else ():
         files[_below(row["path"], stage)]["rows"] = row["rows"]
         table = tables[row["table"]]
         table["rows"] += row["rows"]
@@ -106,12 +110,21 @@ def check_contents(store: Store, commit: Commit, tables: Iterable[str]) -> None:
 
 def _hashes(store: Store, stage: str, sizes: Mapping[str, int]) -> dict[str, str]:
     """Return the hash of every file that is not too large."""
-    urls = [store.files.url(f"{stage}/data/{path}") for path, size in sizes.items() if size <= _LARGEST_HASHED]
-    if not urls:
-        return {}
+    paths = [path for path, size in sizes.items() if size <= _LARGEST_HASHED]
+    if sum(sizes[path] for path in paths) <= _HASHED_HERE:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return dict(zip(paths, pool.map(lambda path: _hash(store, f"{stage}/data/{path}"), paths), strict=True))
+    urls = [store.files.url(f"{stage}/data/{path}") for path in paths]
     files = SparkSession.active().read.format("binaryFile").load(urls)
     hashed = files.select("path", F.sha2("content", 256).alias("sha256"))
-    return {_below(row["path"], stage): row["sha256"] for row in hashed.toLocalIterator()}
+    return {_below(row["path"], stage): row["sha256"] for row in hashed.collect()}
+
+
+def _hash(store: Store, path: str) -> str:
+    try:
+        return store.files.sha256(path)
+    except FileNotFoundError:
+        raise damaged(f"missing {path.rpartition('/')[2]}: {store.files.url(path)} is gone") from None
 
 
 def _contents(table: str, urls: list[str], schema: StructType) -> DataFrame:

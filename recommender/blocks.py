@@ -24,6 +24,7 @@ from pyspark import cloudpickle
 from pyspark.sql import DataFrame, functions as F
 
 import recommender
+import recommender.constants as C
 
 # The functions that work on blocks take their code with them: the workers need numpy and pyarrow, but not this package.
 cloudpickle.register_pickle_by_value(recommender)  # type: ignore[no-untyped-call]
@@ -102,6 +103,12 @@ def map_blocks(blocks: DataFrame, function: Callable[..., pa.Table | Iterator[pa
                     yield from table.to_batches()
 
     return blocks.mapInArrow(mapped, schema)
+
+
+def size_of(factors: DataFrame) -> DataFrame:
+    """Return one row: how many rows have factors, int count, and how many factors, int rank; 0 where none has any."""
+    rank = F.coalesce(F.max(F.size(C.FEATURES)), F.lit(0))
+    return factors.agg(F.count(C.ID).alias("count"), rank.alias("rank"))
 
 
 def _one(column: pa.ChunkedArray) -> Any:

@@ -80,16 +80,14 @@ def _table(store: Store, commit: Commit, table: str) -> Any:
     return read_table(store.urls(commit, table), StructType.fromJson(commit.record["tables"][table]))
 
 
-def execute(
-    store: Store, name: str, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
-) -> dict[str, Any]:
+def execute(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards) -> dict[str, Any]:
     """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
     announced = stage.announce = Timed(stage.announce)
     with _with_checkpoints(store, stage, attempt):
         part = _all_parts(store, stage, inputs, attempt, shards)
     steps = stage.report(part["rows"])
     timed = announced.seconds()
-    record = {
+    return {
         "files": part["files"],
         "contents": part["contents"],
         "tables": part["tables"],
@@ -97,11 +95,6 @@ def execute(
         "timings": timed,
         **stage.details(),
     }
-    if "metrics" in part["tables"]:
-        urls = [store.files.url(f"{name}/data/{path}") for path in part["files"] if "/metrics/" in path]
-        rows = read_table(urls, StructType.fromJson(part["tables"]["metrics"]))
-        record["metrics"] = [row.asDict() for row in rows.orderBy("model", "metric", "k").toLocalIterator()]
-    return record
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from recommender.config import STAGES, Config, load_config
 from recommender.errors import ConfigError, Mistake, RecommenderError
 from recommender.expose import expose
-from recommender.preflight import check_overlap
+from recommender.preflight import check_overlap, size_of_inputs
 from recommender.progress import progress
 from recommender.redaction import holds_secret, redacted
 from recommender.release_summary import release_text
@@ -124,6 +124,7 @@ class _Session:
         self._spark: SparkSession | None = None
         self._ours = False
         self.name = "recommender"
+        self.size: Callable[[], int | None] = lambda: None  # of the inputs, in bytes, if anybody knows
         self.told: Mapping[str, Any] = {}  # what an attempt's folder says of the error that ended it
 
     def start(self) -> SparkSession:
@@ -131,7 +132,7 @@ class _Session:
         if self._spark is None:
             self._ours = SparkSession.getActiveSession() is None  # a platform's own session is not ours to stop
             with progress("starting Spark"):
-                self._spark = start_session(self.name, self._verbose)
+                self._spark = start_session(self.name, self._verbose, self.size())
             warning = unhidden(self._spark)
             if warning:
                 error_stream().write(f"warning: {warning}\n")
@@ -177,6 +178,7 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     override = _reason(options.override_gate)
     runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure, override=override)
     runner.pin(built)
+    session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     stage1 = built.get("stage1")
     if isinstance(stage1, Stage1) and not stage1.is_sourced:
         built["stage1"] = STAGES["stage1"](_with_events(config, runner.sample()))

@@ -7,14 +7,20 @@ Example usage:
 10
 """
 
+from functools import lru_cache
+
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 _LARGEST_BLOCK = 256 * 2**20
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 
 
+@lru_cache(maxsize=1)
 def cores(spark: SparkSession) -> int:
-    """Return how many tasks run side by side: the number of partitions that Spark gives a range by default."""
+    """Return how many tasks run side by side: the number of partitions that Spark gives a range by default.
+
+    A session is asked once.
+    """
     partition = spark.range(100_000).select(F.spark_partition_id().alias("partition"))
     row = partition.agg(F.max("partition") + 1).first()
     return int(row[0]) if row else 1

@@ -11,7 +11,7 @@ import fnmatch
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from glob import glob, has_magic
 from importlib import resources
 from pathlib import Path
@@ -59,6 +59,25 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
             for found in differences(one.get(key), other.get(key), f"{path}.{key}" if path else str(key))
         ]
     return [path]
+
+
+def size_of_inputs(
+    stages: Iterable[Stage], commits: Iterable[Commit], hadoop: Callable[[], Hadoop | None]
+) -> int | None:
+    """Return about how many bytes a run works on: the most that one of its inputs has; None if a table is read.
+
+    Args:
+        stages: the stages of the run.
+        commits: what they read, and what they have committed before.
+        hadoop: returns the gateway to a JVM, or None.
+    """
+    stages = list(stages)
+    if any(stage.versions(started=False) for stage in stages):
+        return None
+    sources = [source for stage in stages for source in stage.sources()]
+    sizes = [sum(size for _, (size, _) in _listed(source, hadoop)) for source in sources]
+    sizes += [sum(facts["bytes"] for facts in commit.files().values()) for commit in commits]
+    return int(max(sizes, default=0))
 
 
 @functools.cache

@@ -101,6 +101,11 @@ class Runner:
             self._commits[name] = commit
             self.check_gate(name)
 
+    def known(self, stages: Mapping[str, Stage]) -> list[Commit]:
+        """Return the commits that are pinned, and the newest of the stages that are run."""
+        newest = (self._store.latest(name) for name in stages)
+        return [*self._commits.values(), *(commit for commit in newest if commit is not None)]
+
     def check_gate(self, name: str) -> None:
         """Refuse to go on from a stage whose verdict keeps the result of this run from being made visible.
 
@@ -232,7 +237,7 @@ class Runner:
                 shards = Shards(self._store, name, mark)
                 if None in made_of["versions"].values():
                     shards.forget()  # what they were made from may have changed: nobody can tell
-                record = execute(self._store, name, stage, inputs, attempt, shards)
+                record = execute(self._store, stage, inputs, attempt, shards)
                 seconds = time.monotonic() - started
                 events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]
                 numbering = (upstream["stage1"].record if upstream else record).get("numbering")

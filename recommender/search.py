@@ -12,7 +12,8 @@ Example usage:
 >>> def finished(queries, best, other):
 ...     return pa.table({"id": queries["id"], "items": pa.array(found(best)[0][:, 0])})
 >>> search = BlockSearch(k=1, items_per_block=1)
->>> search(queries, excluded, items, finished, "id int, items int", query_count=2).orderBy("id").collect()
+>>> best = search(queries, excluded, items, finished, "id int, items int", query_count=2, item_count=2, rank=2)
+>>> best.orderBy("id").collect()
 [Row(id=7, items=1), Row(id=8, items=-1)]
 """
 
@@ -41,6 +42,7 @@ _SPREAD = 10_000
 _NUDGE, _LEAST_NUDGE = 1e-6, 1e-30
 _BYTES_PER_PAIR = 32  # that is excluded, with what is made of it
 _MOST_QUERIES = 50_000  # of a block: more of them only make the last block to end a longer one to wait for
+_FEWEST_QUERIES = 1_000  # that are worth a block of their own
 _BLOCKS_PER_CORE = 2
 
 # Takes queries, their best, and the block beside them, and returns the rows of the result.
@@ -70,6 +72,8 @@ class BlockSearch:
         schema: str,
         *,
         query_count: int,
+        item_count: int,
+        rank: int,
         excluded_count: int = 0,
         other: DataFrame | None = None,
     ) -> DataFrame:
@@ -82,19 +86,21 @@ class BlockSearch:
             finish: makes the rows of the result from queries (without features, with `EXCLUDED`), keys of shape
                 (queries, k), and the other block, None where it has no rows.
             schema: DDL of these rows.
-            query_count: about how many queries there are; it sets the number of blocks, and so does
+            query_count: about how many queries there are. It sets the number of blocks, and so do
+            item_count: about how many items there are,
+            rank: how many factors each has, and
             excluded_count: about how many pairs are excluded.
             other: rows, few enough for one block, that `finish` needs.
         """
         spark = queries.sparkSession
-        count, rank = single_row(item_factors.agg(F.count(C.ID), F.max(F.size(C.FEATURES))))
         room = room_for_a_block(spark)
-        items_per_block, queries_per_block = self._sizes(room, rank or 0)
+        items_per_block, queries_per_block = self._sizes(room, rank)
         at_once = _BLOCKS_PER_CORE * cores(spark)
         blocks_of_pairs = -(-excluded_count * _BYTES_PER_PAIR // room)
-        partitions = max(-(-query_count // queries_per_block), blocks_of_pairs, min(at_once, query_count), 1)
+        worth_a_block = min(at_once, -(-query_count // _FEWEST_QUERIES))
+        partitions = max(-(-query_count // queries_per_block), blocks_of_pairs, worth_a_block, 1)
         blocks = pack(_with_excluded(queries, excluded).repartition(partitions, C.ID), "queries")
-        item_blocks, largest = _item_blocks(item_factors, -(-count // items_per_block))
+        item_blocks, largest = _item_blocks(item_factors, -(-item_count // items_per_block))
         k = self.k
 
         def with_other(blocks: DataFrame) -> DataFrame:
@@ -179,10 +185,10 @@ def _item_blocks(item_factors: DataFrame, number: int) -> tuple[DataFrame, dict[
     shares = [1 - cut / number for cut in range(1, number)]
     (cuts,) = single_row(items.agg(F.percentile_approx(place, shares)))
     block = reduce(add, [(place < F.lit(cut)).cast("int") for cut in cuts])
-    largest = items.groupBy(block.alias(_BLOCK)).agg(F.max(_NORM)).orderBy(_BLOCK)
+    largest = items.groupBy(block.alias(_BLOCK)).agg(F.max(_NORM))
     together = items.select(block.alias(_BLOCK), C.ID, C.FEATURES).repartition(number, _BLOCK)
     blocks = pack(together.sortWithinPartitions(_BLOCK), "items", by=_BLOCK, prepare=_by_norm)
-    return blocks, dict(largest.toLocalIterator())
+    return blocks, dict(sorted(largest.collect()))
 
 
 def _with_norms(items: pa.Table) -> pa.Table:

@@ -30,10 +30,15 @@ _BEFORE_START = {
     "spark.sql.maxPlanStringLength": "100000",  # characters of a plan's description, which the driver keeps
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",  # a task has one core
 }
-_AFTER_START = {
+_SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
 }
 _LOCAL_PARTITIONS_PER_CORE = 4
+# Of inputs up to so many bytes a query is one job: adaptive execution makes one of each exchange, and a broadcast is
+# one too, which costs more than it can win where a job takes milliseconds.
+_SMALL = 16 * 2**20
+_BYTES_PER_PARTITION = 2 * 2**20
+_OF_SMALL = {"spark.sql.adaptive.enabled": "false", "spark.sql.autoBroadcastJoinThreshold": "-1"}
 _GRACE = 8  # seconds that a JVM that is told to end gives this process
 # On one machine a failed task ends the job, whose error says why; these would add its stack trace several times.
 # These show a path that does not exist, and a stack trace, before the job says the same in a sentence.
@@ -59,7 +64,7 @@ class ErrorStream(Protocol):
         """Return whether somebody is looking."""
 
 
-def start_session(name: str, verbose: bool = False) -> SparkSession:
+def start_session(name: str, verbose: bool = False, size: int | None = None) -> SparkSession:
     """Return the session of this process, or start one.
 
     A setting that spark-submit, spark-defaults.conf or the platform has made is never changed.
@@ -67,6 +72,7 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
     Args:
         name: name of the application, unless the submitter has given one.
         verbose: whether the stack traces of failed tasks are shown on a local master.
+        size: bytes of the inputs, for a session that is started; None if nobody knows.
     """
     builder = SparkSession.builder
     if not is_remote() and SparkSession.getActiveSession() is None:
@@ -75,7 +81,7 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
         submitted = SparkConf()
         if submitted.get("spark.app.name", ".py").endswith(".py"):
             builder = builder.appName(name)  # spark-submit puts the file's name where no --name was given
-        for key, value in _settings(submitted).items():
+        for key, value in _settings(submitted, size).items():
             if not submitted.contains(key):
                 builder = builder.config(key, value)
         heeded = signal.getsignal(signal.SIGINT)
@@ -87,10 +93,10 @@ def start_session(name: str, verbose: bool = False) -> SparkSession:
             of_tasks = _LOGGERS_OF_FAILED_TASKS if _is_local(submitted) else ()
             for logger in (*_LOGGERS_OF_PATHS, *_LOGGERS_OF_PLANS, *of_tasks):
                 log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
-    else:
-        spark = builder.getOrCreate()
-    made = {row["key"] for row in spark.sql("SET").toLocalIterator()}
-    for key, value in _AFTER_START.items():
+        return spark
+    spark = builder.getOrCreate()
+    made = {row["key"] for row in spark.sql("SET").collect()}
+    for key, value in _SETTINGS.items():
         if key not in made:
             spark.conf.set(key, value)
     return spark
@@ -214,15 +220,18 @@ def _is_local(submitted: SparkConf) -> bool:
     return (submitted.get("spark.master") or "local[*]").startswith("local")
 
 
-def _settings(submitted: SparkConf) -> dict[str, str]:
+def _settings(submitted: SparkConf, size: int | None) -> dict[str, str]:
     """Return the settings for what is left open."""
-    settings = dict(_BEFORE_START)
+    settings = {**_BEFORE_START, **_SETTINGS}
     if _is_local(submitted):
         # Workers run "python3" from PATH unless they are told, which may lack numpy and pyarrow.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # Spark's 200 partitions are made for clusters; on one machine they are 200 small tasks.
-        partitions = str(_LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1))
-        settings["spark.sql.shuffle.partitions"] = partitions
+        partitions = _LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1)
+        if size is not None and size <= _SMALL:
+            partitions = min(partitions, -(-size // _BYTES_PER_PARTITION) or 1)
+            settings |= _OF_SMALL
+        settings["spark.sql.shuffle.partitions"] = str(partitions)
         # Three pieces of a file on two cores are done when the third is.
-        settings["spark.sql.files.minPartitionNum"] = partitions
+        settings["spark.sql.files.minPartitionNum"] = str(partitions)
     return settings

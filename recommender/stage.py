@@ -1,6 +1,8 @@
 """What all stages have in common."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +13,22 @@ from recommender.cached import Cache
 from recommender.counting import RowCounter, StepRows
 from recommender.errors import DataQualityError
 from recommender.tables import write_table
+
+_AT_ONCE = 3  # Spark plans one query while it computes another
+
+
+def side_by_side(tasks: Sequence[Callable[[], object]]) -> None:
+    """Run several actions of Spark, a few at a time; after the first that fails, none is begun."""
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    running = [pool.submit(task) for task in tasks]
+    try:
+        for each in as_completed(running):
+            each.result()
+    except Exception:
+        pool.shutdown(cancel_futures=True)  # what runs still writes
+        raise
+    finally:  # who is told to end does not wait
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True)
@@ -141,9 +159,9 @@ class Stage:
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write every table to a new folder below `path`, or a part of it into that, and count its rows."""
-        for name, rows in data.items():
-            self.announce(f"writing {name}")
-            write_table(path, name, self.counter(name, rows, **self.conditions(name)), part)
+        self.announce(f"writing {', '.join(data)}")
+        counted = {name: self.counter(name, rows, **self.conditions(name)) for name, rows in data.items()}
+        side_by_side([functools.partial(write_table, path, name, rows, part) for name, rows in counted.items()])
 
     def conditions(self, table: str) -> dict[str, Column]:  # noqa: ARG002
         """Return which rows of a table are counted apart, by name."""

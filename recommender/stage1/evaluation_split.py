@@ -44,6 +44,14 @@ class Parts(NamedTuple):
     is_test: Column
 
 
+class Evaluated(NamedTuple):
+    """The scored history of the evaluated visitors, their holdout, and the pairs that were held out to begin with."""
+
+    history: DataFrame
+    holdout: DataFrame
+    held: DataFrame
+
+
 class EvaluationSplit:
     """Divide the events of a log into training, history and holdout.
 
@@ -106,7 +114,7 @@ class EvaluationSplit:
             marked, held = self._cache(self._holdout.mark(events)), F.col(C.HELD)
             return Parts(number, marked, marked.where(~held), marked.where(held), held)
         if number:
-            self.split_value = self._split.split_value(events)
+            self.split_value = self._split.split_value(events, number)
         train, test = self._split.divide(events, self.split_value)
         return Parts(number, events, train, test, self._split.is_test(self.split_value))
 
@@ -119,7 +127,7 @@ class EvaluationSplit:
         parts: Parts,
         activity: Mapping[str, DataFrame],
         grouped: Callable[[DataFrame, list[str]], DataFrame],
-    ) -> tuple[DataFrame, DataFrame]:
+    ) -> Evaluated:
         """Return the scored history and holdout of the evaluated visitors.
 
         Args:
@@ -131,15 +139,14 @@ class EvaluationSplit:
             DataQualityError: see OwnHoldout.meet.
         """
         if self.own:
-            pairs, self.held = self.own.pairs, self.own.held
             if parts.number:
                 self.own.meet(activity)
-            history = parts.train.join(pairs.select(C.VISITOR), C.VISITOR, "left_semi")
+            history = parts.train.join(self.own.pairs.select(C.VISITOR), C.VISITOR, "left_semi")
+            held = self.own.pairs
         else:
             history, held_out = self._divided(parts, activity[C.VISITOR])
-            pairs = self._cache(grouped(held_out, _PAIR))
-            self.held = pairs.count()
-        return grouped(history, [*_PAIR, C.EVENT]), HoldoutSplit.to_predict(pairs, history)
+            held = self._cache(grouped(held_out, _PAIR))
+        return Evaluated(grouped(history, [*_PAIR, C.EVENT]), HoldoutSplit.to_predict(held, history), held)
 
     def _divided(self, parts: Parts, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the events of the history and of the holdout."""
@@ -147,8 +154,7 @@ class EvaluationSplit:
         if self._holdout.every_visitor:  # a visitor with a test event has a training event too
             evaluated = visitors.where(tested > 0).select(C.VISITOR)
             return parts.train.join(evaluated, C.VISITOR, "left_semi"), parts.test
-        known = self._cache(visitors.where(tested.between(1, F.col(C.EVENTS) - 1)).select(C.VISITOR))
-        known.count()  # that nobody is known, as with a split by visitor, spares the joins
+        known = visitors.where(tested.between(1, F.col(C.EVENTS) - 1)).select(C.VISITOR)
         return self._holdout.execute(parts.train, parts.test, known)
 
     def no_training_events(self, events: int) -> DataQualityError:

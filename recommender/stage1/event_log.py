@@ -212,5 +212,5 @@ class EventLog:
 
 def _most(counts: DataFrame, *key: str) -> list[dict[str, Any]]:
     """Return those with the most events, their ids as text."""
-    most = counts.orderBy(F.desc(C.EVENTS), *key).limit(_NAMED).toLocalIterator()
+    most = counts.orderBy(F.desc(C.EVENTS), *key).limit(_NAMED).collect()
     return [{**{name: str(row[name]) for name in key}, C.EVENTS: row[C.EVENTS]} for row in most]

@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import fetch
 from recommender.counting import StepRows
 from recommender.partitions import together
 from recommender.stage import Previous, Stage
@@ -33,11 +34,12 @@ from recommender.stage1.evaluation_split import STEPS as SPLIT_STEPS, TESTED, Ev
 from recommender.stage1.event_log import STEPS as EVENT_LOG_STEPS, EventLog
 from recommender.stage1.scoring import STEPS as SCORING_STEPS, Scoring
 from recommender.stage1.steps import ColumnEncoder, DataLoader, LeakCheck, VisitorEncoder
+from recommender.stage1.steps.column_encoder import Numbering, numbered
 from recommender.tables import as_stored, read_table, write_table
 
 _PAIR = [C.VISITOR, C.ITEM]
 _ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
-_JUDGED = ("scores", "history", "holdout")  # tables that are written first, and looked at for leaks
+_JUDGED = ("scores", "history", "holdout")  # tables that are looked at for leaks
 
 
 class Stage1(Stage):
@@ -172,18 +174,19 @@ class Stage1(Stage):
         self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before)
         self.scoring.events.check(self.log.profile["events_per_visitor"]["max"] or 0)
         self.announce("scoring and filtering")
-        pairs = self.scoring.pairs(parts.train, parts.number, lambda: self.split.no_training_events(parts.number))
+        pairs = self.scoring.pairs(parts.train)
+        history, holdout, held = self.split.evaluated(parts, activity, self.scoring.grouped)
+        found = fetch(kept=self.scoring.kept(pairs), held=held.agg(F.count(F.lit(1))))
+        ((self.split.held,),) = found["held"]
+        kept, positive = found["kept"][0]
+        if parts.number:
+            self.scoring.check(kept, positive, lambda: self.split.no_training_events(parts.number))
         self.announce("numbering visitors and items")
         known = previous.tables if previous else {}
         self._known = {
             name: previous.record["contents"][name]["rows"] if previous and name in known else 0 for name in _ENCODERS
         }
-        encoders = {
-            name: self.cache(self._encoder(key, pairs, self.split.ids_to_number(activity[column]), known.get(name)))
-            for (name, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)
-        }
-        self.announce("evaluated visitors")
-        history, holdout = self.split.evaluated(parts, activity, self.scoring.grouped)
+        encoders = self._encoders(pairs, activity, known)
         of_visitors: ColumnEncoder = self.steps["encode_visitorids"]
         of_items: ColumnEncoder = self.steps["encode_itemids"]
 
@@ -203,14 +206,13 @@ class Stage1(Stage):
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write every table, and look whether what models are judged by is in what they see; see the class."""
-        super().persist(path, {name: data[name] for name in _JUDGED}, part)
+        super().persist(path, data, part)
         self.announce("checking for leaks")
         check: LeakCheck = self.steps["leak_check"]
         scores, history, holdout = (read_table(f"{path}/{name}", data[name].schema) for name in _JUDGED)
         self._leaks = check.execute(scores, history, holdout, self.split.cut)
         if self.split.own:
             self.split.own.check_left(self.counter.counted("holdout")["rows"])
-        super().persist(path, {name: rows for name, rows in data.items() if name not in _JUDGED}, part)
 
     def release(self) -> None:
         """Free the cached intermediate results."""
@@ -253,13 +255,17 @@ class Stage1(Stage):
         known, seen = self._known[table], self.log.profile[table]
         return f"numbered; {known:,} were before, {seen:,} are in this log"
 
-    def _encoder(self, key: str, pairs: DataFrame, ids: DataFrame, known: DataFrame | None) -> DataFrame:
+    def _encoders(
+        self, pairs: DataFrame, activity: Mapping[str, DataFrame], known: Mapping[str, DataFrame]
+    ) -> dict[str, DataFrame]:
         """Number what is new: the ids of the training pairs first, then the others."""
-        encoder: ColumnEncoder = self.steps[key]
-        numbered = encoder.execute(ids, known=known, first=pairs)
-        if encoder.column_name != C.VISITOR:
-            return numbered
-        return together(numbered, C.VISITOR).sortWithinPartitions(C.VISITOR)  # as the events are
+        numberings = [
+            Numbering(self.steps[key], self.split.ids_to_number(activity[column]), known.get(table), pairs)
+            for (table, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)
+        ]
+        visitors, items = numbered(*numberings)
+        by_visitor = together(visitors, C.VISITOR).sortWithinPartitions(C.VISITOR)  # as the events are
+        return {"visitors": self.cache(by_visitor), "items": self.cache(items)}
 
     def _activity(self, events: DataFrame, column: str, is_test: Column) -> DataFrame:
         """Return the events, test events, summed score, and, of items, the last times, of each id of a column."""

@@ -4,7 +4,7 @@ Example usage:
 >>> scoring = Scoring(build_steps(STEPS, {"score_filter": {"min_score": 2}}), lambda rows: rows.cache(), RowCounter())
 >>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "transaction", 4), (3, 7, "view", 4)],
 ...                                "timestamp long, visitorid long, event string, itemid long")
->>> scoring.pairs(events, 3, lambda: DataQualityError("NO_ROWS_AFTER", "nothing is left")).show()
+>>> scoring.pairs(events).show()
 +---------+------+-----+--------------+
 |visitorid|itemid|score|last_timestamp|
 +---------+------+-----+--------------+
@@ -20,7 +20,6 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
 from recommender.base import build_steps, parameters  # noqa: F401 - for the example
 from recommender.counting import RowCounter, StepRows
 from recommender.errors import DataQualityError
@@ -53,6 +52,7 @@ class Scoring:
         self._cache = cache
         self._counter = counter
         self._rounds = 0  # of the filter
+        self._grouped: DataFrame
 
     def date(self, last: int | None) -> None:
         """Let what fades do so from the last event of the log on, in all its parts; `last` is its time in ms."""
@@ -67,36 +67,40 @@ class Scoring:
         grouped = replace(self._grouper, key=key, max_score=None).execute(self.events.execute(events))
         return self._grouper.limited(grouped)  # visitors that are folded in have the scores that others are fitted with
 
-    def pairs(self, train: DataFrame, events: int, no_training_events: Callable[[], DataQualityError]) -> DataFrame:
-        """Return the pairs of the training part that are worth learning from.
+    def pairs(self, train: DataFrame) -> DataFrame:
+        """Return the pairs of the training part that are worth learning from, and keep them."""
+        scored = self.events.execute(self._counter("train", train))
+        self._grouped = self._counter("group_scores", self._grouper.execute(scored))
+        strong = self._filter.strong(self._grouped)
+        if not self._filter.has_core:
+            return self._cache(self._counter("score_filter", strong))
+        strong = self._cache(self._counter("score_filter.strong", strong))
+        strong.count()  # a checkpoint does not tell what was counted
+        core, self._rounds = self._filter.core(strong)
+        return self._cache(self._counter("score_filter", core))
+
+    @staticmethod
+    def kept(pairs: DataFrame) -> DataFrame:
+        """Return one row: how many pairs have a score, and how many one above 0."""
+        score = F.col(C.SCORE)
+        return pairs.agg(F.count(score).alias("kept"), F.count_if(score > 0).alias("positive"))
+
+    def check(self, kept: int, positive: int, no_training_events: Callable[[], DataQualityError]) -> None:
+        """Refuse a training part that nothing can be learnt from.
 
         Args:
-            train: the training events.
-            events: number of the events of the log; nothing is refused of a log without any.
+            kept, positive: what `kept` has counted.
             no_training_events: returns the error to be raised where there is not one training event.
 
         Raises:
             DataQualityError: no pair has a score to learn from.
         """
-        scored = self.events.execute(self._counter("train", train))
-        grouped = self._counter("group_scores", self._grouper.execute(scored))
-        strong = self._filter.strong(grouped)
-        if self._filter.has_core:
-            strong = self._cache(self._counter("score_filter.strong", strong))
-            strong.count()  # a checkpoint does not tell what was counted
-            core, self._rounds = self._filter.core(strong)
-            pairs = self._cache(self._counter("score_filter", core))
-        else:
-            pairs = self._cache(self._counter("score_filter", strong))
-        score = F.col(C.SCORE)
-        kept, positive = single_row(pairs.agg(F.count(score), F.count_if(score > 0)))
-        if events and not kept:
-            found = grouped.count()  # Spark may not have counted what the filter leaves nothing of
+        if not kept:
+            found = self._grouped.count()  # Spark may not have counted what the filter leaves nothing of
             raise self._nothing_kept(found) if found else no_training_events()
-        if events and not positive:
+        if not positive:
             sentence = f"none of the {kept:,} pairs of the training part has a score above 0"
             raise DataQualityError("NO_POSITIVE", f"{sentence}; see score_events.score_map and the kinds of events")
-        return pairs
 
     def _nothing_kept(self, found: int) -> DataQualityError:
         least = [

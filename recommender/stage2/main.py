@@ -24,6 +24,7 @@ Example usage:
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from pyspark.ml.recommendation import ALSModel
@@ -31,6 +32,7 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender import schemas  # noqa: F401 - for the example
+from recommender.aggregates import fetch
 from recommender.counting import StepRows
 from recommender.errors import ConfigError, Mistake
 from recommender.ruled_stage import RuledStage
@@ -39,6 +41,7 @@ from recommender.stage2.lists import ListMaker
 from recommender.stage2.segments import visitor_segments
 from recommender.stage2.steps import (
     AlsFitter,
+    Baselines,
     ItemToItem,
     ModelGate,
     PopularityModel,
@@ -55,7 +58,7 @@ class Stage2(RuledStage):
 
     It consists of the following steps:
     - als: the matrix model
-    - popularity, recent_popularity, item_to_item: the baselines
+    - popularity, recent_popularity, item_to_item: the baselines; baselines says which of them are judged
     - fold_in, item_rules, blend, recommend: the evaluated visitors' lists, made by the steps and settings of stage 3;
       when an item was last seen is counted in the training part
     - evaluator: the metrics of all models, also by how much is known of a visitor (``recommender.stage2.segments``)
@@ -87,6 +90,7 @@ class Stage2(RuledStage):
         "popularity": PopularityModel,
         "recent_popularity": RecentPopularityModel,
         "item_to_item": ItemToItem,
+        "baselines": Baselines,
         "fold_in": FoldIn,
         "item_rules": ItemRules,
         "blend": PopularityBlend,
@@ -106,9 +110,11 @@ class Stage2(RuledStage):
         self.verdict: Verdict | None = None
         self._live: Mapping[str, Any] | None = None
         self._weights: list[dict[str, Any]] = []
+        self._metrics: list[dict[str, Any]] = []
         gate: ModelGate = self.steps["gate"]
         evaluator: RankingEvaluator = self.steps["evaluator"]
-        missing = gate.missing_from(evaluator.cutoffs, evaluator.metrics, evaluator.replicates)
+        baselines: Baselines = self.steps["baselines"]
+        missing = gate.missing_from(evaluator.cutoffs, evaluator.metrics, evaluator.replicates, baselines.models)
         if missing:
             raise ConfigError(Mistake("CFG_VALUE", "gate", missing))
 
@@ -129,16 +135,23 @@ class Stage2(RuledStage):
     ) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
         self._live = previous.record if previous else None
-        self.announce("fitting ALS")
         als: AlsFitter = self.steps["als"]
-        model: ALSModel = als.execute(scores)
-        self._weights = als.weights(scores)
-        # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
-        popularity = self.cache(self.steps["popularity"].execute(self.counter("scores", scores)))
-        recent = self.cache(self.steps["recent_popularity"].execute(scores))
-        trained_items = items.withColumn(C.LAST_TIMESTAMP, F.col(C.LAST_TRAINED))
         visitors = holdout.select(C.VISITOR_INDEX).distinct()
-        self.evaluated = visitors.count()
+        largest = F.max(F.abs(F.col(C.SCORE).cast("double"))).alias("largest")
+        facts = fetch(
+            als=als.facts(scores),
+            extent=scores.agg(largest, F.max(C.LAST_TIMESTAMP).alias("newest")),
+            visitors=visitors.agg(F.count(F.lit(1))),
+        )
+        ((self.evaluated,),), (of_fit,), (extent,) = facts["visitors"], facts["als"], facts["extent"]
+        self.announce("fitting ALS")
+        model: ALSModel = als.execute(scores, of_fit)
+        self._weights = als.histogram(of_fit["weights"])
+        # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
+        counted = self.counter("scores", scores)
+        popularity = self.cache(self.steps["popularity"].execute(counted, extent["largest"]))
+        recent = self.cache(self.steps["recent_popularity"].execute(scores, *extent))
+        trained_items = items.withColumn(C.LAST_TIMESTAMP, F.col(C.LAST_TRAINED))
         maker = ListMaker(
             self.steps,
             k=max(self.steps["evaluator"].cutoffs),
@@ -175,7 +188,10 @@ class Stage2(RuledStage):
         super().persist(path, {name: rows for name, rows in data.items() if name != "model"}, part)
         metrics, bootstrap = (read_table(f"{path}/{name}", data[name].schema) for name in ("metrics", "bootstrap"))
         pairs, live_pairs = self.counter.counted("scores")["rows"], _pairs(self._live)
-        self.verdict = self.steps["gate"].execute(metrics, bootstrap, pairs=pairs, live_pairs=live_pairs)
+        gate: ModelGate = self.steps["gate"]
+        found = fetch(metrics=metrics, bootstrap=gate.compared(bootstrap))
+        self._metrics = sorted((row.asDict() for row in found["metrics"]), key=itemgetter(C.MODEL, C.METRIC, "k"))
+        self.verdict = gate.judge(found["metrics"], found["bootstrap"], pairs=pairs, live_pairs=live_pairs)
 
     def details(self) -> dict[str, Any]:
         """Return the verdict, with every reason, and how much the scores weigh."""
@@ -186,6 +202,7 @@ class Stage2(RuledStage):
             "blessed": self.verdict.blessed,
             "gate": {**asdict(self.verdict), "live": live},
             "weights": self._weights,
+            "metrics": self._metrics,
         }
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
@@ -210,13 +227,15 @@ class Stage2(RuledStage):
     ) -> DataFrame:
         """Return the lists of all models, for the same visitors and by the same rules."""
         self.announce("judging the models")
+        baselines = self.steps["baselines"].models
         popular = self.cache(maker.by_popularity(maker.popularity))
-        lists = {
-            C.ALS: maker.by_factors(item_factors, vars(self.steps["als"])),
-            C.POPULAR: popular,
-            C.RECENT: maker.by_popularity(recent),
-            C.ITEM_TO_ITEM: maker.by_neighbours(self.steps["item_to_item"], scores, popular),
-        }
+        lists = {C.ALS: maker.by_factors(item_factors, vars(self.steps["als"]))}
+        if C.POPULAR in baselines:
+            lists[C.POPULAR] = popular
+        if C.RECENT in baselines:
+            lists[C.RECENT] = maker.by_popularity(recent)
+        if C.ITEM_TO_ITEM in baselines:
+            lists[C.ITEM_TO_ITEM] = maker.by_neighbours(self.steps["item_to_item"], scores, popular)
         if previous is not None and previous.tables:
             lists[C.LIVE] = maker.by_factors(previous.tables["model/itemFactors"], previous.record["config"]["als"])
         self.models = list(lists)

@@ -30,6 +30,8 @@ from typing import Any, ClassVar
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import single_row
+from recommender.blocks import size_of
 from recommender.counting import StepRows
 from recommender.ruled_stage import RuledStage
 from recommender.stage3.steps import SimilarItems, VisitorShards
@@ -146,9 +148,9 @@ class Stage3(RuledStage):
         return {source: F.col(C.SOURCE) == source for source in _SOURCES} if table == "recommendations" else {}
 
     def _similar(self, item_factors: DataFrame, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
-        self.items = item_factors.count()
+        self.items, rank = single_row(size_of(item_factors))
         step: SimilarItems = self.steps["similar_items"]
-        similar = step.execute(item_factors, item_count=self.items, allowed=allowed)
+        similar = step.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
         similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
         return similar.join(ids, C.ITEM_INDEX, "inner").join(similar_ids, C.SIMILAR_ITEM_INDEX, "inner")
 

@@ -15,7 +15,7 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
+from recommender.aggregates import fetch, single_row
 from recommender.serving.layout import MANIFEST, part_name
 from recommender.serving.manifest import Manifest
 from recommender.stage import Made
@@ -72,9 +72,14 @@ class Snapshot:
             made: the commit that the snapshot belongs to.
             examples: visitors whose lists are the questions that the service is asked before it serves the version.
         """
-        tables, kinds = self._inputs.tables, self._kinds()
-        (known,) = single_row(tables["visitors"].agg(F.count_if(F.col(C.EVENTS) > 0)))
-        (self.items,) = single_row(tables["items"].agg(F.count(C.ITEM)))
+        tables = self._inputs.tables
+        found = fetch(
+            kinds=self._kinds(),
+            visitors=tables["visitors"].agg(F.count_if(F.col(C.EVENTS) > 0)),
+            items=tables["items"].agg(F.count(C.ITEM)),
+        )
+        ((known,),), ((self.items,),) = found["visitors"], found["items"]
+        kinds = [row[C.EVENT] for row in sorted(found["kinds"], key=lambda row: (-row["number"], row[C.EVENT]))]
         gains, c = self._blended()
         rules = ItemRules(**self._inputs.settings["item_rules"])
         allowed = rules.execute(tables["items"], rules.versions(started=True))
@@ -94,11 +99,10 @@ class Snapshot:
         for path, pieces in groupby(items.toLocalIterator(), lambda row: str(row["path"])):
             yield path, b"".join(bytes(piece["content"]) for piece in pieces)
 
-    def _kinds(self) -> list[str]:
-        """Return the kinds of events that are in the histories, the most frequent first."""
+    def _kinds(self) -> DataFrame:
+        """Return the kinds of events that are in the histories, the most frequent ones if there are too many."""
         counted = self._inputs.tables["interactions"].groupBy(C.EVENT).agg(F.count(F.lit(1)).alias("number"))
-        kinds = counted.orderBy(F.col("number").desc(), C.EVENT).limit(_MOST_KINDS)
-        return [row[C.EVENT] for row in kinds.toLocalIterator()]
+        return counted.orderBy(F.col("number").desc(), C.EVENT).limit(_MOST_KINDS)
 
     def _blended(self) -> tuple[DataFrame | None, float | None]:
         """Return the items with one more factor, and the visitors' entry of it; nothing where nothing is blended."""

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, step
-from recommender.blocks import map_blocks, matrix, pack, positions_of
+from recommender.blocks import map_blocks, matrix, pack, positions_of, size_of
 from recommender.partitions import partitions_for, room_for_a_block
 from recommender.ranking import Solver, fold_in, gram
 
@@ -72,8 +72,8 @@ class FoldIn:
         solver = Solver(implicit_prefs, alpha, reg_param, nonnegative)
         spark = interactions.sparkSession
         pairs = interactions.groupBy(C.VISITOR_INDEX, C.ITEM_INDEX).agg(F.sum(C.SCORE).cast("double").alias(C.SCORE))
-        count, rank = single_row(item_factors.agg(F.count(C.ID), F.max(F.size(C.FEATURES))))
-        items_per_block = self.items_per_block or room_for_a_block(spark) // (4 * (rank or 0) + 24)
+        count, rank = single_row(size_of(item_factors))
+        items_per_block = self.items_per_block or room_for_a_block(spark) // (4 * rank + 24)
         if count <= items_per_block:
             partitions = partitions_for(spark, visitor_count, self.visitors_per_block)
             return _with_all_items(_by_visitor(pairs, partitions), item_factors, solver)
@@ -131,7 +131,7 @@ def _gram(item_factors: DataFrame, rank: int) -> NDArray[np.float64]:
         yield pa.RecordBatch.from_pydict({"gram": pa.array([total.ravel()], pa.list_(pa.float64()))})
 
     partials = item_factors.select(C.FEATURES).mapInArrow(partial, "gram array<double>")
-    return sum((np.array(row["gram"]) for row in partials.toLocalIterator()), np.zeros(rank * rank)).reshape(rank, rank)
+    return sum((np.array(row["gram"]) for row in partials.collect()), np.zeros(rank * rank)).reshape(rank, rank)
 
 
 def _usable(visitors: NDArray[np.int32], folded: NDArray[np.float32]) -> pa.Table:

@@ -24,8 +24,9 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import fetch
 from recommender.base import Annotated, Field, field, step
-from recommender.blocks import lists
+from recommender.blocks import lists, size_of
 from recommender.persistent import Persistent
 from recommender.ranking import NONE, Keys, fill_up, found
 from recommender.search import EXCLUDED, BlockSearch
@@ -87,6 +88,8 @@ class TopKRecommender(Persistent):
         excluded = history.where(F.col(C.EVENT).isin(self.exclude_events)).select(visitor, C.ITEM_INDEX)
         popular = popularity.select(C.ITEM_INDEX, C.SCORE) if self.fill_with_popular else None
         schema = f"{C.VISITOR_INDEX} int, {C.RANK} int, {C.ITEM_INDEX} int, {C.SCORE} float, {C.SOURCE} string"
+        found = fetch(items=size_of(item_factors), excluded=excluded.agg(F.count(F.lit(1))))
+        item_count, rank = found["items"][0]
         search = BlockSearch(self.k, self.items_per_block, self.visitors_per_block)
         return search(
             queries,
@@ -95,7 +98,9 @@ class TopKRecommender(Persistent):
             _listed,
             schema,
             query_count=visitor_count,
-            excluded_count=excluded.count(),
+            item_count=item_count,
+            rank=rank,
+            excluded_count=found["excluded"][0][0],
             other=popular,
         )
 

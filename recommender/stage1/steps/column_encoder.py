@@ -23,14 +23,14 @@ Example usage:
 <BLANKLINE>
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
-from pyspark.sql import Column, DataFrame, functions as F
+from pyspark.sql import Column, DataFrame, GroupedData, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
+from recommender.aggregates import fetch
 from recommender.base import ColumnName, step
 from recommender.errors import DataQualityError, SchemaError
 from recommender.persistent import Persistent
@@ -80,48 +80,13 @@ class ColumnEncoder(Persistent):
 
     def execute(self, rows: DataFrame, known: DataFrame | None = None, first: DataFrame | None = None) -> DataFrame:
         """Return the encoder; see the class."""
-        if self.column_name not in rows.columns:
-            found = ", ".join(rows.columns)
-            raise SchemaError("SCHEMA_MISSING", f"{self.column_name}; found [{found}]; see the encoder's column_name")
-        ids = rows.select(self.column_name).dropna().distinct().withColumn(_LATER, F.lit(False))
-        if first is not None:
-            sooner = first.select(self.column_name).distinct().withColumn("_first", F.lit(True))
-            ids = ids.join(sooner, self.column_name, "left").select(
-                self.column_name, F.col("_first").isNull().alias(_LATER)
-            )
-        if known is None:
-            return self._numbered(ids, 0)
-        known = known.select(self.column_name, self.index)
-        found, expected = (frame.schema[self.column_name].dataType.simpleString() for frame in (ids, known))
-        if found != expected:
-            sentence = f"{self.column_name} expected {expected}, as numbered before, found {found}"
-            raise SchemaError("SCHEMA_TYPE", f"{sentence}; see the encoder's start_afresh")
-        (start,) = single_row(known.agg(F.coalesce(F.max(self.index) + 1, F.lit(0))))
-        return known.unionByName(self._numbered(ids.join(known, self.column_name, "left_anti"), start))
+        return numbered(Numbering(self, rows, known, first))[0]
 
     def encode(self, rows: DataFrame, encoder: DataFrame) -> DataFrame:
         """Return `rows` with the index in the place of the id; rows with an id that has no index are left out."""
         others = [name for name in rows.columns if name != self.column_name]
         encoder = encoder.select(self.column_name, self.index)
         return rows.join(encoder, self.column_name, "inner").select(self.index, *others)
-
-    def _numbered(self, ids: DataFrame, start: int) -> DataFrame:
-        """Number distinct ids from `start`: the later ones after the others, by bucket, then within the bucket."""
-        identifier = F.col(self.column_name)
-        chosen = F.when(F.pmod(F.xxhash64(identifier), F.lit(_IDS_PER_SAMPLE)) == 0, identifier)
-        count, sample = single_row(ids.agg(F.count(identifier), F.array_sort(F.collect_list(chosen))))
-        if start + count > _MAX_INDEX:
-            raise DataQualityError("TOO_MANY_IDS", f"{start + count} distinct {self.column_name}, at most {_MAX_INDEX}")
-        bounds = _bounds(sample, min(-(-count // _IDS_PER_BUCKET), _MAX_BUCKETS))
-        number = F.when(F.col(_LATER), len(bounds) + 1).otherwise(0) + _bucket(identifier, bounds)
-        numbers = ids.groupBy(number.alias("_bucket"))
-        sizes: dict[int, int] = dict(numbers.agg(F.count(identifier)).toLocalIterator())
-        # One row per bucket: its sorted ids.
-        buckets = numbers.agg(F.array_sort(F.collect_list(identifier)).alias("_ids"))
-        offsets = list(accumulate((sizes.get(bucket, 0) for bucket in range(2 * len(bounds) + 2)), initial=start))
-        offset = F.element_at(F.array(*map(F.lit, offsets)), F.col("_bucket") + 1)
-        numbered = buckets.select(offset.alias("_offset"), F.posexplode("_ids").alias("_position", self.column_name))
-        return numbered.select(self.column_name, (F.col("_offset") + F.col("_position")).cast("int").alias(self.index))
 
 
 @step
@@ -136,6 +101,100 @@ class VisitorEncoder(ColumnEncoder):
     """
 
     column_name: ColumnName = C.VISITOR
+
+
+class Numbering(NamedTuple):
+    """Ids to be numbered; see `ColumnEncoder`."""
+
+    encoder: ColumnEncoder
+    rows: DataFrame
+    known: DataFrame | None = None
+    first: DataFrame | None = None
+
+    def ids(self) -> DataFrame:
+        """Return the distinct ids that have no number yet, and which of them come later."""
+        column = self.encoder.column_name
+        if column not in self.rows.columns:
+            found = ", ".join(self.rows.columns)
+            raise SchemaError("SCHEMA_MISSING", f"{column}; found [{found}]; see the encoder's column_name")
+        ids = self.rows.select(column).dropna().distinct().withColumn(_LATER, F.lit(False))
+        if self.first is not None:
+            sooner = self.first.select(column).distinct().withColumn("_first", F.lit(True))
+            ids = ids.join(sooner, column, "left").select(column, F.col("_first").isNull().alias(_LATER))
+        if self.known is None:
+            return ids
+        found, expected = (frame.schema[column].dataType.simpleString() for frame in (ids, self.known))
+        if found != expected:
+            sentence = f"{column} expected {expected}, as numbered before, found {found}"
+            raise SchemaError("SCHEMA_TYPE", f"{sentence}; see the encoder's start_afresh")
+        return ids.join(self.known.select(column), column, "left_anti")
+
+
+def numbered(*numberings: Numbering) -> list[DataFrame]:
+    """Return the encoders of several columns; what has to be known of their ids is found by the same queries."""
+    ids = [numbering.ids() for numbering in numberings]
+    found = fetch(
+        **{f"ids{number}": _sampled(each, numberings[number].encoder) for number, each in enumerate(ids)},
+        **{
+            f"known{number}": numbering.known.agg((F.max(numbering.encoder.index) + 1).alias("start"))
+            for number, numbering in enumerate(numberings)
+            if numbering.known is not None
+        },
+    )
+    buckets = []
+    for number, numbering in enumerate(numberings):
+        column = numbering.encoder.column_name
+        count, sample, sooner = found[f"ids{number}"][0]
+        start = next((row["start"] for row in found.get(f"known{number}", ()) if row["start"] is not None), 0)
+        if start + count > _MAX_INDEX:
+            raise DataQualityError("TOO_MANY_IDS", f"{start + count} distinct {column}, at most {_MAX_INDEX}")
+        bounds = _bounds(sample, min(-(-count // _IDS_PER_BUCKET), _MAX_BUCKETS))
+        sizes = None if bounds else {0: sooner, 1: count - sooner}
+        buckets.append(_Buckets(numbering, ids[number], bounds, start, sizes))
+    unknown = {f"sizes{number}": each.counted() for number, each in enumerate(buckets) if each.sizes is None}
+    counted = fetch(**unknown) if unknown else {}
+    return [each.numbered(dict(counted.get(f"sizes{number}", ()))) for number, each in enumerate(buckets)]
+
+
+def _sampled(ids: DataFrame, encoder: ColumnEncoder) -> DataFrame:
+    """Return the number of ids, one in 2,048 of them, and how many are numbered before the others."""
+    identifier = F.col(encoder.column_name)
+    chosen = F.when(F.pmod(F.xxhash64(identifier), F.lit(_IDS_PER_SAMPLE)) == 0, identifier)
+    sample = F.array_sort(F.collect_list(chosen)).alias("sample")
+    return ids.agg(F.count(identifier).alias("count"), sample, F.count_if(~F.col(_LATER)).alias("sooner"))
+
+
+class _Buckets(NamedTuple):
+    """Distinct ids in buckets: those that come later after the others, each by its sorted bounds."""
+
+    numbering: Numbering
+    ids: DataFrame
+    bounds: Sequence[Any]
+    start: int
+    sizes: Mapping[int, int] | None  # of the buckets; None where they must be counted
+
+    def _grouped(self) -> GroupedData:
+        own = _bucket(F.col(self.numbering.encoder.column_name), self.bounds)
+        number = F.when(F.col(_LATER), len(self.bounds) + 1).otherwise(0) + own
+        return self.ids.groupBy(number.alias("_bucket"))
+
+    def counted(self) -> DataFrame:
+        """Return a row per bucket with its size."""
+        return self._grouped().agg(F.count(self.numbering.encoder.column_name).alias("size"))
+
+    def numbered(self, counted: Mapping[int, int]) -> DataFrame:
+        """Return the encoder, given the sizes of the buckets where they were counted."""
+        encoder, known = self.numbering.encoder, self.numbering.known
+        column, index = encoder.column_name, encoder.index
+        sizes = counted if self.sizes is None else self.sizes
+        # One row per bucket: its sorted ids.
+        buckets = self._grouped().agg(F.array_sort(F.collect_list(column)).alias("_ids"))
+        number = 2 * (len(self.bounds) + 1)
+        offsets = list(accumulate((sizes.get(bucket, 0) for bucket in range(number)), initial=self.start))
+        offset = F.element_at(F.array(*map(F.lit, offsets)), F.col("_bucket") + 1)
+        placed = buckets.select(offset.alias("_offset"), F.posexplode("_ids").alias("_position", column))
+        new = placed.select(column, (F.col("_offset") + F.col("_position")).cast("int").alias(index))
+        return new if known is None else known.select(column, index).unionByName(new)
 
 
 def _bounds(sample: Sequence[Any], buckets: int) -> Sequence[Any]:

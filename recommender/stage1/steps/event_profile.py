@@ -13,13 +13,13 @@ Example usage:
 ({'mean': 1.5, 'p50': 1, 'p90': 2, 'p99': 2, 'max': 2}, [{'id': '7', 'events': 2}])
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import DataFrame, Row, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
+from recommender.aggregates import fetch
 from recommender.base import Annotated, Field, step
 from recommender.times import as_time
 
@@ -55,18 +55,25 @@ class EventProfile:
 
     def execute(self, events: DataFrame, visitors: DataFrame, items: DataFrame) -> dict[str, Any]:
         """Return the profile; see the class."""
-        cells = self._cells(events)
+        found = fetch(
+            cells=_cells(events),
+            pairs=events.agg(F.approx_count_distinct(F.xxhash64(C.VISITOR, C.ITEM), 0.02)),
+            visitors=_spread(visitors),
+            items=_spread(items),
+            heaviest_visitors=self._heaviest(visitors, C.VISITOR),
+            heaviest_items=self._heaviest(items, C.ITEM),
+        )
         kinds: dict[str, int] = {}
         days: dict[str, int] = {}
-        for kind, day, number in cells:
-            kinds[kind] = kinds.get(kind, 0) + number
-            days[day] = days.get(day, 0) + number
-        of_visitors, of_items = self._spread(visitors), self._spread(items)
+        for row in found["cells"]:
+            kinds[row["kind"]] = kinds.get(row["kind"], 0) + row["number"]
+            day = as_time(row["day"] * _DAY)[:10]
+            days[day] = days.get(day, 0) + row["number"]
+        of_visitors, of_items = _as_spread(found["visitors"][0]), _as_spread(found["items"][0])
         of_items.pop("events")
-        pairs = single_row(events.agg(F.approx_count_distinct(F.xxhash64(C.VISITOR, C.ITEM), 0.02)))[0]
         visitors_number, items_number = of_visitors.pop("number"), of_items.pop("number")
         possible = visitors_number * items_number
-        pairs = min(pairs, possible)
+        pairs = min(found["pairs"][0][0], possible)
         most_frequent = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))[:_MOST_KINDS]
         return {
             "events": of_visitors.pop("events"),
@@ -78,27 +85,39 @@ class EventProfile:
             "events_by_day": dict(sorted(days.items())[-_MOST_DAYS:]),
             "events_per_visitor": of_visitors,
             "events_per_item": of_items,
-            "heaviest_visitors": self._heaviest(visitors, C.VISITOR),
-            "heaviest_items": self._heaviest(items, C.ITEM),
+            "heaviest_visitors": _named(found["heaviest_visitors"], C.VISITOR),
+            "heaviest_items": _named(found["heaviest_items"], C.ITEM),
         }
 
-    def _cells(self, events: DataFrame) -> list[tuple[str, str, int]]:
-        """Return (kind, day, number); kinds and days that are too many are put together."""
-        day = F.floor(F.col(C.TIMESTAMP) / _DAY).cast("int").alias("day")
-        counts = events.groupBy(F.col(C.EVENT).alias("kind"), day).agg(F.count(F.lit(1)).alias("number"))
-        largest = counts.orderBy(F.desc("number"), "kind", "day").limit(_MOST_KINDS * _MOST_DAYS)
-        return [(row["kind"], as_time(row["day"] * _DAY)[:10], row["number"]) for row in largest.toLocalIterator()]
+    def _heaviest(self, counts: DataFrame, name: str) -> DataFrame:
+        return counts.select(name, C.EVENTS).orderBy(F.desc(C.EVENTS), name).limit(self.heaviest)
 
-    def _spread(self, counts: DataFrame) -> dict[str, Any]:
-        """Return how the events are spread over the visitors, or over the items."""
-        events = F.col(C.EVENTS)
-        quantiles = F.percentile_approx(events, list(_QUANTILES.values()), _ACCURACY)
-        spread = counts.agg(F.count(events), F.sum(events), quantiles, F.max(events))
-        number, total, found, most = single_row(spread)
-        named: Mapping[str, int] = dict(zip(_QUANTILES, found or [], strict=False))
-        mean = total / number if number else None
-        return {"number": number, "events": total or 0, "mean": mean, **named, "max": most}
 
-    def _heaviest(self, counts: DataFrame, name: str) -> list[dict[str, Any]]:
-        heaviest = counts.orderBy(F.desc(C.EVENTS), name).limit(self.heaviest)
-        return [{"id": str(row[name]), C.EVENTS: row[C.EVENTS]} for row in heaviest.toLocalIterator()]
+def _cells(events: DataFrame) -> DataFrame:
+    """Return kind, day and number; of kinds and days that are too many those with the most events."""
+    day = F.floor(F.col(C.TIMESTAMP) / _DAY).cast("int").alias("day")
+    counts = events.groupBy(F.col(C.EVENT).alias("kind"), day).agg(F.count(F.lit(1)).alias("number"))
+    return counts.orderBy(F.desc("number"), "kind", "day").limit(_MOST_KINDS * _MOST_DAYS)
+
+
+def _spread(counts: DataFrame) -> DataFrame:
+    """Return how the events are spread over the visitors, or over the items."""
+    events = F.col(C.EVENTS)
+    quantiles = F.percentile_approx(events, list(_QUANTILES.values()), _ACCURACY)
+    return counts.agg(
+        F.count(events).alias("number"),
+        F.sum(events).alias("events"),
+        quantiles.alias("quantiles"),
+        F.max(events).alias("max"),
+    )
+
+
+def _as_spread(row: Row) -> dict[str, Any]:
+    named: Mapping[str, int] = dict(zip(_QUANTILES, row["quantiles"] or [], strict=False))
+    mean = row["events"] / row["number"] if row["number"] else None
+    return {"number": row["number"], "events": row["events"] or 0, "mean": mean, **named, "max": row["max"]}
+
+
+def _named(rows: Sequence[Row], name: str) -> list[dict[str, Any]]:
+    heaviest = sorted(rows, key=lambda row: (-row[C.EVENTS], row[name]))
+    return [{"id": str(row[name]), C.EVENTS: row[C.EVENTS]} for row in heaviest]

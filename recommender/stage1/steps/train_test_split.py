@@ -8,6 +8,7 @@ Example usage:
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,20 +56,28 @@ class TrainTestSplit(Persistent):
         """Return (train, test); see the class."""
         return self.divide(events, self.split_value(events))
 
-    def split_value(self, events: DataFrame) -> float:
+    def split_value(self, events: DataFrame, rows: int | None = None) -> float:
         """Return the percentile of the column, equal to ``numpy.percentile(values, train_percentile)``.
 
         Of integers that a float may round it is the least integer that is not below the percentile.
+
+        Args:
+            events: as for `execute`.
+            rows: how many there are, if that is known: the values of few events need no bracket.
         """
         values = self._values(events)
         share = float(np.true_divide(self.train_percentile, 100))
-        count, bounds = _bracket(values, share, _MARGIN)
+        counts = _counts(values) if rows is not None and rows <= _EXACT_ROWS else []
+        if counts:
+            count = sum(number for _, number in counts)
+        else:
+            count, bounds = _bracket(values, share, _MARGIN)
         if not count:
             raise InputError("INPUT_EMPTY", f"train_test_split: no row has a {self.column_name} to split by")
         # numpy's own arithmetic: the position may fall between two ranks, and the weight interpolates.
         position = (count - 1) * share
         rank = math.floor(position)
-        low, high = _values_at(values, count, rank, bounds)
+        low, high = _pick(counts, rank) if counts else _values_at(values, count, rank, bounds)
         share_of_high = position - rank
         if isinstance(low, int) and max(abs(low), abs(high)) > _LARGEST_EXACT:
             least: int = low + math.ceil((high - low) * share_of_high)
@@ -143,13 +152,18 @@ def _values_at(values: DataFrame, count: int, rank: int, bounds: tuple[Any, Any]
             inside, rows, below = values.where(value.between(*map(F.lit, bounds))), found, found_below
         if rows > _EXACT_ROWS:
             _, bounds = _bracket(inside, (rank - below) / rows, margin)
-    return _pick(inside, rank - below)
+    return _pick(_counts(inside), rank - below)
 
 
-def _pick(values: DataFrame, rank: int) -> tuple[Any, Any]:
-    """Return the values at a rank and at the next of a frame with few distinct values."""
+def _counts(values: DataFrame) -> list[tuple[Any, int]]:
+    """Return the distinct values of a frame with few of them, rising, and how often each is there."""
+    return sorted((value, rows) for value, rows in values.groupBy("value").count().collect())
+
+
+def _pick(counts: Sequence[tuple[Any, int]], rank: int) -> tuple[Any, Any]:
+    """Return the values at a rank and at the next, given the distinct values."""
     low, passed = None, 0
-    for value, rows in values.groupBy("value").count().orderBy("value").toLocalIterator():
+    for value, rows in counts:
         passed += rows
         if low is None and passed > rank:
             low = value

@@ -1,6 +1,7 @@
 """The steps of stage 2: fit, judge, and decide."""
 
 from recommender.stage2.steps.als_fitter import AlsFitter
+from recommender.stage2.steps.baselines import Baselines
 from recommender.stage2.steps.item_to_item import ItemToItem
 from recommender.stage2.steps.model_gate import ModelGate
 from recommender.stage2.steps.popularity_model import PopularityModel
@@ -9,6 +10,7 @@ from recommender.stage2.steps.recent_popularity_model import RecentPopularityMod
 
 __all__ = [
     "AlsFitter",
+    "Baselines",
     "ItemToItem",
     "ModelGate",
     "PopularityModel",

@@ -5,10 +5,12 @@ Example usage:
 >>> model = AlsFitter(rank=2, max_iter=1).execute(scores)
 >>> model.rank, model.itemFactors.columns
 (2, ['id', 'features'])
->>> [bin for bin in AlsFitter(alpha=1.5).weights(scores) if bin["pairs"]]
+>>> als = AlsFitter(alpha=1.5)
+>>> [bin for bin in als.histogram(als.facts(scores).first()["weights"]) if bin["pairs"]]
 [{'from': 2.0, 'to': 4.0, 'pairs': 1}, {'from': 4.0, 'to': 8.0, 'pairs': 1}]
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import inf
 from typing import Any, Final, Literal
@@ -30,6 +32,7 @@ StorageLevelName = Literal[
 PAIRS_PER_BLOCK: Final = 1_000_000
 LEAST_BLOCKS, MOST_BLOCKS = 2, 512
 BINS: Final = 16  # of the weights: from 1 to 2, from 2 to 4, ..., from 2 to the power of 15 on
+_EDGES: Final = [2.0**power for power in range(BINS)]
 
 
 def blocks_for(pairs: int) -> int:
@@ -90,8 +93,8 @@ class AlsFitter(Persistent):
         rating_col: column with the score.
         prediction_col: column that MLlib's own transform adds.
     Execution args:
-        scores: one row per pair: `user_col` int, `item_col` int, `rating_col` float; more columns are ignored. It is
-            read twice: once to be checked, once to be fitted.
+        scores: one row per pair: `user_col` int, `item_col` int, `rating_col` float; more columns are ignored.
+        facts: the row of `facts(scores)`; null: it is fetched here.
     Execution returns:
         The ``pyspark.ml.recommendation.ALSModel``; its factors are id int, features array<float>. They do not depend on
         the order or the partitions of the scores, nor on the cluster (to 1e-6: Spark adds some sums in the order in
@@ -134,11 +137,13 @@ class AlsFitter(Persistent):
         """Whether a fit is so long that its lineage is cut, for which Spark needs a folder."""
         return 0 < self.checkpoint_interval < self.max_iter
 
-    def execute(self, scores: DataFrame) -> ALSModel:
+    def execute(self, scores: DataFrame, facts: Sequence[Any] | None = None) -> ALSModel:
         """Return the fitted model; see the class."""
         if self.needs_checkpoints and not has_checkpoint_folder(scores.sparkSession):
             raise ConfigError(Mistake("CHECKPOINT_FOLDER", "als.checkpoint_interval", self._no_folder()))
-        blocks = blocks_for(self._checked(scores))
+        pairs, bad, positive, _ = single_row(self.facts(scores)) if facts is None else facts
+        self._check(pairs, bad, positive)
+        blocks = blocks_for(pairs)
         users, items = self.num_user_blocks or blocks, self.num_item_blocks or blocks
         try:
             return self._als(users, items).fit(self._arranged(scores, users, items))
@@ -148,11 +153,25 @@ class AlsFitter(Persistent):
             sentence = f"als cannot solve its equations with reg_param {self.reg_param:g}; raise als.reg_param above 0"
             raise DataQualityError("SINGULAR_MATRIX", sentence) from error
 
-    def weights(self, scores: DataFrame) -> list[dict[str, Any]]:
-        """Return a histogram of the weights 1 + alpha |score|, where an unobserved pair weighs 1; made in one pass.
+    def facts(self, scores: DataFrame) -> DataFrame:
+        """Return one row with what has to be known of the scores: pairs, bad, positive, weights.
 
-        Args:
-            scores: as for `execute`.
+        pairs long, those that are bad, those with a score above 0, and weights array<long>: how many weigh at least 1,
+        2, 4, ... where an unobserved pair weighs 1 and an observed one 1 + alpha |score|.
+        """
+        ids_missing = F.col(self.user_col).isNull() | F.col(self.item_col).isNull()
+        score = F.col(self.rating_col).cast("float")  # as MLlib casts it: what no float holds is infinite
+        bad = ids_missing | score.isNull() | F.isnan(score) | (F.abs(score) == inf)
+        weight = 1 + self.alpha * F.abs(F.col(self.rating_col).cast("double"))
+        return scores.agg(
+            F.count(F.lit(1)).alias("pairs"),
+            F.count_if(bad).alias("bad"),
+            F.count_if(~bad & (score > 0)).alias("positive"),
+            F.array(*(F.count_if(weight >= edge) for edge in _EDGES)).alias("weights"),
+        )
+
+    def histogram(self, weights: Sequence[int]) -> list[dict[str, Any]]:
+        """Return how many pairs have which weight, given that of the `facts`.
 
         Returns:
             A bin each for the weights from 1 to 2, from 2 to 4, ...: from, to (not included; None: no end) and pairs,
@@ -160,26 +179,17 @@ class AlsFitter(Persistent):
         """
         if not self.implicit_prefs:
             return []
-        weight = 1 + self.alpha * F.abs(F.col(self.rating_col).cast("double"))
-        edges = [2.0**power for power in range(BINS)]
-        at_least = [*single_row(scores.agg(*(F.count_if(weight >= edge) for edge in edges))), 0]
         return [
             {"from": edge, "to": end, "pairs": number - beyond}
-            for edge, end, (number, beyond) in zip(edges, [*edges[1:], None], pairwise(at_least), strict=True)
+            for edge, end, (number, beyond) in zip(_EDGES, [*_EDGES[1:], None], pairwise([*weights, 0]), strict=True)
         ]
 
-    def _checked(self, scores: DataFrame) -> int:
-        """Return the number of pairs; all that has to be known of them is counted in one pass."""
-        ids_missing = F.col(self.user_col).isNull() | F.col(self.item_col).isNull()
-        score = F.col(self.rating_col).cast("float")  # as MLlib casts it: what no float holds is infinite
-        bad = ids_missing | score.isNull() | F.isnan(score) | (F.abs(score) == inf)
-        pairs, bad_ones, positive = single_row(
-            scores.agg(F.count(F.lit(1)), F.count_if(bad), F.count_if(~bad & (score > 0)))
-        )
+    def _check(self, pairs: int, bad: int, positive: int) -> None:
+        """Refuse scores that cannot be fitted."""
         if not pairs:
             raise DataQualityError("NO_ROWS", "als has no scores to fit; see score_filter and train_test_split")
-        if bad_ones:
-            found = f"{bad_ones:,} of the {pairs:,} pairs that als is to fit have a null, NaN or infinite score or id"
+        if bad:
+            found = f"{bad:,} of the {pairs:,} pairs that als is to fit have a null, NaN or infinite score or id"
             raise DataQualityError("BAD_SCORE", f"{found}; see score_events.score_map")
         is_kept = self.nonpositive_scores == "keep"
         if not positive and (self.implicit_prefs or not is_kept):
@@ -189,7 +199,6 @@ class AlsFitter(Persistent):
             found = f"{pairs - positive:,} of the {pairs:,} pairs that als is to fit have a score of 0 or below"
             hint = "raise score_filter.min_score above 0, or set als.nonpositive_scores to keep"
             raise DataQualityError("BAD_SCORE", f"{found}; {hint}")
-        return int(pairs)
 
     def _arranged(self, scores: DataFrame, users: int, items: int) -> DataFrame:
         """Return the three columns of the scores in an order that follows from their values alone.

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import DataFrame, Row, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import fetch
 from recommender.base import Annotated, Field, field, step
 
 Evidence = Literal["low", "value", "high"]
@@ -134,12 +135,21 @@ class ModelGate:
         self, metrics: DataFrame, bootstrap: DataFrame, *, pairs: int, live_pairs: int | None = None
     ) -> Verdict:
         """Return the verdict; see the class."""
-        at_k = metrics.where(F.col("k") == self.k).select(C.MODEL, C.METRIC, "value", "visitors")
-        rows = list(at_k.toLocalIterator())
+        found = fetch(metrics=metrics.where(F.col("k") == self.k), bootstrap=self.compared(bootstrap))
+        return self.judge(found["metrics"], found["bootstrap"], pairs=pairs, live_pairs=live_pairs)
+
+    def compared(self, bootstrap: DataFrame) -> DataFrame:
+        """Return the replicates that are compared."""
+        return bootstrap.where((F.col("k") == self.k) & (F.col(C.METRIC) == self.metric))
+
+    def judge(
+        self, metrics: Sequence[Row], bootstrap: Sequence[Row], *, pairs: int, live_pairs: int | None = None
+    ) -> Verdict:
+        """Return the verdict, given the rows of the metrics and those that `compared` has left of the replicates."""
+        rows = [row for row in metrics if row["k"] == self.k]
         values = {(row[C.MODEL], row[C.METRIC]): row["value"] for row in rows}
         listed = {row["visitors"] for row in rows if (row[C.MODEL], row[C.METRIC]) == (C.ALS, _SHORT)}
-        replicates = bootstrap.where((F.col("k") == self.k) & (F.col(C.METRIC) == self.metric))
-        means = {row[C.MODEL]: np.array(row["means"], dtype=np.float64) for row in replicates.toLocalIterator()}
+        means = {row[C.MODEL]: np.array(row["means"], dtype=np.float64) for row in bootstrap}
         judged = [row["visitors"] for row in rows if row[C.METRIC] == self.metric]
         visitors = max(judged or [row["visitors"] for row in rows], default=0)
         if visitors and listed and values[C.ALS, _SHORT] is not None:  # who has no list at all has a short one, too
@@ -150,8 +160,17 @@ class ModelGate:
         drop = self._drop(pairs, live_pairs)
         return Verdict(self._name, visitors, compared, [*self._reasons(visitors, values, compared), *drop])
 
-    def missing_from(self, cutoffs: Sequence[int], metrics: Sequence[str], replicates: int = 1000) -> str:
+    def missing_from(
+        self,
+        cutoffs: Sequence[int],
+        metrics: Sequence[str],
+        replicates: int = 1000,
+        baselines: Sequence[str] = (C.POPULAR, C.RECENT, C.ITEM_TO_ITEM),
+    ) -> str:
         """Say what the gate looks at that is not measured; nothing if all is."""
+        unjudged = [model for model in self.beat if model not in baselines]
+        if unjudged:
+            return f"gate.beat asks for {', '.join(unjudged)}, which baselines.models does not have"
         wanted = self._looked_at
         proofs = {"evidence_over_baselines": self.evidence_over_baselines if self.beat else ""}
         proofs["evidence_over_live"] = self.evidence_over_live if self.min_gain_over_live is not None else ""

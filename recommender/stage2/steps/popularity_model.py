@@ -24,6 +24,7 @@ class PopularityModel(Persistent):
         none.
     Execution args:
         scores: visitor_index int, item_index int, score float: the training part only.
+        largest: the largest size of a score; null: it is fetched here.
     Execution returns:
         item_index int, score double, one row per item; row order undefined.
     Raises:
@@ -31,8 +32,9 @@ class PopularityModel(Persistent):
     Persist strategy: Parquet; stage 2 stores it as the table popularity.
     """
 
-    def execute(self, scores: DataFrame) -> DataFrame:
+    def execute(self, scores: DataFrame, largest: float | None = None) -> DataFrame:
         """Return the popularity of each item; see the class."""
         score = F.col(C.SCORE).cast("double")
-        (largest,) = single_row(scores.agg(F.max(F.abs(score))))
+        if largest is None:
+            (largest,) = single_row(scores.agg(F.max(F.abs(score))))
         return scores.groupBy(C.ITEM_INDEX).agg(exact_sum(score, largest or 1.0).alias(C.SCORE))

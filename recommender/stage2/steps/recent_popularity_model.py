@@ -44,10 +44,11 @@ class RecentPopularityModel(Persistent):
 
     half_life_days: Annotated[float, Field(gt=0)] = 14.0
 
-    def execute(self, scores: DataFrame) -> DataFrame:
+    def execute(self, scores: DataFrame, largest: float | None = None, newest: int | None = None) -> DataFrame:
         """Return the recent popularity of each item; see the class."""
         score = F.col(C.SCORE).cast("double")
-        newest, largest = single_row(scores.agg(F.max(C.LAST_TIMESTAMP), F.max(F.abs(score))))
+        if largest is None or newest is None:
+            newest, largest = single_row(scores.agg(F.max(C.LAST_TIMESTAMP), F.max(F.abs(score))))
         recent = exact_sum(score * self._left(newest or 0), largest or 1.0)
         return scores.groupBy(C.ITEM_INDEX).agg(F.coalesce(recent, F.lit(0.0)).alias(C.SCORE))
 

@@ -3,7 +3,7 @@
 Example usage:
 >>> item_factors = spark.createDataFrame([(0, [2.0, 0.0]), (1, [3.0, 4.0]), (2, [0.0, 1.0])],
 ...                                      "id int, features array<float>")
->>> SimilarItems(k=1).execute(item_factors, item_count=3).orderBy("item_index").show()
+>>> SimilarItems(k=1).execute(item_factors, item_count=3, rank=2).orderBy("item_index").show()
 +----------+----+------------------+----------+
 |item_index|rank|similar_item_index|similarity|
 +----------+----+------------------+----------+
@@ -41,7 +41,7 @@ class SimilarItems(Persistent):
             spark.executor.memory, 256 MB at most. The result does not depend on it.
     Execution args:
         item_factors: id int, features array<float>, finite.
-        item_count: about how many items there are; it sets the number of blocks.
+        item_count: about how many items there are; rank: how many factors each has. They set the number of blocks.
         allowed: item_index int, one row per item that may be shown as similar; null: every item may.
     Execution returns:
         item_index int, rank int from 1, similar_item_index int, similarity float (cosine, -1 to 1). At most k rows per
@@ -55,7 +55,9 @@ class SimilarItems(Persistent):
     k: Annotated[int, Field(ge=0, le=1000)] = 10
     items_per_block: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
 
-    def execute(self, item_factors: DataFrame, *, item_count: int, allowed: DataFrame | None = None) -> DataFrame:
+    def execute(
+        self, item_factors: DataFrame, *, item_count: int, rank: int, allowed: DataFrame | None = None
+    ) -> DataFrame:
         """Return the similar items; see the class."""
         schema = f"{C.ITEM_INDEX} int, {C.RANK} int, {C.SIMILAR_ITEM_INDEX} int, {C.SIMILARITY} float"
         if not self.k:
@@ -68,7 +70,15 @@ class SimilarItems(Persistent):
         itself = directions.select(C.ID, F.col(C.ID).alias(C.ITEM_INDEX))
         search = BlockSearch(self.k, self.items_per_block)
         return search(
-            directions, itself, candidates, _listed, schema, query_count=item_count, excluded_count=item_count
+            directions,
+            itself,
+            candidates,
+            _listed,
+            schema,
+            query_count=item_count,
+            item_count=item_count,
+            rank=rank,
+            excluded_count=item_count,
         )
 
 

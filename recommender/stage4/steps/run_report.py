@@ -17,6 +17,7 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.aggregates import fetch
 from recommender.base import Annotated, Field, step
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
@@ -58,18 +59,22 @@ class RunReport:
         chosen = self._chosen(recommendations)
         if not chosen:
             return []
-        ids = visitors.where(F.col(C.VISITOR).isin([visitor for visitor, _ in chosen]))
+        named = [visitor for visitor, _ in chosen]
         place = F.struct(C.RANK, C.ITEM, C.SCORE)
-        lists = recommendations.join(F.broadcast(ids.select(C.VISITOR)), C.VISITOR, "left_semi")
-        recommended = {
-            row[0]: [(p[C.ITEM], float(f"{p[C.SCORE]:.4g}")) for p in row[1]]
-            for row in lists.groupBy(C.VISITOR).agg(F.array_sort(F.collect_list(place))).toLocalIterator()
-        }
+        lists = recommendations.where(F.col(C.VISITOR).isin(named))
+        ids = F.broadcast(visitors.where(F.col(C.VISITOR).isin(named)).select(C.VISITOR, C.VISITOR_INDEX))
         event = F.struct(C.LAST_TIMESTAMP, C.EVENT, C.ITEM)
         newest = F.slice(F.sort_array(F.collect_list(event), asc=False), 1, self.history_length)
-        past = interactions.join(F.broadcast(ids.select(C.VISITOR, C.VISITOR_INDEX)), C.VISITOR_INDEX, "inner")
-        past = past.join(items.select(C.ITEM, C.ITEM_INDEX), C.ITEM_INDEX, "inner").groupBy(C.VISITOR).agg(newest)
-        history = {row[0]: [(e[C.EVENT], e[C.ITEM]) for e in row[1]] for row in past.toLocalIterator()}
+        past = interactions.join(ids, C.VISITOR_INDEX, "inner")
+        past = past.join(items.select(C.ITEM, C.ITEM_INDEX), C.ITEM_INDEX, "inner")
+        found = fetch(
+            lists=lists.groupBy(C.VISITOR).agg(F.array_sort(F.collect_list(place)).alias("places")),
+            past=past.groupBy(C.VISITOR).agg(newest.alias("events")),
+        )
+        recommended = {
+            row[C.VISITOR]: [(p[C.ITEM], float(f"{p[C.SCORE]:.4g}")) for p in row["places"]] for row in found["lists"]
+        }
+        history = {row[C.VISITOR]: [(e[C.EVENT], e[C.ITEM]) for e in row["events"]] for row in found["past"]}
         return [Example(v, source, history.get(v, []), recommended[v]) for v, source in chosen]
 
     def _chosen(self, recommendations: DataFrame) -> list[tuple[Any, str]]:
@@ -77,18 +82,20 @@ class RunReport:
         if not self.examples:
             return []
         first = recommendations.where(F.col(C.RANK) == 1)
-        draw = F.xxhash64(C.VISITOR), F.col(C.VISITOR)
-        drawn = [
-            [
-                row[0]
-                for row in first.where(F.col(C.SOURCE) == source).orderBy(*draw).limit(self.examples).toLocalIterator()
-            ]
-            for source in _SOURCES
-        ]
+        draw = F.xxhash64(C.VISITOR).alias("draw")
+        drawn = fetch(
+            **{
+                source: first.where(F.col(C.SOURCE) == source)
+                .select(draw, C.VISITOR)
+                .orderBy("draw", C.VISITOR)
+                .limit(self.examples)
+                for source in _SOURCES
+            }
+        )
         turns = [
-            (visitors[turn], source)
+            (sorted(visitors)[turn][C.VISITOR], source)
             for turn in range(self.examples)
-            for source, visitors in zip(_SOURCES, drawn, strict=True)
+            for source, visitors in drawn.items()
             if turn < len(visitors)
         ]
         return turns[: self.examples]
