@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
 from pyspark import SparkConf, SparkContext
@@ -38,7 +38,7 @@ _LOCAL_PARTITIONS_PER_CORE = 4
 # one too, which costs more than it can win where a job takes milliseconds.
 _SMALL = 16 * 2**20
 _BYTES_PER_PARTITION = 2 * 2**20
-_OF_SMALL = {"spark.sql.adaptive.enabled": "false", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+OF_SMALL: Final = {"spark.sql.adaptive.enabled": "false", "spark.sql.autoBroadcastJoinThreshold": "-1"}
 _GRACE = 8  # seconds that a JVM that is told to end gives this process
 # On one machine a failed task ends the job, whose error says why; these would add its stack trace several times.
 # These show a path that does not exist, and a stack trace, before the job says the same in a sentence.
@@ -230,7 +230,7 @@ def _settings(submitted: SparkConf, size: int | None) -> dict[str, str]:
         partitions = _LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1)
         if size is not None and size <= _SMALL:
             partitions = min(partitions, -(-size // _BYTES_PER_PARTITION) or 1)
-            settings |= _OF_SMALL
+            settings |= OF_SMALL
         settings["spark.sql.shuffle.partitions"] = str(partitions)
         # Three pieces of a file on two cores are done when the third is.
         settings["spark.sql.files.minPartitionNum"] = str(partitions)
