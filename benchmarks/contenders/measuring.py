@@ -57,10 +57,14 @@ def contend(
     print("\n" + json.dumps({"seconds": seconds, "java": java, "python": python}))
 
 
-def processor_seconds() -> tuple[float, float]:
-    """Return the CPU seconds so far of the JVM that this process has started, and of Python, with what has ended."""
+def processor_seconds(root: int | None = None) -> tuple[float, float]:
+    """Return the CPU seconds so far of the JVM that a process has started, and of Python, with what has ended.
+
+    Args:
+        root: id of the process; None: this one.
+    """
     java = python = 0
-    for process in family(os.getpid()):
+    for process in family(root or os.getpid()):
         try:
             name, fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)
         except OSError:
