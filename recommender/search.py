@@ -67,7 +67,7 @@ class BlockSearch:
         self,
         queries: DataFrame,
         excluded: DataFrame,
-        item_factors: DataFrame,
+        item_factors: DataFrame | None,
         finish: Finish,
         schema: str,
         *,
@@ -82,7 +82,7 @@ class BlockSearch:
         Args:
             queries: id int, features array<float> or null, and columns that `finish` needs. One row per id.
             excluded: id int, item_index int: what a query must not get; ids that are no queries are ignored.
-            item_factors: id int, features array<float>, finite.
+            item_factors: id int, features array<float>, finite; None: nothing is searched, and `finish` does all.
             finish: makes the rows of the result from queries (without features, with `EXCLUDED`), keys of shape
                 (queries, k), and the other block, None where it has no rows.
             schema: DDL of these rows.
@@ -100,12 +100,19 @@ class BlockSearch:
         worth_a_block = min(at_once, -(-query_count // _FEWEST_QUERIES))
         partitions = max(-(-query_count // queries_per_block), blocks_of_pairs, worth_a_block, 1)
         blocks = pack(_with_excluded(queries, excluded).repartition(partitions, C.ID), "queries")
-        item_blocks, largest = _item_blocks(item_factors, -(-item_count // items_per_block))
         k = self.k
 
         def with_other(blocks: DataFrame) -> DataFrame:
             return blocks if other is None else beside(blocks, pack(other.repartition(1), "other"))
 
+        if item_factors is None:
+
+            def unsearched(queries: pa.Table, other: pa.Table | None = None) -> pa.Table:
+                return finish(queries.drop_columns([C.FEATURES]), nothing_found(len(queries), k), other)
+
+            return map_blocks(with_other(blocks), unsearched, schema)
+
+        item_blocks, largest = _item_blocks(item_factors, -(-item_count // items_per_block))
         if len(largest) <= 1:
 
             def searched(queries: pa.Table, items: pa.Table | None, other: pa.Table | None = None) -> pa.Table:

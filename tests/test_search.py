@@ -50,7 +50,9 @@ class World:
 
     def similar(self, **init: Any) -> list[Any]:
         factors = self.frame("items", "id int, features array<float>")
-        return sorted([list(row) for row in SimilarItems(k=4, **init).execute(factors, item_count=ITEMS, rank=RANK).collect()])
+        return sorted(
+            [list(row) for row in SimilarItems(k=4, **init).execute(factors, item_count=ITEMS, rank=RANK).collect()]
+        )
 
 
 def all_lists(spark: SparkSession) -> list[Any]:

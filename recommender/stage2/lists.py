@@ -71,10 +71,7 @@ class ListMaker:
         """Return the lists of the most popular items; these are the model, whether or not they may fill others."""
         nothing = F.lit(None).cast("string").alias(C.SOURCE), F.lit(None).cast("array<float>").alias(C.FEATURES)
         visitors = self.visitors.select(C.VISITOR_INDEX, *nothing)
-        no_factors = popularity.select(
-            F.col(C.ITEM_INDEX).alias(C.ID), F.array(F.lit(0.0).cast("float")).alias(C.FEATURES)
-        )
-        return self._ranked(replace(self._rules, fill_with_popular=True), visitors, no_factors, popularity)
+        return self._ranked(replace(self._rules, fill_with_popular=True), visitors, None, popularity)
 
     def by_neighbours(self, item_to_item: ItemToItem, scores: DataFrame, popular_lists: DataFrame) -> DataFrame:
         """Return the lists by the neighbours of the items in a visitor's history.
@@ -100,7 +97,7 @@ class ListMaker:
         return replace(rules, k=self.k)
 
     def _ranked(
-        self, rules: TopKRecommender, visitors: DataFrame, item_factors: DataFrame, popularity: DataFrame
+        self, rules: TopKRecommender, visitors: DataFrame, item_factors: DataFrame | None, popularity: DataFrame
     ) -> DataFrame:
         return rules.execute(
             visitors, item_factors, popularity, self.history, visitor_count=self.number, allowed=self.allowed

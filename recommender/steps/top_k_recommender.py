@@ -49,7 +49,7 @@ class TopKRecommender(Persistent):
     Execution args:
         visitors: visitor_index int, source string (where the factors come from), features array<float>, null for a
             visitor without factors. One row per visitor.
-        item_factors: id int, features array<float>, finite.
+        item_factors: id int, features array<float>, finite; null: all lists are of popular items.
         popularity: item_index int, score double: the items that may fill a list.
         history: visitor_index int, item_index int, event string: what the rules look at; more columns are ignored.
         visitor_count: about how many visitors there are; it sets the number of blocks.
@@ -72,7 +72,7 @@ class TopKRecommender(Persistent):
     def execute(
         self,
         visitors: DataFrame,
-        item_factors: DataFrame,
+        item_factors: DataFrame | None,
         popularity: DataFrame,
         history: DataFrame,
         *,
@@ -81,15 +81,17 @@ class TopKRecommender(Persistent):
     ) -> DataFrame:
         """Return the lists; see the class."""
         if allowed is not None:
-            item_factors = item_factors.join(allowed.select(F.col(C.ITEM_INDEX).alias(C.ID)), C.ID, "left_semi")
+            ids = allowed.select(F.col(C.ITEM_INDEX).alias(C.ID))
+            item_factors = item_factors and item_factors.join(ids, C.ID, "left_semi")
             popularity = popularity.join(allowed.select(C.ITEM_INDEX), C.ITEM_INDEX, "left_semi")
         visitor = F.col(C.VISITOR_INDEX).alias(C.ID)
         queries = visitors.select(visitor, C.SOURCE, C.FEATURES)
         excluded = history.where(F.col(C.EVENT).isin(self.exclude_events)).select(visitor, C.ITEM_INDEX)
         popular = popularity.select(C.ITEM_INDEX, C.SCORE) if self.fill_with_popular else None
         schema = f"{C.VISITOR_INDEX} int, {C.RANK} int, {C.ITEM_INDEX} int, {C.SCORE} float, {C.SOURCE} string"
-        found = fetch(items=size_of(item_factors), excluded=excluded.agg(F.count(F.lit(1))))
-        item_count, rank = found["items"][0]
+        sizes = {} if item_factors is None else {"items": size_of(item_factors)}
+        found = fetch(**sizes, excluded=excluded.agg(F.count(F.lit(1))))
+        item_count, rank = found.get("items", [(0, 0)])[0]
         search = BlockSearch(self.k, self.items_per_block, self.visitors_per_block)
         return search(
             queries,
