@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from submitting import JOBS, SUBMIT, Done, commits, live, record, run, script, setting, submitted
+from submitting import JOBS, LIGHT, SUBMIT, Done, commits, live, record, run, script, setting, submitted
 
 pytestmark = pytest.mark.job
 
@@ -89,17 +89,29 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_truncated_file_is_one_sentence_and_leaves_no_data(events: Path, tmp_path: Path) -> None:
-    """The exit code and the last line come through spark-submit, with nothing of Spark's own around it."""
-    (tmp_path / "broken.csv.gz").write_bytes(events.read_bytes()[:-3000])
+@pytest.fixture(scope="module")
+def truncated(events: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """Return the root of a process that met a file that is cut, and how it ended."""
+    folder = tmp_path_factory.mktemp("truncated")
+    (folder / "broken.csv.gz").write_bytes(events.read_bytes()[:-3000])
     source = setting("stage1.data_loader.event_filename=broken.csv.gz")
-    done = run(submitted("stage1", "--root", "broken", *source), tmp_path)
+    options = (*LIGHT, "--conf", "spark.redaction.regex=(?i)password")
+    return folder / "broken", run(submitted("stage1", "--root", "broken", *source, options=options), folder)
+
+
+def test_a_truncated_file_is_one_sentence_and_leaves_no_data(truncated: tuple[Path, Done]) -> None:
+    """The exit code and the last line come through spark-submit, with nothing of Spark's own around it."""
+    root, done = truncated
     assert done.code == 12
     assert done.last.startswith("RECOMMENDER_ERROR INPUT_CORRUPT stage=stage1 run=")
     assert "broken.csv.gz cannot be read to its end; replace the file" in done.last
     assert "Traceback" not in done.err
     assert "SparkException" not in done.err
-    assert files(tmp_path / "broken") == ["_ATTEMPT.json", "_FAILED.json"]
+    assert files(root) == ["_ATTEMPT.json", "_FAILED.json"]
+
+
+def test_a_pattern_that_does_not_cover_secrets_is_told(truncated: tuple[Path, Done]) -> None:
+    assert "warning: spark.redaction.regex does not cover DB_TOKEN, jdbc:" in truncated[1].err
 
 
 def test_a_missing_column_is_one_sentence_and_leaves_no_data(call: Callable[..., Done], tmp_path: Path) -> None:
@@ -107,20 +119,19 @@ def test_a_missing_column_is_one_sentence_and_leaves_no_data(call: Callable[...,
     short.write_text("timestamp,visitorid,event\n1,2,view\n")
     done = call("workflow", tmp_path / "out", *setting(f"stage1.data_loader.event_filename={short}"))
     assert done.code == 12
-    assert ": itemid; found [timestamp, visitorid, event] in short.csv; map other names" in done.last
+    assert f": itemid; found [timestamp, visitorid, event] in {short}; map other names" in done.last
     assert "Traceback" not in done.err
     assert files(tmp_path / "out") == ["_ATTEMPT.json", "_FAILED.json"]
 
 
 def test_without_spark_submit_the_last_line_and_the_exit_code_are_the_same(tmp_path: Path) -> None:
-    done = run([sys.executable, script("stage1"), *setting("stage1.data_loader.event_filename=no.csv")], tmp_path)
-    assert done.code == 12
-    assert done.last.startswith("RECOMMENDER_ERROR INPUT_NOT_FOUND stage=stage1 run=")
-    assert "starting Spark" not in done.err
+    done = run([sys.executable, script("stage1"), *setting("stage1.scroe_filter.min_score=5")], tmp_path)
+    assert done.code == 10
+    assert done.last.startswith("RECOMMENDER_ERROR CFG_UNKNOWN_KEY stage=stage1 run=")
 
 
-def test_a_trace_is_shown_when_asked_for(python: Callable[..., Done]) -> None:
-    done = python("stage1", "--verbose", "--set", "stage1.data_loader.event_filename=nowhere.csv")
+def test_a_trace_is_shown_when_asked_for(call: Callable[..., Done], tmp_path: Path) -> None:
+    done = call("stage1", tmp_path / "out", "--verbose", *setting("stage1.data_loader.event_filename=nowhere.csv"))
     assert done.code == 12
     assert "Traceback" in done.err
     assert done.last.endswith("nowhere.csv does not exist; see data_loader.event_filename")

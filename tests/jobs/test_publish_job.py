@@ -33,24 +33,24 @@ def server() -> Iterator[postgres.Postgres]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def publishing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("publishing")
 
 
 @pytest.fixture(scope="module")
-def places(settings: list[str], folder: Path, server: postgres.Postgres) -> Iterator[list[str]]:
+def places(settings: list[str], publishing: Path, server: postgres.Postgres) -> Iterator[list[str]]:
     """Return the arguments of a run that is delivered to a database and as files."""
     url = f"stage4.postgres.url=postgresql://127.0.0.1:{server.port}/postgres"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POSTGRES_USER", postgres.USER)
         patch.setenv("POSTGRES_PASSWORD", postgres.PASSWORD)
-        yield [*settings, *setting(url, "stage4.postgres.lock_timeout=0.5", f"stage4.csv.path={folder / 'csv'}")]
+        yield [*settings, *setting(url, "stage4.postgres.lock_timeout=0.5", f"stage4.csv.path={publishing / 'csv'}")]
 
 
 @pytest.fixture(scope="module")
-def published(spark: SparkSession, finished: Path, folder: Path, places: list[str]) -> tuple[Path, Done]:
+def published(spark: SparkSession, finished: Path, publishing: Path, places: list[str]) -> tuple[Path, Done]:
     """Return the root of a finished run "monday", and how its stage 4 ended."""
-    root = Path(shutil.copytree(finished, folder / "root"))
+    root = Path(shutil.copytree(finished, publishing / "root"))
     for later in ("stage4", "channels"):
         shutil.rmtree(root / later)
     done = run_here("stage4", "--root", str(root), "--run-id", "monday", *places)
@@ -70,7 +70,7 @@ def live(root: Path) -> str | None:
 
 
 def test_a_run_is_delivered_everywhere_and_named(
-    published: tuple[Path, Done], folder: Path, server: postgres.Postgres
+    published: tuple[Path, Done], publishing: Path, server: postgres.Postgres
 ) -> None:
     root, done = published
     commit = store(root).latest("stage4")
@@ -80,8 +80,8 @@ def test_a_run_is_delivered_everywhere_and_named(
     assert server.sql(COUNT) == f"{len(rows)}|{len({row[0] for row in rows})}"
     first = server.sql("SELECT visitorid, rank, itemid, source FROM recommendations ORDER BY visitorid, rank LIMIT 20")
     assert first.splitlines() == [f"{v}|{r}|{i}|{source}" for v, r, i, _, source in rows[:20]]
-    target = FolderTarget({"path": str(folder / "csv"), "format": "csv", "keep_versions": 2})
-    files = (folder / "csv" / str(target.current("live"))).glob("part-*.csv")
+    target = FolderTarget({"path": str(publishing / "csv"), "format": "csv", "keep_versions": 2})
+    files = (publishing / "csv" / str(target.current("live"))).glob("part-*.csv")
     assert sum(len(list(csv.reader(path.read_text().splitlines()))) - 1 for path in files) == len(rows)
     current = Channels(store(root)).current("live")
     assert current is not None

@@ -56,12 +56,3 @@ def test_a_secret_in_a_url_is_refused_wherever_it_comes_from(canary: None, pytho
     assert done.code == 10
     assert "SECRET_INLINE" in done.last
     assert CANARY not in done.out + done.err
-
-
-def test_a_pattern_that_does_not_cover_secrets_is_told(spark: SparkSession, tmp_path: Path) -> None:
-    """The session that the tests share has Spark's own pattern, as one that a platform has started."""
-    (tmp_path / "empty.csv").write_text("timestamp,visitorid,event,itemid\n")
-    source = setting(f"stage1.data_loader.event_filename={tmp_path}/empty.csv")
-    done = run_here("stage1", "--root", "out", *source)
-    assert "warning: spark.redaction.regex does not cover " in done.err
-    assert "INPUT_EMPTY" in done.last
