@@ -1,10 +1,11 @@
-"""The one Spark session that all tests and doctests share."""
+"""The one Spark session that all tests and doctests share, and what the tests cost."""
 
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ _NEEDED = ("fastapi", "httptools", "httpx", "prometheus_client", "uvicorn")
 collect_ignore_glob = [] if all(map(importlib.util.find_spec, _NEEDED)) else _SERVICE
 
 JDBC_DRIVER = Path("/usr/share/java/postgresql.jar")  # of Debian; the tests that need it say so where it is missing
+SLOWEST = 10  # tests that are shown
 FAULTY_FILES = Path(__file__).parent / "tests" / "store" / "FaultyFiles.java"
 
 
@@ -45,6 +47,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         .appName("recommender tests")
         .config("spark.log.level", "ERROR")
         .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.default.parallelism", "2")
+        # Rows are few: plans that are made anew after every exchange cost more than they save. The clusters of
+        # tests/clusters.py and the run that tests/jobs starts from have Spark as users have it, adaptive.
+        .config("spark.sql.adaptive.enabled", "false")
+        # Thousands of small plans, each run once: the second compiler would never earn its time.
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.ui.enabled", "false")
         # One driver for thousands of tests: it remembers the last few jobs and plans, not a thousand of each.
@@ -79,3 +87,28 @@ def doctest_session(request: pytest.FixtureRequest, doctest_namespace: dict[str,
     """Give doctests of modules that work on DataFrames their `spark`."""
     if type(request.node).__name__ == "DoctestItem" and "pyspark" in Path(request.node.path).read_text():
         doctest_namespace["spark"] = request.getfixturevalue("spark")
+
+
+class Weight:
+    """The seconds of all tests, with what is prepared for them and taken down again: shown at the end of a run."""
+
+    def __init__(self) -> None:
+        self._seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if len(self._seconds) < SLOWEST:
+            return
+        folders: Counter[str] = Counter()
+        for test, seconds in self._seconds.items():
+            file = test.split("::")[0]
+            folders["/".join(file.split("/")[:2]) if file.count("/") > 1 else file.rpartition("/")[0]] += seconds
+        terminalreporter.section("seconds of each folder, and of the slowest tests, with what is prepared for them")
+        for name, seconds in [*folders.most_common(), *self._seconds.most_common(SLOWEST)]:
+            terminalreporter.line(f"{seconds:8.1f}  {name}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Weight())

@@ -1,4 +1,7 @@
-"""Run a function of a test on another kind of cluster, in a process of its own."""
+"""Run a function of a test on another kind of cluster, in a process of its own.
+
+Spark is adaptive there, as users have it; the session that the tests share is not, so both are compared.
+"""
 
 import inspect
 import json
@@ -9,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MASTERS = ("local[1]", "local[2]", "local-cluster[2,1,1024]", "connect")
+# What differs most from the session that the tests share, which is local[2]: workers that are processes, and no JVM.
+MASTERS = ("local-cluster[2,1,1024]", "connect")
 
 # Prints what the function returns, given a session on that cluster and the arguments.
 _PROGRAM = """
@@ -22,6 +26,7 @@ if master == "connect":
     session = builder.remote("local[2]").getOrCreate()
 else:
     settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "3", "spark.executor.memory": "1g"}
+    settings["spark.executor.extraJavaOptions"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     session = builder.master(master).config(map=settings).getOrCreate()
 print(json.dumps(getattr(importlib.import_module(module), function)(session, *arguments)))
 """
@@ -41,6 +46,7 @@ def on_cluster(master: str, function: Callable[..., Any], *arguments: str) -> An
     environment = {
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "PATH": "/usr/bin:/bin",
         "HOME": str(Path.home()),
         **_KEPT,

@@ -2,6 +2,7 @@
 # Runs every check: ruff, mypy, doctests, pytest. Sets up what is missing first.
 #
 #   tests/run.sh                   everything but the tests marked slow
+#   tests/run.sh -m slow           the tests marked slow alone; CONTRIBUTING.md says when
 #   tests/run.sh tests/stage1 -x   pytest alone, with these arguments
 #   SPARK=3.5 tests/run.sh         pytest on the oldest supported versions of everything
 set -euo pipefail

@@ -18,6 +18,20 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
             assert f"def {text}(" in (page.parent / target).read_text(encoding="utf-8"), text
 
 
+def is_slow(test: str, text: str) -> bool:
+    """Return whether a test, or its whole file, is marked slow."""
+    of_file = re.search(r"^pytestmark = .*mark\.slow", text, re.MULTILINE)
+    return bool(of_file or re.search(rf"^@pytest\.mark\.slow\n(@.*\n)*def {test}\(", text, re.MULTILINE))
+
+
+def test_the_fault_matrix_says_which_of_its_tests_are_slow() -> None:
+    page = ROOT / "docs" / "reliability.md"
+    found = re.findall(r"\[(test_\w+)\]\(([^)]+)\)( \*slow\*)?", page.read_text(encoding="utf-8"))
+    assert len(found) > 62
+    for test, target, said in found:
+        assert is_slow(test, (page.parent / target).read_text(encoding="utf-8")) == bool(said), test
+
+
 def test_every_row_of_the_fault_matrix_that_is_built_has_its_test() -> None:
     rows = re.findall(r"^\| (\d+) \|.*\[test_", (ROOT / "docs" / "reliability.md").read_text(), re.MULTILINE)
     assert [int(row) for row in rows] == [*range(1, 63)]

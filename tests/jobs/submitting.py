@@ -1,20 +1,34 @@
-"""Start jobs as users do: real processes, from another folder, without PYTHONPATH; and end them as machines do."""
+"""Start jobs: in this process, or as users do, in real ones that can be ended as machines end them.
 
+A job that runs in the test's process uses the session that all tests share, which takes a fraction of the time.
+Only what a process shows (its exit code, its last line, a signal, a kill, the settings it was given) starts one.
+"""
+
+import contextlib
 import gzip
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recommender.config import WORKFLOW
+from recommender.job import run_job
+from recommender.store import Store, open_files
+
 JOBS = Path(__file__).resolve().parent.parent.parent / "jobs"
 SUBMIT = Path(sys.executable).parent / "spark-submit"
 _HIDDEN = {"PYTHONPATH", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_HOME", "EVENTS_PATH"}
+# A process that lives for seconds gains nothing from the second compiler and from a collector with many threads.
+_QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_LIGHT = ("spark.ui.enabled=false", "spark.sql.adaptive.enabled=false", "spark.sql.shuffle.partitions=2")
+LIGHT = tuple(word for setting in _LIGHT for word in ("--conf", setting))
 
 
 @dataclass
@@ -33,7 +47,32 @@ class Done:
 def environment() -> dict[str, str]:
     """Return the environment of a user who has activated nothing but the PATH."""
     kept = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
-    return {**kept, "PATH": f"{SUBMIT.parent}:{kept['PATH']}"}
+    return {**kept, "PATH": f"{SUBMIT.parent}:{kept['PATH']}", "SPARK_SUBMIT_OPTS": _QUICK_JAVA}
+
+
+def script(job: str) -> str:
+    return str(JOBS / f"{job}.py")
+
+
+def submitted(job: str, *arguments: str, options: Sequence[str] = LIGHT) -> list[str]:
+    """Return the command line of a real process."""
+    return [str(SUBMIT), *options, script(job), *arguments]
+
+
+def setting(*values: str) -> list[str]:
+    """Return the arguments that override parameters."""
+    return [word for value in values for word in ("--set", value)]
+
+
+def run_here(job: str, *arguments: str) -> Done:
+    """Run a job in this process, in the session that is active if it needs one."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = run_job(WORKFLOW if job == "workflow" else [job], script(job), arguments)
+        except SystemExit as end:  # --help
+            code = int(end.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def run(program: list[str], folder: Path, **more: Any) -> Done:
@@ -110,3 +149,27 @@ def failed(root: Path, stage: str) -> list[dict[str, Any]]:
 
 def attempts(root: Path, stage: str) -> list[Path]:
     return sorted((root / stage / "data").glob("*/_ATTEMPT.json"))
+
+
+def store(root: Path) -> Store:
+    return Store(open_files(str(root), hadoop=lambda: None))
+
+
+def newest(root: Path, stage: str) -> str:
+    """Return the attempt of the newest commit, whose files are all as the record says."""
+    commit = store(root).latest(stage)
+    assert commit is not None
+    store(root).check(commit)
+    return commit.attempt
+
+
+def live(root: Path) -> list[str]:
+    """Return the runs that the channel live has named."""
+    return [record(path)["run"] for path in sorted((root / "channels" / "live").iterdir())]
+
+
+def is_error(done: Done, code: int, *texts: str) -> bool:
+    """Return whether a job ended with a code, and said why in its last line, without a trace."""
+    assert done.last.startswith("RECOMMENDER_ERROR "), done.err[-2000:]
+    assert "Traceback" not in done.err
+    return done.code == code and all(text in done.last for text in texts)

@@ -4,31 +4,30 @@ import gzip
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import postgres
 import pyarrow.parquet as pq
 import pytest
-from submitting import JOBS, SUBMIT, Done, Running, attempts, commits, failed, record, run, write_events
+from pyspark.sql import SparkSession
+from submitting import Done, attempts, commits, failed, record, run_here, setting, write_events
 
 pytestmark = pytest.mark.job
 
 
 @pytest.fixture
 def events(tmp_path: Path) -> Path:
+    """Return a log of the test's own, which it changes."""
     return write_events(tmp_path / "events.csv.gz")
 
 
 @pytest.fixture
-def stage1(tmp_path: Path) -> Callable[..., Done]:
-    """Run stage 1 with settings; options of spark-submit come first."""
-
-    def started(*settings: str, options: tuple[str, ...] = ()) -> Done:
-        overrides = [argument for setting in settings for argument in ("--set", f"stage1.{setting}")]
-        return run([str(SUBMIT), *options, str(JOBS / "stage1.py"), "--root", "out", *overrides], tmp_path)
-
-    return started
+def stage1(spark: SparkSession) -> Callable[..., Done]:
+    """Run stage 1 with settings."""
+    return lambda *values: run_here("stage1", "--root", "out", *setting(*(f"stage1.{value}" for value in values)))
 
 
 def test_16_too_much_in_quarantine(stage1: Callable[..., Done], events: Path, tmp_path: Path) -> None:
@@ -80,7 +79,7 @@ def test_21_a_database_that_does_not_answer(
     monkeypatch.setenv("JDBC_USER", "reco")
     monkeypatch.setenv("JDBC_PASSWORD", "canary-of-a-secret")
     database = ("data_loader.jdbc_url=jdbc:postgresql://127.0.0.1:1/shop", "data_loader.table=shop.events")
-    done = stage1(*database, options=("--driver-class-path", str(postgres.DRIVER)))
+    done = stage1(*database)
     assert done.code == 18, done.err
     assert "SOURCE_DOWN" in done.last
     assert "127.0.0.1:1 does not answer after 3 retries" in done.last
@@ -91,27 +90,22 @@ def test_21_a_database_that_does_not_answer(
 
 
 @pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
-def test_21_a_database_that_dies_while_a_job_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_21_a_database_that_dies_while_a_job_reads_it(
+    stage1: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JDBC_USER", postgres.USER)
     monkeypatch.setenv("JDBC_PASSWORD", postgres.PASSWORD)
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     folder.chmod(0o755)
-    with postgres.running(folder / "server") as server:
+    with postgres.running(folder / "server") as server, ThreadPoolExecutor(1) as aside:
         server.sql(
             "CREATE TABLE events AS SELECT 1430622000000 + n AS timestamp, n % 997 AS visitorid, 'view' AS event, "
             "n % 89 AS itemid FROM generate_series(1, 1000000) n"
         )
+        stopped = aside.submit(stop_while_it_is_read, server)
         source = {"jdbc_url": server.url, "table": "events", "jdbc_fetch_size": "1"}
-        overrides = [text for name, value in source.items() for text in ("--set", f"stage1.data_loader.{name}={value}")]
-        driver = ["--driver-class-path", str(postgres.DRIVER)]
-        job = Running([str(SUBMIT), *driver, str(JOBS / "stage1.py"), "--root", "out", *overrides], tmp_path)
-        reads = (
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'PostgreSQL JDBC%' "
-            "AND xact_start < clock_timestamp() - interval '1 second'"
-        )
-        job.wait_for(lambda: server.sql(reads) != "0")
-        server.stop("immediate")
-        done = job.done()
+        done = stage1(*(f"data_loader.{name}={value}" for name, value in source.items()))
+        stopped.result()
     assert done.code == 18, done.err
     assert done.last.startswith("RECOMMENDER_ERROR SOURCE_LOST stage=stage1 ")
     assert done.last.endswith(": the database ended the connection while it was read; start it again to go on")
@@ -119,3 +113,15 @@ def test_21_a_database_that_dies_while_a_job_reads_it(tmp_path: Path, monkeypatc
     assert [note["id"] for note in failed(tmp_path / "out", "stage1")] == ["SOURCE_LOST"]
     (attempt,) = attempts(tmp_path / "out", "stage1")
     assert sorted(path.name for path in attempt.parent.iterdir()) == ["_ATTEMPT.json", "_FAILED.json"]
+
+
+def stop_while_it_is_read(server: postgres.Postgres) -> None:
+    """Stop a database, as if it were killed, once a job has read its rows for a second."""
+    reads = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'PostgreSQL JDBC%' "
+        "AND xact_start < clock_timestamp() - interval '1 second'"
+    )
+    deadline = time.monotonic() + 120
+    while server.sql(reads) == "0" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    server.stop("immediate")

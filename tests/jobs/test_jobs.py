@@ -1,75 +1,35 @@
-"""The jobs as users start them: real processes, real files, from another folder, without PYTHONPATH."""
+"""The jobs as users start them: real files, from another folder, without PYTHONPATH; some as real processes."""
 
-import json
 import re
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from submitting import JOBS, SUBMIT, Done, run, write_events
+from submitting import JOBS, LIGHT, SUBMIT, Done, commits, live, record, run, script, setting, submitted
 
 pytestmark = pytest.mark.job
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("elsewhere")
-
-
-@pytest.fixture(scope="module")
-def submit(folder: Path) -> Callable[..., Done]:
-    def started(job: str, *arguments: str) -> Done:
-        return run([str(SUBMIT), str(JOBS / f"{job}.py"), *arguments], folder)
-
-    return started
-
-
-@pytest.fixture(scope="module")
-def python(folder: Path) -> Callable[..., Done]:
-    """Run a job without spark-submit: enough for what fails before Spark starts."""
-
-    def started(job: str, *arguments: str) -> Done:
-        return run([sys.executable, str(JOBS / f"{job}.py"), *arguments], folder)
-
-    return started
-
-
-@pytest.fixture(scope="module")
-def events(folder: Path) -> Path:
-    return write_events(folder / "events.csv.gz")
-
-
-@pytest.fixture(scope="module")
-def workflow(submit: Callable[..., Done], events: Path) -> Done:
-    source = f"stage1.data_loader.event_filename={events.name}"
-    return submit("workflow", "--root", "out", "--run-id", "monday", "--set", source, "--set", "stage2.als.rank=4")
-
-
-def commits(folder: Path, stage: str) -> list[Path]:
-    return sorted((folder / "out" / stage / "commits").glob("*.json"))
-
-
-def test_the_workflow_ends_with_recommendations(workflow: Done, folder: Path) -> None:
-    assert workflow.code == 0, workflow.err
-    record = json.loads(commits(folder, "stage4")[0].read_text())
-    table = pq.read_table(folder / "out" / "stage4" / "data" / record["attempt"] / "recommendations")
+def test_the_workflow_ends_with_recommendations(finished: Path) -> None:
+    attempt = record(commits(finished, "stage4")[0])["attempt"]
+    table = pq.read_table(finished / "stage4" / "data" / attempt / "recommendations")
     assert table.column_names == ["visitorid", "rank", "itemid", "score", "source"]
     assert set(table["visitorid"].to_pylist()) == set(range(150))
     assert table["visitorid"].to_pylist() == sorted(table["visitorid"].to_pylist())
 
 
-def test_every_stage_commits_under_the_run_s_name(workflow: Done, folder: Path) -> None:
+def test_every_stage_commits_under_the_run_s_name(finished: Path) -> None:
     for stage in ("stage1", "stage2", "stage3", "stage4"):
-        (commit,) = commits(folder, stage)
-        assert json.loads(commit.read_text())["run"] == "monday"
+        (commit,) = commits(finished, stage)
+        assert record(commit)["run"] == "monday"
 
 
-def test_the_channel_names_the_published_attempt(workflow: Done, folder: Path) -> None:
-    (record,) = (folder / "out" / "channels" / "live").glob("*.json")
-    published = json.loads(commits(folder, "stage4")[0].read_text())
-    assert json.loads(record.read_text())["attempt"] == published["attempt"]
+def test_the_channel_names_the_published_attempt(finished: Path) -> None:
+    (named,) = (finished / "channels" / "live").glob("*.json")
+    assert record(named)["attempt"] == record(commits(finished, "stage4")[0])["attempt"]
 
 
 def test_the_summary_tells_rows_times_metrics_place_and_examples(workflow: Done) -> None:
@@ -94,15 +54,16 @@ def test_spark_s_own_log_stays_out_of_sight(workflow: Done) -> None:
     assert "stage2 train: fitting ALS ..." in workflow.err
 
 
-def test_a_stage_runs_alone_on_what_is_stored(workflow: Done, submit: Callable[..., Done], folder: Path) -> None:
-    done = submit("stage4", "--root", "out", "--set", "stage4.publish.channel=candidate")
+def test_a_stage_runs_alone_on_what_is_stored(call: Callable[..., Done], root: Path) -> None:
+    done = call("stage4", root, *setting("stage4.publish.channel=candidate"))
     assert done.code == 0, done.err
-    assert len(commits(folder, "stage4")) == 2
-    assert (folder / "out" / "channels" / "candidate" / f"{1:020d}.json").exists()
+    assert len(commits(root, "stage4")) == 2
+    assert (root / "channels" / "candidate" / f"{1:020d}.json").exists()
+    assert live(root) == ["monday"]
 
 
-def test_what_was_submitted_is_not_overridden(submit: Callable[..., Done], folder: Path) -> None:
-    (folder / "spy.py").write_text(
+def test_what_was_submitted_is_not_overridden(tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text(
         f"import sys; sys.path.insert(0, {str(JOBS.parent)!r})\n"
         "from recommender.session import start_session\n"
         "spark = start_session('ours')\n"
@@ -113,7 +74,7 @@ def test_what_was_submitted_is_not_overridden(submit: Callable[..., Done], folde
     )
     given = ["--conf", "spark.sql.session.timeZone=Asia/Tokyo", "--conf", "spark.sql.shuffle.partitions=3"]
     given += ["--conf", "spark.log.level=ERROR", "--name", "theirs"]
-    done = run([str(SUBMIT), *given, str(folder / "spy.py")], folder)
+    done = run([str(SUBMIT), *given, str(tmp_path / "spy.py")], tmp_path)
     assert done.code == 0, done.err
     assert dict(line.split(" ", 1) for line in done.out.splitlines()) == {
         "spark.sql.session.timeZone": "Asia/Tokyo",
@@ -128,30 +89,49 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_truncated_file_is_one_sentence_and_leaves_no_data(
-    submit: Callable[..., Done], events: Path, folder: Path
-) -> None:
-    broken = folder / "broken.csv.gz"
-    broken.write_bytes(events.read_bytes()[:-3000])
-    done = submit("stage1", "--root", "broken", "--set", f"stage1.data_loader.event_filename={broken}")
+@pytest.fixture(scope="module")
+def truncated(events: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """Return the root of a process that met a file that is cut, and how it ended."""
+    folder = tmp_path_factory.mktemp("truncated")
+    (folder / "broken.csv.gz").write_bytes(events.read_bytes()[:-3000])
+    source = setting("stage1.data_loader.event_filename=broken.csv.gz")
+    options = (*LIGHT, "--conf", "spark.redaction.regex=(?i)password")
+    return folder / "broken", run(submitted("stage1", "--root", "broken", *source, options=options), folder)
+
+
+def test_a_truncated_file_is_one_sentence_and_leaves_no_data(truncated: tuple[Path, Done]) -> None:
+    """The exit code and the last line come through spark-submit, with nothing of Spark's own around it."""
+    root, done = truncated
     assert done.code == 12
     assert done.last.startswith("RECOMMENDER_ERROR INPUT_CORRUPT stage=stage1 run=")
     assert "broken.csv.gz cannot be read to its end; replace the file" in done.last
     assert "Traceback" not in done.err
-    assert files(folder / "broken") == ["_ATTEMPT.json", "_FAILED.json"]
+    assert "SparkException" not in done.err
+    assert files(root) == ["_ATTEMPT.json", "_FAILED.json"]
 
 
-def test_a_missing_column_is_one_sentence_and_leaves_no_data(submit: Callable[..., Done], folder: Path) -> None:
-    (folder / "short.csv").write_text("timestamp,visitorid,event\n1,2,view\n")
-    done = submit("workflow", "--root", "short", "--set", "stage1.data_loader.event_filename=short.csv")
+def test_a_pattern_that_does_not_cover_secrets_is_told(truncated: tuple[Path, Done]) -> None:
+    assert "warning: spark.redaction.regex does not cover DB_TOKEN, jdbc:" in truncated[1].err
+
+
+def test_a_missing_column_is_one_sentence_and_leaves_no_data(call: Callable[..., Done], tmp_path: Path) -> None:
+    short = tmp_path / "short.csv"
+    short.write_text("timestamp,visitorid,event\n1,2,view\n")
+    done = call("workflow", tmp_path / "out", *setting(f"stage1.data_loader.event_filename={short}"))
     assert done.code == 12
-    assert ": itemid; found [timestamp, visitorid, event] in short.csv; map other names" in done.last
+    assert f": itemid; found [timestamp, visitorid, event] in {short}; map other names" in done.last
     assert "Traceback" not in done.err
-    assert files(folder / "short") == ["_ATTEMPT.json", "_FAILED.json"]
+    assert files(tmp_path / "out") == ["_ATTEMPT.json", "_FAILED.json"]
 
 
-def test_a_trace_is_shown_when_asked_for(python: Callable[..., Done]) -> None:
-    done = python("stage1", "--verbose", "--set", "stage1.data_loader.event_filename=nowhere.csv")
+def test_without_spark_submit_the_last_line_and_the_exit_code_are_the_same(tmp_path: Path) -> None:
+    done = run([sys.executable, script("stage1"), *setting("stage1.scroe_filter.min_score=5")], tmp_path)
+    assert done.code == 10
+    assert done.last.startswith("RECOMMENDER_ERROR CFG_UNKNOWN_KEY stage=stage1 run=")
+
+
+def test_a_trace_is_shown_when_asked_for(call: Callable[..., Done], tmp_path: Path) -> None:
+    done = call("stage1", tmp_path / "out", "--verbose", *setting("stage1.data_loader.event_filename=nowhere.csv"))
     assert done.code == 12
     assert "Traceback" in done.err
     assert done.last.endswith("nowhere.csv does not exist; see data_loader.event_filename")
@@ -176,12 +156,6 @@ def test_a_missing_configuration_is_told(python: Callable[..., Done]) -> None:
     )
 
 
-def test_a_run_id_that_is_no_name_is_told(python: Callable[..., Done]) -> None:
-    done = python("stage1", "--run-id", "../x")
-    assert done.code == 10
-    assert "RUN_ID must match [A-Za-z0-9][A-Za-z0-9_-]{0,63}, got '../x'" in done.last
-
-
 def test_a_stage_whose_input_was_not_made_says_what_to_run(python: Callable[..., Done]) -> None:
     done = python("stage2", "--root", "empty")
     assert done.code == 12
@@ -195,8 +169,13 @@ def test_a_root_of_an_unknown_kind_is_told(python: Callable[..., Done]) -> None:
     assert (done.code, "STORAGE_SCHEME" in done.last) == (17, True)
 
 
-@pytest.mark.parametrize("job", ["stage1", "stage2", "stage3", "stage4", "workflow", "sample"])
-def test_every_job_has_a_help_text(python: Callable[..., Done], job: str) -> None:
-    done = python(job, "--help")
-    assert done.code == 0
-    assert f"spark-submit jobs/{job}.py" in done.out
+@pytest.mark.parametrize("job", ["stage1", "stage2", "stage3", "stage4", "workflow", "tune", "sample"])
+def test_every_script_has_a_help_text(
+    job: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [script(job), "--help"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(script(job), run_name="__main__")
+    assert end.value.code == 0
+    assert f"spark-submit jobs/{job}.py" in capsys.readouterr().out

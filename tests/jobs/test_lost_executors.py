@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submitting import JOBS, SUBMIT, Running, commits, record, write_events
-from test_fault_matrix import CLUSTER, children
+from submitting import Running, commits, record, submitted
+from test_ends import children, cluster
 
 from recommender.config import STAGES
 
@@ -21,18 +21,16 @@ def contents(root: Path) -> dict[str, Any]:
     return {stage: record(commits(root, stage)[-1])["contents"] for stage in FIRST_THREE}
 
 
-def workflow(root: Path, folder: Path, events: Path, *options: str) -> Running:
-    settings = ["--set", f"stage1.data_loader.event_filename={events}", "--set", "stage2.als.rank=4"]
-    job = ["--root", str(root), "--until", "stage3", *settings]
-    return Running([str(SUBMIT), *options, str(JOBS / "workflow.py"), *job], folder)
+def begun(root: Path, folder: Path, settings: list[str]) -> Running:
+    job = submitted("workflow", "--root", str(root), "--until", "stage3", *settings, options=cluster(2))
+    return Running(job, folder)
 
 
-def test_43_executors_are_lost_in_every_stage(tmp_path: Path) -> None:
-    events = write_events(tmp_path / "events.csv.gz")
-    undisturbed = workflow(tmp_path / "undisturbed", tmp_path, events, *CLUSTER).done()
+def test_43_executors_are_lost_in_every_stage(tmp_path: Path, settings: list[str]) -> None:
+    undisturbed = begun(tmp_path / "undisturbed", tmp_path, settings).done()
     assert undisturbed.code == 0, undisturbed.err
     root = tmp_path / "disturbed"
-    job = workflow(root, tmp_path, events, *CLUSTER)
+    job = begun(root, tmp_path, settings)
     killed = []
     for stage in FIRST_THREE:
         job.wait_for(lambda stage=stage: list((root / stage / "data").glob("*/_ATTEMPT.json")))  # type: ignore[misc]

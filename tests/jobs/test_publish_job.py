@@ -1,22 +1,23 @@
-"""Stage 4 as a real process that delivers to a PostgreSQL and to folders, with a snapshot; killed, and gone on with."""
+"""Stage 4 delivers to a PostgreSQL and to folders, with a snapshot; a process of it is killed, and gone on with."""
 
 import csv
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import postgres
 import pyarrow.parquet as pq
 import pytest
-from submitting import JOBS, SUBMIT, Done, Running, run, write_events
+from pyspark.sql import SparkSession
+from submitting import Done, Running, run_here, setting, store, submitted
 
 from recommender.__main__ import main
 from recommender.delivery.folder import FolderTarget
 from recommender.serving.checks import checked_files, read_manifest
 from recommender.serving.version import Version
-from recommender.store import Channels, Store, open_files
+from recommender.store import Channels
 
 pytestmark = [pytest.mark.job, pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())]
 
@@ -32,43 +33,35 @@ def server() -> Iterator[postgres.Postgres]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def publishing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("publishing")
 
 
 @pytest.fixture(scope="module")
-def settings(folder: Path, server: postgres.Postgres) -> list[str]:
-    values = [
-        f"stage1.data_loader.event_filename={write_events(folder / 'events.csv.gz')}",
-        "stage2.als.rank=4",
-        f"stage4.postgres.url=postgresql://127.0.0.1:{server.port}/postgres",
-        "stage4.postgres.lock_timeout=0.5",
-        f"stage4.csv.path={folder / 'csv'}",
-    ]
-    return [word for value in values for word in ("--set", value)]
+def places(settings: list[str], publishing: Path, server: postgres.Postgres) -> Iterator[list[str]]:
+    """Return the arguments of a run that is delivered to a database and as files."""
+    url = f"stage4.postgres.url=postgresql://127.0.0.1:{server.port}/postgres"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POSTGRES_USER", postgres.USER)
+        patch.setenv("POSTGRES_PASSWORD", postgres.PASSWORD)
+        yield [*settings, *setting(url, "stage4.postgres.lock_timeout=0.5", f"stage4.csv.path={publishing / 'csv'}")]
 
 
 @pytest.fixture(scope="module")
-def submitted(folder: Path, settings: list[str], server: postgres.Postgres) -> Iterator[Callable[..., list[str]]]:
-    """Return a function that makes the command line of a job."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("POSTGRES_USER", postgres.USER)
-    patch.setenv("POSTGRES_PASSWORD", postgres.PASSWORD)
-    yield lambda job, root, *more: [str(SUBMIT), str(JOBS / f"{job}.py"), "--root", str(root), *settings, *more]
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
-def published(folder: Path, submitted: Callable[..., list[str]]) -> tuple[Path, Done]:
-    """Return the root of a finished run "monday", and how it ended."""
-    root = folder / "root"
-    done = run(submitted("workflow", root, "--run-id", "monday"), folder)
+def published(spark: SparkSession, finished: Path, publishing: Path, places: list[str]) -> tuple[Path, Done]:
+    """Return the root of a finished run "monday", and how its stage 4 ended."""
+    root = Path(shutil.copytree(finished, publishing / "root"))
+    for later in ("stage4", "channels"):
+        shutil.rmtree(root / later)
+    done = run_here("stage4", "--root", str(root), "--run-id", "monday", *places)
     assert done.code == 0, done.err
     return root, done
 
 
-def store(root: Path) -> Store:
-    return Store(open_files(str(root), lambda: None))
+@pytest.fixture
+def root(published: tuple[Path, Done], tmp_path: Path) -> Path:
+    """Return a copy of the published root."""
+    return Path(shutil.copytree(published[0], tmp_path / "root"))
 
 
 def live(root: Path) -> str | None:
@@ -77,7 +70,7 @@ def live(root: Path) -> str | None:
 
 
 def test_a_run_is_delivered_everywhere_and_named(
-    published: tuple[Path, Done], folder: Path, server: postgres.Postgres
+    published: tuple[Path, Done], publishing: Path, server: postgres.Postgres
 ) -> None:
     root, done = published
     commit = store(root).latest("stage4")
@@ -87,8 +80,8 @@ def test_a_run_is_delivered_everywhere_and_named(
     assert server.sql(COUNT) == f"{len(rows)}|{len({row[0] for row in rows})}"
     first = server.sql("SELECT visitorid, rank, itemid, source FROM recommendations ORDER BY visitorid, rank LIMIT 20")
     assert first.splitlines() == [f"{v}|{r}|{i}|{source}" for v, r, i, _, source in rows[:20]]
-    target = FolderTarget({"path": str(folder / "csv"), "format": "csv", "keep_versions": 2})
-    files = (folder / "csv" / str(target.current("live"))).glob("part-*.csv")
+    target = FolderTarget({"path": str(publishing / "csv"), "format": "csv", "keep_versions": 2})
+    files = (publishing / "csv" / str(target.current("live"))).glob("part-*.csv")
     assert sum(len(list(csv.reader(path.read_text().splitlines()))) - 1 for path in files) == len(rows)
     current = Channels(store(root)).current("live")
     assert current is not None
@@ -118,16 +111,10 @@ def test_no_output_has_the_password(published: tuple[Path, Done]) -> None:
 
 
 def test_a_candidate_is_compared_with_what_is_live_and_promoted(
-    published: tuple[Path, Done],
-    folder: Path,
-    tmp_path: Path,
-    submitted: Callable[..., list[str]],
-    server: postgres.Postgres,
-    capsys: pytest.CaptureFixture[str],
+    root: Path, places: list[str], server: postgres.Postgres, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = Path(shutil.copytree(published[0], tmp_path / "root"))
-    more = ["--run-id", "tuesday", "--set", "stage4.publish.channel=candidate", "--set", "stage3.recommend.k=5"]
-    done = run([*submitted("workflow", root, "--from", "stage3"), *more], folder)
+    more = ["--run-id", "tuesday", *setting("stage4.publish.channel=candidate", "stage3.recommend.k=5")]
+    done = run_here("workflow", "--root", str(root), "--from", "stage3", *places, *more)
     assert done.code == 0, done.err
     assert "from monday to tuesday" in done.out
     assert "overlap@10" in done.out
@@ -145,21 +132,16 @@ def test_a_candidate_is_compared_with_what_is_live_and_promoted(
 
 
 def test_55_a_job_that_is_killed_while_it_loads_leaves_the_old_version_and_goes_on(
-    published: tuple[Path, Done],
-    folder: Path,
-    tmp_path: Path,
-    submitted: Callable[..., list[str]],
-    server: postgres.Postgres,
+    root: Path, places: list[str], server: postgres.Postgres, tmp_path: Path
 ) -> None:
-    root = Path(shutil.copytree(published[0], tmp_path / "root"))
     before = server.sql("SELECT table_name FROM recommender_pointers WHERE channel = 'live'")
-    program = submitted("stage4", root, "--run-id", "wednesday", "--force", "--set", "stage4.report.examples=1")
-    job = Running(program, tmp_path)
+    arguments = ["--root", str(root), *places, "--run-id", "wednesday", *setting("stage4.report.examples=1")]
+    job = Running(submitted("stage4", *arguments), tmp_path)
     job.wait_for(lambda: server.sql("SELECT count(*) FROM recommender_versions WHERE NOT ready") != "0")
     job.kill()
     assert server.sql("SELECT table_name FROM recommender_pointers WHERE channel = 'live'") == before
     assert live(root) == "monday"
-    done = run(program, folder)
+    done = run_here("stage4", *arguments)
     assert done.code == 0, done.err
     assert "ALREADY_COMMITTED" in done.out  # what was computed is not computed again
     assert live(root) == "wednesday"
@@ -168,23 +150,18 @@ def test_55_a_job_that_is_killed_while_it_loads_leaves_the_old_version_and_goes_
 
 
 def test_57_a_job_that_finds_the_view_locked_is_told_and_goes_on(
-    published: tuple[Path, Done],
-    folder: Path,
-    tmp_path: Path,
-    submitted: Callable[..., list[str]],
-    server: postgres.Postgres,
+    root: Path, places: list[str], server: postgres.Postgres
 ) -> None:
     import psycopg
 
-    root = Path(shutil.copytree(published[0], tmp_path / "root"))
-    program = submitted("stage4", root, "--run-id", "thursday", "--set", "stage4.report.examples=2")
+    arguments = ["--root", str(root), *places, "--run-id", "thursday", *setting("stage4.report.examples=2")]
     url = f"postgresql://{postgres.USER}:{postgres.PASSWORD}@127.0.0.1:{server.port}/postgres"
     with psycopg.connect(url) as holder:
         holder.execute("SELECT * FROM recommendations LIMIT 1")
-        done = run(program, folder)
+        done = run_here("stage4", *arguments)
     assert done.code == 18
     assert done.last.startswith("RECOMMENDER_ERROR TARGET_LOCKED stage=stage4 run=thursday")
     assert live(root) == "monday"
-    done = run(program, folder)
+    done = run_here("stage4", *arguments)
     assert (done.code, live(root)) == (0, "thursday")
     assert "starting Spark" not in done.err  # everything was loaded before

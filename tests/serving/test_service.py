@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,20 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def paths(root: Path) -> list[str]:
-    """Return what is asked for under load: what is published, what is computed, what is similar."""
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Return a service that is ready, for tests that change nothing of it."""
+    root = tmp_path_factory.mktemp("shared")
+    publish_named(root, "monday")
     with Running("--root", str(root), *FAST) as service:
         service.ready()
-        visitorid = service.client.get("/v1/visitors/random").json()["visitorid"]
-        itemid = service.client.get("/v1/visitors/nobody/recommendations?k=1").json()["items"][0]["itemid"]
+        yield service
+
+
+def paths(service: Running) -> list[str]:
+    """Return what is asked for under load: what is published, what is computed, what is similar."""
+    visitorid = service.client.get("/v1/visitors/random").json()["visitorid"]
+    itemid = service.client.get("/v1/visitors/nobody/recommendations?k=1").json()["items"][0]["itemid"]
     visitor = f"/v1/visitors/{visitorid}"
     return [f"{visitor}/recommendations", f"{visitor}/recommendations?k=9", f"/v1/items/{itemid}/similar"]
 
@@ -73,12 +82,11 @@ def test_a_service_waits_for_its_first_version(tmp_path: Path) -> None:
         assert service.ready()["version"]["run"] == "monday"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_versions_change_under_load_without_a_wrong_answer(root: Path, workers: str) -> None:
-    asked = paths(root)
     with Running("--root", str(root), *FAST, "--workers", workers) as service:
         service.ready()
-        load = Load(service, 5, 6, *asked)
+        load = Load(service, 5, 6, *paths(service))
         for turn in range(2, 10):
             publication = publish_named(root, f"run{turn}", seed=1, factor_seed=turn)
             if turn == 5:
@@ -99,10 +107,9 @@ def test_versions_change_under_load_without_a_wrong_answer(root: Path, workers: 
 
 
 def test_a_service_that_is_told_to_end_under_load_answers_what_was_asked(root: Path) -> None:
-    asked = paths(root)
     with Running("--root", str(root), "--poll", "0.1", "--drain", "1", "--workers", "2") as service:
         service.ready()
-        load = Load(service, 3, 6, *asked)
+        load = Load(service, 3, 6, *paths(service))
         time.sleep(1)
         start = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
@@ -157,10 +164,8 @@ def test_no_process_is_left_when_the_first_one_is_killed(root: Path, workers: st
         assert not any(map(is_alive, left))
 
 
-def test_the_first_process_has_one_thread_so_that_it_can_fork(root: Path) -> None:
-    with Running("--root", str(root), *FAST) as service:
-        service.ready()
-        assert len(list(Path(f"/proc/{service.process.pid}/task").iterdir())) == 1
+def test_the_first_process_has_one_thread_so_that_it_can_fork(shared: Running) -> None:
+    assert len(list(Path(f"/proc/{shared.process.pid}/task").iterdir())) == 1
 
 
 def test_the_files_of_the_version_that_is_served_may_be_deleted(root: Path) -> None:
@@ -183,24 +188,22 @@ def raw(port: int, request: bytes, seconds: float = 5) -> bytes:
     return answer
 
 
-def test_a_head_without_end_is_refused(root: Path) -> None:
-    with Running("--root", str(root), *FAST) as service:
-        service.ready()
-        answer = raw(service.port, b"GET /livez HTTP/1.1\r\nx: " + b"a" * 40_000)
-        assert answer.startswith(b"HTTP/1.1 431 ")
-        assert b"HEAD_TOO_LARGE" in answer
-        whole = b"GET /livez HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 40_000 + b"\r\n\r\n"
-        assert raw(service.port, whole).startswith(b"HTTP/1.1 431 ")
-        answer = raw(service.port, b"nonsense\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 400 ")
-        assert b"REQUEST_UNREADABLE" in answer
-        assert service.client.get("/livez").status_code == 200
-        first = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
-        assert raw(service.port, first + b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 200 ")  # it is of the first
-        answer = raw(service.port, first + whole)
-        assert (answer.count(b"HTTP/1.1 200 "), answer.count(b"HTTP/1.1 431 ")) == (1, 0)
-        large = {"events": [{"itemid": "7", "event": "view" + " " * 40}] * 900}
-        assert service.client.post("/v1/recommendations", json=large).status_code == 200  # a body is no head
+def test_a_head_without_end_is_refused(shared: Running) -> None:
+    answer = raw(shared.port, b"GET /livez HTTP/1.1\r\nx: " + b"a" * 40_000)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"HEAD_TOO_LARGE" in answer
+    whole = b"GET /livez HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 40_000 + b"\r\n\r\n"
+    assert raw(shared.port, whole).startswith(b"HTTP/1.1 431 ")
+    answer = raw(shared.port, b"nonsense\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"REQUEST_UNREADABLE" in answer
+    assert shared.client.get("/livez").status_code == 200
+    first = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+    assert raw(shared.port, first + b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 200 ")  # it is of the first
+    answer = raw(shared.port, first + whole)
+    assert (answer.count(b"HTTP/1.1 200 "), answer.count(b"HTTP/1.1 431 ")) == (1, 0)
+    large = {"events": [{"itemid": "7", "event": "view" + " " * 40}] * 900}
+    assert shared.client.post("/v1/recommendations", json=large).status_code == 200  # a body is no head
 
 
 def test_one_connection_too_many_is_told_so_and_may_probe(root: Path) -> None:
@@ -217,14 +220,12 @@ def test_one_connection_too_many_is_told_so_and_may_probe(root: Path) -> None:
         assert service.client.get("/v1/status").status_code == 200
 
 
-def test_a_head_is_answered_without_a_body(root: Path) -> None:
-    with Running("--root", str(root), *FAST) as service:
-        service.ready()
-        for path in ("/livez", "/readyz", "/metrics", "/", "/v1/visitors/nobody/recommendations"):
-            answer = service.client.head(path)
-            assert (answer.status_code, answer.content) == (200, b"")
-            assert int(answer.headers["content-length"]) > 0
-        assert service.client.head("/v1/items/nothing/similar").status_code == 404
+def test_a_head_is_answered_without_a_body(shared: Running) -> None:
+    for path in ("/livez", "/readyz", "/metrics", "/", "/v1/visitors/nobody/recommendations"):
+        answer = shared.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert int(answer.headers["content-length"]) > 0
+    assert shared.client.head("/v1/items/nothing/similar").status_code == 404
 
 
 class Slow(Shop):
@@ -279,7 +280,7 @@ def test_a_worker_answers_again_when_the_files_are_there_again(root: Path) -> No
         assert service.ready(1)["failures"] == 0
 
 
-def test_an_offer_of_another_protocol_is_declined_and_the_body_is_read(root: Path) -> None:
+def test_an_offer_of_another_protocol_is_declined_and_the_body_is_read(shared: Running) -> None:
     body = b'{"events":[{"itemid":"nothing"}],"k":1}'
     lines = [
         b"POST /v1/recommendations HTTP/1.1",
@@ -290,9 +291,7 @@ def test_an_offer_of_another_protocol_is_declined_and_the_body_is_read(root: Pat
         b"content-type: application/json",
         b"content-length: %d" % len(body),
     ]
-    with Running("--root", str(root), *FAST) as service:
-        service.ready()
-        assert raw(service.port, b"\r\n".join([*lines, b"", body])).startswith(b"HTTP/1.1 200 ")
+    assert raw(shared.port, b"\r\n".join([*lines, b"", body])).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.slow
@@ -331,7 +330,6 @@ def test_a_token_is_wanted_of_everybody(root: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_memory_stays_flat_for_ten_minutes(root: Path) -> None:
     """The soak: load, a new version every second, one in ten damaged."""
-    asked = paths(root)
 
     def megabytes(service: Running) -> float:
         status = Path(f"/proc/{service.workers()[0]}/status").read_text()
@@ -343,7 +341,7 @@ def test_memory_stays_flat_for_ten_minutes(root: Path) -> None:
         until = time.monotonic() + 600
         turn = 1
         while time.monotonic() < until:
-            load = Load(service, 28, 4, *asked)
+            load = Load(service, 28, 4, *paths(service))
             for _ in range(25):
                 turn += 1
                 publication = publish_named(root, f"run{turn}", seed=1, factor_seed=turn)

@@ -237,7 +237,10 @@ def test_21_a_server_that_dies_while_it_is_read(load: Any, server: postgres.Post
     events = load(query=slow, jdbc_fetch_size=100)
 
     def kill() -> None:
-        time.sleep(3)
+        reads = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND application_name LIKE '%JDBC%'"
+        until = time.monotonic() + 60
+        while server.sql(reads) == "0" and time.monotonic() < until:
+            time.sleep(0.05)
         server.stop("immediate")
 
     killer = threading.Thread(target=kill)

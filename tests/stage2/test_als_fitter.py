@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyspark
 import pytest
-from clusters import on_cluster
+from clusters import MASTERS, on_cluster
 from numpy.typing import NDArray
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession, functions as F
@@ -231,10 +231,8 @@ def test_the_factors_do_not_depend_on_the_order_and_the_partitions_of_the_scores
 @pytest.mark.job
 def test_the_factors_are_the_same_on_any_cluster(spark: SparkSession) -> None:
     expected = all_factors(spark)
-    masters = ["local[1]", "local-cluster[2,1,1024]"]
-    if pyspark.__version__ >= "4":
-        masters.append("connect")  # where ALS came with Spark 4
-    for master in masters:
+    # ALS came to Spark Connect with Spark 4.
+    for master in MASTERS if pyspark.__version__ >= "4" else MASTERS[:1]:
         for found, wanted in zip(on_cluster(master, all_factors), expected, strict=True):
             assert_same(found, wanted)
 

@@ -283,7 +283,7 @@ def check_all(points: Points, answer_lost: bool, every: int = 1, again_every: in
 def test_whenever_the_storage_dies_the_old_or_the_new_result_is_there(
     points: Callable[[Scenario, str], Points], counting: Scenario, kind: str
 ) -> None:
-    check_all(points(counting, kind), BEFORE, again_every=6)
+    check_all(points(counting, kind), BEFORE, every=3, again_every=4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
