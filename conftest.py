@@ -20,6 +20,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pyspark
 from pyspark.sql import SparkSession
 
+from recommender.session import OF_SMALL
+
 # The modules of the service are imported for their examples; without the extra they cannot be.
 _SERVICE = ["recommender/serving/*.py", "tests/serving/asking.py", "tests/serving/running.py"]
 _NEEDED = ("fastapi", "httptools", "httpx", "prometheus_client", "uvicorn")
@@ -48,11 +50,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         .config("spark.log.level", "ERROR")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.default.parallelism", "2")
-        # Rows are few: plans that are made anew after every exchange cost more than they save. The clusters of
-        # tests/clusters.py and the run that tests/jobs starts from have Spark as users have it, adaptive.
-        .config("spark.sql.adaptive.enabled", "false")
-        # Thousands of small plans, each run once: the second compiler would never earn its time.
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1")
+        # As a job has it that finds its inputs small. The clusters of tests/clusters.py have Spark's own settings.
+        .config(map=OF_SMALL)
+        # Thousands of small plans, each run once: the second compiler would never earn its time. What the first one
+        # makes needs more of the stack, and the history of ALS's factors is deep.
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -Xss4m")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.ui.enabled", "false")
         # One driver for thousands of tests: it remembers the last few jobs and plans, not a thousand of each.

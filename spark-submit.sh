@@ -71,10 +71,12 @@ case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-} $(cat "${SPARK
     *-XX:+Use*GC*) ;;
     *) SPARK_SUBMIT_OPTS="-XX:+UseParallelGC ${SPARK_SUBMIT_OPTS:-}" ;;
 esac
-# Java's second compiler costs more time than a small job takes; these have it wait for code that is called millions of times.
+# Java's second compiler costs more time than a small job takes: it waits for code that runs millions of times. What the
+# first one makes needs more of the stack.
 case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-}" in
     *-XX:*Tier*) ;;
-    *) SPARK_SUBMIT_OPTS="-XX:Tier4InvocationThreshold=1000000 -XX:Tier4MinInvocationThreshold=120000 -XX:Tier4CompileThreshold=3000000 -XX:Tier4BackEdgeThreshold=8000000 ${SPARK_SUBMIT_OPTS:-}" ;;
+    *) SPARK_SUBMIT_OPTS="-Xss4m -XX:Tier4InvocationThreshold=1000000 -XX:Tier4MinInvocationThreshold=120000 \
+-XX:Tier4CompileThreshold=3000000 -XX:Tier4BackEdgeThreshold=8000000 ${SPARK_SUBMIT_OPTS:-}" ;;
 esac
 export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=file:$home/conf/log4j2.properties ${SPARK_SUBMIT_OPTS:-}"
 case " ${submit[*]-} ${MASTER:-} " in

@@ -26,7 +26,7 @@ JOBS = Path(__file__).resolve().parent.parent.parent / "jobs"
 SUBMIT = Path(sys.executable).parent / "spark-submit"
 _HIDDEN = {"PYTHONPATH", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_HOME", "EVENTS_PATH"}
 # A process that lives for seconds gains nothing from the second compiler and from a collector with many threads.
-_QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_QUICK_JAVA = "-XX:TieredStopAtLevel=1 -Xss4m -XX:+UseSerialGC"
 _LIGHT = ("spark.ui.enabled=false", "spark.sql.adaptive.enabled=false", "spark.sql.shuffle.partitions=2")
 LIGHT = tuple(word for setting in _LIGHT for word in ("--conf", setting))
 
