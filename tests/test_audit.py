@@ -48,6 +48,15 @@ def test_files_have_size_rows_and_hash(store: Store, spark: SparkSession) -> Non
         assert len(store.files.read(f"stage2/data/{path}")) == facts["bytes"]
 
 
+def test_spark_hashes_many_bytes_and_finds_the_same(
+    store: Store, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt, here = written(store, table(spark, ROWS).repartition(3))
+    monkeypatch.setattr("recommender.audit._HASHED_HERE", 0)
+    monkeypatch.setattr(store.files, "sha256", pytest.fail)
+    assert audit(store, "stage2", attempt.id, {"popularity": table(spark, []).schema}) == here
+
+
 def test_the_checksum_does_not_depend_on_order_or_files(store: Store, spark: SparkSession) -> None:
     one = checksum(store, table(spark, ROWS).coalesce(1))
     assert checksum(store, table(spark, ROWS[::-1]).repartition(4)) == one
@@ -90,6 +99,20 @@ def test_a_file_of_a_table_that_is_not_read_does_not_matter(store: Store, spark:
         (tmp_path / "stage2" / "data" / path).unlink()
     check_contents(store, commit, ["scores"])
     with pytest.raises(ArtifactError, match="ARTIFACT_CORRUPT missing part-"):
+        check_contents(store, commit, ["popularity"])
+
+
+def test_a_file_that_goes_while_it_is_hashed_is_missing(
+    store: Store, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = committed(store, table(spark, ROWS))
+
+    def gone(*_: object) -> None:
+        for path in commit.files():
+            (Path(store.files.root) / "stage2/data" / path).unlink()
+
+    monkeypatch.setattr(store, "check", gone)
+    with pytest.raises(ArtifactError, match=r"ARTIFACT_CORRUPT missing part-.* is gone"):
         check_contents(store, commit, ["popularity"])
 
 

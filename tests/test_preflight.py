@@ -9,7 +9,7 @@ import pytest
 
 from recommender import preflight, redaction
 from recommender.errors import ConfigError
-from recommender.preflight import check_overlap, code_version, differences, fingerprint, identity
+from recommender.preflight import check_overlap, code_version, differences, fingerprint, identity, size_of_inputs
 from recommender.stage import Stage
 from recommender.stage1.main import Stage1
 from recommender.store import Commit, Hadoop
@@ -33,6 +33,22 @@ def log(tmp_path: Path) -> Path:
 
 def test_the_same_has_the_same_fingerprint(log: Path) -> None:
     assert fingerprint(of(str(log))) == fingerprint(of(str(log)))
+
+
+def test_the_size_of_a_run_is_that_of_its_largest_input(log: Path) -> None:
+    stage = Stage1({"data_loader": {"event_filename": str(log.parent)}})
+    files = {"a/one": {"bytes": 70}, "a/other": {"bytes": 50}}
+
+    def size(*commits: Commit) -> int | None:
+        return size_of_inputs([stage], commits, hadoop=lambda: None)
+
+    assert size() == 4
+    assert size(Commit("stage1", 1, {"files": {"a/one": {"bytes": 3}}}), Commit("stage1", 2, {"files": files})) == 120
+
+
+def test_nobody_knows_the_size_of_a_table() -> None:
+    stage = Stage1({"data_loader": {"table": "shop.events"}})
+    assert size_of_inputs([stage], [], hadoop=lambda: None) is None
 
 
 def test_what_the_result_depends_on_changes_it(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

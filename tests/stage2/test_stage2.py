@@ -80,8 +80,9 @@ def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def with_the_model_of(run: Run, config: Mapping[str, Mapping[str, Any]]) -> Stage2:
     """A stage that takes a model that is fitted already."""
     stage = Stage2(config)
+    als = stage.steps["als"]
     stage.steps["als"] = SimpleNamespace(
-        **parameters(stage.steps["als"]), execute=lambda *_: run.data["model"], weights=lambda _: []
+        **parameters(als), execute=lambda *_: run.data["model"], facts=als.facts, histogram=als.histogram
     )
     return stage
 
@@ -275,3 +276,20 @@ def test_all_mistakes_of_a_config_are_listed() -> None:
     assert error.value.sentence == (
         "evalutor, did you mean evaluator; als.rank must be 1..1000, got 0; recommend.k must be 1..1000, got 0"
     )
+
+
+def test_only_the_baselines_that_are_asked_for_are_judged(spark: SparkSession, run: Run, tmp_path: Path) -> None:
+    stage = with_the_model_of(
+        run, {**CONFIG, "baselines": {"models": ["recent_popular"]}, "gate": {"k": 2, "beat": []}}
+    )
+    data = stage.execute_persist(str(tmp_path), **tables(spark))
+    assert stage.models == ["als", "recent_popular"]
+    found = {row["model"] for row in read_table(f"{tmp_path}/metrics", data["metrics"].schema).collect()}
+    assert found == {"als", "recent_popular"}
+
+
+def test_the_gate_asks_for_no_baseline_that_is_not_judged() -> None:
+    with pytest.raises(ConfigError, match=r"gate\.beat asks for popular, which baselines\.models does not have"):
+        Stage2({"baselines": {"models": []}})
+    with pytest.raises(ConfigError, match=r"baselines\.models"):
+        Stage2({"baselines": {"models": ["best"]}})
