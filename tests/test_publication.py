@@ -26,12 +26,15 @@ class Place:
         self.settings = {"place": name}
         self.target = self
         self.there: set[str] = set()
-        self.named: list[str] = []
+        self.moves: list[Version] = []
         self.fails_at = fails_at
         self._log = log
 
     def position(self, channel: str) -> int:  # noqa: ARG002
-        return len(self.named)
+        return len(self.moves)
+
+    def named(self, channel: str) -> str:  # noqa: ARG002
+        return self.moves[-1].attempt if self.moves else ""
 
     def has(self, version: Version) -> bool:
         return version.attempt in self.there
@@ -48,10 +51,15 @@ class Place:
 
     def show(self, version: Version, channel: str, expected: int) -> int:  # noqa: ARG002
         self._do("show")
-        assert expected == len(self.named) or self.named[-1] == version.run
-        if not self.named or self.named[-1] != version.run:
-            self.named.append(version.run)
-        return len(self.named)
+        if expected != len(self.moves):
+            raise ConflictError("COMMIT_CONFLICT", "somebody was first")
+        if not self.moves or self.moves[-1].attempt != version.attempt:
+            self.moves.append(version)
+        return len(self.moves)
+
+    @property
+    def shown(self) -> list[str]:
+        return [version.run for version in self.moves]
 
     def clean_up(self) -> None:
         self._do("clean up")
@@ -120,7 +128,7 @@ def test_a_place_that_fails_keeps_the_channel_and_the_next_run_goes_on(
     publish(store, "live", commit, places)
     assert "load one" not in log  # it has it
     assert named(store) == "monday"
-    assert [place.named for place in places] == [["monday"], ["monday"]]
+    assert [place.shown for place in places] == [["monday"], ["monday"]]
 
 
 def test_a_clean_up_that_fails_is_left_to_the_next(store: Store, commit: Commit, places: list[Place]) -> None:
@@ -135,7 +143,71 @@ def test_what_was_named_before_is_not_delivered_again(
     publish(store, "live", commit, places)
     log.clear()
     assert publish(store, "live", commit, places) is None
-    assert log == []
+    assert log == ["close one", "close other"]
+
+
+def test_publishing_again_mends_a_place_that_names_another_version(
+    store: Store, commit: Commit, places: list[Place], log: list[str]
+) -> None:
+    publish(store, "live", commit, places)
+    places[1].moves.append(Version("stage4", 9, "9" * 32, "somebody's"))
+    assert publish(store, "live", commit, places) is None
+    assert [place.shown[-1] for place in places] == ["monday", "monday"]
+    places[1].there.clear()  # the place has lost it
+    log.clear()
+    publish(store, "live", commit, places)
+    assert "load other" in log
+    assert "load one" not in log
+
+
+def test_a_late_run_mends_a_place_too(store: Store, commit: Commit, places: list[Place]) -> None:
+    publish(store, "live", commit, places)
+    publish(store, "live", result(store, "stage4", "tuesday"), places)
+    places[0].moves.append(Version.of(commit))
+    assert publish(store, "live", commit, places) is None
+    assert [place.shown[-1] for place in places] == ["tuesday", "tuesday"]
+
+
+def test_a_place_that_has_shown_goes_back_if_a_later_one_fails(
+    store: Store, commit: Commit, places: list[Place]
+) -> None:
+    publish(store, "live", commit, places)
+    places[1].fails_at = "show"
+    with pytest.raises(TransientError):
+        publish(store, "live", result(store, "stage4", "tuesday"), places)
+    assert named(store) == "monday"
+    assert [place.shown for place in places] == [["monday", "tuesday", "monday"], ["monday"]]
+
+
+def test_who_shows_last_looks_at_the_channel_once_more(store: Store, commit: Commit, places: list[Place]) -> None:
+    """The interleaving that once left channel and place at two versions: there, a place without locks."""
+    publish(store, "live", commit, places)
+    tuesday = result(store, "stage4", "tuesday")
+    publish(store, "live", tuesday, places)
+    channels_publish, beaten = Channels.publish, []
+
+    def meanwhile(self: Channels, channel: str, which: Commit, action: str = "publish", **more: Any) -> Any:
+        if not beaten:
+            beaten.append(True)
+            for place in places:  # a rollback shows its version, and is too late for the channel
+                place.moves.append(Version.of(commit))
+        return channels_publish(self, channel, which, action, **more)
+
+    wednesday = result(store, "stage4", "wednesday")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Channels, "publish", meanwhile)
+        publish(store, "live", wednesday, places)
+    assert [place.shown[-1] for place in places] == ["wednesday", "wednesday"]
+
+
+def test_a_publisher_waits_for_another_that_holds_the_channel(
+    store: Store, commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender.store.channels.PATIENCE", 0.0)
+    held = r"LOCKED .*channel-live is held by another process; wait until it has ended"
+    with Channels(store).held("live"), pytest.raises(ConflictError, match=held):
+        publish(store, "live", commit)
+    assert publish(store, "live", commit) is not None
 
 
 def test_53_who_finds_the_channel_moved_moves_nothing(store: Store, commit: Commit, places: list[Place]) -> None:
@@ -150,7 +222,7 @@ def test_53_who_finds_the_channel_moved_moves_nothing(store: Store, commit: Comm
     with pytest.raises(ConflictError, match="COMMIT_CONFLICT expected 0 found 1: channel live was moved meanwhile"):
         publish(store, "live", commit, places)
     assert named(store) == "tuesday"
-    assert [place.named for place in places] == [[], []]
+    assert [place.shown for place in places] == [[], []]
 
 
 def test_a_version_that_is_not_everywhere_is_moved_nowhere(store: Store, commit: Commit, places: list[Place]) -> None:
@@ -159,7 +231,7 @@ def test_a_version_that_is_not_everywhere_is_moved_nowhere(store: Store, commit:
     targets: dict[str, Any] = {place.name: place for place in places}
     with pytest.raises(InputError, match="VERSION_NOT_DELIVERED run monday is not in other any more, and nothing was"):
         move(store, "live", commit, targets, positions=positions, expected=0, action="rollback")
-    assert places[0].named == []
+    assert places[0].shown == []
 
 
 def test_a_result_that_was_made_the_newest_again_is_named_once(store: Store, commit: Commit) -> None:

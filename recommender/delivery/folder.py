@@ -23,7 +23,7 @@ True
 import secrets as random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Final
 
@@ -62,11 +62,21 @@ class FolderTarget:
         if not sizes:
             raise StorageError("AUDIT_ROWS", f"nothing can be found in {self.files.url(folder)}; start the run again")
         record = {"run": version.run, "attempt": version.attempt, "at": now(), "folder": folder, "files": sizes}
-        self.files.create(_mark(version.attempt), seal(record))
+        if not self.files.create(_mark(version.attempt), seal(record)) and not self.has(version):
+            self.files.delete(_mark(version.attempt))  # of files that are not all there any more
+            self.files.create(_mark(version.attempt), seal(record))
 
     def position(self, channel: str) -> int:
         """Return the number of the channel's last move there, 0 before the first."""
         return self._log(channel).newest_number()
+
+    def named(self, channel: str) -> str:
+        """Return the attempt that a channel names there, empty before the first move."""
+        newest = next(self._named(channel), None)
+        mark = self._record(newest["attempt"]) if newest else None
+        if newest is None or (mark is not None and mark["folder"] != newest["folder"]):
+            return ""  # the version was delivered again since, to another folder
+        return str(newest["attempt"])
 
     def has(self, version: Version) -> bool:
         """Return whether a version is there, with all of its files."""
@@ -75,14 +85,11 @@ class FolderTarget:
             return False
         folder = record["folder"]
         found = {f"{folder}/{file.path}": file.size for file in self.files.walk(folder)}
-        if all(found.get(path) == size for path, size in record["files"].items()):
-            return True
-        self.files.delete(_mark(version.attempt))  # it is delivered again, into another folder
-        return False
+        return all(found.get(path) == size for path, size in record["files"].items())
 
     def held(self) -> AbstractContextManager[None]:
-        """Do nothing: who comes second finds the number of its record taken."""
-        return nullcontext()
+        """Keep other publishers from moving a channel there; see `Files.locked`."""
+        return self.files.locked("publish")
 
     def show(self, version: Version, channel: str, expected: int) -> int:
         """Let a channel name a version that is there; see `Target`."""
@@ -91,7 +98,7 @@ class FolderTarget:
             raise not_delivered(f"{self.files.root} has not run {version.run} any more")
         log = self._log(channel)
         newest = log.record(expected) if expected else None
-        if newest is not None and newest["attempt"] == version.attempt and log.newest_number() == expected:
+        if newest is not None and newest["folder"] == record["folder"] and log.newest_number() == expected:
             return expected
         named = {key: record[key] for key in ("run", "attempt", "folder", "files")}
         body = {**named, "at": now(), "token": random.token_hex(16)}
@@ -113,7 +120,7 @@ class FolderTarget:
             if attempt not in kept and (self._was_named(attempt) or _age(record["at"]) > _DAY):
                 self.files.delete(_mark(attempt))
                 self.files.delete(record["folder"])
-        finished = {record["folder"] for record in known.values()}
+        finished = {record["folder"] for record in known.values()} | set(kept.values())
         for name in self.files.names(_ROWS):
             folder = f"{_ROWS}/{name}"
             if folder not in finished and last_change(self.files, folder) < time.time() - _DAY:
@@ -122,9 +129,9 @@ class FolderTarget:
     def close(self) -> None:
         """Do nothing."""
 
-    def _kept(self) -> set[str]:
-        """Return the attempts that each channel has named last, and those that it has named not long ago."""
-        kept: set[str] = set()
+    def _kept(self) -> dict[str, str]:
+        """Return attempt -> folder of those that each channel has named last, or not long ago."""
+        kept: dict[str, str] = {}
         for channel in self.files.names("_channels"):
             last: set[str] = set()
             newer: dict[str, Any] | None = None
@@ -132,7 +139,7 @@ class FolderTarget:
                 last.add(record["attempt"])
                 if len(last) > self.settings["keep_versions"] and newer and _age(newer["at"]) > _READING:
                     break
-                kept.add(record["attempt"])
+                kept.setdefault(record["attempt"], record["folder"])
                 newer = record
         return kept
 

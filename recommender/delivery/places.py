@@ -33,6 +33,9 @@ class Unpointed:
         """Return 0: nothing is moved there."""
         return 0
 
+    def named(self, channel: str) -> None:
+        """Return None: nothing is moved there."""
+
     def has(self, version: Version) -> bool:  # noqa: ARG002
         """Return True: what the record names was delivered, and is not looked at."""
         return True

@@ -51,6 +51,10 @@ class PostgresTarget:
         """Return the number of the channel's last move there, 0 before the first."""
         return self._pointer(channel).position(self.connection()).number
 
+    def named(self, channel: str) -> str:
+        """Return the attempt that a channel names there, empty before the first move."""
+        return self._pointer(channel).position(self.connection()).attempt
+
     def has(self, version: Version) -> bool:
         """Return whether a version is there, complete."""
         return self.versions.ready(self.connection(), version) is not None

@@ -52,6 +52,9 @@ class Target(Protocol):
     def position(self, channel: str) -> int:
         """Return the number of the channel's last move there, 0 before the first."""
 
+    def named(self, channel: str) -> str | None:
+        """Return the attempt that a channel names there, "" before the first move; None in a place without channels."""
+
     def has(self, version: Version) -> bool:
         """Return whether a version is there, complete."""
 

@@ -5,14 +5,17 @@ A channel is a log: a publication, a promotion or a rollback is one more record,
 
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from recommender.errors import ConfigError, ConflictError, Mistake
 from recommender.store.files import Files
 from recommender.store.log import Log
 from recommender.store.store import Commit, Store, now
+
+PATIENCE: Final = 60.0  # seconds in which another publisher must let go of a channel
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Channels:
     def position(self, channel: str) -> int:
         """Return the number of a channel's newest record, 0 before the first."""
         return self._log(channel).newest_number()
+
+    def held(self, channel: str) -> AbstractContextManager[None]:
+        """Keep other publishers from moving a channel while the context is open; see `Files.locked`."""
+        return self._files.locked(f"channel-{channel}", PATIENCE)
 
     def commit(self, publication: Publication) -> Commit | None:
         """Return the commit that a publication names, or None if it has expired."""

@@ -5,6 +5,7 @@ tells of two callers one that it came second. Everything else in the store rests
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +48,13 @@ class Files(Protocol):
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing if there is none."""
+
+    def locked(self, name: str, patience: float = 60.0) -> AbstractContextManager[None]:
+        """Hold a lock below the root, as far as the file system has locks; the numbers of records decide elsewhere.
+
+        Raises:
+            ConflictError: another process holds it for longer than `patience`, in seconds.
+        """
 
 
 def last_change(files: Files, folder: str) -> float:

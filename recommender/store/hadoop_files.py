@@ -5,7 +5,7 @@ import posixpath
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, ClassVar
 
 from py4j.protocol import Py4JJavaError
@@ -139,6 +139,10 @@ class HadoopFiles:
         except Py4JJavaError as error:
             if _class(error) not in _MISSING:
                 raise self._told(error, path) from error
+
+    def locked(self, name: str, patience: float = 60.0) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Do nothing: these file systems have no locks that end with their holder."""
+        return nullcontext()
 
     def _path(self, path: str) -> Any:
         return self._jvm.org.apache.hadoop.fs.Path(f"{self.root}/{path}".rstrip("/"))

@@ -6,10 +6,12 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from recommender.errors import StorageError
+from recommender.errors import ConflictError, StorageError
 from recommender.store.file_info import TEMPORARY, FileInfo
+from recommender.store.locks import locked
 
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EINVAL}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -125,6 +127,20 @@ class LocalFiles:
             pass
         except OSError as error:
             raise self._told(error, path) from error
+
+    @contextmanager
+    def locked(self, name: str, patience: float = 60.0) -> Iterator[None]:
+        """Hold a lock below the root; it ends with the process."""
+        path = f".locks/{name}"
+        with ExitStack() as lock:
+            try:
+                is_held = lock.enter_context(locked(self._path(path), patience))
+            except OSError as error:
+                raise self._told(error, path) from error
+            if not is_held:
+                sentence = f"{self._path(path)} is held by another process"
+                raise ConflictError("LOCKED", f"{sentence}; wait until it has ended, and start this again")
+            yield
 
     def _path(self, path: str) -> Path:
         return Path(self.root, path)
