@@ -44,6 +44,60 @@ def not_as_judged(judged: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     return "; ".join(differing)
 
 
+def lost(diff: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
+    """Say which share of what the live lists have is in too few of the new ones; nothing if enough is.
+
+    Args:
+        diff: what stage 4 has found when it compared them.
+        limits: the parameters of the step release_diff.
+
+    >>> diff = {name: {"live": 200, "lost": 150} for name in ("visitors", "items")}
+    >>> lost(diff, {"min_visitors_kept": 0.5, "min_items_kept": 0.25})
+    '25% of the 200 visitors with a live list have a new one, limit 50%; see release_diff.min_visitors_kept'
+    """
+    sentences = {
+        "visitors": "visitors with a live list have a new one",
+        "items": "items in live lists are in a new one",
+    }
+    found = []
+    for name, sentence in sentences.items():
+        limit, live = limits.get(f"min_{name}_kept"), diff[name]["live"]
+        kept = (live - diff[name]["lost"]) / live if live else 1.0
+        if limit is not None and kept < limit:
+            found.append(f"{kept:.0%} of the {live:,} {sentence}, limit {limit:.0%}; see release_diff.min_{name}_kept")
+    return "; ".join(found)
+
+
+def check_kept(
+    record: Mapping[str, Any], override: str | None, *, not_compared: str = "", overridden: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Refuse lists that lack too much of what the live ones have, or that could not be compared with them.
+
+    Args:
+        record: of the stage that makes the lists visible, with its configuration.
+        override: the reason of the person who overrides the gate, None if nobody does.
+        not_compared: why they could not be compared, although something is live.
+        overridden: what `check_blessed` has returned.
+
+    Returns:
+        What the record says of that, together with `overridden`.
+
+    Raises:
+        GateError: LISTS_LOST or NOT_COMPARED, and nobody overrides that.
+    """
+    diff, limits = record.get("release_diff"), record.get("config", {}).get("release_diff", {})
+    id_, sentence = (
+        ("NOT_COMPARED", not_compared) if not_compared else ("LISTS_LOST", lost(diff, limits) if diff else "")
+    )
+    if not sentence:
+        return dict(overridden)
+    if override is None:
+        raise GateError(id_, f'{sentence}; what is live stays; --override-gate "REASON" publishes it all the same')
+    before = overridden.get("gate_overridden")
+    sentences = "; ".join(filter(None, [before and before["sentence"], sentence]))
+    return {"gate_overridden": {"reason": override, "id": before["id"] if before else id_, "sentence": sentences}}
+
+
 def check_blessed(commit: Commit, override: str | None, made: Sequence[Commit] = ()) -> dict[str, Any]:
     """Refuse what is not blessed, or was made by other settings than what is, unless somebody has a reason.
 

@@ -16,7 +16,7 @@ from recommender.audit import audit
 from recommender.constants import QUARANTINE
 from recommender.errors import ArtifactError, ConflictError, InputError, StorageError
 from recommender.execution import execute, read_inputs
-from recommender.gate import check_blessed
+from recommender.gate import check_blessed, check_kept
 from recommender.preflight import differences, fingerprint, identity
 from recommender.progress import progress
 from recommender.redaction import redacted
@@ -197,7 +197,7 @@ class Runner:
     def _same(self, name: str, stage: Stage, wanted: str) -> Outcome | None:
         """Return a commit of the same fingerprint, made the newest again if it is not."""
         newest = self._store.latest(name)
-        same = next((c for c in self._store.commits(name) if c.record.get("fingerprint") == wanted), None)
+        same = self._store.of_fingerprint(name, wanted)
         if newest is None or same is None:
             return None
         if stage.continues() is not None and same.number != newest.number:
@@ -229,7 +229,8 @@ class Runner:
             mark = fingerprint(made_of)
             with progress(title(name, stage.NAME)) as stage.announce:
                 last = self._last(stage, attempt, made_of)
-                live = self._published(name) if stage.compares() else None
+                stage.repeats = last is not None and _same_input(last.record, made_of)
+                live = self._published(stage) if stage.compares() else None
                 inputs = {
                     **read_inputs(self._store, stage, self._commits, last, live),
                     **self._trials(name, stage, made_of),
@@ -238,6 +239,9 @@ class Runner:
                 if None in made_of["versions"].values():
                     shards.forget()  # what they were made from may have changed: nobody can tell
                 record = execute(self._store, stage, inputs, attempt, shards)
+                if stage.compares() is not None:
+                    why, judged = stage.not_compared, {**made_of, **record}
+                    verdict = check_kept(judged, self._override, not_compared=why, overridden=verdict)
                 seconds = time.monotonic() - started
                 events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]
                 numbering = (upstream["stage1"].record if upstream else record).get("numbering")
@@ -273,33 +277,43 @@ class Runner:
         if stage.continues() is None:
             return None
         if stage.GOES_ON_FROM == "live":
-            return self._live(attempt.stage)
+            return self._live(attempt.stage, stage)
         last = self._store.commit_number(attempt.stage, attempt.parent)
         if last is None or self._is_sample(last.record) != self._is_sample(made_of):
             return None  # generated events and real ones have nothing in common
         return last
 
-    def _live(self, name: str) -> Commit | None:
+    def _live(self, name: str, stage: Stage) -> Commit | None:
         """Return the commit of a stage that the live one was made from, if its indexes mean what they mean now."""
-        channels = Channels(self._store)
-        current = channels.current("live")
-        published = channels.commit(current) if current else None
+        published = self._published(stage)
         if published is None or name not in published.record["upstream"]:
             return None
         live = self._store.commit_number(name, published.record["upstream"][name])
         numberings = {commit.record.get("numbering") for commit in (live, *self._commits.values()) if commit}
-        # Else its indexes are those of other visitors and items, or nobody knows.
-        return live if len(numberings) == 1 and None not in numberings else None
+        if live is not None and len(numberings) == 1 and None not in numberings:
+            return live
+        why = "its visitors and items are numbered otherwise" if live else f"its commit of {name} has expired"
+        stage.not_compared = f"not compared with what is live: {why}"
+        return None
 
-    def _published(self, name: str) -> Commit | None:
-        """Return the result of a stage itself that is live."""
+    def _published(self, stage: Stage) -> Commit | None:
+        """Return what is live; None too if it was made from generated events, and this is not, or the reverse."""
         channels = Channels(self._store)
         current = channels.current("live")
-        published = channels.commit(current) if current else None
-        return published if published and published.stage == name else None
+        if current is None:
+            return None
+        published = channels.commit(current)
+        if published is None:
+            stage.not_compared = f"not compared with what is live: the record of run {current.run_id} is gone"
+            return None
+        prepared = self._store.commit_number("stage1", published.record.get("upstream", {}).get("stage1", 0))
+        ours = self._commits.get("stage1")
+        if prepared and ours and self._is_sample(prepared.record) != self._is_sample(ours.record):
+            return None
+        return published
 
     def _is_sample(self, made_of: Mapping[str, Any]) -> bool:
-        return any(f"/{SAMPLE}/data/" in path for path in made_of["inputs"])
+        return any(f"/{SAMPLE}/data/" in path for path in made_of.get("inputs", ()))
 
     @contextmanager
     def _attempt(self, name: str) -> Iterator[Attempt]:
@@ -327,6 +341,13 @@ class Runner:
 def _read(stage: Stage) -> set[str]:
     """Return the stages whose commits a stage looks at."""
     return stage.needs().stages | ({stage.GATED_BY} if stage.GATED_BY else set())
+
+
+def _same_input(record: Mapping[str, Any], made_of: Mapping[str, Any]) -> bool:
+    """Return whether a commit was made from the same input; of a source that has no versions, if all else differs."""
+    is_same = all(record.get(key, {}) == made_of[key] for key in ("inputs", "versions"))
+    is_known = None not in made_of["versions"].values()
+    return is_same and (is_known or record.get("config") != made_of["config"])
 
 
 def _identity(commit: Commit) -> dict[str, Any]:

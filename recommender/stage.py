@@ -92,6 +92,7 @@ class Stage:
         self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
         self.counter = RowCounter()
         self.cache = Cache()
+        self.repeats = False  # whether it reads the same input as the commit that it goes on from; a job fills it in
         self.not_compared = ""  # why there is nothing to compare with, although something is live
         self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running

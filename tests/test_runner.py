@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from recommender.base import step
 from recommender.checkpoints import has_checkpoint_folder
 from recommender.counting import StepRows
-from recommender.errors import ArtifactError, ConflictError, DataQualityError, InputError
+from recommender.errors import ArtifactError, ConflictError, DataQualityError, GateError, InputError
 from recommender.runner import Outcome, Progress, Runner
 from recommender.stage import Previous, Stage
 from recommender.store import Channels, Commit, Store, open_files
@@ -119,11 +119,24 @@ class Job:
         return self._spark
 
     def run(
-        self, name: str, stage: Stage, run: str | None = None, *, force: bool = False, meanwhile: Any = None
+        self,
+        name: str,
+        stage: Stage,
+        run: str | None = None,
+        *,
+        force: bool = False,
+        meanwhile: Any = None,
+        override: str | None = None,
     ) -> Outcome:
         where = Progress(run=run or "unnamed")
         runner = Runner(
-            self.store, self.start, where, named=run is not None, force=force, failure=lambda error: {"id": str(error)}
+            self.store,
+            self.start,
+            where,
+            named=run is not None,
+            force=force,
+            failure=lambda error: {"id": str(error)},
+            override=override,
         )
         runner.pin({name: stage})
         if meanwhile:
@@ -327,11 +340,17 @@ def test_what_is_compared_with_does_not_make_another_result(job: Job) -> None:
     assert job.run("stage4", Comparing({})).skipped.startswith("nothing has changed")
 
 
-def test_a_live_result_that_is_damaged_keeps_nobody_from_replacing_it(job: Job) -> None:
+def test_a_live_result_that_is_damaged_is_replaced_for_a_reason_only(job: Job) -> None:
     first = job.run("stage4", Comparing({"numbers": {"count": 3}})).commit
     Channels(job.store).publish("live", first)
     (job.root / "stage4" / "data" / next(iter(first.files()))).unlink()
     Comparing.seen = []
-    record = job.run("stage4", Comparing({"numbers": {"count": 4}})).commit.record
-    assert Comparing.seen == [None]
+    with pytest.raises(
+        GateError, match=r"^NOT_COMPARED not compared with what is live: missing part-.*--override-gate"
+    ):
+        job.run("stage4", Comparing({"numbers": {"count": 4}}))
+    assert job.store.latest("stage4") == first
+    record = job.run("stage4", Comparing({"numbers": {"count": 4}}), override="the disk died").commit.record
+    assert Comparing.seen == [None, None]
     assert record["warnings"][0].startswith("not compared with what is live: missing part-")
+    assert record["gate_overridden"]["id"] == "NOT_COMPARED"

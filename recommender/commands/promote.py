@@ -7,10 +7,10 @@ from recommender.commands.overview import known_channel
 from recommender.commands.release import named
 from recommender.delivery.places import open_places
 from recommender.errors import ArtifactError, ConfigError, Mistake
-from recommender.gate import check_blessed
+from recommender.gate import check_blessed, check_kept
 from recommender.publication import move
 from recommender.release_summary import release_text
-from recommender.releases import release
+from recommender.releases import compared, release
 from recommender.store import Channels, Commit, Store
 
 _JUDGE, _MAKER = "stage2", "stage3"
@@ -43,12 +43,16 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     before = channels.current(options.channel)
     made = store.commit_number(_MAKER, commit.record.get("upstream", {}).get(_MAKER, 0))
     overridden = check_blessed(_judged(store, commit), options.override_gate, [made] if made else [])
+    live = channels.commit(before) if before else None
+    diff = compared(commit.record, live.attempt) if live else None
+    judged = {"config": commit.record.get("config", {}), **({"release_diff": diff} if diff else {})}
+    overridden = check_kept(judged, options.override_gate, overridden=overridden)
     result = {
         "from": options.source,
         "channel": options.channel,
         "to": commit.run_id,
         "before": before.run_id if before else None,
-        "release": release(store, commit, channels.commit(before) if before else None),
+        "release": release(store, commit, live),
         "moved": [],
         "left": [],
         "number": None,

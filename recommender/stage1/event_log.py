@@ -35,6 +35,7 @@ from recommender.counting import StepRows
 from recommender.errors import InputError
 from recommender.partitions import together
 from recommender.sources import Loaded
+from recommender.stage1.forecast import base_of, next_base
 from recommender.stage1.steps import (
     DataLoader,
     DriftCheck,
@@ -44,7 +45,7 @@ from recommender.stage1.steps import (
     EventValidator,
     raw_text,
 )
-from recommender.stage1.steps.drift_check import LAST_WITH_EVENTS
+from recommender.times import as_time
 
 STEPS: Final[Mapping[str, type]] = {
     "data_loader": DataLoader,
@@ -85,6 +86,8 @@ class EventLog:
         self.profile: dict[str, Any] = {}
         self.columns: dict[str, list[str]] = {}
         self.warnings: list[str] = []
+        self._base: dict[str, Any] | None = None
+        self._let_pass: list[str] = []
 
     def load(self, version: str | None = None, before: Mapping[str, Any] | None = None) -> DataFrame:
         """Return the events that count, with the columns of an event, those of a visitor together.
@@ -115,7 +118,13 @@ class EventLog:
         return self._not_too_many(events)
 
     def describe(
-        self, events: DataFrame, visitors: DataFrame, items: DataFrame, before: Mapping[str, Any] | None = None
+        self,
+        events: DataFrame,
+        visitors: DataFrame,
+        items: DataFrame,
+        before: Mapping[str, Any] | None = None,
+        *,
+        repeats: bool = False,
     ) -> None:
         """Make the profile of the log, and compare it with that of the last commit's record.
 
@@ -123,6 +132,7 @@ class EventLog:
             events: those that `load` returned.
             visitors: visitorid and events of every visitor. items: itemid and events of every item.
             before: record of the last commit.
+            repeats: whether that was made from the same files.
 
         Raises:
             DataQualityError: see DriftCheck.
@@ -133,9 +143,20 @@ class EventLog:
             "quarantined": self.quarantined,
             "duplicates": self.good - self.distinct,
             "capped": {"events": self.distinct - self.events, **self._capped},
+            "newest": None if self.last is None else as_time(self.last),
             **described,
         }
-        self._compare(before.get("profile") if before else None)
+        self._base, self._let_pass = base_of(before.get("profile") if before else None), []
+        self._note(self._steps["drift"].execute(self.profile, self._base, repeats=repeats))
+
+    def compare_new(self, new: Mapping[str, int]) -> None:
+        """Compare the ids with those of all logs before: visitors and items -> how many were never seen.
+
+        Raises:
+            DataQualityError: see DriftCheck.
+        """
+        self.profile["new"] = dict(new)
+        self._note(self._steps["drift"].check_new(new, self.profile))
 
     @property
     def good(self) -> int:
@@ -175,12 +196,14 @@ class EventLog:
         self.quarantined = {name: count for name, count in zip(reasons, counts, strict=True) if count}
         return middle  # type: ignore[no-any-return]
 
-    def _compare(self, before: Mapping[str, Any] | None) -> None:
-        """Compare the profile with the one before; that of an empty log keeps what the next log is compared with."""
-        drift: DriftCheck = self._steps["drift"]
-        drift.execute(self.profile, before)
-        if before and not self.events:
-            self.profile[LAST_WITH_EVENTS] = drift.reference(before)
+    def _note(self, let_pass: list[str]) -> None:
+        """Note what was found in the log and let pass, and what the next log is compared with."""
+        reason = self._steps["drift"].override
+        self._let_pass += let_pass
+        self.warnings += [f"let pass ({reason}): {sentence}" for sentence in let_pass]
+        if self._let_pass:
+            self.profile["let_pass"] = {"reason": reason, "found": self._let_pass}
+        self.profile["base"] = next_base(self._base, self.profile, doubtful=bool(self._let_pass))
 
     def _note_columns(self, loader: DataLoader, loaded: Loaded, before: Mapping[str, Any] | None) -> None:
         """Note which columns the log has, and what is new about them."""

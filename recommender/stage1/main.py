@@ -171,7 +171,7 @@ class Stage1(Stage):
         self.announce("describing the events")
         self.scoring.date(self.log.last)
         activity = {name: self.cache(self._activity(parts.events, name, parts.is_test)) for name in _PAIR}
-        self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before)
+        self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before, repeats=self.repeats)
         self.scoring.events.check(self.log.profile["events_per_visitor"]["max"] or 0)
         self.announce("scoring and filtering")
         pairs = self.scoring.pairs(parts.train)
@@ -213,6 +213,9 @@ class Stage1(Stage):
         self._leaks = check.execute(scores, history, holdout, self.split.cut)
         if self.split.own:
             self.split.own.check_left(self.counter.counted("holdout")["rows"])
+        before = {name: known for name, known in self._known.items() if known}  # else it is numbered afresh
+        if before:
+            self.log.compare_new({name: self.counter.counted(name)["rows"] - known for name, known in before.items()})
 
     def release(self) -> None:
         """Free the cached intermediate results."""

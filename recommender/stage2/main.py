@@ -191,7 +191,8 @@ class Stage2(RuledStage):
         gate: ModelGate = self.steps["gate"]
         found = fetch(metrics=metrics, bootstrap=gate.compared(bootstrap))
         self._metrics = sorted((row.asDict() for row in found["metrics"]), key=itemgetter(C.MODEL, C.METRIC, "k"))
-        self.verdict = gate.judge(found["metrics"], found["bootstrap"], pairs=pairs, live_pairs=live_pairs)
+        counts = {"pairs": pairs, "live_pairs": live_pairs}
+        self.verdict = gate.judge(found["metrics"], found["bootstrap"], **counts, not_compared=self.not_compared)
 
     def details(self) -> dict[str, Any]:
         """Return the verdict, with every reason, and how much the scores weigh."""

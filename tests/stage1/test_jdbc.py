@@ -18,7 +18,7 @@ from recommender.sources import jdbc
 from recommender.spark_errors import explained
 from recommender.stage1.steps import DataLoader
 
-pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+pytestmark = pytest.mark.skipif(bool(postgres.missing_for_jdbc()), reason=postgres.missing_for_jdbc())
 
 ROWS = 1_000_000
 NAMES = {"timestamp": "at time", "visitorid": "Visitor", "event": "select", "itemid": "Ünit"}

@@ -22,7 +22,7 @@ def judge(
     *,
     others: Mapping[str, float] | None = None,
     visitors: int = 90,
-    **pairs: int,
+    **pairs: Any,
 ) -> Verdict:
     """The gate's verdict on models of which one metric is given, with further metrics of als."""
     rows: list[Any] = [(model, gate.metric, gate.k, value, visitors) for model, value in values.items()]
@@ -87,6 +87,39 @@ def test_the_evidence_says_which_end_of_the_interval_must_reach_the_gain(
     verdict = judge(spark, gate, {"als": 0.3 + difference, "live": 0.3}, {m: v.tolist() for m, v in means.items()})
     assert verdict.blessed is passes
     assert [comparison.passed for comparison in verdict.compared] == [passes]
+
+
+def test_a_tie_is_no_loss(spark: SparkSession) -> None:
+    """The same log once more, by --force, makes the same model."""
+    same = {model: [0.28, 0.3, 0.35] for model in ("als", "popular", "live")}
+    for evidence in ("low", "value", "high"):
+        gate = ModelGate(evidence_over_baselines=evidence, evidence_over_live=evidence)  # type: ignore[arg-type]
+        assert judge(spark, gate, {"als": 0.31, "popular": 0.31, "live": 0.31}, same).blessed
+
+
+def test_a_visitor_without_a_list_has_a_short_one(spark: SparkSession) -> None:
+    rows = [("als", "ndcg", 10, 0.3, 100), ("popular", "ndcg", 10, 0.1, 100), ("als", "short_lists", 10, 0.2, 50)]
+    metrics, bootstrap = spark.createDataFrame(rows, METRICS), spark.createDataFrame([], BOOTSTRAP)
+    assert sentences(ModelGate(max_short_lists=0.5).execute(metrics, bootstrap, pairs=1)) == [
+        "short_lists@10 0.6 > limit 0.5"
+    ]
+    assert ModelGate(max_short_lists=0.6).execute(metrics, bootstrap, pairs=1).blessed
+
+
+def test_a_comparison_that_compares_nothing_is_no_pass(spark: SparkSession) -> None:
+    def refused(verdict: Verdict) -> list[tuple[str, str]]:
+        return [(reason.id, reason.sentence) for reason in verdict.reasons]
+
+    gate = ModelGate(beat=["popular", "item_to_item"])
+    absent = judge(spark, gate, {"als": 0.3, "popular": 0.1})
+    assert refused(absent) == [("NOT_COMPARED", "item_to_item was not judged; see stage2.gate.beat")]
+    void = judge(spark, ModelGate(), {"als": 0.3, "popular": 0.1, "live": 0.0})
+    told = "ndcg@10 of the live model is 0: it knows none of these visitors and items"
+    assert refused(void) == [("NOT_COMPARED", told)]
+    values = {"als": 0.3, "popular": 0.1}
+    why = "not compared with what is live: its visitors and items are numbered otherwise"
+    assert refused(judge(spark, ModelGate(), values, not_compared=why)) == [("NOT_COMPARED", why)]
+    assert judge(spark, ModelGate(min_gain_over_live=None), values, not_compared=why).blessed
 
 
 def test_what_is_not_proven_is_said_so(spark: SparkSession) -> None:

@@ -111,9 +111,11 @@ class ModelGate:
         bootstrap: model string, metric string, k int, means array<double>: the replicates, in the same order.
         pairs: how many pairs the candidate was fitted on.
         live_pairs: how many the live model was fitted on; null where there is none.
+        not_compared: why the live model is not among the models, although there is one; empty where there is none.
     Execution returns:
         The `Verdict`. Without a visitor to judge by the reason is EVAL_EMPTY, with a metric that is no number
-        METRIC_NAN, else NOT_BLESSED. With nothing asked for, nothing is refused.
+        METRIC_NAN, without a model that it must be compared with NOT_COMPARED, else NOT_BLESSED. With nothing asked,
+        nothing is refused.
     Raises:
         ConfigError: a parameter is out of range.
     Persist strategy: none; stage 2 puts the verdict into its commit's record.
@@ -132,18 +134,31 @@ class ModelGate:
     max_drop: Annotated[float, Field(ge=0, le=1)] | None = 0.5
 
     def execute(
-        self, metrics: DataFrame, bootstrap: DataFrame, *, pairs: int, live_pairs: int | None = None
+        self,
+        metrics: DataFrame,
+        bootstrap: DataFrame,
+        *,
+        pairs: int,
+        live_pairs: int | None = None,
+        not_compared: str = "",
     ) -> Verdict:
         """Return the verdict; see the class."""
         found = fetch(metrics=metrics.where(F.col("k") == self.k), bootstrap=self.compared(bootstrap))
-        return self.judge(found["metrics"], found["bootstrap"], pairs=pairs, live_pairs=live_pairs)
+        counts = {"pairs": pairs, "live_pairs": live_pairs}
+        return self.judge(found["metrics"], found["bootstrap"], **counts, not_compared=not_compared)
 
     def compared(self, bootstrap: DataFrame) -> DataFrame:
         """Return the replicates that are compared."""
         return bootstrap.where((F.col("k") == self.k) & (F.col(C.METRIC) == self.metric))
 
     def judge(
-        self, metrics: Sequence[Row], bootstrap: Sequence[Row], *, pairs: int, live_pairs: int | None = None
+        self,
+        metrics: Sequence[Row],
+        bootstrap: Sequence[Row],
+        *,
+        pairs: int,
+        live_pairs: int | None = None,
+        not_compared: str = "",
     ) -> Verdict:
         """Return the verdict, given the rows of the metrics and those that `compared` has left of the replicates."""
         rows = [row for row in metrics if row["k"] == self.k]
@@ -158,7 +173,8 @@ class ModelGate:
             means = {}  # there is no interval, however many replicates
         compared = [self._compare(model, values, means) for model in self._opponents(values)]
         drop = self._drop(pairs, live_pairs)
-        return Verdict(self._name, visitors, compared, [*self._reasons(visitors, values, compared), *drop])
+        void = self._void(values, not_compared) if visitors else []
+        return Verdict(self._name, visitors, compared, [*self._reasons(visitors, values, compared), *void, *drop])
 
     def missing_from(
         self,
@@ -248,6 +264,16 @@ class ModelGate:
         if candidate == 0:
             return [Reason("NOT_BLESSED", f"{self._name} is 0: no list has an item that its visitor took")]
         return [Reason("NOT_BLESSED", _lost(self._name, c)) for c in compared if not c.passed] + self._guarded(values)
+
+    def _void(self, values: Mapping[tuple[str, str], float], not_compared: str) -> list[Reason]:
+        """Return the comparisons that were asked for and compare nothing: they would be passed by any model."""
+        absent = [model for model in self.beat if (model, self.metric) not in values]
+        found = [f"{', '.join(absent)} was not judged; see stage2.gate.beat"] if absent else []
+        if self.min_gain_over_live is not None:
+            found += [not_compared] if not_compared else []
+            if values.get((C.LIVE, self.metric)) == 0 < values.get((C.ALS, self.metric), 0):
+                found.append(f"{self._name} of the live model is 0: it knows none of these visitors and items")
+        return [Reason("NOT_COMPARED", sentence) for sentence in found]
 
     def _guarded(self, values: Mapping[tuple[str, str], float]) -> list[Reason]:
         """Return the guardrails that are broken."""

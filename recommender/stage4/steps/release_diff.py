@@ -35,6 +35,8 @@ class ReleaseDiff:
         enabled: whether the lists are compared; without that, nothing of the live version is read.
         k: places of a list that are compared, 1 to 1000.
         examples: how many items and visitors are named that change most, 0 to 50.
+        min_visitors_kept: least share (0 to 1) of the visitors with a live list that must have a new one; null: any.
+        min_items_kept: least share (0 to 1) of the items in live lists that must be in a new one; null: any.
     Execution args:
         candidate, live: the table recommendations of both; their ids have the same types.
         item_count: number of items that there are, of which coverage is a share.
@@ -52,6 +54,8 @@ class ReleaseDiff:
     enabled: bool = True
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     examples: Annotated[int, Field(ge=0, le=50)] = 5
+    min_visitors_kept: Annotated[float, Field(ge=0, le=1)] | None = 0.5
+    min_items_kept: Annotated[float, Field(ge=0, le=1)] | None = 0.3
 
     def execute(self, candidate: DataFrame, live: DataFrame, *, item_count: int) -> dict[str, Any]:
         """Return the difference; see the class."""
