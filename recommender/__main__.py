@@ -12,6 +12,7 @@ from recommender.commands import serve
 from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
 from recommender.redaction import redacted
 from recommender.store import Hadoop, Store, open_files
+from recommender.text import visible
 
 _INTERRUPTED = 130  # 128 + SIGINT
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell(error: RecommenderError, words: Sequence[str]) -> None:
     """Write the last line on stderr; the command comes first, also where the arguments after it are wrong."""
     name = words[0] if words and words[0] in {*_COMMANDS, "schema", "serve"} else "-"
-    sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {error.sentence}\n"))
+    sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {visible(error.sentence)}\n"))
 
 
 def _modules() -> dict[str, _Command]:

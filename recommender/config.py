@@ -42,6 +42,8 @@ STAGES: Mapping[str, type[Stage1 | Stage2 | Stage3 | Stage4 | Tune]] = {
 }
 WORKFLOW = ("stage1", "stage2", "stage3", "stage4")
 DEFAULT_ROOT = "output"
+DEFAULT_MODE = "0640"
+_MODE = re.compile("0?[0-7]{3}")
 
 # Lists are judged that are made by stage 3's steps with stage 3's settings: what is served is what was evaluated.
 _SERVING = dict.fromkeys(("fold_in", "item_rules", "blend", "recommend"), "stage3")
@@ -58,6 +60,7 @@ class Config:
 
     Init parameters:
         root: folder under which the stages store their results.
+        file_mode: that of the files with rows of visitors below a root that is a path.
         stages: stage -> step -> parameters, as far as they were given.
         document: all of it as it was given, overrides included, with the names of environment variables in place.
     """
@@ -65,6 +68,7 @@ class Config:
     root: str
     stages: Mapping[str, Mapping[str, Mapping[str, Any]]]
     document: Mapping[str, Any] = field(default_factory=dict)
+    file_mode: int = int(DEFAULT_MODE, 8)
 
     def stage(self, name: str) -> dict[str, Mapping[str, Any]]:
         """Return what the class of a stage is built from: its own section and what it borrows from another."""
@@ -119,6 +123,7 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
         root=document.get("root", DEFAULT_ROOT),
         stages={stage: {s: p or {} for s, p in (document.get(stage) or {}).items()} for stage in STAGES},
         document=given,
+        file_mode=int(document.get("file_mode", DEFAULT_MODE), 8),
     )
 
 
@@ -134,6 +139,12 @@ def config_schema() -> dict[str, Any]:
                 "type": "string",
                 "default": DEFAULT_ROOT,
                 "description": "Folder under which the stages store their results.",
+            },
+            "file_mode": {
+                "type": "string",
+                "pattern": f"^{_MODE.pattern}$",
+                "default": DEFAULT_MODE,
+                "description": "Mode, in octal digits, of stored files with rows of visitors, on a disk.",
             },
             **{name: _stage_schema(name, stage) for name, stage in STAGES.items()},
         },
@@ -184,10 +195,15 @@ def _parameter_texts(docstring: str) -> dict[str, str]:
 
 
 def _check(document: Mapping[str, Any]) -> list[Mistake]:
-    mistakes = [unknown_key(str(key), ["root", *STAGES]) for key in document if key not in {"root", *STAGES}]
+    known = ["root", "file_mode", *STAGES]
+    mistakes = [unknown_key(str(key), known) for key in document if key not in known]
     root = document.get("root", DEFAULT_ROOT)
     if not isinstance(root, str) or not root.strip():
         mistakes.append(Mistake("CFG_TYPE", "root", f"root must be a path, got {root!r}"))
+    mode = document.get("file_mode", DEFAULT_MODE)
+    if not isinstance(mode, str) or not _MODE.fullmatch(mode):
+        sentence = f'file_mode must be octal digits in quotes, such as "{DEFAULT_MODE}", got {mode!r}'
+        mistakes.append(Mistake("CFG_TYPE", "file_mode", sentence))
     for name, stage in STAGES.items():
         section = {} if document.get(name) is None else document[name]
         borrowed = _BORROWED.get(name, {})

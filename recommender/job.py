@@ -9,14 +9,15 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pyspark.sql import SparkSession
 
 from recommender.config import STAGES, Config, load_config
-from recommender.errors import ConfigError, Mistake, RecommenderError
+from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
 from recommender.expose import expose
 from recommender.preflight import check_overlap, size_of_inputs
 from recommender.progress import progress
@@ -32,7 +33,7 @@ from recommender.stage4.main import Stage4
 from recommender.store import Channels, Commit, Store, new_run_id, open_files, run_id_mistake
 from recommender.summary import example_text, metrics_table, stage_summary, trials_table
 from recommender.termination import Terminated, elsewhere, heeding_signals, received
-from recommender.text import title
+from recommender.text import title, visible
 
 _SETTLING = 0.5  # seconds
 
@@ -161,7 +162,7 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     stages = _chosen(options)
     session.name = f"recommender {' '.join(stages)} {where.run}"
     config = load_config(options.config, options.set)
-    store = Store(open_files(options.root or config.root, hadoop))
+    store = Store(open_files(options.root or config.root, hadoop, config.file_mode))
     built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
     for stage in built.values():
         stage.given = _given(config, options)
@@ -177,6 +178,24 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     named = options.run_id is not None
     override = _reason(options.override_gate)
     runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure, override=override)
+    with _alone(store, where.run) if named else nullcontext():
+        _run_stages(runner, built, config, store, session)
+
+
+@contextmanager
+def _alone(store: Store, run: str) -> Iterator[None]:
+    """Keep a second start of the same run from doing the same work, as far as the file system has locks."""
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(store.files.locked(f"run-{run}", patience=0))
+        except ConflictError:
+            sentence = f"run {run} has been started and has not ended; wait for it, or take another --run-id"
+            raise ConflictError("RUN_ACTIVE", sentence) from None
+        yield
+
+
+def _run_stages(runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: _Session) -> None:
+    """Run the stages one after the other, and show what came of each."""
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     stage1 = built.get("stage1")
@@ -301,6 +320,6 @@ def _tell(error: BaseException, told: Mapping[str, Any], where: Progress, verbos
     stream = error_stream()
     if "signal" in told:
         time.sleep(_SETTLING)  # Spark says something too while it ends, and the last line is ours
-    stream.write(redacted("".join([*lines, f"RECOMMENDER_ERROR {told['id']} {place}: {told['sentence']}\n"])))
+    stream.write(redacted("".join([*lines, f"RECOMMENDER_ERROR {told['id']} {place}: {visible(told['sentence'])}\n"])))
     stream.flush()
     return int(told["exit_code"])

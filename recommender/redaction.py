@@ -6,6 +6,8 @@ and what came from the environment is replaced by three stars wherever it would 
 Example usage:
 >>> redacted("cannot reach jdbc:postgresql://ann:hunter2@db/shop?password=hunter2")
 'cannot reach jdbc:postgresql://***@db/shop?password=***'
+>>> redacted("abfss://shop/x?sv=2024&sig=aB%2F3Dx&se=2026 s3://shop/x?X-Amz-Credential=AKIA&X-Amz-Signature=0f3e")
+'abfss://shop/x?sv=2024&sig=***&se=2026 s3://shop/x?X-Amz-Credential=***&X-Amz-Signature=***'
 >>> redacted({"password": "hunter2", "user": "ann"})
 {'password': '***', 'user': 'ann'}
 """
@@ -21,15 +23,17 @@ _WORDS = r"secret|passw(?:or)?d|passphrase|token|credential|(?:access|api|privat
 _LOGIN = r"://[^/\s@:]*:(?:(?!\d+/)[^\s\"'<>]+|[^/\s]+)@"
 # What Spark must hide in its log of events and its pages: matched against the keys and the values of its properties.
 SPARK_PATTERN: Final = f"(?i){_WORDS}|{_LOGIN}"
+# What is a secret as a parameter of a URL only: signatures of Azure and AWS, which open a file to whoever has the URL.
+_SIGNATURES = r"(?:(?<=[?&;])|(?<=%26)|(?<=%3F))(?:sig|pwd)|x-(?:amz|goog)-(?:signature|credential)"
 # The same for the text of queries and plans, of which only the match is replaced.
-SPARK_STRING_PATTERN: Final = f"(?i){_LOGIN}|(?:{_WORDS})=[^&;\\s]+"
+SPARK_STRING_PATTERN: Final = f"(?i){_LOGIN}|(?:{_WORDS}|{_SIGNATURES})=[^&;\\s]+"
 # What a pattern must match, whoever has set it.
 CANARIES: Final = ("spark.my.password", "DB_TOKEN", "jdbc:postgresql://ann:hunter2@db/shop")
 
 _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 _IN_URL = re.compile(_LOGIN)
 # PWD is a password in a URL; as a name it is the folder that a shell is in.
-_PARAMETER = re.compile(rf"((?:(?:{_WORDS})(?:[._-][\w.-]*)?|(?<=[?&;])pwd)=)[^&;\s\"']+", re.IGNORECASE)
+_PARAMETER = re.compile(rf"((?:(?:{_WORDS})(?:[._-][\w.-]*)?|{_SIGNATURES})=)[^&;\s\"']+", re.IGNORECASE)
 _OF_ORACLE = re.compile(r"(jdbc:oracle:\w+:)[^/\s@:]+/[^\s@]+(?=@)")
 _SHORTEST = 4  # characters of a value that is hidden wherever it turns up; shorter ones would hide too much
 

@@ -8,7 +8,7 @@ Example usage:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recommender.text import indented, table
+from recommender.text import indented, table, visible
 
 _SHOWN_IDS = 5
 _CUSTOMARY_CUTOFF = 10
@@ -70,14 +70,16 @@ def _items_text(lists: Mapping[str, Any]) -> str:
         what: ", ".join(f"{each['itemid']} ({each['lists']:+,})" for each in lists["items"][f"most_{what}"])
         for what in ("gained", "lost")
     }
-    return "\n".join(f"  most {what} by lists: {text}" for what, text in named.items() if text)
+    return "\n".join(f"  most {what} by lists: {visible(text)}" for what, text in named.items() if text)
 
 
 def _visitors_text(lists: Mapping[str, Any]) -> str:
     """Return the visitors whose lists have changed most."""
     return "\n".join(
-        f"  visitor {each['visitorid']}: overlap {each['overlap']:.2f}, "
-        f"gained {_ids(each['gained'])}, lost {_ids(each['lost'])}"
+        visible(
+            f"  visitor {each['visitorid']}: overlap {each['overlap']:.2f}, "
+            f"gained {_ids(each['gained'])}, lost {_ids(each['lost'])}"
+        )
         for each in lists["most_changed"]
     )
 

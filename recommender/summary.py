@@ -13,7 +13,7 @@ from typing import Any
 from recommender.constants import ALS
 from recommender.evaluation import METRICS, PER_VISITOR
 from recommender.stage4.steps.run_report import Example
-from recommender.text import indented, table, title
+from recommender.text import indented, table, title, visible
 
 _CUSTOMARY_CUTOFF = 10
 _REMARKS = {
@@ -29,7 +29,7 @@ def stage_summary(stage: str, name: str, record: Mapping[str, Any], path: str) -
     """Return what a stage did: rows in and out of each step, time, and where the result is."""
     speed = f", {record['events_per_second']:,.0f} events/s" if record.get("events_per_second") else ""
     lines = [f"{title(stage, name)}: {record['seconds']:.1f} s{speed}", indented(steps_table(record["steps"]))]
-    lines += [f"  warning: {warning}" for warning in record.get("warnings", ())]
+    lines += [f"  warning: {visible(warning)}" for warning in record.get("warnings", ())]
     return "\n".join([*lines, f"  -> {path}"])
 
 
@@ -88,9 +88,10 @@ def trials_table(metric: str, trials: Sequence[Mapping[str, Any]]) -> str:
 
 def example_text(example: Example) -> str:
     """Return one visitor's history and recommendations."""
-    history = ", ".join(f"{event} {item}" for event, item in example.history)
-    listed = ", ".join(f"{item} ({score:.3g})" for item, score in example.recommended)
-    return f"visitor {example.visitorid} ({example.source})\n  did:         {history}\n  recommended: {listed}"
+    history = visible(", ".join(f"{event} {item}" for event, item in example.history))
+    listed = visible(", ".join(f"{item} ({score:.3g})" for item, score in example.recommended))
+    visitor = visible(str(example.visitorid))
+    return f"visitor {visitor} ({example.source})\n  did:         {history}\n  recommended: {listed}"
 
 
 def _value(row: Mapping[str, Any] | None) -> str:

@@ -11,11 +11,20 @@ monday    1.5 KiB
 import re
 from collections.abc import Sequence
 
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def visible(text: str) -> str:
+    """Return a text of somebody else's with its control characters escaped: a terminal would obey them."""
+    return _UNSEEN.sub(
+        lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\xff" else f"\\u{ord(found[0]):04x}", text
+    )
 
 
 def table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Return lines of cells as columns; those with the numbers in `right` are aligned to the right."""
+    lines = [[visible(cell) for cell in line] for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "    ".join(

@@ -73,4 +73,10 @@ def test_a_stage_tells_rows_time_and_place() -> None:
 
 def test_an_example_shows_history_and_recommendations() -> None:
     example = Example("ann", "als", [("view", "tea")], [("jam", 0.5), ("cup", 0.25)])
+    odd = Example("\x1b[2J", "als", [("view\n", "\r")], [("\x07", 0.5)])
+    assert example_text(odd).splitlines() == [
+        r"visitor \x1b[2J (als)",
+        r"  did:         view\x0a \x0d",
+        r"  recommended: \x07 (0.5)",
+    ]
     assert example_text(example) == ("visitor ann (als)\n  did:         view tea\n  recommended: jam (0.5), cup (0.25)")

@@ -2,7 +2,21 @@
 
 import pytest
 
-from recommender.text import age, indented, seconds, size, table
+from recommender.text import age, indented, seconds, size, table, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2Jred\x9b31m", r"\x1b[2Jred\x9b31m"),
+        ("a\r\nb\tc\x00\x7f", r"a\x0d\x0ab\x09c\x00\x7f"),
+        ("\u202egpj.exe \u2066x\u2069", r"\u202egpj.exe \u2066x\u2069"),
+        ("Käse ☕ 日本", "Käse ☕ 日本"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_escaped(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert table([(text, "x")]) == f"{shown}    x"
 
 
 @pytest.mark.parametrize(

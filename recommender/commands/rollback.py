@@ -6,7 +6,9 @@ from typing import Any
 from recommender.commands.overview import known_channel
 from recommender.delivery.places import open_places
 from recommender.publication import move
-from recommender.store import Store
+from recommender.store import Commit, Store
+
+_SNAPSHOT = "/snapshot/manifest.json"  # as recommender.serving.layout has it, which needs an extra
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,12 +27,18 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     with open_places(delivered) as targets:
         positions = {name: target.position(options.channel) for name, target in targets.items()}
         after = move(store, options.channel, commit, targets, positions=positions, expected=seen, action="rollback")
+    warning = ""
+    if before and _has_snapshot(channels.commit(before)) and not _has_snapshot(commit):
+        warning = (
+            f"run {after.run_id} has no serving snapshot: a service that follows {options.channel} stays with its own"
+        )
     return {
         "channel": options.channel,
         "from": before.run_id if before else None,
         "to": after.run_id,
         "number": after.number,
         "moved": sorted(delivered),
+        "warning": warning,
     }
 
 
@@ -38,4 +46,9 @@ def text(result: dict[str, Any]) -> str:
     """Return a sentence."""
     moved = f"run {result['to']}, no longer run {result['from']}"
     also = f", and so do {', '.join(result['moved'])}" if result["moved"] else ""
-    return f"channel {result['channel']} now names {moved} (record {result['number']}){also}"
+    sentence = f"channel {result['channel']} now names {moved} (record {result['number']}){also}"
+    return "\n".join(filter(None, [sentence, result["warning"] and f"warning: {result['warning']}"]))
+
+
+def _has_snapshot(commit: Commit | None) -> bool:
+    return commit is not None and any(path.endswith(_SNAPSHOT) for path in commit.files())

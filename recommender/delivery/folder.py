@@ -61,6 +61,7 @@ class FolderTarget:
         sizes = {f"{folder}/{file.path}": file.size for file in self.files.walk(folder) if _is_data(file.path)}
         if not sizes:
             raise StorageError("AUDIT_ROWS", f"nothing can be found in {self.files.url(folder)}; start the run again")
+        self.files.sync(sizes)
         record = {"run": version.run, "attempt": version.attempt, "at": now(), "folder": folder, "files": sizes}
         if not self.files.create(_mark(version.attempt), seal(record)) and not self.has(version):
             self.files.delete(_mark(version.attempt))  # of files that are not all there any more

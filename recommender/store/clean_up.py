@@ -17,7 +17,7 @@ from datetime import datetime
 from recommender.store.channels import Channels, Publication
 from recommender.store.file_info import TEMPORARY
 from recommender.store.files import last_change
-from recommender.store.store import FAILED_FILE, Commit, Store
+from recommender.store.store import FAILED_FILE, Commit, Store, damaged
 
 _VERSIONS_OF_A_CHANNEL = 2
 _ATTEMPT = re.compile("[0-9a-f]{32}")
@@ -35,7 +35,7 @@ class Removal:
     @property
     def is_data(self) -> bool:
         """Return whether it is an attempt's folder."""
-        return "/data/" in self.path
+        return bool(_ATTEMPT.fullmatch(self.path.rpartition("/data/")[2]))
 
 
 def removals(store: Store, older_than: float, keep: int, clock: Callable[[], float] = time.time) -> list[Removal]:
@@ -46,9 +46,13 @@ def removals(store: Store, older_than: float, keep: int, clock: Callable[[], flo
         older_than: seconds for which it must have been of no use.
         keep: how many of the newest commits of each stage stay in any case, at least 1.
         clock: returns the time in seconds since epoch.
+
+    Raises:
+        ArtifactError: the record of a commit that a channel names is gone: then nobody knows what it was made from.
     """
     stages = {stage: list(store.commits(stage)) for stage in store.files.names("") if stage != "channels"}
-    kept = _kept(store, stages, clock() - older_than, keep)
+    published = _published(store)
+    kept = _kept(stages, clock() - older_than, keep, published)
     records: list[Removal] = []
     data: list[Removal] = []
     for stage, commits in stages.items():
@@ -59,8 +63,11 @@ def removals(store: Store, older_than: float, keep: int, clock: Callable[[], flo
         named = {
             path.split("/", 1)[0] for commit in commits if (stage, commit.number) in kept for path in commit.files()
         } | {commit.attempt for commit in commits if (stage, commit.number) in kept}
+        named |= {each.record["attempt"] for each in published if each.record["stage"] == stage}
         data += _attempts(store, stage, named, clock() - older_than)
         records += _unfinished(store, stage, clock() - older_than)
+    for channel in store.files.names("channels"):
+        records += _temporary(store, f"channels/{channel}", clock() - older_than)
     return records + data
 
 
@@ -81,7 +88,9 @@ def clean_up(store: Store, older_than: float, keep: int, clock: Callable[[], flo
     return records + data
 
 
-def _kept(store: Store, stages: dict[str, list[Commit]], before: float, keep: int) -> set[tuple[str, int]]:
+def _kept(
+    stages: dict[str, list[Commit]], before: float, keep: int, published: list[Publication]
+) -> set[tuple[str, int]]:
     kept: set[tuple[str, int]] = set()
     for stage, commits in stages.items():
         newer: Commit | None = None
@@ -89,7 +98,7 @@ def _kept(store: Store, stages: dict[str, list[Commit]], before: float, keep: in
             if place < keep or (newer and _seconds(newer.record["committed_at"]) >= before):
                 kept.add((stage, commit.number))
             newer = commit
-    kept |= _published(store)
+    kept |= {(publication.record["stage"], publication.record["commit"]) for publication in published}
     by_place = {(stage, commit.number): commit for stage, commits in stages.items() for commit in commits}
     waiting = list(kept)
     while waiting:
@@ -101,20 +110,27 @@ def _kept(store: Store, stages: dict[str, list[Commit]], before: float, keep: in
     return kept
 
 
-def _published(store: Store) -> set[tuple[str, int]]:
-    """Return the commits that channels name now and have named before, and those that a rollback would name."""
-    found: set[tuple[str, int]] = set()
+def _published(store: Store) -> list[Publication]:
+    """Return what channels name now and have named before, and what a rollback would name.
+
+    Raises:
+        ArtifactError: the record of a commit that a channel names now is gone.
+    """
+    found: list[Publication] = []
     channels = Channels(store)
     for channel in channels.names():
         publications: list[Publication] = []
         for publication in channels.history(channel):
+            if not publications and channels.commit(publication) is None:
+                record = publication.record
+                what = f"missing record {record['commit']} of {record['stage']}, which channel {channel} names"
+                raise damaged(f"{what} (run {publication.run_id}); nothing is deleted")
             publications.append(publication)
             if len({each.record["attempt"] for each in publications}) > _VERSIONS_OF_A_CHANNEL:
                 publications.pop()
                 break
         before = channels.before(channel)
-        named = [*publications, before] if before else publications
-        found |= {(publication.record["stage"], publication.record["commit"]) for publication in named}
+        found += [*publications, before] if before else publications
     return found
 
 
@@ -131,13 +147,21 @@ def _attempts(store: Store, stage: str, named: set[str], before: float) -> Itera
 
 
 def _unfinished(store: Store, stage: str, before: float) -> Iterator[Removal]:
-    for file in store.files.walk(f"{stage}/commits"):
-        if file.path.startswith(TEMPORARY) and file.modified < before:
-            yield Removal(f"{stage}/commits/{file.path}", "a record that was never finished", file.size)
+    yield from _temporary(store, f"{stage}/commits", before)
+    for attempt in store.files.names(f"{stage}/data"):
+        if _ATTEMPT.fullmatch(attempt):
+            yield from _temporary(store, f"{stage}/data/{attempt}", before)
     for folder, why in (("shards", "a shard of a run that never went on"), ("trials", "a trial of an earlier search")):
         for file in store.files.walk(f"{stage}/{folder}"):
             if _RECORD.fullmatch(file.path) and file.modified < before:
                 yield Removal(f"{stage}/{folder}/{file.path}", why, file.size)
+
+
+def _temporary(store: Store, folder: str, before: float) -> Iterator[Removal]:
+    """Return the files that were never finished: a disk was full, or a process died."""
+    for file in store.files.walk(folder):
+        if file.path.rpartition("/")[2].startswith(TEMPORARY) and file.modified < before:
+            yield Removal(f"{folder}/{file.path}", "a file that was never finished", file.size)
 
 
 def _seconds(timestamp: str) -> float:

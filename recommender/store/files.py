@@ -4,7 +4,7 @@ Two things are asked of it beyond the ordinary: `Files.create` makes a file with
 tells of two callers one that it came second. Everything else in the store rests on that.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +46,12 @@ class Files(Protocol):
     def sha256(self, path: str) -> str:
         """Return the hash of a file's content; FileNotFoundError if there is none."""
 
+    def sync(self, paths: Iterable[str]) -> None:
+        """Make files durable that others have written, with their names; FileNotFoundError if one is gone."""
+
+    def restrict(self, path: str) -> None:
+        """Keep others from reading a file, or what is in a folder, where the file system has modes like a disk's."""
+
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing if there is none."""
 
@@ -69,7 +75,7 @@ def last_change(files: Files, folder: str) -> float:
         return 0.0
 
 
-def open_files(root: str, hadoop: Callable[[], Hadoop | None]) -> Files:
+def open_files(root: str, hadoop: Callable[[], Hadoop | None], mode: int | None = None) -> Files:
     """Return the files below a root.
 
     Args:
@@ -77,6 +83,7 @@ def open_files(root: str, hadoop: Callable[[], Hadoop | None]) -> Files:
             ``s3a:``, ``abfss:`` and ``dbfs:`` go through Hadoop's FileSystem. Without a JVM, as over Spark Connect,
             ``dbfs:`` is where Databricks mounts it.
         hadoop: returns the gateway to a JVM, or None; called where the scheme needs one.
+        mode: that of files which `restrict` is asked for, such as 0o640; None: as the process makes them.
 
     Raises:
         ConfigError: the root is no path. StorageError: its scheme is unknown, or cannot be reached from here.
@@ -86,7 +93,7 @@ def open_files(root: str, hadoop: Callable[[], Hadoop | None]) -> Files:
         raise ConfigError(Mistake("CFG_VALUE", "root", f"root must not contain any of * ? [ ] {{ }} \\, got {root}"))
     if not colon or scheme == "file":
         path = Path("/", rest.lstrip("/")) if colon else Path(root)
-        return LocalFiles(path, "dbfs:" if path.is_relative_to("/Volumes") else "file://")
+        return LocalFiles(path, "dbfs:" if path.is_relative_to("/Volumes") else "file://", mode=mode)
     if scheme not in SCHEMES:
         known = ", ".join(f"{name}:" for name in SCHEMES)
         raise StorageError("STORAGE_SCHEME", f"root {root}: {scheme}: is not supported; use a path, file:, {known}")

@@ -4,7 +4,7 @@ import errno
 import posixpath
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, ClassVar
 
@@ -131,6 +131,12 @@ class HadoopFiles:
                 stream.close()
         except Py4JJavaError as error:
             raise self._told(error, path) from error
+
+    def sync(self, paths: Iterable[str]) -> None:
+        """Do nothing: what was closed is kept by several machines."""
+
+    def restrict(self, path: str) -> None:
+        """Do nothing: who may read is said by the cluster, or by the bucket."""
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it."""

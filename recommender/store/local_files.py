@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -27,10 +27,12 @@ class LocalFiles:
         root: the folder.
         scheme: what Spark wants before the path.
         cut: a prefix of the path that Spark does not know.
+        mode: that of files which `restrict` is asked for; None: as the process makes them.
     """
 
-    def __init__(self, root: Path, scheme: str = "file://", cut: str = "") -> None:
+    def __init__(self, root: Path, scheme: str = "file://", cut: str = "", mode: int | None = None) -> None:
         self.root = str(root.absolute())
+        self._mode = mode
         self._prefix = scheme + self.root.removeprefix(cut)
 
     def url(self, path: str) -> str:
@@ -48,17 +50,19 @@ class LocalFiles:
         """Make a file with all of its content or not at all; False if the name is taken."""
         final = self._path(path)
         temporary = final.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        new = [folder for folder in final.parents if folder.is_relative_to(self.root) and not folder.exists()]
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
             try:
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
                 created = _linked(temporary, final)
             finally:
-                temporary.unlink(missing_ok=True)
-            _sync_folder(final.parent)
+                temporary.unlink(missing_ok=True)  # also what a full disk has cut off
+            for folder in [final.parent, *(each.parent for each in new)]:
+                _sync(folder)
         except OSError as error:
             raise self._told(error, path) from error
         return created
@@ -114,6 +118,35 @@ class LocalFiles:
         except OSError as error:
             raise self._told(error, path) from error
         return digest.hexdigest()
+
+    def sync(self, paths: Iterable[str]) -> None:
+        """Make files durable that Spark has written, which syncs nothing; then the folders that hold their names."""
+        folders: set[Path] = set()
+        for path in paths:
+            file = self._path(path)
+            try:
+                _sync(file)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise self._told(error, path) from error
+            folders |= {folder for folder in file.parents if folder.is_relative_to(self.root)}
+        for folder in sorted(folders, reverse=True):  # those further down come first
+            try:
+                _sync(folder)
+            except OSError as error:
+                raise self._told(error, str(folder)) from error
+
+    def restrict(self, path: str) -> None:
+        """Keep others from reading a file, or what is in a folder; who may read a folder may also look into it."""
+        if self._mode is None:
+            return
+        target = self._path(path)
+        try:
+            target.chmod(self._mode | (0o100 | (self._mode & 0o444) >> 2) if target.is_dir() else self._mode)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:  # a mount without modes
+                raise self._told(error, path) from error
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it."""
@@ -171,13 +204,13 @@ def _linked(temporary: Path, final: Path) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Make the content of a file durable, or the names in a folder where the file system can."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}:
+        if not path.is_dir() or error.errno not in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}:
             raise
     finally:
         os.close(descriptor)

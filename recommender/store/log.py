@@ -1,13 +1,17 @@
 """A folder of numbered records, each written once: the only thing in the store that two writers compete for."""
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from recommender.errors import StorageError
+from recommender.errors import ArtifactError, StorageError
 from recommender.store.files import Files
 from recommender.store.sealed import seal, unseal
 
+FORMAT: Final = 1  # of the records that this program writes and reads; those without one are as old as the first
+
 _DIGITS = 20
+_NAME = re.compile(rf"[0-9]{{{_DIGITS}}}\.json")
 
 
 class Log:
@@ -24,8 +28,7 @@ class Log:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the records, ascending; deleted ones are missing."""
-        names = self._files.names(self._folder)
-        return [int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdigit()]
+        return [int(name[:_DIGITS]) for name in self._files.names(self._folder) if _NAME.fullmatch(name)]
 
     def newest_number(self) -> int:
         """Return the highest number, 0 if there is none."""
@@ -42,12 +45,17 @@ class Log:
         """Return one record, or None.
 
         Raises:
-            ArtifactError: it is damaged.
+            ArtifactError: it is damaged, or another version of this program has written it.
         """
         try:
-            return unseal(self._files.read(self._path(number)), self.url(number))
+            record = unseal(self._files.read(self._path(number)), self.url(number))
         except FileNotFoundError:
             return None
+        version = record.pop("format", FORMAT)
+        if version != FORMAT:
+            sentence = f"{self.url(number)} has format {version}, and this program reads {FORMAT}"
+            raise ArtifactError("FORMAT_UNKNOWN", f"{sentence}: use the version that has written it, or a newer one")
+        return record
 
     def url(self, number: int) -> str:
         """Return where a record is."""
@@ -67,7 +75,7 @@ class Log:
             Whether the record is there now; False if somebody else's is.
         """
         try:
-            created = self._files.create(self._path(number), seal(record))
+            created = self._files.create(self._path(number), seal({"format": FORMAT, **record}))
         except StorageError:
             if not self._has(number, is_ours):
                 raise

@@ -9,7 +9,7 @@ from typing import Any
 
 from recommender.errors import ArtifactError
 from recommender.store.log import Log
-from recommender.store.store import Store, check_sizes
+from recommender.store.store import Store, check_sizes, sync_listed
 
 
 class Shards:
@@ -44,6 +44,7 @@ class Shards:
     def finish(self, shard: int, of: int, attempt: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
         """Record a shard, and return what counts: this, or what another run has recorded meanwhile."""
         body = {"attempt": attempt, "of": of, **record}
+        sync_listed(self._store.files, self._stage, body)
         if self._log.append(shard + 1, body, is_ours={"attempt": attempt}):
             return body
         return self._log.record(shard + 1) or body

@@ -4,16 +4,19 @@ import json
 import posixpath
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Final
 
-from recommender.errors import ArtifactError, ConflictError
+from recommender.errors import ArtifactError, ConflictError, StorageError
 from recommender.store.files import Files
+from recommender.store.index import Index
 from recommender.store.log import Log
 
 ATTEMPT_FILE: Final = "_ATTEMPT.json"
 FAILED_FILE: Final = "_FAILED.json"
+_FOR_READERS: Final = "stage4"  # what it makes is read by services and shops, which are other users
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Store:
         attempt = uuid.uuid4().hex
         started = {"run": run_id, "stage": stage, "attempt": attempt, "started_at": now()}
         self.files.create(f"{stage}/data/{attempt}/{ATTEMPT_FILE}", json.dumps(started).encode())
+        if stage != _FOR_READERS:
+            self.files.restrict(f"{stage}/data/{attempt}")  # what is written there tells who has done what
         parent = self._commits(stage).newest_number()
         return Attempt(stage, run_id, attempt, self.files.url(f"{stage}/data/{attempt}"), parent)
 
@@ -111,8 +116,10 @@ class Store:
     def commit(self, attempt: Attempt, record: Mapping[str, Any]) -> Commit:
         """Make an attempt visible, with a record of what it holds.
 
+        The files that it lists are durable before the record is.
+
         Raises:
-            ConflictError: another run has committed this stage since the attempt began.
+            ConflictError: another run has committed this stage since the attempt began. ArtifactError: a file is gone.
         """
         body = {
             "run": attempt.run_id,
@@ -121,12 +128,15 @@ class Store:
             "committed_at": now(),
             **record,
         }
+        sync_listed(self.files, attempt.stage, body)
         log, number = self._commits(attempt.stage), attempt.parent + 1
         newest = log.newest_number()
         if newest != attempt.parent or not log.append(number, body, is_ours={"attempt": attempt.id}):
             newest = log.newest_number()
             sentence = f"expected {attempt.parent} found {newest}: another run has committed {attempt.stage} meanwhile"
             raise ConflictError("COMMIT_CONFLICT", f"{sentence}; its result stands, start this run again")
+        with suppress(StorageError, ArtifactError):  # it only saves time
+            self._index(attempt.stage).note(number)
         return Commit(attempt.stage, number, body)
 
     def latest(self, stage: str) -> Commit | None:
@@ -148,8 +158,14 @@ class Store:
         return None if record is None else Commit(stage, number, record)
 
     def of_run(self, stage: str, run_id: str) -> Commit | None:
-        """Return what a run has committed of a stage."""
-        return next((commit for commit in self.commits(stage) if commit.run_id == run_id), None)
+        """Return what a run has committed of a stage; the newest, if there are several."""
+        numbers = (number for number, run, _ in self._index(stage).entries() if run == run_id)
+        return next((commit for number in numbers if (commit := self.commit_number(stage, number))), None)
+
+    def of_fingerprint(self, stage: str, fingerprint: str) -> Commit | None:
+        """Return the newest commit of a stage that was made from this, and by this configuration."""
+        numbers = (number for number, _, made_of in self._index(stage).entries() if made_of == fingerprint)
+        return next((commit for number in numbers if (commit := self.commit_number(stage, number))), None)
 
     def expire(self, commit: Commit) -> None:
         """Delete a commit's record; its data is then no longer anybody's."""
@@ -171,6 +187,9 @@ class Store:
         """
         check_sizes(self.files, commit.stage, commit.files(*tables))
 
+    def _index(self, stage: str) -> Index:
+        return Index(self.files, stage, self._commits(stage))
+
     def _commits(self, stage: str) -> Log:
         return Log(self.files, f"{stage}/commits")
 
@@ -191,6 +210,21 @@ def check_sizes(files: Files, stage: str, listed: Mapping[str, Mapping[str, Any]
             raise damaged(f"missing {posixpath.basename(path)}: {place} is gone")
         if found[path] != facts["bytes"]:
             raise damaged(f"{place} has {found[path]:,} bytes, not {facts['bytes']:,}")
+
+
+def sync_listed(files: Files, stage: str, record: Mapping[str, Any]) -> None:
+    """Make the files durable that a record lists, and keep others from reading them.
+
+    Raises:
+        ArtifactError: one is missing.
+    """
+    paths = [f"{stage}/data/{path}" for path in record.get("files", ())]
+    try:
+        files.sync(paths)
+    except FileNotFoundError as error:
+        raise damaged(f"missing {error.filename}: it was written, and is gone") from error
+    for path in paths if stage != _FOR_READERS else ():
+        files.restrict(path)
 
 
 def damaged(what: str) -> ArtifactError:

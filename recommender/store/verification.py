@@ -1,11 +1,12 @@
 """Compare every file of every commit with what was recorded when it was written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from recommender.errors import ArtifactError
-from recommender.store.channels import Channels
+from recommender.store.channels import Channels, Publication
 from recommender.store.log import Log
 from recommender.store.store import Commit, Store
 
@@ -61,12 +62,42 @@ def _records(store: Store) -> tuple[list[Commit], list[Damage]]:
         for number in log.numbers():
             try:
                 record = log.record(number)
-            except ArtifactError:
-                damages.append(Damage(log.url(number), "the record does not match its hash"))
+            except ArtifactError as error:
+                is_known = error.id == "ARTIFACT_CORRUPT"
+                damages.append(Damage(log.url(number), "the record does not match its hash" if is_known else error.id))
                 continue
             if record and stage:
                 commits.append(Commit(stage, number, record))
-    return commits, damages
+    return commits, damages + _lost(store, commits)
+
+
+def _lost(store: Store, commits: list[Commit]) -> list[Damage]:
+    """Return the records that are gone of the commits that channels name, and of those that these were made from."""
+    known = {(commit.stage, commit.number): commit for commit in commits}
+    damages = []
+    for current in _currents(store):
+        named = (str(current.record["stage"]), int(current.record["commit"]))
+        if named in known and known[named].attempt != current.record["attempt"]:
+            path = store.files.url(f"{named[0]}/commits/{named[1]:020d}.json")
+            damages.append(Damage(path, f"is of another attempt than the one that channel {current.channel} names"))
+        waiting = [named]
+        for stage, number in waiting:
+            if (stage, number) in known:
+                upstream = known[stage, number].record.get("upstream", {}).items()
+                waiting += [each for each in upstream if each not in waiting]
+            elif number not in Log(store.files, f"{stage}/commits").numbers():
+                path = store.files.url(f"{stage}/commits/{number:020d}.json")
+                damages.append(Damage(path, f"missing: channel {current.channel} needs run {current.run_id}"))
+    return damages
+
+
+def _currents(store: Store) -> Iterator[Publication]:
+    """Return what each channel names; a record that cannot be read is among the damages already."""
+    channels = Channels(store)
+    for channel in channels.names():
+        with suppress(ArtifactError):
+            if current := channels.current(channel):
+                yield current
 
 
 def _difference(store: Store, path: str, size: int | None, facts: Mapping[str, Any], *, quick: bool) -> str:

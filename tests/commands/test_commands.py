@@ -128,6 +128,29 @@ def test_damage_is_listed_and_has_an_exit_code(call: Any, store: Store, tmp_path
     assert err.splitlines()[-1].startswith("RECOMMENDER_ERROR ARTIFACT_CORRUPT command=verify: ")
 
 
+def test_a_record_that_is_gone_is_damage_if_a_channel_needs_it(call: Any, store: Store, tmp_path: Path) -> None:
+    judged = result(store, "stage2", "wednesday")
+    live = result(store, "stage4", "wednesday", upstream={"stage2": judged.number})
+    Channels(store).publish("live", live)
+    record_of(tmp_path / "out", judged).unlink()
+    code, out, _ = call("verify", "--quick")
+    assert (code, "missing: channel live needs run wednesday" in out) == (16, True)
+    record_of(tmp_path / "out", live).unlink()
+    code, out, err = call("verify", "--quick")
+    assert (code, f"{live.number:020d}.json missing: channel live needs run wednesday" in err) == (16, True)
+    assert call("gc", "--older-than", "0s")[0] == 16
+    assert file_of(tmp_path / "out", live).exists()
+
+
+def test_a_record_of_another_attempt_is_damage_if_a_channel_names_it(call: Any, store: Store, tmp_path: Path) -> None:
+    live = store.latest("stage4")
+    assert live is not None
+    record_of(tmp_path / "out", live).unlink()
+    result(store, "stage4", "somebody")
+    code, out, _ = call("verify", "--quick")
+    assert (code, "is of another attempt than the one that channel live names" in out) == (16, True)
+
+
 def test_a_damaged_record_is_told_by_every_command(call: Any, store: Store, tmp_path: Path) -> None:
     commit = store.latest("stage1")
     assert commit is not None

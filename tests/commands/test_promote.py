@@ -240,3 +240,34 @@ def test_a_place_that_has_lost_the_version_stops_the_promotion(call: Any, store:
     assert code == 12
     assert "VERSION_NOT_DELIVERED command=promote: run tuesday is not in parquet any more, and nothing was moved" in err
     assert live(store) == "monday"
+
+
+def test_lists_that_lack_too_much_of_what_is_live_are_not_promoted(call: Any, store: Store) -> None:
+    live_now = Channels(store).current("live")
+    assert live_now is not None
+    diff = {**DIFF, "against": {"run": "monday", "attempt": live_now.record["attempt"]}}
+    diff["visitors"] = {"candidate": 900, "live": 1000, "gained": 500, "lost": 600}
+    record = {**RECORD, "config": {"release_diff": {"min_visitors_kept": 0.5, "min_items_kept": 0.3}}}
+    judged = result(store, "stage2", "friday", metrics=[metric(0.05)], blessed=True)
+    commit = result(
+        store, "stage4", "friday", "friday", upstream={"stage2": judged.number}, release_diff=diff, **record
+    )
+    name(store, "candidate", commit)
+    code, _, err = call("promote")
+    assert code == 14
+    assert "LISTS_LOST command=promote: 40% of the 1,000 visitors with a live list have a new one, limit 50%" in err
+    assert live(store) == "monday"
+    assert call("promote", "--override-gate", "the others have left")[0] == 0
+    assert live(store) == "friday"
+
+
+def test_a_rollback_to_a_version_without_a_snapshot_warns(call: Any, store: Store) -> None:
+    attempt = store.begin("stage4", "wednesday")
+    path = f"{attempt.id}/snapshot/manifest.json"
+    store.files.create(f"stage4/data/{path}", b"{}")
+    Channels(store).publish("live", store.commit(attempt, {"files": {path: {"bytes": 2}}, "upstream": {}}))
+    code, out, _ = call("rollback", "live")
+    assert code == 0
+    warning = "warning: run monday has no serving snapshot: a service that follows live stays with its own"
+    assert out.splitlines()[-1] == warning
+    assert json.loads(call("rollback", "live", "wednesday", "--json")[1])["warning"] == ""

@@ -2,11 +2,13 @@
 
 import os
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from literal_store import file_of, open_store, record_of, result
 
+from recommender.errors import ArtifactError
 from recommender.store import Attempt, Channels, Shards, Store, clean_up, removals
 
 DAY = 86_400.0
@@ -41,6 +43,16 @@ def test_what_was_the_newest_not_long_ago_stays(store: Store) -> None:
     result(store, "stage1", "new")
     assert planned(store, days=6.9) == []
     assert len(planned(store, days=7.1)) == 2
+
+
+def test_what_was_the_newest_until_an_hour_ago_stays_however_old_it_is(store: Store) -> None:
+    def at(hours: float) -> str:
+        return datetime.fromtimestamp(time.time() - hours * 3600, timezone.utc).isoformat()
+
+    result(store, "stage1", "oldest", committed_at=at(900))
+    result(store, "stage1", "old", committed_at=at(500))
+    result(store, "stage1", "new", committed_at=at(1))
+    assert [path for path in planned(store, days=0) if "/commits/" in path] == [f"stage1/commits/{1:020d}.json"]
 
 
 def test_a_folder_that_is_empty_may_be_that_of_an_attempt_that_begins(store: Store) -> None:
@@ -112,16 +124,28 @@ def test_an_attempt_that_still_writes_stays(store: Store, tmp_path: Path) -> Non
     attempt = store.begin("stage1", "long")
     folder = tmp_path / "stage1" / "data" / attempt.id
     os.utime(folder / "_ATTEMPT.json", (time.time() - 9 * DAY,) * 2)
-    (folder / "scores").mkdir()
-    (folder / "scores" / "part-0").write_text("just now")
+    deep = folder / "model" / "itemFactors" / "_temporary" / "0" / "task"
+    deep.mkdir(parents=True)
+    (deep / "part-0").write_text("just now")
+    for path in (deep, *deep.parents):
+        if path.is_relative_to(folder):
+            os.utime(path, (time.time() - 9 * DAY,) * 2)
     assert planned(store, days=0) == []
 
 
 def test_records_that_were_never_finished_go(store: Store, tmp_path: Path) -> None:
     result(store, "stage1", "monday")
-    (tmp_path / "stage1" / "commits" / ".temporary-abc").write_text("half")
+    commit = result(store, "stage4", "monday")
+    Channels(store).publish("live", commit)
+    folders = ["stage1/commits", f"stage4/data/{commit.attempt}/snapshot", "channels/live"]
+    for folder in folders:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / ".temporary-abc").write_text("half")
     assert planned(store, days=6) == []
-    assert planned(store, days=8) == ["stage1/commits/.temporary-abc"]
+    assert sorted(planned(store, days=8)) == sorted(f"{folder}/.temporary-abc" for folder in folders)
+    clean(store, days=8)
+    assert not list(tmp_path.rglob(".temporary-*"))
+    store.check(commit)
 
 
 def test_shards_that_nobody_went_on_with_go(store: Store) -> None:
@@ -162,3 +186,15 @@ def test_data_that_became_the_newest_meanwhile_stays(store: Store, monkeypatch: 
     newest = store.latest("stage1")
     assert newest is not None
     store.check(newest)
+
+
+def test_nothing_goes_when_the_record_is_gone_that_a_channel_names(store: Store, tmp_path: Path) -> None:
+    old, new = result(store, "stage4", "old"), result(store, "stage4", "new")
+    Channels(store).publish("live", old)
+    record_of(tmp_path, old).unlink()
+    gone = r"ARTIFACT_CORRUPT missing record 1 of stage4, which channel live names \(run old\); nothing is deleted"
+    with pytest.raises(ArtifactError, match=gone):
+        clean(store, days=100)
+    Channels(store).publish("live", new)
+    clean(store, days=100)  # it may be gone back to when the record has been restored
+    assert file_of(tmp_path, old).exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recommender.errors import ArtifactError, ConfigError, ConflictError, StorageError
-from recommender.store import Attempt, Commit, Store, new_run_id, open_files, run_id_mistake
+from recommender.store import Attempt, Commit, Store, new_run_id, open_files, run_id_mistake, seal
 
 
 @pytest.fixture
@@ -73,6 +73,15 @@ def test_of_two_writers_one_is_told(store: Store) -> None:
     assert newest.record["text"] == "fast"
 
 
+def test_a_number_that_a_clean_up_has_freed_is_not_taken(store: Store) -> None:
+    slow = store.begin("stage1", "slow")
+    commits = [result(store, text) for text in ("first", "second")]
+    store.expire(commits[0])
+    with pytest.raises(ConflictError, match=r"COMMIT_CONFLICT expected 0 found 2"):
+        write(store, slow, "slow")
+    assert store.latest("stage1") == commits[1]
+
+
 def test_of_two_writers_one_is_told_also_at_the_last_moment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = store.begin("stage1", "slow")
     link = os.link
@@ -110,6 +119,16 @@ def test_a_commit_that_fails_leaves_nothing(store: Store, root: Path, monkeypatc
         store.commit(attempt, {})
     assert store.latest("stage1") is None
     assert names(root / "stage1" / "commits") == []
+
+
+def test_a_full_disk_leaves_no_half_a_file(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="STORAGE_FULL"):
+        store.files.create("channels/live/1.json", b"half")
+    assert names(root / "channels" / "live") == []
 
 
 def test_a_mount_without_links_serves_one_writer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +176,59 @@ def test_a_damaged_record_is_told_and_no_older_one_is_taken(store: Store, root: 
         store.latest("stage1")
 
 
+def test_a_record_of_another_format_is_refused(store: Store, root: Path) -> None:
+    result(store, "old")
+    record = root / "stage1" / "commits" / f"{1:020d}.json"
+    assert json.loads(record.read_text())["format"] == 1
+    newer = {key: value for key, value in json.loads(record.read_text()).items() if key != "sha256"}
+    record.write_bytes(seal({**newer, "format": 2}))
+    with pytest.raises(
+        ArtifactError, match=r"FORMAT_UNKNOWN .*1\.json has format 2, and this program reads 1: use the"
+    ):
+        store.latest("stage1")
+    record.write_bytes(seal({key: value for key, value in newer.items() if key != "format"}))
+    newest = store.latest("stage1")  # as it was written before there were formats
+    assert newest is not None
+    assert newest.record["text"] == "old"
+
+
+def test_a_file_that_is_no_record_is_none(store: Store, root: Path) -> None:
+    result(store, "old")
+    for name in ("²", "7", "1" * 19, "1" * 21, "latest"):
+        (root / "stage1" / "commits" / f"{name}.json").write_text("{}")
+    assert [commit.number for commit in store.commits("stage1")] == [1]
+
+
+def test_a_run_is_found_without_reading_every_record(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(45):
+        attempt = store.begin("stage1", f"run-{number}")
+        store.commit(attempt, {"files": {}, "fingerprint": f"mark-{number}"})
+    assert names(root / "stage1" / "index") == [f"{40:020d}.json"]
+    read: list[str] = []
+    files_read = store.files.read
+    monkeypatch.setattr(store.files, "read", lambda path: read.append(path) or files_read(path))  # type: ignore[func-returns-value]
+    assert store.of_run("stage1", "nobody") is None
+    assert len(read) == 6  # the index, and the records since
+    found, same = store.of_run("stage1", "run-3"), store.of_fingerprint("stage1", "mark-3")
+    assert found == same
+    assert found is not None
+    assert found.number == 4
+
+
+def test_an_index_that_is_damaged_or_behind_hides_nothing(store: Store, root: Path) -> None:
+    for number in range(20):
+        result(store, str(number), f"run-{number}")
+    index, record = (root / "stage1" / folder / f"{20:020d}.json" for folder in ("index", "commits"))
+    record.unlink()  # as its damage asks for
+    assert store.of_run("stage1", "run-19") is None
+    result(store, "again", "another")
+    found = store.of_run("stage1", "another")
+    assert found is not None
+    assert found.number == 20
+    index.write_text("{")
+    assert store.of_run("stage1", "run-3") is not None
+
+
 def part(root: Path, commit: Commit) -> Path:
     return root / "stage1" / "data" / next(iter(commit.record["files"]))
 
@@ -173,6 +245,20 @@ def test_a_file_of_another_size_is_told(store: Store, root: Path) -> None:
     part(root, commit).write_text("row")
     with pytest.raises(ArtifactError, match=r"ARTIFACT_CORRUPT .*part-0\.parquet has 3 bytes, not 4"):
         store.check(commit)
+    part(root, commit).write_text("rows and more")
+    with pytest.raises(ArtifactError, match=r"ARTIFACT_CORRUPT .*part-0\.parquet has 13 bytes, not 4"):
+        store.check(commit)
+
+
+def test_rows_of_visitors_are_not_for_everybody(root: Path) -> None:
+    private = Store(open_files(str(root), lambda: None, 0o640))
+    commit = result(private, "rows")
+    folder = root / "stage1" / "data" / commit.attempt
+    assert [oct(path.stat().st_mode & 0o777) for path in (folder, part(root, commit))] == ["0o750", "0o640"]
+    attempt = private.begin("stage4", "monday")  # what it makes is for other users
+    assert (root / "stage4" / "data" / attempt.id).stat().st_mode & 0o005 == 0o005
+    open_to_all = Store(open_files(str(root), lambda: None, 0o644))
+    assert part(root, result(open_to_all, "rows")).stat().st_mode & 0o777 == 0o644
 
 
 def test_a_foreign_file_does_not_matter(store: Store, root: Path) -> None:
