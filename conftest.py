@@ -32,6 +32,33 @@ SLOWEST = 10  # tests that are shown
 FAULTY_FILES = Path(__file__).parent / "tests" / "store" / "FaultyFiles.java"
 
 
+_DATA = ("the real events are not there", "the published split is not there")  # they are not ours to distribute
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips", action="store_true", help="a test that is skipped is a failure, unless for real data"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Make a skip a failure, where that is asked for: what it would have tested is not tested."""
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips") and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        if not any(each in reason for each in _DATA):
+            report.outcome, report.longrepr = "failed", f"skipped, which --no-skips does not allow: {reason}"
+    return report
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Make the skip of a whole file a failure too."""
+    if report.skipped and "--no-skips" in os.environ.get("PYTEST_ADDOPTS", ""):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        report.outcome, report.longrepr = "failed", f"skipped, which --no-skips does not allow: {reason}"
+
+
 @pytest.fixture(scope="session")
 def java_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the tests' own file systems, compiled; it is empty where that cannot be done."""

@@ -19,11 +19,15 @@ def missing() -> str:
     """Return why no server can be started here; nothing if one can."""
     if not PROGRAMS:
         return "no PostgreSQL in /usr/lib/postgresql: .ci/run installs it"
-    if not DRIVER.exists():
-        return f"no JDBC driver {DRIVER}: .ci/run installs libpostgresql-jdbc-java"
     if os.getuid() == 0 and (not _has_user() or not shutil.which("runuser")):
         return "PostgreSQL does not run as root, and there is no user postgres"
     return ""
+
+
+def missing_for_jdbc() -> str:
+    """Return why none can be read by Spark here; nothing if one can."""
+    no_driver = "" if DRIVER.exists() else f"no JDBC driver {DRIVER}: .ci/run installs libpostgresql-jdbc-java"
+    return missing() or no_driver
 
 
 def _has_user() -> bool:

@@ -57,6 +57,18 @@ def test_a_version_that_lost_a_file_is_delivered_again(target: FolderTarget, tmp
     assert target.has(version(1))
 
 
+def test_a_version_whose_file_has_another_size_is_delivered_again(target: FolderTarget, tmp_path: Path) -> None:
+    folder = load(target, 1)
+    target.show(version(1), "live", 0)
+    (tmp_path / "out" / folder / "part-0.csv").write_text("rows of another")
+    assert not target.has(version(1))
+    again = load(target, 1)
+    assert target.has(version(1))
+    assert target.named("live") == ""  # what the channel names is the damaged folder
+    target.show(version(1), "live", 1)
+    assert (target.current("live"), target.named("live")) == (again, version(1).attempt)
+
+
 def test_nothing_is_no_version(target: FolderTarget) -> None:
     with pytest.raises(StorageError, match="AUDIT_ROWS nothing can be found in "):
         target.finish(version(1), target.folder(version(1)))

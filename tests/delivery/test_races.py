@@ -92,7 +92,8 @@ def race(*runners: Callable[[], Any]) -> Counter[str]:
     def run(runner: Callable[[], Any]) -> None:
         barrier.wait(30)
         try:
-            ends["lost" if runner() in {10, 15} else "won"] += 1
+            code = runner()  # of a command; a record of a publication that has won
+            ends["lost" if isinstance(code, int) and code else "won"] += 1
         except ConflictError:
             ends["lost"] += 1
         except Exception as error:  # noqa: BLE001 - the test says which

@@ -181,6 +181,11 @@ def first(value: Any) -> Callable[[Any], Any]:
         (part_name(0), column("history_item", lambda rows: rows.to_pylist()[::-1]), "have different lengths"),
         (part_name(0), lambda table: table.take(list(range(len(table)))[::-1]), "is not in the order of the ids"),
         (part_name(1), lambda _: Shop().tables()[part_name(0)], "the parts of the visitors overlap"),
+        (
+            part_name(1),  # the last visitor of the part before is its first one too
+            column("visitorid", lambda ids: [*Shop().tables()[part_name(0)]["visitorid"].to_pylist()[-1:], *ids[1:]]),
+            "the parts of the visitors overlap",
+        ),
         (part_name(2), lambda table: table[:-1], "has 39 visitors and 30 items, not 40 and 30"),
     ],
 )

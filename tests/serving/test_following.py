@@ -83,6 +83,24 @@ def test_a_version_answers_when_all_workers_have_loaded_it(root: Path) -> None:
     assert (service.follower.state.failures, service.follower.state.last_reload["error"]) == (0, None)
 
 
+def test_a_worker_that_was_ready_for_an_earlier_candidate_is_waited_for(root: Path) -> None:
+    service = Following(root)
+    service.look(0, 1)
+    publish(root, "tuesday", seed=2)
+    service.look()
+    earlier = service.follower.candidate
+    assert earlier is not None
+    service.follower.failed(earlier.number, ArtifactError("ARTIFACT_CORRUPT", "as the test wants it"))
+    service.look()  # it is tried again, as another candidate
+    assert service.follower.candidate is not None
+    assert service.follower.candidate.number != earlier.number
+    service.follower.ready(0, earlier.number)  # late
+    service.follower.ready(1, service.follower.candidate.number)
+    assert service.serves == 1
+    service.follower.ready(0, service.follower.candidate.number)
+    assert service.serves == 2
+
+
 def test_nothing_is_done_while_nothing_is_published(root: Path) -> None:
     service = Following(root)
     service.look(0, 1)
