@@ -52,6 +52,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     """Make the skip of a whole file a failure too."""
     if report.skipped and "--no-skips" in os.environ.get("PYTEST_ADDOPTS", ""):
