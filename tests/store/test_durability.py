@@ -119,6 +119,7 @@ def test_without_its_sync_a_commit_would_list_an_empty_file(
 
 
 def test_a_shard_and_a_delivered_version_survive_a_power_cut(store: Store, disk: Disk, tmp_path: Path) -> None:
+    (tmp_path / "csv").mkdir()
     attempt = store.begin("stage3", "monday")
     path = f"{attempt.id}/recommendations/shard-00000/part-0.parquet"
     write_as_spark_does(tmp_path, f"stage3/data/{path}")
