@@ -71,7 +71,9 @@ ARROWS: dict[str, set[str]] = {
     "stage3/main": LEAVES | {"steps", "stage3/steps", "ruled_stage", "counting", "tables"},
     "ruled_stage": {"stage", "steps"},
     "gate": {"errors", "store"},
-    "stage1/event_log": LEAVES | {"stage1/steps", "counting", "sources"},
+    "stage1/event_log": LEAVES | {"stage1/forecast", "stage1/steps", "counting", "sources"},
+    "stage1/forecast": set(),
+    "stage1/steps": LEAVES | {"ranking", "blocks", "search", "evaluation", "sources", "stage1/forecast"},
     "tune/trial": set(),
     "tune/space": {"tune/trial"},
     "tune/study": {"errors", "tune/space", "tune/trial"},
@@ -125,7 +127,7 @@ ARROWS: dict[str, set[str]] = {
         *("config", "errors", "expose", "preflight", "progress", "redaction", "release_summary", "releases", "runner"),
         *("session", "spark_errors", "stage", "stage1/main", "stage4/main", "store", "summary", "termination", "text"),
     },
-    "__main__": {"recommender", "commands", "config", "errors", "redaction", "session", "store"},
+    "__main__": {"recommender", "commands", "config", "errors", "redaction", "session", "store", "text"},
     "recommender": set(),
 }
 

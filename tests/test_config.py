@@ -162,11 +162,21 @@ def test_stage_2_judges_by_the_settings_of_stage_3() -> None:
 
 def test_the_local_configuration_documents_every_key_with_its_default() -> None:
     document = yaml.safe_load((CONF / "local.yaml").read_text())
-    expected: dict[str, Any] = {"root": "output"}
+    expected: dict[str, Any] = {"root": "output", "file_mode": "0640"}
     for name in STAGES:
         expected[name] = {key: parameters(step()) for key, step in own_steps(name).items()}
     expected["stage1"]["data_loader"]["event_filename"] = "${EVENTS_PATH:-}"
     assert document == expected
+
+
+@pytest.mark.parametrize("mode", ["640", 0o640, "0888", "rw-r-----"])
+def test_a_mode_is_octal_digits_in_quotes(mode: Any) -> None:
+    text = yaml.safe_dump({"file_mode": mode})
+    if mode == "640":
+        assert parse_config(text).file_mode == 0o640
+        return
+    with pytest.raises(ConfigError, match=r'CFG_TYPE file_mode must be octal digits in quotes, such as "0640", got'):
+        parse_config(text)
 
 
 def test_every_configuration_in_the_repository_is_valid() -> None:

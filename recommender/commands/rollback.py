@@ -38,7 +38,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
         "to": after.run_id,
         "number": after.number,
         "moved": sorted(delivered),
-        "warning": warning,
+        **({"warning": warning} if warning else {}),
     }
 
 
@@ -47,7 +47,7 @@ def text(result: dict[str, Any]) -> str:
     moved = f"run {result['to']}, no longer run {result['from']}"
     also = f", and so do {', '.join(result['moved'])}" if result["moved"] else ""
     sentence = f"channel {result['channel']} now names {moved} (record {result['number']}){also}"
-    return "\n".join(filter(None, [sentence, result["warning"] and f"warning: {result['warning']}"]))
+    return f"{sentence}\nwarning: {result['warning']}" if "warning" in result else sentence
 
 
 def _has_snapshot(commit: Commit | None) -> bool:
