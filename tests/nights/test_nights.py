@@ -64,10 +64,8 @@ class Night:
 class Shop:
     """A shop's log and its store."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.log, self.root = folder / "events.csv", folder / "out"
-        self.config = folder / "config.yaml"
-        self.config.write_text(CONFIG % self.log)
+    def __init__(self, folder: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.log, self.config, self.root = folder / "events.csv", folder / "config.yaml", root
         self._capsys = capsys
 
     def write(self, events: Sequence[Event], header: str = "timestamp,visitorid,event,itemid") -> None:
@@ -104,13 +102,16 @@ def three_nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) 
         log.write_text("\n".join(["timestamp,visitorid,event,itemid", *lines, ""]))
         until = ["--until", "stage1"] if number < 8 else []
         assert run_job(WORKFLOW, SCRIPT, ["--config", str(config), "--root", str(folder / "out"), *until]) == 0
+    shutil.copy2(log, folder / "kept.csv")
     return folder
 
 
 @pytest.fixture
 def shop(three_nights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shop:
-    shutil.copytree(three_nights, tmp_path, dirs_exist_ok=True)
-    return Shop(tmp_path, capsys)
+    """Return the shop after these nights, with a store of its own, and with the same file as its log."""
+    shutil.copy2(three_nights / "kept.csv", three_nights / "events.csv")
+    shutil.copytree(three_nights / "out", tmp_path / "out")
+    return Shop(three_nights, tmp_path / "out", capsys)
 
 
 def keeps_live(shop: Shop, change: Callable[[], object], code: int, says: str, *arguments: str) -> None:
@@ -235,7 +236,7 @@ def test_a_second_start_of_the_same_run_is_refused_at_once(shop: Shop) -> None:
 
 def test_17_18_a_job_that_meets_damaged_input_names_the_file(shop: Shop, spark: SparkSession) -> None:
     packed = gzip.compress(shop.log.read_bytes())
-    cut, bad = shop.log.with_name("cut.csv.gz"), shop.log.with_name("bad.parquet")
+    cut, bad = shop.root.with_name("cut.csv.gz"), shop.root.with_name("bad.parquet")
     cut.write_bytes(packed[: len(packed) // 2])
     spark.read.csv(str(shop.log), header=True, inferSchema=True).coalesce(1).write.parquet(str(bad))
     (part,) = bad.glob("*.parquet")
