@@ -127,6 +127,7 @@ class Stage1(Stage):
         self._known: dict[str, int] = {}
         self._numbering = ""
         self._leaks = 0
+        self._is_written = False
         self.log = EventLog(self.steps, self.cache)
         self.split = EvaluationSplit(self.steps, self.cache)
         self.scoring = Scoring(self.steps, self.cache, self.counter)
@@ -207,6 +208,7 @@ class Stage1(Stage):
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write every table, and look whether what models are judged by is in what they see; see the class."""
         super().persist(path, data, part)
+        self._is_written = True
         self.announce("checking for leaks")
         check: LeakCheck = self.steps["leak_check"]
         scores, history, holdout = (read_table(f"{path}/{name}", data[name].schema) for name in _JUDGED)
@@ -226,7 +228,8 @@ class Stage1(Stage):
         """Write the quarantine of a log that is not fit for use."""
         if self.log.quarantine is None or self.log.quarantine.isEmpty():
             return ""
-        write_table(path, C.QUARANTINE, as_stored(C.QUARANTINE, self.log.quarantine))
+        if not self._is_written:
+            write_table(path, C.QUARANTINE, as_stored(C.QUARANTINE, self.log.quarantine))
         return f"; what is quarantined is kept in {path}/{C.QUARANTINE}"
 
     def details(self) -> dict[str, Any]:

@@ -191,8 +191,8 @@ class Stage2(RuledStage):
         gate: ModelGate = self.steps["gate"]
         found = fetch(metrics=metrics, bootstrap=gate.compared(bootstrap))
         self._metrics = sorted((row.asDict() for row in found["metrics"]), key=itemgetter(C.MODEL, C.METRIC, "k"))
-        counts = {"pairs": pairs, "live_pairs": live_pairs}
-        self.verdict = gate.judge(found["metrics"], found["bootstrap"], **counts, not_compared=self.not_compared)
+        judged, why = (found["metrics"], found["bootstrap"]), self.not_compared
+        self.verdict = gate.judge(*judged, pairs=pairs, live_pairs=live_pairs, not_compared=why)
 
     def details(self) -> dict[str, Any]:
         """Return the verdict, with every reason, and how much the scores weigh."""

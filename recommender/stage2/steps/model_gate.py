@@ -144,8 +144,8 @@ class ModelGate:
     ) -> Verdict:
         """Return the verdict; see the class."""
         found = fetch(metrics=metrics.where(F.col("k") == self.k), bootstrap=self.compared(bootstrap))
-        counts = {"pairs": pairs, "live_pairs": live_pairs}
-        return self.judge(found["metrics"], found["bootstrap"], **counts, not_compared=not_compared)
+        rows = found["metrics"], found["bootstrap"]
+        return self.judge(*rows, pairs=pairs, live_pairs=live_pairs, not_compared=not_compared)
 
     def compared(self, bootstrap: DataFrame) -> DataFrame:
         """Return the replicates that are compared."""
