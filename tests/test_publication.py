@@ -240,3 +240,14 @@ def test_a_result_that_was_made_the_newest_again_is_named_once(store: Store, com
     again = Commit("stage4", 3, {**commit.record, "reused": 1})
     assert publish(store, "live", again) is not None
     assert publish(store, "live", again) is None
+
+
+def test_a_rollback_cleans_up_nothing(store: Store, commit: Commit, places: list[Place], log: list[str]) -> None:
+    for each in (commit, result(store, "stage4", "tuesday")):
+        publish(store, "live", each, places)
+    log.clear()
+    targets: dict[str, Any] = {place.name: place for place in places}
+    positions = {place.name: place.position("live") for place in places}
+    move(store, "live", commit, targets, positions=positions, expected=2, action="rollback")
+    assert [place.shown[-1] for place in places] == ["monday", "monday"]
+    assert not [each for each in log if each.startswith("clean up")]
