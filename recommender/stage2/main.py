@@ -228,15 +228,17 @@ class Stage2(RuledStage):
     ) -> DataFrame:
         """Return the lists of all models, for the same visitors and by the same rules."""
         self.announce("judging the models")
-        baselines = self.steps["baselines"].models
         popular = self.cache(maker.by_popularity(maker.popularity))
-        lists = {C.ALS: maker.by_factors(item_factors, vars(self.steps["als"]))}
-        if C.POPULAR in baselines:
-            lists[C.POPULAR] = popular
-        if C.RECENT in baselines:
-            lists[C.RECENT] = maker.by_popularity(recent)
-        if C.ITEM_TO_ITEM in baselines:
-            lists[C.ITEM_TO_ITEM] = maker.by_neighbours(self.steps["item_to_item"], scores, popular)
+        lists = {
+            C.ALS: maker.by_factors(item_factors, vars(self.steps["als"])),
+            **self.steps["baselines"].execute(
+                {
+                    C.POPULAR: lambda: popular,
+                    C.RECENT: lambda: maker.by_popularity(recent),
+                    C.ITEM_TO_ITEM: lambda: maker.by_neighbours(self.steps["item_to_item"], scores, popular),
+                }
+            ),
+        }
         if previous is not None and previous.tables:
             lists[C.LIVE] = maker.by_factors(previous.tables["model/itemFactors"], previous.record["config"]["als"])
         self.models = list(lists)

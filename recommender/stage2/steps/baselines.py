@@ -1,27 +1,40 @@
-"""Choose the baselines that the model is judged beside.
+"""Make the lists of the baselines that the model is judged beside.
 
 Example usage:
->>> Baselines(models=["popular"]).models
-['popular']
+>>> made = Baselines(models=["popular"]).execute({"popular": lambda: "a list", "recent_popular": lambda: "another"})
+>>> made
+{'popular': 'a list'}
 """
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
 
 import recommender.constants as C
 from recommender.base import Annotated, Field, field, step
 
+Baseline = Literal["popular", "recent_popular", "item_to_item"]
+T = TypeVar("T")
+
 
 @step
 class Baselines:
-    """Name the baselines that are computed: each costs time, the one of item to item the most.
+    """Make the lists of the baselines that are asked for: each costs time, those of item_to_item the most.
 
     Init parameters:
-        models: some of popular, recent_popular and item_to_item.
+        models: the baselines to judge: some of popular, recent_popular and item_to_item.
+    Execution args:
+        makers: name of a baseline -> what makes its lists.
+    Execution returns:
+        name -> its lists, of the baselines in `models`; the others are not made.
     Raises:
         ConfigError: there is no baseline of that name.
-    Persist strategy: none of its own; the models are judged by the evaluator.
+    Persist strategy: none; stage 2 judges the lists, and stores the judgement.
     """
 
-    models: Annotated[list[Literal["popular", "recent_popular", "item_to_item"]], Field(max_length=3)] = field(
+    models: Annotated[list[Baseline], Field(max_length=3)] = field(
         default_factory=lambda: [C.POPULAR, C.RECENT, C.ITEM_TO_ITEM]
     )
+
+    def execute(self, makers: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+        """Return the lists; see the class."""
+        return {name: make() for name, make in makers.items() if name in self.models}
