@@ -229,7 +229,7 @@ class Stage2(RuledStage):
         """Return the lists of all models, for the same visitors and by the same rules."""
         self.announce("judging the models")
         popular = self.cache(maker.by_popularity(maker.popularity))
-        lists = {
+        lists: dict[str, DataFrame] = {
             C.ALS: maker.by_factors(item_factors, vars(self.steps["als"])),
             **self.steps["baselines"].execute(
                 {
