@@ -25,7 +25,19 @@ if [ $# -eq 0 ] && [ "${SPARK:-4}" = 4 ]; then
     "$bin/ruff" format --check .
     "$bin/mypy"
 fi
-if [ $# -eq 0 ]; then
-    set -- -m "not slow"
+if [ $# -gt 0 ]; then
+    exec "$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} "$@"
 fi
-"$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} "$@"
+# Two halves side by side: most of the time a test waits for one thread of Spark, or for a process.
+ours=(tests/commands tests/delivery tests/evaluation tests/jobs tests/nights tests/serving)
+others=(recommender tests/ranking tests/stage1 tests/stage2 tests/stage3 tests/stage4 tests/steps tests/store tests/tune)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} -p no:cacheprovider -m "not slow" \
+    --ignore-glob="$PWD/tests/test_*.py" "${others[@]/#/--ignore=}" >"$log" 2>&1 &
+half=$!
+failed=0
+"$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} -p no:cacheprovider -m "not slow" "${ours[@]/#/--ignore=}" || failed=$?
+wait "$half" || failed=$?
+cat "$log"
+exit "$failed"

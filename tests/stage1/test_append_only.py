@@ -43,11 +43,12 @@ def indexes(previous: Previous) -> dict[str, dict[int, int]]:
 def three_runs(spark: SparkSession, folder: Path) -> list[dict[str, dict[int, int]]]:
     """Return the indexes after each of three runs on growing logs; the third lacks ids of the first."""
     previous: Previous | None = None
+    grows = {"max_new_visitors": None, "max_new_items": None}
     found = []
     for number, visitors in enumerate((15, 40, 60)):
         log = folder / f"{number}.csv"
         write_log(log, visitors)
-        previous = run(spark, log, folder / f"out{number}", previous)
+        previous = run(spark, log, folder / f"out{number}", previous, drift=grows)
         found.append(indexes(previous))
     return found
 
