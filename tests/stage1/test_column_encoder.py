@@ -20,7 +20,7 @@ def mapping(encoder: DataFrame) -> dict[Any, int]:
     return {row[0]: row[1] for row in encoder.collect()}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=st.lists(st.integers(-(2**62), 2**62) | st.integers(0, 9), max_size=40),
     second=st.lists(st.integers(-(2**62), 2**62) | st.integers(0, 9), max_size=40),

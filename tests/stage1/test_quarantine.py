@@ -42,7 +42,7 @@ CELL = st.one_of(
 LINE = st.lists(CELL, max_size=6).map(",".join) | st.text(max_size=20) | st.sampled_from(GOOD.splitlines())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(LINE, max_size=12))
 @example(lines=['1,"2,view,3', '4,"5",view,6', "7,8,view", ""])
 @example(lines=["1,2,vi\x00ew,3", "﻿1,2,view,3", "\ufffd"])
@@ -69,7 +69,7 @@ TOKEN = st.sampled_from([*list('{}[],:" '), "null", "1", '"a":', "\t", "//", "\x
 JSON_LINE = st.lists(OBJECT | TOKEN, max_size=5).map("".join) | OBJECT | st.text(max_size=10)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(JSON_LINE, max_size=12))
 @example(lines=['{"a":1}{"b":2}', "[]", '[{"a":1},{"b":2}]', '{"a":1} x', '{"a":{}}] x', "", '\ufeff{"a":1}', "{"])
 def test_lines_of_json_are_good_or_quarantined_whatever_the_text(

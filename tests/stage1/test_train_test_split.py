@@ -40,7 +40,7 @@ def test_the_seed_s_other_column(hundred: DataFrame) -> None:
     }
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     numbers=st.lists(st.integers(-(2**40), 2**40) | st.integers(0, 5), min_size=1, max_size=60),
     percentile=st.floats(0, 100) | st.sampled_from([0, 50, 90, 100]),
