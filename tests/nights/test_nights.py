@@ -174,6 +174,7 @@ def test_a_robot_is_capped_and_named(shop: Shop) -> None:
     assert "Channel live names them" in night.out
 
 
+@pytest.mark.slow
 def test_a_new_catalogue_is_published_for_a_reason_only(shop: Shop) -> None:
     live = shop.live()
     new = [(time, visitor, event, item + 500) for time, visitor, event, item in days(9)]
@@ -194,6 +195,7 @@ def test_a_new_catalogue_is_published_for_a_reason_only(shop: Shop) -> None:
     assert [run[1] for run in profile["base"]["runs"]] == [300, 350, 400]  # a night in doubt is no base
 
 
+@pytest.mark.slow
 def test_a_rollback_in_between_stands_until_a_newer_night(shop: Shop) -> None:
     first = shop.live()
     shop.write(days(9))
@@ -204,6 +206,7 @@ def test_a_rollback_in_between_stands_until_a_newer_night(shop: Shop) -> None:
     assert f"Channel live stays with run {first.run_id}: a later result was published, or somebody went" in again.out
 
 
+@pytest.mark.slow
 def test_a_killed_night_is_finished_by_the_next_start(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     live = shop.live()
     shop.write(days(9))
@@ -234,6 +237,7 @@ def test_a_second_start_of_the_same_run_is_refused_at_once(shop: Shop) -> None:
     assert "RUN_ACTIVE stage=- run=wednesday attempt=-: run wednesday has been started and has not ended" in night.last
 
 
+@pytest.mark.slow
 def test_17_18_a_job_that_meets_damaged_input_names_the_file(shop: Shop, spark: SparkSession) -> None:
     packed = gzip.compress(shop.log.read_bytes())
     cut, bad = shop.root.with_name("cut.csv.gz"), shop.root.with_name("bad.parquet")
