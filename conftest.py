@@ -32,6 +32,10 @@ SLOWEST = 10  # tests that are shown
 FAULTY_FILES = Path(__file__).parent / "tests" / "store" / "FaultyFiles.java"
 
 
+# Plans are interpreted instead of compiled to Java: of a few rows that takes two thirds of the CPU time. The clusters
+# of tests/clusters.py and the workflow that tests/jobs begins with compile them, as they do for users.
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+
 _DATA = ("the real events are not there", "the published split is not there")  # they are not ours to distribute
 
 
@@ -80,9 +84,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         .config("spark.default.parallelism", "2")
         # As a job has it that finds its inputs small. The clusters of tests/clusters.py have Spark's own settings.
         .config(map=OF_SMALL)
-        # Thousands of small plans, each run once: the second compiler would never earn its time. What the first one
-        # makes needs more of the stack, and the history of ALS's factors is deep.
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -Xss4m")
+        # Thousands of small plans, each run once: neither compiled plans nor the second compiler would earn their time.
+        # What the first compiler makes needs more of the stack (the history of ALS's factors is deep), and more room
+        # than it has by default for thousands of tests.
+        .config(map=INTERPRETED)
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -Xss4m -XX:ReservedCodeCacheSize=512m")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.ui.enabled", "false")
         # One driver for thousands of tests: it remembers the last few jobs and plans, not a thousand of each.

@@ -24,7 +24,7 @@ _FILE = re.compile(
 )
 _LOST = re.compile(
     r"ExecutorLostFailure|Executor (?:\S+ )?(?:lost|exited)|All masters are unresponsive|Master removed our application"
-    r"|FetchFailed|has failed the maximum allowable number of times|was shut down|cancelled because"
+    r"|FetchFailed|has failed the maximum allowable number of times|was shut down|has been shutdown|cancelled because"
     r"|Cannot call methods on a stopped"
 )
 _COLUMN = re.compile(r"[Cc]olumn:? (\[?[^\],]+\]?)")

@@ -63,6 +63,7 @@ class Py4JNetworkError(Exception):
     [
         (RuntimeError("Job aborted due to stage failure: ExecutorLostFailure (executor 1 exited)"), "CLUSTER_LOST"),
         (RuntimeError("Job 3 cancelled because SparkContext was shut down"), "CLUSTER_LOST"),
+        (RuntimeError("java.lang.IllegalStateException: SparkContext has been shutdown"), "CLUSTER_LOST"),
         (Py4JNetworkError("Answer from Java side is empty"), "DRIVER_LOST"),
     ],
 )

@@ -27,7 +27,13 @@ SUBMIT = Path(sys.executable).parent / "spark-submit"
 _HIDDEN = {"PYTHONPATH", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_HOME", "EVENTS_PATH"}
 # A process that lives for seconds gains nothing from the second compiler and from a collector with many threads.
 _QUICK_JAVA = "-XX:TieredStopAtLevel=1 -Xss4m -XX:+UseSerialGC"
-_LIGHT = ("spark.ui.enabled=false", "spark.sql.adaptive.enabled=false", "spark.sql.shuffle.partitions=2")
+_LIGHT = (
+    "spark.ui.enabled=false",
+    "spark.sql.adaptive.enabled=false",
+    "spark.sql.shuffle.partitions=2",
+    "spark.sql.codegen.wholeStage=false",
+    "spark.sql.codegen.factoryMode=NO_CODEGEN",
+)
 LIGHT = tuple(word for setting in _LIGHT for word in ("--conf", setting))
 
 

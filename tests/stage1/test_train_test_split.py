@@ -64,13 +64,13 @@ def test_the_split_value_of_fractions_is_numpy_s(spark: SparkSession) -> None:
 
 def test_many_values_are_bracketed_and_not_counted(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
-    pick = train_test_split._pick
+    counts = train_test_split._counts
 
-    def spy(rows: DataFrame, rank: int) -> tuple[object, object]:
+    def spy(rows: DataFrame) -> list[tuple[object, int]]:
         counted.append(rows.count())
-        return pick(rows, rank)
+        return counts(rows)
 
-    monkeypatch.setattr(train_test_split, "_pick", spy)
+    monkeypatch.setattr(train_test_split, "_counts", spy)
     monkeypatch.setattr(train_test_split, "_EXACT_ROWS", 2_000)
     rows = spark.range(100_000).selectExpr("(id * 7919) % 100003 AS visitorid")
     expected = np.percentile((np.arange(100_000) * 7919) % 100_003, 90)
