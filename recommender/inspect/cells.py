@@ -22,6 +22,7 @@ _DELIMITERS = ("\t", "::", "||", ";", "|", "\x01", "^", ",", " ")
 _HEAD = 400  # lines by which it is decided
 _MOST_SKIPPED = 30
 _CONSISTENT = 0.9  # ratio of the lines that have the same number of cells
+_SAID = re.compile(r'"?sep=(.{1,3}?)"?')  # a first line that names the delimiter, as Excel takes it
 _MOST_LINES = 50  # of a row
 _STAND_IN = "\x1f"  # for a delimiter of several characters
 
@@ -52,7 +53,7 @@ class Cutting:
 def cutting(lines: Sequence[str]) -> Cutting:
     """Return how these lines are cut."""
     head = [line for line in lines[:_HEAD] if line.strip()]
-    said = re.fullmatch(r'"?sep=(.{1,3}?)"?', head[0].strip()) if head else None
+    said = _SAID.fullmatch(head[0].strip()) if head else None
     cut = Cutting(said[1]) if said else _delimited(head)
     sample = lines[:_HEAD] if len(lines) <= _HEAD else lines[: 10 * _HEAD]
     cut = _quoted(cut, [line for line in sample if line.strip()])
@@ -146,7 +147,7 @@ def _skipped(lines: Sequence[str], cut: Cutting, width: int) -> int:
             continue
         cells = next(rows_of([line], cut), None)
         is_title = cells is not None and len(cells) == 1 and width > 1
-        if not (line.startswith("#") or is_title):
+        if not (line.startswith("#") or is_title or _SAID.fullmatch(line.strip())):
             return position
     return 0
 

@@ -20,8 +20,8 @@ NAMES: Final[Mapping[str, Sequence[str]]] = {
     role: names.split()
     for role, names in {
         C.TIMESTAMP: "timestamp eventtimestamp eventtime ts time datetime unixreviewtime reviewtime createdat "
-        "occurredat collectortstamp derivedtstamp servertime unixtime epoch timestampms invoicedate orderdate purchasedate tdat "
-        "eventdate date day dt receivedat sentat originaltimestamp listenedat playedat",
+        "occurredat collectortstamp derivedtstamp servertime unixtime epoch timestampms invoicedate orderdate "
+        "purchasedate tdat eventdate date day dt receivedat sentat originaltimestamp listenedat playedat",
         C.VISITOR: "visitorid visitor userid user customerid customer clientid memberid accountid userpseudoid "
         "domainuserid anonymousid reviewerid profileid buyerid personid uid cookieid deviceid fullvisitorid kundenid "
         "kunde sessionid session usersession",

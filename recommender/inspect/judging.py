@@ -19,15 +19,16 @@ from recommender.inspect.values import Times, text_of
 EARLIEST: Final = 315_532_800_000  # 1980, in ms
 _DAY = timedelta(days=1)
 
+# Reason -> what the rows are.
 WORDS: Final[Mapping[str, str]] = {
-    "MALFORMED": "have another number of cells than the rest, or cannot be parsed",
-    "ENCODING": "have bytes that are no characters",
-    "NULL_ID": "have no visitor or no item",
-    "NULL_TIMESTAMP": "have no time that can be read",
-    "NULL_EVENT": "have no kind of event",
-    "NEGATIVE_ID": "have a negative id",
-    "ZERO_TIMESTAMP": "have a time in 1970, as in another unit or none",
-    "FUTURE_TIMESTAMP": "have a time in the future",
+    "MALFORMED": "with too many or too few cells, or no JSON",
+    "ENCODING": "with bytes that are no characters",
+    "NULL_ID": "without a visitor or an item",
+    "NULL_TIMESTAMP": "without a time that can be read",
+    "NULL_EVENT": "without a kind of event",
+    "NEGATIVE_ID": "with a negative id",
+    "ZERO_TIMESTAMP": "with a time in 1970: none, or one in another unit",
+    "FUTURE_TIMESTAMP": "with a time in the future",
 }
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from recommender.errors import InputError
 
@@ -79,8 +80,9 @@ def literal(path: Path | str) -> str:
 
 
 def folders_of(file: Path) -> dict[str, str]:
-    """Return the columns that folders such as day=2026-01-31 give the rows of a file."""
-    return dict(part.split("=", 1) for part in file.parts[:-1] if re.fullmatch(r"[^=]+=[^=]*", part))
+    """Return the columns that folders such as day=2026-01-31 give the rows of a file; Spark makes numbers of them."""
+    found = dict(part.split("=", 1) for part in file.parts[:-1] if re.fullmatch(r"[^=]+=[^=]*", part))
+    return {name: str(int(text)) if text.isdecimal() else unquote(text) for name, text in found.items()}
 
 
 def compression_of(head: bytes) -> str | None:

@@ -28,6 +28,7 @@ from recommender.inspect.tables import Table, joined, read_place
 from recommender.inspect.values import Ids, ids_of
 
 _MOST_UNFIT = 0.01  # as event_validator.max_quarantined has it
+OTHER_FORM = "has another form than the rest"
 _FEW_FILES = 20
 _MANY_NEGATIVE = 0.1  # ratio of the ids; fewer are mistakes, more are hashes
 
@@ -37,6 +38,7 @@ class Plan:
     """What was found, and what follows.
 
     Attributes:
+        given: the path as the user wrote it.
         place: where the events are.
         path: what is loaded of it.
         table: the rows that were looked at.
@@ -49,6 +51,7 @@ class Plan:
         problem: why a run would be refused; None if it would not be.
     """
 
+    given: str
     place: Place
     path: str
     table: Table
@@ -86,7 +89,7 @@ def plan_for(given: str, columns: Mapping[str, str] | None = None) -> Plan:
     keep = _are_hashes(ids)
     reasons, span = unfit(table.rows, roles.columns, roles.times, roles.clock, keep)
     reasons += Counter(MALFORMED=table.malformed, ENCODING=table.damaged, NULL_TIMESTAMP=table.repeated)
-    plan = Plan(place, _path(place, left_out), table, roles, (ids[0], ids[1]), reasons, span, left_out)
+    plan = Plan(given, place, _path(place, left_out), table, roles, (ids[0], ids[1]), reasons, span, left_out)
     plan.settings = settings_for(plan.path, place.lake, table, roles, plan.ids, keep)
     plan.problem = _problem(plan)
     return plan
@@ -105,15 +108,21 @@ def _chosen(tables: Sequence[Table], given: Mapping[str, str], left_out: dict[Pa
                 file: f"has no column for {', '.join(roles.missing) or 'those you name'}" for file in table.files
             }
         else:
-            alike.setdefault((table.form, *sorted(roles.columns.items())), []).append(table)
+            alike.setdefault(_likeness(table, roles), []).append(table)
     if not alike:
         raise _missing(*max(failed, key=lambda pair: len(pair[0].rows)), given)
     most = max(alike.values(), key=lambda tables: sum(len(table.rows) for table in tables))
     for others in alike.values():
         if others is not most:
-            left_out |= {file: "has another form than the rest" for table in others for file in table.files}
+            left_out |= {file: OTHER_FORM for table in others for file in table.files}
     whole = joined(most)
     return whole, roles_of(whole.columns, whole.rows, given, whole.form.has_header)
+
+
+def _likeness(table: Table, roles: Roles) -> tuple[Any, ...]:
+    """Return what tables have in common that are loaded with the same settings."""
+    needed = {role: name for role, name in roles.columns.items() if name != C.TRANSACTION}
+    return (table.form, *sorted(needed.items()), roles.times and (roles.times.unit, roles.times.pattern))
 
 
 def _missing(table: Table, roles: Roles, given: Mapping[str, str]) -> SchemaError:
@@ -161,6 +170,14 @@ def _problem(plan: Plan) -> DataQualityError | None:
     if inexact:
         sentence = f"{inexact:,} ids are rounded numbers such as 9.2E+18, which a spreadsheet or pandas writes"
         return DataQualityError("INEXACT_IDS", f"{sentence}: different ids became one; export them as text")
+    others = [file.name for file, reason in plan.left_out.items() if reason == OTHER_FORM]
+    if others:
+        sentence = (
+            f"{len(others):,} files with events, one is {others[0]}, differ from the rest in format, columns or times"
+        )
+        return DataQualityError(
+            "FORMS_DIFFER", f"{sentence} and are left out; write them alike, or load them on their own"
+        )
     number = plan.unfit.total()
     if number <= _MOST_UNFIT * plan.rows:
         return None

@@ -1,11 +1,11 @@
 """Turn what was found into settings: those that differ from the defaults, each with a reason.
 
 Example usage:
->>> kinds = _kinds(["view", "View ", "Transaction"])
->>> [(setting.path, setting.value) for setting in kinds]  # doctest: +NORMALIZE_WHITESPACE
-[('stage1.data_loader.event_map', {'view': 'view'}),
- ('stage1.score_events.score_map', {'Transaction': 10, 'view': 1}),
- ('stage3.recommend.exclude_events', ['Transaction'])]
+>>> for setting in _kinds(["view", "View ", "Buy"]):
+...     print(setting.path, setting.value)
+stage1.data_loader.event_map {'view': 'view'}
+stage1.score_events.score_map {'view': 1, 'Buy': 10}
+stage3.recommend.exclude_events ['Buy']
 """
 
 import re
@@ -123,7 +123,8 @@ def _options(table: Table) -> list[Setting]:
         (is_csv and is_wide and not cut.multiline, "multiLine", "true", "needed for this encoding"),
     ]
     options = {name: value for holds, name, value, _ in told if holds}
-    return [_loader("options", options, "; ".join(why for holds, *_, why in told if holds))] if options else []
+    why = "; ".join(why for holds, *_, why in told if holds)
+    return [Setting("stage1.data_loader.options", options, why, is_guess=True)] if options else []
 
 
 def _names(table: Table, roles: Roles) -> list[str]:
@@ -160,7 +161,9 @@ def _ids(ids: tuple[Ids, Ids], keep_negative: bool) -> list[Setting]:
     found = []
     if any(each.type == "string" for each in ids):
         zeros = sum(each.zeros for each in ids)
-        why = "ids have leading zeros, which numbers would lose" if zeros else "ids are not all whole numbers"
+        why = (
+            "ids have leading zeros, which numbers would lose" if zeros else "ids are not all whole numbers of 64 bits"
+        )
         found.append(Setting("stage1.data_loader.id_type", "string", why, is_guess=bool(zeros)))
         found.append(
             Setting("stage1.train_test_split.column_name", C.TIMESTAMP, "ids that are text have no percentile")
@@ -232,7 +235,7 @@ def _kinds(values: Iterable[Any]) -> list[Setting]:
     if unknown:
         why += f"; {', '.join(unknown[:5])}: not known"
     if kept != {kind: int(weight) for kind, weight in C.DEFAULT_SCORES.items()}:
-        found.append(Setting("stage1.score_events.score_map", kept, why, is_guess=True))
+        found.append(Setting("stage1.score_events.score_map", kept, why, is_guess=len(kept) > 1 or bool(unknown)))
     bought = [name for name, weight in kept.items() if weight >= _BOUGHT]
     if sorted(bought) != sorted([C.ADD_TO_CART, C.PURCHASE]):
         why = "what a visitor has done so with is not recommended to it again"

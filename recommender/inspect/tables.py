@@ -83,7 +83,7 @@ def read_place(place: Place) -> tuple[list[Table], dict[Path, str]]:
     step = -(-len(place.files) // MOST_FILES)
     files = place.files[::step]
     most = max(MOST_ROWS // max(len(files), 1), _LEAST_ROWS)
-    tables: dict[tuple[Form, tuple[str, ...]], list[Table]] = {}
+    tables: dict[tuple[object, ...], list[Table]] = {}
     problems: dict[Path, str] = {}
     for file in files:
         try:
@@ -94,7 +94,7 @@ def read_place(place: Place) -> tuple[list[Table], dict[Path, str]]:
             problems[file] = error.sentence
             continue
         if table.columns:  # an empty file goes with any
-            tables.setdefault((table.form, tuple(table.columns)), []).append(table)
+            tables.setdefault((table.form, *table.columns, *table.types.values()), []).append(table)
     return [joined(alike) for alike in tables.values()], problems
 
 

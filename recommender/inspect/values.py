@@ -144,7 +144,9 @@ def times_of(values: Sequence[Any]) -> Times | None:
     if label is None or labels[label] < _ENOUGH * len(kept):
         return None
     if label in _SCALES:
-        return Times(label, f"{label} since 1970", lambda value: _of_number(value, label))
+        rounded = sum("e" in str(value).lower() for value in kept if isinstance(value, str)) > _ENOUGH * len(kept)
+        doubt = "times such as 1.5463E+12 were rounded by a spreadsheet, to hours or days" if rounded else None
+        return Times(label, f"{label} since 1970", lambda value: _of_number(value, label), doubt=doubt)
     if label == "typed":
         days = all(not isinstance(value, datetime) for value in kept)
         zoned = all(not isinstance(value, datetime) or value.tzinfo is not None for value in kept)

@@ -2,8 +2,8 @@
 
 import shlex
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import recommender.constants as C
@@ -18,8 +18,13 @@ from recommender.yaml_text import flow_text
 
 _WIDTH = 110
 _MOST_SHOWN = 6
+_NOBODY = ("unknown", "anonymous", "anon", "guest", "0", "not set", "(not set)", "visitor", "user")
+_MUCH = 0.01  # ratio of the rows
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "blanks"}
-_LIBRARIES = {"delta": "io.delta:delta-spark_2.13:VERSION", "iceberg": "org.apache.iceberg:iceberg-spark-runtime-..."}
+_LIBRARIES = {
+    "delta": "io.delta:delta-spark_2.13:VERSION",
+    "iceberg": "org.apache.iceberg:iceberg-spark-runtime-SPARK:VERSION",
+}
 
 
 def config_text(plan: Plan) -> str:
@@ -64,9 +69,7 @@ def report_text(plan: Plan, written: str) -> str:
 def _looked_at(plan: Plan) -> str:
     files = len(plan.table.files)
     what = "all" if plan.table.whole and len(plan.place.files) <= MOST_FILES else "the first"
-    where = (
-        visible(plan.table.files[0].name) if files == 1 else f"{files:,} files of {visible(Path(plan.place.path).name)}"
-    )
+    where = visible(plan.table.files[0].name) if files == 1 else f"{files:,} files of {visible(plan.given)}"
     return f"{what} {plan.rows:,} rows of {where}"
 
 
@@ -79,8 +82,8 @@ def _form(plan: Plan) -> str:
         return {"json": "JSON, one object per line"}.get(form.file_format, form.file_format.capitalize()) + array
     header = "with a header" if form.has_header else "without a header"
     cells = _DELIMITERS.get(cut.delimiter, visible(repr(cut.delimiter)))
-    skipped = f", {cut.skipped} lines before it" if cut.skipped else ""
-    return f"CSV {header}{skipped}, cells between {cells}, {form.encoding}"
+    header += f" in line {cut.skipped + 1}" if cut.skipped and form.has_header else ""
+    return f"CSV {header}, cells between {cells}, {form.encoding}"
 
 
 def _columns(plan: Plan) -> list[list[str]]:
@@ -97,8 +100,8 @@ def _holds(plan: Plan, role: str, name: str) -> str:
         ids = plan.ids[(C.VISITOR, C.ITEM).index(role)]
         return f"{ids.different:,} different {'numbers' if ids.type == 'long' else 'texts'}"
     if role == C.TIMESTAMP and plan.roles.times:
-        span = f", {as_date(plan.span[0])} to {as_date(plan.span[1])}" if plan.span else ""
-        return f"{plan.roles.times.label}{span}"
+        days = dict.fromkeys(map(as_date, plan.span or ()))
+        return ", ".join([plan.roles.times.label, *([" to ".join(days)] if days else [])])
     if role == C.EVENT:
         kinds: dict[str, int] = {}
         for row in plan.table.rows:
@@ -109,29 +112,42 @@ def _holds(plan: Plan, role: str, name: str) -> str:
         return ", ".join(f"{kind[:30]} {count:,}" for kind, count in most[:_MOST_SHOWN]) + more
     if role == WEIGHT:
         return "ratings" if plan.roles.is_rating else "an amount: it weighs the event"
-    return ""
+    filled = sum(text_of(row.get(name)) is not None for row in plan.table.rows)
+    return f"{filled:,} filled cells"
 
 
 def _notes(plan: Plan) -> list[str]:
     """Return what the user should know, a sentence each, the most important first."""
-    notes = []
     good = plan.rows - plan.unfit.total()
     reasons = [f"{count:,} {WORDS[reason]}" for reason, count in plan.unfit.most_common() if count]
-    notes.append(f"{good:,} of {plan.rows:,} rows are fit for use" + (f"; {', '.join(reasons)}." if reasons else "."))
-    if plan.table.repeated:
-        notes.append(f"{plan.table.repeated:,} of the rows are the header again.")
-    if plan.table.emptied:
-        notes.append(f"{plan.table.emptied:,} objects have nothing in {plan.table.form.explode}, and make no event.")
-    if not plan.table.form.has_header:
-        notes.append("Without a header columns are guessed by what they hold: check column_names.")
+    notes = [f"{good:,} of {plan.rows:,} rows are fit for use" + (f"; {', '.join(reasons)}." if reasons else ".")]
+    table, times = plan.table, plan.roles.times
+    told = [
+        (table.repeated, f"{table.repeated:,} of the rows are the header again."),
+        (table.emptied, f"{table.emptied:,} objects have nothing in {table.form.explode}, and make no event."),
+        (not table.form.has_header, "Without a header columns are guessed by what they hold: check column_names."),
+        (plan.place.lake, "The files may hold rows that the table has deleted; a run reads the table as it is."),
+        (times and times.doubt, f"timestamp: {times and times.doubt}."),
+        (times and not times.zoned, "The times say no zone and are read as UTC; see data_loader.timezone."),
+    ]
+    notes += [note for holds, note in told if holds]
     notes += [f"{setting.path.rsplit('.', 1)[1]}: {setting.why}." for setting in plan.settings if setting.is_guess]
-    if plan.roles.times and not plan.roles.times.zoned:
-        notes.append("The times say no zone and are read as UTC; see data_loader.timezone.")
-    for file, reason in list(plan.left_out.items())[:_MOST_SHOWN]:
-        notes.append(f"Left out: {file.name} {reason.removeprefix(file.name).strip()}.")
-    if len(plan.left_out) > _MOST_SHOWN:
-        notes.append(f"Left out: {len(plan.left_out) - _MOST_SHOWN:,} more files.")
-    return [*notes, *(f"{note[0].upper()}{note[1:]}." for note in plan.place.notes)]
+    notes += _nobody(plan)
+    notes += [f"{note[0].upper()}{note[1:]}." for note in plan.place.notes]
+    left_out = [f"Left out: {file.name} {why.removeprefix(file.name).strip()}." for file, why in plan.left_out.items()]
+    more = [f"Left out: {len(left_out) - _MOST_SHOWN:,} more files."] if len(left_out) > _MOST_SHOWN else []
+    return [*notes, *left_out[:_MOST_SHOWN], *more]
+
+
+def _nobody(plan: Plan) -> list[str]:
+    """Return a sentence for each word that stands for nobody, as far as it is the visitor of strikingly many rows."""
+    column, different = plan.roles.columns[C.VISITOR], max(plan.ids[0].different, 1)
+    words = Counter(str(text_of(row.get(column))).lower() for row in plan.table.rows)
+    return [
+        f"{words[word]:,} rows are of the visitor {word}: if that is nobody, see data_loader.null_words."
+        for word in _NOBODY
+        if words[word] > max(_MUCH * plan.rows, 5 * plan.rows / different if word == "0" else 0)
+    ]
 
 
 def _allowance(plan: Plan) -> list[str]:
