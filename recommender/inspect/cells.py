@@ -2,8 +2,8 @@
 
 Example usage:
 >>> cut = cutting(["sep=;", "user;item;at", "7;1;2019-01-01", "8;2;2019-01-02"])
->>> cut.delimiter, cut.skipped, cut.header
-(';', 1, ['user', 'item', 'at'])
+>>> cut.delimiter, cut.skipped, cut.skip_rows, cut.header
+(';', 1, 0, ['user', 'item', 'at'])
 >>> cutting(["29::129::2::1577906627", "19::110::4::1577914937"]).header is None
 True
 """
@@ -36,16 +36,18 @@ class Cutting:
         quote: around cells; empty if quotes are ordinary characters.
         escape: before a quote inside quotes: a backslash, or another quote.
         multiline: whether line breaks stand inside quotes.
-        skipped: number of lines before the header.
+        skipped: number of lines before the header or the first row.
+        skip_rows: the same as the loader counts: without blank ones, and without sep=.
         header: names of the columns; None without one.
         width: number of cells of most lines.
     """
 
     delimiter: str = ","
     quote: str = '"'
-    escape: str = "\\"
+    escape: str = '"'
     multiline: bool = False
     skipped: int = 0
+    skip_rows: int = 0
     header: list[str] | None = None
     width: int = 0
 
@@ -64,7 +66,8 @@ def cutting(lines: Sequence[str]) -> Cutting:
     rest = [cells for cells in rows_of(head[1:], cut) if cells and len(cells) == width]
     names = next(rows_of([first], cut), None) or []
     header = [name.strip().removeprefix("\ufeff") for name in names] if _is_header(names, rest) else None
-    return replace(cut, skipped=skipped, header=header, width=width)
+    skip_rows = sum(bool(line.strip()) for line in lines[:skipped]) - bool(said)
+    return replace(cut, skipped=skipped, skip_rows=skip_rows, header=header, width=width)
 
 
 def rows_of(lines: Iterable[str], cut: Cutting) -> Iterator[list[str] | None]:
@@ -108,7 +111,7 @@ def _delimited(head: Sequence[str]) -> Cutting:
     """Return the delimiter that cuts most lines into the same number of cells, and into more than others do."""
     best, best_score = Cutting(), (False, 0.0)
     for delimiter in _DELIMITERS:
-        cut = Cutting(delimiter, escape='"')
+        cut = Cutting(delimiter)
         widths = Counter(len(_cells(line, cut) or line.split(delimiter)) for line in head)
         width, lines = max(widths.items(), key=lambda item: (item[0] > 1) * item[1], default=(1, 0))
         share = lines / max(len(head), 1)
@@ -124,8 +127,8 @@ def _quoted(cut: Cutting, sample: Sequence[str]) -> Cutting:
     """Return how quotes are meant: the first way that leaves the fewest lines which are not understood."""
     if not any('"' in line for line in sample):
         return cut
-    doubled = replace(cut, escape='"')
-    ways = [cut, doubled, replace(cut, multiline=True), replace(doubled, multiline=True)]
+    ways = [cut, *([replace(cut, escape="\\")] if any('\\"' in line for line in sample) else [])]
+    ways += [replace(way, multiline=True) for way in ways]
     naive = (cell for line in sample for cell in line.split(cut.delimiter))
     if not any(re.fullmatch(r'\s*"[^"]*"\s*', cell) for cell in naive):
         ways.append(replace(cut, quote=""))

@@ -38,7 +38,11 @@ KEYS: Final = (
     "stage2.als.implicit_prefs",
     "stage3.recommend.exclude_events",
 )
-_BY_SUFFIX = re.compile(r"\.(csv|json|orc|parquet)(\.(gz|gzip|bz2|zst|lz4))?$")
+_SUFFIX = re.compile(r"\.([a-z]+)(?:\.(?:gz|gzip|bz2|zst|lz4))?$")
+_FORMATS = {
+    **dict.fromkeys(("csv", "tsv", "tab", "txt", "dat", "data"), "csv"),
+    **dict.fromkeys(("json", "jsonl", "ndjson"), "json"),
+}
 _UNKNOWN_ZONE = "they say no zone and are read as UTC; timezone: Europe/Berlin would say otherwise"
 _OF_PURCHASES = {"tdat", "price", "unitprice", "salesprice", "quantity", "qty", "invoicedate", "orderdate"}
 _SEEN, _BOUGHT = 3, 5  # weights from which a kind is a sign of interest, and from which the item is as good as bought
@@ -90,14 +94,14 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
     """Return what the files are."""
     form, cut = table.form, table.form.cutting
     found = []
-    named = _BY_SUFFIX.search(path.lower())
+    named = _SUFFIX.search(path.lower())
     if lake:
         found.append(
             _loader("file_format", lake, "the table's own log says which of its files count: needs its library")
         )
-    elif named is None or named[1] != form.file_format:
+    elif named is None or _FORMATS.get(named[1], named[1]) != form.file_format:
         found.append(_loader("file_format", form.file_format, "the name does not tell"))
-    skipped = cut.skipped + (table.renamed and form.has_header)
+    skipped = cut.skip_rows + (table.renamed and form.has_header)
     if skipped:
         found.append(
             _loader("skip_rows", skipped, "lines before the first row" if table.renamed else "lines before the header")
@@ -105,6 +109,9 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
     if form.file_format == "csv" and cut.delimiter != ",":
         found.append(_loader("delimiter", cut.delimiter, "between the cells"))
     found += _options(table)
+    if table.emptied and form.explode:
+        array = ".".join(f"`{part.replace('`', '``')}`" for part in form.explode.split("."))
+        found.append(_loader("where", f"size({array}) > 0", "rows without an item are no events"))
     if form.explode:
         found.append(_loader("explode", form.explode, "an array: each of its elements is an event"))
     return found
@@ -113,14 +120,13 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
 def _options(table: Table) -> list[Setting]:
     """Return what Spark's own reader is told."""
     form, cut = table.form, table.form.cutting
-    is_csv, is_wide = form.file_format == "csv", form.encoding.startswith("UTF-16")
+    is_csv = form.file_format == "csv"
     guess = "as it looks; change it if letters are wrong" if form.encoding.startswith("w") else "by its first bytes"
     told = [
         (form.encoding != "UTF-8", "encoding", form.encoding, f"encoding: {guess}"),
         (is_csv and not cut.quote, "quote", "", "quotes are part of the cells"),
-        (is_csv and cut.quote == cut.escape, "escape", '"', 'a quote inside quotes is written ""'),
+        (is_csv and cut.escape != '"', "escape", cut.escape, "a backslash is before a quote inside quotes"),
         (is_csv and cut.multiline, "multiLine", "true", "cells have line breaks"),
-        (is_csv and is_wide and not cut.multiline, "multiLine", "true", "needed for this encoding"),
     ]
     options = {name: value for holds, name, value, _ in told if holds}
     why = "; ".join(why for holds, *_, why in told if holds)
@@ -216,7 +222,9 @@ def _weights(table: Table, roles: Roles) -> list[Setting]:
 
 def _kinds(values: Iterable[Any]) -> list[Setting]:
     """Return the weights of the kinds of events, those that are written in several ways as one."""
-    counts = Counter(str(value) for value in values if text_of(value) is not None)
+    counts = Counter(
+        str(value) if isinstance(value, str) else str(text_of(value)) for value in values if text_of(value) is not None
+    )
     ways: dict[str, list[str]] = {}
     for kind, _ in counts.most_common():
         ways.setdefault(kind.strip().lower(), []).append(kind)

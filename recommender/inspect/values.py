@@ -20,7 +20,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any, Final
 
 # As data_loader.null_words has it.
-NULL_WORDS: Final = frozenset({"null", "nan", "none", "\\n", "undefined", "-", "n/a", "na", "nat", "<na>", "nil"})
+NULL_WORDS: Final = frozenset({"null", "nan", "none", "\\n", "undefined", "n/a", "-"})
 _SCALES: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _FROM, _TO = 631_152_000, 2_208_988_800  # the years 1990 to 2039, in s
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
@@ -91,7 +91,7 @@ def text_of(value: Any) -> str | None:
     """Return a cell as text without blanks around it; None for what stands for nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    text = str(value).strip()
+    text = str(value).strip() if not isinstance(value, bool) else str(value).lower()
     return None if not text or text.lower() in NULL_WORDS else text
 
 

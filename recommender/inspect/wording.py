@@ -105,8 +105,8 @@ def _holds(plan: Plan, role: str, name: str) -> str:
     if role == C.EVENT:
         kinds: dict[str, int] = {}
         for row in plan.table.rows:
-            if text_of(row.get(name)) is not None:
-                kinds[str(row[name])] = kinds.get(str(row[name]), 0) + 1
+            if (kind := text_of(row.get(name))) is not None:
+                kinds[kind] = kinds.get(kind, 0) + 1
         most = sorted(kinds.items(), key=lambda pair: -pair[1])
         more = f" and {len(most) - _MOST_SHOWN} more" if len(most) > _MOST_SHOWN else ""
         return ", ".join(f"{kind[:30]} {count:,}" for kind, count in most[:_MOST_SHOWN]) + more
