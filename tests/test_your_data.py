@@ -20,6 +20,7 @@ NEW_KEYS = ("header:", "constant_event:", "explode:", "where:", "weight:", "time
 # Visitor, item, minute: what happened, in all of the data sets. The second event is seen again, later.
 SEEN = [(1, 11, 0), (2, 11, 1), (1, 12, 2), (3, 13, 3), (2, 12, 4), (3, 11, 5), (4, 13, 6), (2, 11, 7), (5, 12, 8)]
 KINDS = (0, 1, 0, 2, 0, 0, 1, 0, 0)  # of each: a view, a cart, an order
+OURS = ("view", "addtocart", "transaction")
 START = 1_556_668_800  # 2019-05-01, in s
 
 
@@ -102,7 +103,7 @@ FILES: dict[str, dict[str, str | bytes]] = {
     "RetailRocket": {
         "retailrocket/events.csv": lines(
             (
-                f"{(START + 60 * m) * 1000},{v},{('view', 'addtocart', 'transaction')[kind]},{i},{m if kind > 1 else ''}"
+                f"{(START + 60 * m) * 1000},{v},{OURS[kind]},{i},{m if kind > 1 else ''}"
                 for (v, i, m), kind in zip(SEEN, KINDS, strict=True)
             ),
             "timestamp,visitorid,event,itemid,transactionid",
