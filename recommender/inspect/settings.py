@@ -109,9 +109,6 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
     if form.file_format == "csv" and cut.delimiter != ",":
         found.append(_loader("delimiter", cut.delimiter, "between the cells"))
     found += _options(table)
-    if table.emptied and form.explode:
-        array = ".".join(f"`{part.replace('`', '``')}`" for part in form.explode.split("."))
-        found.append(_loader("where", f"size({array}) > 0", "rows without an item are no events"))
     if form.explode:
         found.append(_loader("explode", form.explode, "an array: each of its elements is an event"))
     return found

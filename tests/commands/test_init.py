@@ -410,7 +410,6 @@ def test_nested_names_and_arrays_of_json_are_found(look: Any) -> None:
             "itemid": "items.item_id",
         },
         "explode": "items",
-        "where": "size(`items`) > 0",
         "timestamp_unit": "us",
         **TEXT_IDS,
         "stage1.score_events.score_map": {"view_item": 1},
