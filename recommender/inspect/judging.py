@@ -22,6 +22,7 @@ _DAY = timedelta(days=1)
 # Reason -> what the rows are.
 WORDS: Final[Mapping[str, str]] = {
     "MALFORMED": "with too many or too few cells, or no JSON",
+    "HEADER": "that are the header again",
     "ENCODING": "with bytes that are no characters",
     "NULL_ID": "without a visitor or an item",
     "NULL_TIMESTAMP": "without a time that can be read",

@@ -20,16 +20,10 @@ _UUID_BYTES = 16
 _MOST_LITERAL = 20_000  # characters of a line of Python
 
 
-class TwiceError(ValueError):
-    """An object has a key twice."""
-
-
 def object_of(line: str) -> dict[str, Any] | None:
     """Return the object of a line, as Spark reads it: quotes may be single ones; None if it is malformed."""
     try:
-        found = json.loads(line, object_pairs_hook=_once)
-    except TwiceError:
-        return None
+        found = json.loads(line)
     except (ValueError, RecursionError):
         found = _literal(line)
     return found if isinstance(found, dict) else None
@@ -89,13 +83,6 @@ def _at(value: Any, path: Sequence[str]) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise TwiceError
-    return found
 
 
 def _literal(line: str) -> Any:

@@ -84,15 +84,20 @@ def plan_for(given: str, columns: Mapping[str, str] | None = None) -> Plan:
     if not any(table.rows or table.malformed for table in tables):
         raise InputError("INPUT_EMPTY", next(iter(left_out.values()), f"{given} has no events: there are no rows"))
     table, roles = _chosen(tables, columns or {}, left_out)
-    ids = tuple(ids_of(row.get(roles.columns[name]) for row in table.rows) for name in (C.VISITOR, C.ITEM))
+    ids = tuple(_ids(table, roles.columns[name]) for name in (C.VISITOR, C.ITEM))
     assert roles.times is not None  # noqa: S101 - for mypy: it is one of what is missing else
     keep = _are_hashes(ids)
     reasons, span = unfit(table.rows, roles.columns, roles.times, roles.clock, keep)
-    reasons += Counter(MALFORMED=table.malformed, ENCODING=table.damaged, NULL_TIMESTAMP=table.repeated)
+    reasons += Counter(MALFORMED=table.malformed, ENCODING=table.damaged, HEADER=table.repeated)
     plan = Plan(given, place, _path(place, left_out), table, roles, (ids[0], ids[1]), reasons, span, left_out)
     plan.settings = settings_for(plan.path, place.lake, table, roles, plan.ids, keep)
     plan.problem = _problem(plan)
     return plan
+
+
+def _ids(table: Table, column: str) -> Ids:
+    is_short = table.types.get(column) == "float"  # of 32 bits
+    return ids_of((row.get(column) for row in table.rows), exact=2**24 if is_short else 2**53)
 
 
 def _chosen(tables: Sequence[Table], given: Mapping[str, str], left_out: dict[Path, str]) -> tuple[Table, Roles]:

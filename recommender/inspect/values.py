@@ -26,7 +26,6 @@ _FROM, _TO = 631_152_000, 2_208_988_800  # the years 1990 to 2039, in s
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _WHOLE = re.compile(r"-?\d{1,19}(?:\.0*)?")
 _LONGEST = 2**63
-_EXACT = 2**53  # below this a float holds every whole number
 _ISO = re.compile(
     r"(\d{4})-(\d\d?)-(\d\d?)(?:[ T](\d\d?):(\d\d?)(?::(\d\d?)(?:[.](\d{1,9}))?)?)?"
     r"\s*(?:(Z|UTC|GMT)|([+-])(\d\d):?(\d\d)?)?"
@@ -118,14 +117,19 @@ def weight_of(kind: str) -> int | None:
     return next((weight for weight, pattern in _KINDS if re.search(pattern, word)), None)
 
 
-def ids_of(values: Iterable[Any]) -> Ids:
-    """Return the type of ids; text holds everything, and is needed for leading zeros."""
+def ids_of(values: Iterable[Any], exact: int = 2**53) -> Ids:
+    """Return the type of ids; text holds everything, and is needed for leading zeros.
+
+    Args:
+        values: ids, also none.
+        exact: below this a number with a fraction holds every whole number.
+    """
     kept = {value for value in values if not isinstance(value, list | dict) and text_of(value) is not None}
     texts = {str(text_of(value)) for value in kept}
     whole = [text for text in texts if _WHOLE.fullmatch(text)]
     zeros = sum(bool(re.match(r"-?0\d", text)) for text in whole)
     fits = all(-_LONGEST <= int(text.split(".")[0]) < _LONGEST for text in whole)
-    inexact = sum(isinstance(value, float) and (not value.is_integer() or abs(value) >= _EXACT) for value in kept)
+    inexact = sum(isinstance(value, float) and (not value.is_integer() or abs(value) >= exact) for value in kept)
     inexact += sum(bool(re.fullmatch(r"\d(?:\.\d+)?[eE]\+\d+", text)) for text in texts)
     long = len(whole) == len(texts) and not zeros and fits and bool(texts)
     floats = any(isinstance(value, float) for value in kept)

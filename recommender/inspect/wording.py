@@ -123,7 +123,6 @@ def _notes(plan: Plan) -> list[str]:
     notes = [f"{good:,} of {plan.rows:,} rows are fit for use" + (f"; {', '.join(reasons)}." if reasons else ".")]
     table, times = plan.table, plan.roles.times
     told = [
-        (table.repeated, f"{table.repeated:,} of the rows are the header again."),
         (table.emptied, f"{table.emptied:,} objects have nothing in {table.form.explode}, and make no event."),
         (not table.form.has_header, "Without a header columns are guessed by what they hold: check column_names."),
         (plan.place.lake, "The files may hold rows that the table has deleted; a run reads the table as it is."),
