@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(error: RecommenderError, words: Sequence[str]) -> None:
     """Write the last line on stderr; the command comes first, also where the arguments after it are wrong."""
-    name = words[0] if words and words[0] in {*_COMMANDS, "schema", "serve"} else "-"
+    name = words[0] if words and words[0] in {*_COMMANDS, "schema", "init", "serve"} else "-"
     sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {visible(error.sentence)}\n"))
 
 
@@ -87,18 +87,25 @@ def _modules() -> dict[str, _Command]:
     return dict(zip(_COMMANDS, (runs, show, diff, verify, gc, release, promote, rollback), strict=True))
 
 
+def _first_line(module: Any) -> str:
+    return str(module.__doc__ or "").split("\n", 1)[0].rstrip(".")
+
+
 def _parser() -> _Parser:
+    from recommender.commands import init  # noqa: PLC0415 - serve does without it
+
     parser = _Parser(prog="python -m recommender", description=__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("schema", help="print the JSON schema of the configuration, for editors")
     for name, module in _modules().items():
-        summary = (module.__doc__ or "").split("\n", 1)[0]
-        command = commands.add_parser(name, help=summary.rstrip("."), description=module.__doc__, allow_abbrev=False)
+        command = commands.add_parser(name, help=_first_line(module), description=module.__doc__, allow_abbrev=False)
         module.add_arguments(command)
         command.add_argument("--root", metavar="FOLDER", help="where the stages store their results (default: output)")
         command.add_argument("--config", metavar="FILE", help="take the root of this YAML file")
         command.add_argument("--json", action="store_true", help="print JSON")
+    command = commands.add_parser("init", help=_first_line(init), description=init.__doc__, allow_abbrev=False)
+    init.add_arguments(command)
     commands.add_parser("serve", help=str(serve.__doc__).rstrip("."), add_help=False)  # see _serve
     return parser
 
@@ -115,6 +122,8 @@ def _run(options: argparse.Namespace) -> RecommenderError | None:
     if options.command == "schema":
         _print(json.dumps(_schema(), indent=2))
         return None
+    if options.command == "init":
+        return _init(options)
     from recommender.commands.overview import stored  # noqa: PLC0415 - serve does without it
     from recommender.commands.verify import failure  # noqa: PLC0415
 
@@ -125,6 +134,15 @@ def _run(options: argparse.Namespace) -> RecommenderError | None:
     result: Any = redacted(command.run(store, options))
     _print(json.dumps(result, indent=2) if options.json else command.text(result))
     return failure(result) if options.command == "verify" else None
+
+
+def _init(options: argparse.Namespace) -> RecommenderError | None:
+    """Look at a log and write its configuration; return why a run would be refused, if it would be."""
+    from recommender.commands import init  # noqa: PLC0415 - serve does without it
+
+    plan = init.run(options)
+    _print(redacted(init.text(plan, options)))
+    return plan.problem
 
 
 def _print(text: str) -> None:

@@ -88,6 +88,18 @@ def yaml_text(document: Any) -> str:
     return text
 
 
+def flow_text(value: Any) -> str:
+    """Return a value on one line, as it stands behind a key.
+
+    >>> flow_text({"visitorid": "user", "delimiter": "\\t"}), flow_text("1e3")
+    ('{visitorid: user, delimiter: "\\\\t"}', "'1e3'")
+    """
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def _place(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -1,0 +1,76 @@
+"""Count the rows that the workflow would keep apart, by the reasons that it gives them.
+
+Example usage:
+>>> from recommender.inspect.values import times_of
+>>> rows = [{"u": "7", "i": "NULL", "t": "1577906627000"}, {"u": "7", "i": "2", "t": "1577906627"}]
+>>> times = times_of(["1577906627000"])
+>>> unfit(rows, {"visitorid": "u", "itemid": "i", "timestamp": "t"}, times, None, keep_negative=False)[0]
+Counter({'NULL_ID': 1, 'ZERO_TIMESTAMP': 1})
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+import recommender.constants as C
+from recommender.inspect.values import Times, text_of
+
+EARLIEST: Final = 315_532_800_000  # 1980, in ms
+_DAY = timedelta(days=1)
+
+# Reason -> what the rows are.
+WORDS: Final[Mapping[str, str]] = {
+    "MALFORMED": "with too many or too few cells, or no JSON",
+    "HEADER": "that are the header again",
+    "ENCODING": "with bytes that are no characters",
+    "NULL_ID": "without a visitor or an item",
+    "NULL_TIMESTAMP": "without a time that can be read",
+    "NULL_EVENT": "without a kind of event",
+    "NEGATIVE_ID": "with a negative id",
+    "ZERO_TIMESTAMP": "with a time in 1970: none, or one in another unit",
+    "FUTURE_TIMESTAMP": "with a time in the future",
+}
+
+
+def unfit(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    times: Times,
+    clock: str | None,
+    keep_negative: bool,
+) -> tuple[Counter[str], tuple[int, int] | None]:
+    """Return the number of rows that are not fit for use, by reason, and the first and last time of the others."""
+    latest = int((datetime.now(timezone.utc) + _DAY).timestamp() * 1000)
+    reasons: Counter[str] = Counter()
+    first = last = None
+    for row in rows:
+        time = times.read(row.get(columns[C.TIMESTAMP]))
+        reason = _reason(row, columns, time, clock, latest, keep_negative)
+        if reason:
+            reasons[reason] += 1
+        elif time is not None:
+            first, last = min(first or time, time), max(last or time, time)
+    return reasons, None if first is None or last is None else (first, last)
+
+
+def _reason(
+    row: Mapping[str, Any],
+    columns: Mapping[str, str],
+    time: int | None,
+    clock: str | None,
+    latest: int,
+    keep_negative: bool,
+) -> str | None:
+    ids = [text_of(row.get(columns[name])) for name in (C.VISITOR, C.ITEM)]
+    if None in ids:
+        return "NULL_ID"
+    if time is None or (clock and text_of(row.get(clock)) is None):
+        return "NULL_TIMESTAMP"
+    if C.EVENT in columns and text_of(row.get(columns[C.EVENT])) is None:
+        return "NULL_EVENT"
+    if not keep_negative and any(str(each).startswith("-") and str(each)[1:].isdecimal() for each in ids):
+        return "NEGATIVE_ID"
+    if time < EARLIEST:
+        return "ZERO_TIMESTAMP"
+    return "FUTURE_TIMESTAMP" if time > latest else None
