@@ -20,7 +20,7 @@ from recommender.config import STAGES, Config, load_config
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
 from recommender.expose import expose
 from recommender.preflight import check_overlap, size_of_inputs
-from recommender.progress import progress
+from recommender.progress import progress, warn
 from recommender.redaction import holds_secret, redacted
 from recommender.release_summary import release_text
 from recommender.releases import release_of
@@ -165,7 +165,7 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     store = Store(open_files(options.root or config.root, hadoop, config.file_mode))
     built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
     for stage in built.values():
-        stage.given = _given(config, options)
+        stage.given, stage.warn = _given(config, options), warn
     sources = [source for stage in built.values() for source in stage.sources()]
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 

@@ -82,6 +82,8 @@ class HoldoutSplit:
             where there is none) and timestamp (ms); by .csv, .json, .ndjson or .orc at the end of the name, also
             compressed, else Parquet. The visitors in it are evaluated, and every event of the log is trained with.
         holdout_table: table of the catalog with such columns, instead of files.
+        min_score: least score (no unit) of a held-out pair that a list should have, a rating of 4 for example; null:
+            every score above 0.
     Execution args:
         train, test: one row per event: timestamp long (ms), visitorid, itemid, event, none null; further columns stay.
         known: visitorid, a row per visitor with events in both; null: they are found here.
@@ -99,6 +101,7 @@ class HoldoutSplit:
     every_visitor: bool = False
     holdout_filename: str | None = None
     holdout_table: TableName | None = None
+    min_score: Annotated[float, Field(gt=0)] | None = None
 
     def __post_init__(self) -> None:
         ways = [name for name in _WAYS if getattr(self, name)]
@@ -190,19 +193,25 @@ class HoldoutSplit:
         return rows.select(*cells, usable.alias(C.USABLE)), loaded.warnings
 
     @staticmethod
-    def to_predict(holdout: DataFrame, history: DataFrame) -> DataFrame:
+    def to_predict(holdout: DataFrame, history: DataFrame, min_score: float | None = None) -> DataFrame:
         """Return the rows of `holdout` that a list should have.
 
         Those are the pairs that are not in `history`, since the others are no prediction, and whose score is above 0,
-        since an item that was sent back is none to recommend.
+        since an item that was sent back is none to recommend, or `min_score` at least.
         """
-        liked = holdout.where(F.col(C.SCORE) > 0)
+        score = F.col(C.SCORE)
+        liked = holdout.where(score > 0 if min_score is None else score >= min_score)
         return liked.join(history.select(*_PAIR).distinct(), _PAIR, "left_anti")
 
-    @staticmethod
-    def note(held: int, left: int) -> str:
+    @property
+    def too_low(self) -> str:
+        """Which score is too low to be predicted."""
+        return "of 0 or below" if self.min_score is None else f"below {self.min_score:g}"
+
+    def note(self, held: int, left: int) -> str:
         """Return how many of the pairs that were held out are not to be predicted, and why."""
-        return f"{held - left:,} of {held:,} pairs left the holdout: already in the history, or not above 0"
+        low = "not above 0" if self.min_score is None else self.too_low
+        return f"{held - left:,} of {held:,} pairs left the holdout: already in the history, or {low}"
 
     def _held(self) -> Column:
         if self.share is not None:
