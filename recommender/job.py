@@ -26,7 +26,7 @@ from recommender.release_summary import release_text
 from recommender.releases import release_of
 from recommender.runner import SAMPLE, Outcome, Progress, Runner
 from recommender.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
-from recommender.spark_errors import explained
+from recommender.spark_errors import explained, reason_of
 from recommender.stage import Stage
 from recommender.stage1.main import Stage1
 from recommender.stage4.main import Stage4
@@ -294,8 +294,7 @@ def _explained(error: BaseException, local: str = "", root: str = "") -> dict[st
         return {"id": "TERMINATED", "sentence": sentence, "exit_code": error.exit_code, "signal": error.signal}
     ours = error if isinstance(error, RecommenderError) else explained(error, local, root)
     if ours is None:
-        reason = str(error).strip().split("\n", 1)[0][:200]
-        ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}; --verbose shows where")
+        ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason_of(error)}; --verbose shows where")
     return {"id": ours.id, "sentence": redacted(ours.sentence), "exit_code": ours.exit_code}
 
 

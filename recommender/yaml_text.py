@@ -4,7 +4,7 @@ Example usage:
 >>> parse_yaml("reg_param: 1e-3", "the file")
 {'reg_param': 0.001}
 
-A key is text, as it stands there, and so are kinds of events:
+A key is text, as it stands there, and so are kinds of events, wherever they stand:
 
 >>> parse_yaml("{score_map: {1: 5, yes: 1.0}, exclude_events: [1, no]}", "the file")
 {'score_map': {'1': 5, 'yes': 1.0}, 'exclude_events': ['1', 'no']}
@@ -26,7 +26,8 @@ from recommender.errors import ConfigError, Mistake
 _WIDTH = 120
 _TEXT = "tag:yaml.org,2002:str"
 _NO_TEXTS = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
-_KINDS = ("known_events", "exclude_events", "event_map")  # parameters whose entries are kinds of events
+_TEXTS = ("known_events", "exclude_events", "event_map", "null_words", "column_names")  # parameters, entries are text
+_ONE_TEXT = "constant_event"  # a parameter that is text, or null
 
 
 class _Loader(yaml.SafeLoader):
@@ -49,7 +50,7 @@ class _Loader(yaml.SafeLoader):
             seen.add(key_node.value)
         _as_texts(key_node for key_node, _ in node.value)
         for key_node, value_node in node.value:
-            _kinds_as_texts(key_node.value, value_node)
+            _value_as_texts(key_node.value, value_node)
         return super().construct_mapping(node, deep)
 
 
@@ -60,12 +61,14 @@ def _as_texts(nodes: Iterable[yaml.Node]) -> None:
             node.tag = _TEXT
 
 
-def _kinds_as_texts(key: str, node: yaml.Node) -> None:
-    """Make text of the kinds of events in the value of a parameter."""
-    if key in _KINDS and isinstance(node, yaml.SequenceNode):
+def _value_as_texts(parameter: str, node: yaml.Node) -> None:
+    """Make text of what is text in the value of a parameter, kinds of events for example."""
+    if parameter in _TEXTS and isinstance(node, yaml.SequenceNode):
         _as_texts(node.value)
-    elif key in _KINDS and isinstance(node, yaml.MappingNode):
+    elif parameter in _TEXTS and isinstance(node, yaml.MappingNode):
         _as_texts(value for _, value in node.value)
+    elif parameter == _ONE_TEXT and not node.tag.endswith(":null"):
+        _as_texts([node])
 
 
 # PyYAML follows YAML 1.1, where 1e-3 is a string.
@@ -116,7 +119,7 @@ def _document(text: str, parameter: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _kinds_as_texts(parameter, node)
+        _value_as_texts(parameter, node)
         return loader.construct_document(node)
     finally:
         loader.dispose()

@@ -146,7 +146,7 @@ class HoldoutSplit:
             evaluated = test.select(C.VISITOR).distinct()
             known = train.select(C.VISITOR).distinct().join(evaluated, C.VISITOR, "left_semi")
         held = F.col("_held")
-        divided = test.join(known, C.VISITOR, "left_anti").withColumn("_held", self._held())
+        divided = test.join(known, C.VISITOR, "left_anti").withColumn("_held", self._held(test))
         history = divided.where(~held).drop("_held").unionByName(train.join(known, C.VISITOR, "left_semi"))
         holdout = divided.where(held).drop("_held").unionByName(test.join(known, C.VISITOR, "left_semi"))
         return history, holdout
@@ -154,10 +154,10 @@ class HoldoutSplit:
     def mark(self, events: DataFrame) -> DataFrame:
         """Return the events of all visitors with the column held: which are held out; one of a visitor never is."""
         if self.share is None:
-            return events.withColumn(C.HELD, self._held())
+            return events.withColumn(C.HELD, self._held(events))
         # An item of each visitor stays, that of the greatest draw.
         greatest = F.max(self._draw()).over(Window.partitionBy(C.VISITOR))
-        return events.withColumn(C.HELD, self._held() & (self._draw() < greatest))
+        return events.withColumn(C.HELD, self._held(events) & (self._draw() < greatest))
 
     def load(self, id_type: str, version: str | None = None) -> tuple[DataFrame, list[str]]:
         """Return the rows of the holdout that the user brings, and what is unusual about them, a sentence each.
@@ -213,11 +213,12 @@ class HoldoutSplit:
         low = "not above 0" if self.min_score is None else self.too_low
         return f"{held - left:,} of {held:,} pairs left the holdout: already in the history, or {low}"
 
-    def _held(self) -> Column:
+    def _held(self, events: DataFrame) -> Column:
         if self.share is not None:
             return self._draw() < round(self.share * _PARTS)
         of_visitor = Window.partitionBy(C.VISITOR)
-        latest_first = of_visitor.orderBy(F.desc(C.TIMESTAMP), F.desc(C.ITEM), F.desc(C.EVENT))
+        own = [F.desc(C.WEIGHT)] if C.WEIGHT in events.columns else []
+        latest_first = of_visitor.orderBy(F.desc(C.TIMESTAMP), F.desc(C.ITEM), F.desc(C.EVENT), *own)
         held = F.least(F.lit(self.last_events), F.count(F.lit(1)).over(of_visitor) - 1)
         return F.row_number().over(latest_first) <= held
 
