@@ -78,8 +78,8 @@ def test_a_log_most_of_which_has_no_weight_is_refused(tmp_path: Path) -> None:
     kinds = {"view": 9, "cart": 7, "it's": 4}
     told = (
         r"^NO_WEIGHT 11 of 20 events \(55\.0%\) have no weight, 50\.0% may: cart 7, \"it's\" 4; "
-        r"score_map has view, addtocart, transaction; write score_events\.score_map: {\"cart\": 1, \"it's\": 1} with your "
-        r"weights, or map them by data_loader\.event_map, or raise score_events\.max_unweighted$"
+        r"score_map has view, addtocart, transaction; write score_events\.score_map: {\"cart\": 1, \"it's\": 1} with "
+        r"your weights, or map them by data_loader\.event_map, or raise score_events\.max_unweighted$"
     )
     with pytest.raises(DataQualityError, match=told) as raised:
         stage_of(tmp_path, kinds).execute()
@@ -91,17 +91,16 @@ def test_a_log_most_of_which_has_no_weight_is_refused(tmp_path: Path) -> None:
 def test_all_of_a_log_may_be_without_weight_only_where_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataQualityError, match=r"^NO_WEIGHT 5 of 5 events .*; score_map has no kind; "):
         stage_of(tmp_path, {"view": 5}, score_events={"score_map": {}}).execute()
-    with pytest.raises(DataQualityError, match="^NO_ROWS_AFTER"):
+    with pytest.raises(DataQualityError, match=r"^NO_ROWS_AFTER"):
         stage_of(tmp_path, {"view": 5}, score_events={"score_map": {}, "max_unweighted": 1.0}).execute()
 
 
 @pytest.mark.usefixtures("spark")
 def test_an_empty_log_is_not_judged_by_its_kinds(tmp_path: Path) -> None:
-    stage = stage_of(tmp_path, {})
+    stage_of(tmp_path, {})
     empty = Stage1({"data_loader": {"event_filename": str(tmp_path / "events.csv"), "allow_empty": True}})
     empty.execute_persist(str(tmp_path / "out"))
     assert empty.details()["warnings"] == []
-    del stage
 
 
 def test_a_column_of_kinds_that_is_missing_is_named(spark: SparkSession, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ PERCENTILE, LAST_EVENTS = 70, 3
 PAIR = ["visitorid", "itemid"]
 
 
-def log_of(seed: int, rows: int = 500) -> pd.DataFrame:
+def log_of(seed: int, rows: int = 900) -> pd.DataFrame:
     """Return events with equal times, several of a pair, and half stars."""
     random = np.random.default_rng(seed)
     events = pd.DataFrame(
@@ -28,7 +28,7 @@ def log_of(seed: int, rows: int = 500) -> pd.DataFrame:
             "timestamp": START + random.integers(0, 60, rows) * DAY,
             "visitorid": random.integers(0, 30, rows),
             "event": random.choice(["rating", "review", "view"], rows, p=[0.5, 0.2, 0.3]),
-            "itemid": random.integers(100, 112, rows),
+            "itemid": random.integers(100, 160, rows),
             "rating": random.integers(1, 11, rows) / 2,
         }
     )
@@ -143,7 +143,7 @@ def test_pairs_below_the_least_score_are_told(monkeypatch: pytest.MonkeyPatch, t
     columns = weight_column(monkeypatch)
     stage = run_of(tmp_path, columns, RATED, group_scores={"aggregate": "last"})
     stage.execute_persist(str(tmp_path / "out"))
-    told = "of 30 pairs have a score below 1 and are not trained with; see score_filter.min_score"
+    told = "of 25 pairs have a score below 1 and are not trained with; see score_filter.min_score"
     assert [one.split(" ", 1)[1] for one in stage.details()["warnings"]] == [told]
     stage = run_of(tmp_path, columns, RATED, group_scores={"aggregate": "last"}, score_filter={"min_score": 0.5})
     stage.execute_persist(str(tmp_path / "all"))
