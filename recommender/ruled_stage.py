@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recommender.kinds import counted, nearest, shown
 from recommender.stage import Stage
 from recommender.steps import ItemRules, TopKRecommender
 
@@ -45,9 +46,10 @@ class RuledStage(Stage):
         rules: TopKRecommender = self.steps["recommend"]
         found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
         self._absent = absent_kinds(rules.exclude_events, found)
-        if self._absent and not self.warnings:
-            self.warnings.append(self._sentence(found))
-            self.warn(self.warnings[-1])
+        if not self.warnings:  # a part of the visitors after another tells it no second time
+            self.warnings = [self._sentence(kind, found) for kind in self._absent]
+            for sentence in self.warnings:
+                self.warn(sentence)
 
     def left_out(self) -> str:
         """Return for which kinds of events items are left out of the lists."""
@@ -57,12 +59,14 @@ class RuledStage(Stage):
             return f"left out: items with {', '.join(kinds) or 'nothing'}"
         return f"nothing is left out: no event is {' or '.join(rules.exclude_events)}"
 
-    def _sentence(self, found: Mapping[str, int]) -> str:
+    def _sentence(self, kind: str, found: Mapping[str, int]) -> str:
         is_whole = len(found) < _MOST_KINDS
         among = "" if is_whole else f" among the {_MOST_KINDS} most frequent kinds of the log"
-        log = ", ".join(f"{kind[:40]!r} {number:,}" for kind, number in list(found.items())[:5])
-        never = f"{', '.join(self._absent)} of stage3.recommend.exclude_events never occurs{among}"
-        return f"{never}, so that no item is left out for it; the log has {log}"
+        meant = nearest(kind, [other for other in found if other not in self.steps["recommend"].exclude_events])
+        never = (
+            f"{shown(kind)} of stage3.recommend.exclude_events never occurs{among}, so that no item is left out for it"
+        )
+        return f"{never}{meant or f'; the log has {counted(found)}'}"
 
 
 def absent_kinds(kinds: Sequence[str], found: Mapping[str, int]) -> list[str]:

@@ -11,20 +11,16 @@ order of score_events.score_map never occurs; the log has view 2, 'View ' 1
 """
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, functions as F
 
 from recommender.aggregates import fetch
 from recommender.errors import DataQualityError
+from recommender.kinds import MOST_TOLD, counted, listed, nearest, shown
 from recommender.stage1.steps import ScoreEvents
 
-_SIMPLE = re.compile(r"[\w.-]+")
-_LONGEST = 40  # characters of a kind that are shown
-_MOST_TOLD: Final = 10
 _MOST_KINDS: Final = 1000  # that the driver sees
 
 
@@ -57,17 +53,17 @@ class EventKinds:
         found = [F.count_if(is_event & (kind == name)) for name in self._places]
         return [F.count_if(is_event & ~weighed), *found]
 
-    def check(self, events: DataFrame, number: int, counted: Sequence[int]) -> list[str]:
+    def check(self, events: DataFrame, number: int, numbers: Sequence[int]) -> list[str]:
         """Return what is unusual, a sentence each.
 
         Args:
             events: those that are fit for use. number: how many there are.
-            counted: the values of `counts`.
+            numbers: the values of `counts`.
 
         Raises:
             DataQualityError: too many events have no weight (NO_WEIGHT).
         """
-        unweighted, *of_kinds = counted
+        unweighted, *of_kinds = numbers
         missing = [kind for kind, found in zip(self._places, of_kinds, strict=True) if not found]
         if not number or not (unweighted or missing):
             return []
@@ -88,20 +84,20 @@ class EventKinds:
     def _refusal(self, others: Mapping[str, int], unweighted: int, number: int) -> str:
         limit = self.scoring.max_unweighted
         found = f"{unweighted:,} of {number:,} events ({unweighted / number:.1%}) have no weight, {limit:.1%} may"
-        weighed = _listed(self.scoring.score_map) or "no kind"
+        weighed = listed(self.scoring.score_map) or "no kind"
         example = ", ".join(f"{json.dumps(kind, ensure_ascii=False)}: 1" for kind in list(others)[:3])
         hint = f"write score_events.score_map: {{{example}}} with your weights, or map them by data_loader.event_map"
-        return f"{found}: {_counted(others)}; score_map has {weighed}; {hint}, or raise score_events.max_unweighted"
+        return f"{found}: {counted(others)}; score_map has {weighed}; {hint}, or raise score_events.max_unweighted"
 
     def _without_weight(self, others: Mapping[str, int], unweighted: int, number: int) -> list[str]:
         """Return a sentence for each kind without a weight."""
-        told = list(others.items())[:_MOST_TOLD]
+        told = list(others.items())[:MOST_TOLD]
         hint = "see score_events.score_map and data_loader.event_map"
         sentences = []
         for kind, count in told:
             say = "has no weight and counts" if count == 1 else "have no weight and count"
-            nearest = _nearest(kind, self.scoring.score_map)
-            sentences.append(f"{_shown(kind)}: {count:,} of {number:,} events {say} for nothing{nearest}; {hint}")
+            meant = nearest(kind, self.scoring.score_map)
+            sentences.append(f"{shown(kind)}: {count:,} of {number:,} events {say} for nothing{meant}; {hint}")
         rest = unweighted - sum(count for _, count in told)
         if rest:
             sentences.append(f"{rest:,} of {number:,} events of further kinds have no weight and count for nothing")
@@ -109,36 +105,5 @@ class EventKinds:
 
     def _absent(self, kind: str, found: Mapping[str, int]) -> str:
         places = " and ".join(self._places[kind])
-        nearest = _nearest(kind, [name for name in found if name not in self._places])
-        return f"{_shown(kind)} of {places} never occurs{nearest or f'; the log has {_counted(found)}'}"
-
-
-def _nearest(kind: str, others: Iterable[str]) -> str:
-    """Return which of other kinds is meant, as far as that can be told.
-
-    >>> _nearest("VIEW ", ["view"]), _nearest("cart", ["view", "addtocart"]), _nearest("purchase", ["view"])
-    ('; it is view, written otherwise', '; the nearest kind is addtocart', '')
-    """
-    plain = {_plain(other): other for other in others}
-    if _plain(kind) in plain:
-        return f"; it is {_shown(plain[_plain(kind)])}, written otherwise"
-    close = get_close_matches(_plain(kind), plain, n=1)
-    return f"; the nearest kind is {_shown(plain[close[0]])}" if close else ""
-
-
-def _plain(kind: str) -> str:
-    return re.sub(r"[\W_]+", "", kind.casefold()) or kind
-
-
-def _shown(kind: str) -> str:
-    """Return a kind as it may stand in a sentence; what is no plain word is quoted."""
-    return kind if _SIMPLE.fullmatch(kind) and len(kind) <= _LONGEST else repr(kind[:_LONGEST])
-
-
-def _listed(kinds: Iterable[str]) -> str:
-    return ", ".join(map(_shown, list(kinds)[:_MOST_TOLD]))
-
-
-def _counted(kinds: Mapping[str, int]) -> str:
-    told = [f"{_shown(kind)} {count:,}" for kind, count in list(kinds.items())[:_MOST_TOLD]]
-    return ", ".join([*told, "..."] if len(kinds) > _MOST_TOLD else told)
+        meant = nearest(kind, [name for name in found if name not in self._places])
+        return f"{shown(kind)} of {places} never occurs{meant or f'; the log has {counted(found)}'}"

@@ -1,19 +1,15 @@
 """Ratings, from the log to the lists: by configuration alone."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 from submitting import run_here, setting
+from weighing import weight_column
 
 from recommender.constants import WEIGHT
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "stage1"))
-
-from weighing import weight_column  # noqa: E402 - the path comes first
 
 
 def write_ratings(path: Path) -> Path:

@@ -161,7 +161,7 @@ def test_a_login_of_another_name(load: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_driver_of_a_known_database_is_asked_for_by_its_name() -> None:
     def driver(url: str, given: str | None = None) -> str | None:
-        return Database(url, driver=given).connection({}).get("driver")
+        return jdbc.Database(url, driver=given).connection({}).get("driver")
 
     assert driver("jdbc:postgresql://db/shop") == "org.postgresql.Driver"  # which is how one of --jars is found
     assert driver("jdbc:postgresql://db/shop", "my.Driver") == "my.Driver"

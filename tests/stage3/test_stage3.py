@@ -143,17 +143,18 @@ def test_kinds_that_never_occur_are_told_and_nothing_is_claimed_for_them(spark: 
     told: list[str] = []
     stage = Stage3({})
     stage.warn = told.append
-    kinds = {"events_by_kind": {"view": 9, "transaction": 2}}
+    kinds = {"events_by_kind": {"view": 9, "transaction": 2, "cart": 1}}
     stage.execute_persist(str(tmp_path / "some"), **tables(spark), als=ALS, profile=kinds)
     sentence = (
         "addtocart of stage3.recommend.exclude_events never occurs, so that no item is left out for it; "
-        "the log has 'view' 9, 'transaction' 2"
+        "the nearest kind is cart"
     )
     assert stage.details() == {"warnings": [sentence]}
     assert told == [sentence]
     assert stage.report(stage.counter.rows())[0].note.endswith("; left out: items with transaction")
     stage = Stage3({})
     stage.execute_persist(str(tmp_path / "none"), **tables(spark), als=ALS, profile={"events_by_kind": {"view": 9}})
+    assert [one.split("; ")[1] for one in stage.warnings] == ["the log has view 9"] * 2
     note = stage.report(stage.counter.rows())[0].note
     assert note.endswith("; nothing is left out: no event is addtocart or transaction")
 

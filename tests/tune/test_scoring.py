@@ -178,8 +178,8 @@ WEIGHTS = {"score_map.view": Range(0, 2)}
             Scoring({"score_map": SCORE_MAP}, {"aggregate": "last"}, {}, 0),
             WEIGHTS,
             (
-                "score_map.view cannot be searched: the scores of stage 1 are no sums (stage1.group_scores.aggregate is "
-                "last, sum is needed); run stage 1 so first"
+                "score_map.view cannot be searched: the scores of stage 1 are no sums (stage1.group_scores.aggregate "
+                "is last, sum is needed); run stage 1 so first"
             ),
         ),
         (
