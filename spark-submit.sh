@@ -8,7 +8,8 @@ Usage: ./spark-submit.sh [spark-submit options] [JOB] [job options]
 
 JOB is workflow (the default), stage1, stage2, stage3, stage4, tune or sample.
 Options of spark-submit (--master, --conf, --packages, ...) go before JOB. Options of the job are
-  --config FILE, --set KEY=VALUE, --root FOLDER, --run-id ID, --force, --from STAGE, --until STAGE, --verbose
+  --config FILE, --set KEY=VALUE, --root FOLDER, --run-id ID, --force, --from STAGE, --until STAGE,
+  --override-gate REASON, --verbose
 and may also stand alone: ./spark-submit.sh --set stage1.data_loader.event_filename=events.csv
 ./spark-submit.sh JOB --help tells more about a job.
 
@@ -30,12 +31,15 @@ while [ $# -gt 0 ]; do
             arguments+=("$@")
             break
             ;;
-        --config | --set | --root | --run-id | --from | --until)
+        --config | --set | --root | --run-id | --from | --until | --override-gate)
             [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 10; }
             arguments+=("$1" "$2")
             shift 2
             ;;
-        --config=* | --set=* | --root=* | --run-id=* | --from=* | --until=* | --force | --verbose) arguments+=("$1"); shift ;;
+        --config=* | --set=* | --root=* | --run-id=* | --from=* | --until=* | --override-gate=* | --force | --verbose)
+            arguments+=("$1")
+            shift
+            ;;
         -v | --supervise | --version | --load-spark-defaults | -*=*) submit+=("$1"); shift ;;
         -*)
             [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 10; }

@@ -249,6 +249,7 @@ def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> 
             return
     try:
         # A glob is no YAML, but what is meant is clear.
-        target[keys[-1]] = value if value.startswith("*") else parse_yaml(value, f"the value of --set {path}")
+        is_glob, owner = value.startswith("*"), f"the value of --set {path}"
+        target[keys[-1]] = value if is_glob else parse_yaml(value, owner, keys[-1])
     except ConfigError as error:
         mistakes += error.mistakes

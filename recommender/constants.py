@@ -9,6 +9,7 @@ EVENT: Final = "event"  # the kind of event
 ITEM: Final = "itemid"
 TRANSACTION: Final = "transactionid"
 EVENT_COLUMNS: Final = (TIMESTAMP, VISITOR, EVENT, ITEM, TRANSACTION)
+WEIGHT: Final = "weight"  # of the event itself, a rating or a quantity, where the log has one
 
 # What is known of an event besides, until it is found good.
 PROBLEM: Final = "problem"  # what the loader found wrong
@@ -26,7 +27,7 @@ ADD_TO_CART: Final = "addtocart"
 PURCHASE: Final = "transaction"
 
 # What the steps add.
-SCORE: Final = "score"  # how strongly one visitor prefers one item: the summed weights of its events
+SCORE: Final = "score"  # how strongly one visitor prefers one item: the weights of its events together
 LAST_TIMESTAMP: Final = "last_timestamp"
 LAST_TRAINED: Final = "last_trained"  # last_timestamp, of the training part alone
 VISITOR_INDEX: Final = "visitor_index"

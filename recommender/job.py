@@ -20,13 +20,13 @@ from recommender.config import STAGES, Config, load_config
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
 from recommender.expose import expose
 from recommender.preflight import check_overlap, size_of_inputs
-from recommender.progress import progress
+from recommender.progress import progress, warn
 from recommender.redaction import holds_secret, redacted
 from recommender.release_summary import release_text
 from recommender.releases import release_of
 from recommender.runner import SAMPLE, Outcome, Progress, Runner
 from recommender.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
-from recommender.spark_errors import explained
+from recommender.spark_errors import explained, reason_of
 from recommender.stage import Stage
 from recommender.stage1.main import Stage1
 from recommender.stage4.main import Stage4
@@ -165,7 +165,7 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     store = Store(open_files(options.root or config.root, hadoop, config.file_mode))
     built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
     for stage in built.values():
-        stage.given = _given(config, options)
+        stage.given, stage.warn = _given(config, options), warn
     sources = [source for stage in built.values() for source in stage.sources()]
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 
@@ -294,8 +294,7 @@ def _explained(error: BaseException, local: str = "", root: str = "") -> dict[st
         return {"id": "TERMINATED", "sentence": sentence, "exit_code": error.exit_code, "signal": error.signal}
     ours = error if isinstance(error, RecommenderError) else explained(error, local, root)
     if ours is None:
-        reason = str(error).strip().split("\n", 1)[0][:200]
-        ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}; --verbose shows where")
+        ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason_of(error)}; --verbose shows where")
     return {"id": ours.id, "sentence": redacted(ours.sentence), "exit_code": ours.exit_code}
 
 

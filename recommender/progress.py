@@ -9,6 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from recommender.session import error_stream
+from recommender.text import visible
+
+WIPE = "\r\x1b[K"  # the line of a terminal
+
+
+def warn(sentence: str) -> None:
+    """Show a warning at once, above the line that is kept up to date."""
+    stream = error_stream()
+    stream.write(f"{WIPE if stream.isatty() else ''}warning: {visible(sentence)}\n")
+    stream.flush()
 
 
 @contextmanager
@@ -30,11 +40,11 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
 
     def show() -> None:
         while True:
-            stream.write(f"\r\x1b[K{running[0]} ... {time.monotonic() - started:.0f} s")
+            stream.write(f"{WIPE}{running[0]} ... {time.monotonic() - started:.0f} s")
             stream.flush()
             if done.wait(1):
                 break
-        stream.write("\r\x1b[K")
+        stream.write(WIPE)
         stream.flush()
 
     def tell(part: str) -> None:

@@ -1,22 +1,30 @@
 """What the stages have in common that recommend by rules for items."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recommender.kinds import counted, nearest, shown
 from recommender.stage import Stage
-from recommender.steps import ItemRules
+from recommender.steps import ItemRules, TopKRecommender
+
+_MOST_KINDS = 50  # that a profile lists
 
 
 class RuledStage(Stage):
-    """A stage with the step item_rules: it reads lists of items besides its inputs, all of them at one version.
+    """A stage with the steps item_rules and recommend: it makes lists by rules, some of which may be of no effect.
+
+    It reads lists of items besides its inputs, all of them at one version.
 
     Attributes:
         item_versions: the tables with lists of items, and the versions that are read.
+        warnings: what is unusual, a sentence each.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.item_versions: dict[str, str | None] = {}
+        self.warnings: list[str] = []
+        self._absent: Sequence[str] = ()
 
     def sources(self) -> list[str]:
         """Return the files with the lists of items."""
@@ -28,3 +36,43 @@ class RuledStage(Stage):
         rules: ItemRules = self.steps["item_rules"]
         self.item_versions = rules.versions(started)
         return self.item_versions
+
+    def heed(self, profile: Mapping[str, Any] | None) -> None:
+        """Warn of kinds in recommend.exclude_events that no event of the log is of.
+
+        Args:
+            profile: of the log, as stage 1's record has it; null: nobody knows.
+        """
+        rules: TopKRecommender = self.steps["recommend"]
+        found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
+        self._absent = absent_kinds(rules.exclude_events, found)
+        if not self.warnings:  # a part of the visitors after another tells it no second time
+            self.warnings = [self._sentence(kind, found) for kind in self._absent]
+            for sentence in self.warnings:
+                self.warn(sentence)
+
+    def left_out(self) -> str:
+        """Return for which kinds of events items are left out of the lists."""
+        rules: TopKRecommender = self.steps["recommend"]
+        kinds = [kind for kind in rules.exclude_events if kind not in self._absent]
+        if kinds or not rules.exclude_events:
+            return f"left out: items with {', '.join(kinds) or 'nothing'}"
+        return f"nothing is left out: no event is {' or '.join(rules.exclude_events)}"
+
+    def _sentence(self, kind: str, found: Mapping[str, int]) -> str:
+        is_whole = len(found) < _MOST_KINDS
+        among = "" if is_whole else f" among the {_MOST_KINDS} most frequent kinds of the log"
+        meant = nearest(kind, [other for other in found if other not in self.steps["recommend"].exclude_events])
+        never = (
+            f"{shown(kind)} of stage3.recommend.exclude_events never occurs{among}, so that no item is left out for it"
+        )
+        return f"{never}{meant or f'; the log has {counted(found)}'}"
+
+
+def absent_kinds(kinds: Sequence[str], found: Mapping[str, int]) -> list[str]:
+    """Return the kinds that no event is of; none if nothing is known of the events.
+
+    >>> absent_kinds(["order", "cart"], {"view": 3, "cart": 1}), absent_kinds(["order"], {})
+    (['order'], [])
+    """
+    return [kind for kind in kinds if kind not in found] if found else []

@@ -39,6 +39,7 @@ _OF_A_ROW = re.compile(
     r"\[(CAST_INVALID_INPUT|CAST_OVERFLOW|DIVIDE_BY_ZERO|REMAINDER_BY_ZERO|ARITHMETIC_OVERFLOW|DATETIME_OVERFLOW"
     r"|BINARY_ARITHMETIC_OVERFLOW|INVALID_ARRAY_INDEX\w*|NUMERIC_VALUE_OUT_OF_RANGE|CANNOT_PARSE_TIMESTAMP)[.\w]*\]"
 )
+_RECORD = re.compile(r"\[(MALFORMED_RECORD_IN_PARSING)[.\w]*\]")
 _GONE = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
 _FULL_SHARE, _FULL_BYTES = 0.01, 64 * 2**20  # a disk with less than either free is called full
 
@@ -74,6 +75,21 @@ def failed_on_a_row(error: BaseException) -> str | None:
     """
     found = _OF_A_ROW.search(str(error))
     return found[1] if found else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of an error, without the values of a row.
+
+    >>> reason_of(ValueError("[CAST_INVALID_INPUT] The value 'ann@example.org' of the type STRING cannot be cast"))
+    '[CAST_INVALID_INPUT] on a row, whose values are left out'
+    >>> reason_of(ValueError("too short\\nand wrong"))
+    'too short'
+    """
+    text = str(error)
+    found = _OF_A_ROW.search(text) or _RECORD.search(text)
+    if found:
+        return f"[{found[1]}] on a row, whose values are left out"
+    return text.strip().split("\n", 1)[0][:200]
 
 
 def _of_database(text: str) -> RecommenderError | None:

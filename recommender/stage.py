@@ -90,12 +90,13 @@ class Stage:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
-        self.counter = RowCounter()
         self.cache = Cache()
+        self.counter = RowCounter(self.cache)
         self.repeats = False  # whether it reads the same input as the commit that it goes on from; a job fills it in
         self.not_compared = ""  # why there is nothing to compare with, although something is live
         self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
+        self.warn: Callable[[str], None] = lambda sentence: None  # noqa: ARG005 - a job shows it at once
 
     def sources(self) -> list[str]:
         """Return the files, folders and globs that the stage reads besides `INPUTS`."""
@@ -158,6 +159,14 @@ class Stage:
         """Run the steps and return the tables by name."""
         raise NotImplementedError
 
+    def run(self, name: str, rows: DataFrame) -> DataFrame:
+        """Return what the step of that name makes of rows; the report shows how many went in and came out.
+
+        Args:
+            name: config key of the step. rows: what its `execute` takes, and nothing else.
+        """
+        return self.counter.through(name, self.steps[name], rows)
+
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write every table to a new folder below `path`, or a part of it into that, and count its rows."""
         self.announce(f"writing {', '.join(data)}")
@@ -170,6 +179,10 @@ class Stage:
 
     def execute_persist(self, path: str, part: str = "", **inputs: Any) -> dict[str, Any]:
         """Execute, persist, and free the intermediate results."""
+        self.counter.begin()
+        for table in inputs.values():
+            if isinstance(table, DataFrame):
+                self.counter.came_out("", table)
         try:
             data = self.execute(**inputs)
             self.persist(path, data, part)
@@ -208,4 +221,8 @@ class Stage:
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        return self.counter.with_own(self.lines(rows), rows)
+
+    def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the lines of `report` but those of the steps that `run` has run."""
         raise NotImplementedError

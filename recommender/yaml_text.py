@@ -3,6 +3,11 @@
 Example usage:
 >>> parse_yaml("reg_param: 1e-3", "the file")
 {'reg_param': 0.001}
+
+A key is text, as it stands there, and so are kinds of events, wherever they stand:
+
+>>> parse_yaml("{score_map: {1: 5, yes: 1.0}, exclude_events: [1, no]}", "the file")
+{'score_map': {'1': 5, 'yes': 1.0}, 'exclude_events': ['1', 'no']}
 >>> print(yaml_text({"since": "2015-05-03", "name": "1e-3", "root": "${OUT}"}), end="")
 since: 2015-05-03
 name: '1e-3'
@@ -11,6 +16,7 @@ root: ${OUT}
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -18,6 +24,10 @@ import yaml
 from recommender.errors import ConfigError, Mistake
 
 _WIDTH = 120
+_TEXT = "tag:yaml.org,2002:str"
+_NO_TEXTS = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
+_TEXTS = ("known_events", "exclude_events", "event_map", "null_words", "column_names")  # parameters, entries are text
+_ONE_TEXT = "constant_event"  # a parameter that is text, or null
 
 
 class _Loader(yaml.SafeLoader):
@@ -38,7 +48,27 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"the key {key_node.value} stands here a second time", key_node.start_mark
                 )
             seen.add(key_node.value)
+        _as_texts(key_node for key_node, _ in node.value)
+        for key_node, value_node in node.value:
+            _value_as_texts(key_node.value, value_node)
         return super().construct_mapping(node, deep)
+
+
+def _as_texts(nodes: Iterable[yaml.Node]) -> None:
+    """Make text of what YAML takes for numbers, truth values and null."""
+    for node in nodes:
+        if isinstance(node, yaml.ScalarNode) and node.tag in _NO_TEXTS:
+            node.tag = _TEXT
+
+
+def _value_as_texts(parameter: str, node: yaml.Node) -> None:
+    """Make text of what is text in the value of a parameter, kinds of events for example."""
+    if parameter in _TEXTS and isinstance(node, yaml.SequenceNode):
+        _as_texts(node.value)
+    elif parameter in _TEXTS and isinstance(node, yaml.MappingNode):
+        _as_texts(value for _, value in node.value)
+    elif parameter == _ONE_TEXT and not node.tag.endswith(":null"):
+        _as_texts([node])
 
 
 # PyYAML follows YAML 1.1, where 1e-3 is a string.
@@ -56,18 +86,19 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def parse_yaml(text: str, owner: str) -> Any:
+def parse_yaml(text: str, owner: str, parameter: str = "") -> Any:
     """Return what a text says.
 
     Args:
         text: YAML.
         owner: what is read, for the sentence of an error.
+        parameter: whose value the text is; "": of none.
 
     Raises:
         ConfigError: it is not valid, uses a tag that is not allowed, or has no end.
     """
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        document = _document(text, parameter)
         json.dumps(document, default=str)  # a document that holds itself has no end
         return document
     except (ValueError, RecursionError):
@@ -80,6 +111,18 @@ def parse_yaml(text: str, owner: str) -> Any:
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise ConfigError(Mistake("CFG_YAML", "", f"{owner} is not valid YAML: {problem}{_place(error)}")) from None
+
+
+def _document(text: str, parameter: str) -> Any:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _value_as_texts(parameter, node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def yaml_text(document: Any) -> str:

@@ -33,6 +33,20 @@ WAITS = (1.0, 4.0, 15.0)  # seconds before the 2nd, 3rd and 4th try to reach a d
 
 _BACKTICKS = ("`", "`")
 _QUOTES = {**dict.fromkeys(("mysql", "mariadb", "databricks", "hive2"), _BACKTICKS), "sqlserver": ("[", "]")}
+# Java looks for the driver of a URL where --jars does not put it; by its name it is found. database -> class.
+_DRIVERS = {
+    "postgresql": "org.postgresql.Driver",
+    "mysql": "com.mysql.cj.jdbc.Driver",
+    "mariadb": "org.mariadb.jdbc.Driver",
+    "sqlserver": "com.microsoft.sqlserver.jdbc.SQLServerDriver",
+    "oracle": "oracle.jdbc.OracleDriver",
+    "db2": "com.ibm.db2.jcc.DB2Driver",
+    "snowflake": "net.snowflake.client.jdbc.SnowflakeDriver",
+    "redshift": "com.amazon.redshift.jdbc.Driver",
+    "sqlite": "org.sqlite.JDBC",
+    "duckdb": "org.duckdb.DuckDBDriver",
+    "h2": "org.h2.Driver",
+}
 # What an error of a driver's holds, and what it means; of several the first.
 _MISTAKES: Sequence[tuple[re.Pattern[str], type[RecommenderError], str, str]] = (
     (
@@ -81,7 +95,7 @@ class Database:
 
     Attributes:
         url: of JDBC, without a login.
-        driver: class of the driver; None: the one that answers to the URL.
+        driver: class of the driver; None: that of a known database, else the one that answers to the URL.
         login: the environment variables <login>_USER and <login>_PASSWORD hold the login.
         partition_column: column by whose value the rows are cut into parts.
         bounds: least and greatest value of it; None is found by a query.
@@ -105,7 +119,12 @@ class Database:
     def host(self) -> str:
         """Host and port, for people."""
         found = re.search(r"//(?:[^/?;@]*@)?([^/?;]+)", self.url)
-        return found[1] if found else self.url.split(":")[1]
+        return found[1] if found else self.kind
+
+    @property
+    def kind(self) -> str:
+        """The word of the URL for the kind of database, postgresql for example."""
+        return self.url.split(":")[1]
 
     def quoted(self, name: str) -> str:
         """Return a name, its parts separated by dots, as this database quotes it."""
@@ -113,14 +132,14 @@ class Database:
 
     def quoted_column(self, name: str) -> str:
         """Return the name of a column, in which a dot is a character as any other, as this database quotes it."""
-        left, right = _QUOTES.get(self.url.split(":")[1], ('"', '"'))
+        left, right = _QUOTES.get(self.kind, ('"', '"'))
         return f"{left}{name.replace(right, right * 2)}{right}"
 
     def connection(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the options that every connection has; the login comes from the environment."""
         login = {key: environ.get(f"{self.login}_{key.upper()}") for key in ("user", "password")}
         remember(login["password"] or "")
-        given = {**login, "driver": self.driver, "fetchsize": str(self.fetch_size)}
+        given = {**login, "driver": self.driver or _DRIVERS.get(self.kind), "fetchsize": str(self.fetch_size)}
         return {**self.options, **{key: value for key, value in given.items() if value is not None}}
 
 

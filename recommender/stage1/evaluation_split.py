@@ -2,7 +2,7 @@
 
 Example usage:
 >>> steps = build_steps(STEPS, {"holdout": {"every_visitor": True, "last_events": 1}})
->>> split = EvaluationSplit(steps, lambda rows: rows.cache())
+>>> split = EvaluationSplit(steps, lambda rows: rows.cache(), RowCounter())
 >>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "view", 4), (3, 8, "view", 3)],
 ...                                "timestamp long, visitorid long, event string, itemid long")
 >>> parts = split.divide(events, 3)
@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.base import build_steps, parameters  # noqa: F401 - for the example
-from recommender.counting import StepRows
+from recommender.counting import RowCounter, StepRows
 from recommender.errors import ConfigError, DataQualityError, Mistake
 from recommender.stage1.own_holdout import OwnHoldout
 from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit, TrainTestSplit
@@ -63,6 +63,7 @@ class EvaluationSplit:
     Init parameters:
         steps: config key -> step, those of `STEPS`.
         cache: keeps a frame until the stage releases it.
+        counter: counts the rows between the steps.
     Attributes:
         protocol: see above.
         split_value: what train_test_split divides at; NaN where it divides nothing.
@@ -72,10 +73,15 @@ class EvaluationSplit:
         ConfigError: a parameter is set that the protocol makes no use of.
     """
 
-    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame]) -> None:
+    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame], counter: RowCounter) -> None:
         self._split: TrainTestSplit = steps["train_test_split"]
         self._holdout: HoldoutSplit = steps["holdout"]
         self._cache = cache
+        self._counter = counter
+        self._events: DataFrame  # that are divided, and what became of them; then what the lists are judged by
+        self._parts: Parts
+        self._test: DataFrame
+        self._holdout_rows: DataFrame
         self.own = OwnHoldout(steps, cache) if self._holdout.place else None
         self.split_value = float("nan")
         self.held = 0
@@ -106,7 +112,14 @@ class EvaluationSplit:
         return None if self.protocol != "time_cut" or math.isnan(self.split_value) else self.split_value
 
     def divide(self, events: DataFrame, number: int) -> Parts:
-        """Return the events, divided; `number` is that of the events."""
+        """Return the events, divided; there are `number` of them at most."""
+        self._events = self._counter.going_in("events", events)
+        self._parts = self._divide(self._events, number)
+        if not self.own:
+            self._counter.came_out("holdout" if self._holdout.every_visitor else "train_test_split", self._parts.train)
+        return self._parts
+
+    def _divide(self, events: DataFrame, number: int) -> Parts:
         if self.own:
             is_test = F.lit(False)
             return Parts(number, events, events, events.where(is_test), is_test)
@@ -138,6 +151,7 @@ class EvaluationSplit:
         Raises:
             DataQualityError: see OwnHoldout.meet.
         """
+        self._test = parts.test
         if self.own:
             if parts.number:
                 self.own.meet(activity)
@@ -146,7 +160,9 @@ class EvaluationSplit:
         else:
             history, held_out = self._divided(parts, activity[C.VISITOR])
             held = self._cache(grouped(held_out, _PAIR))
-        return Evaluated(grouped(history, [*_PAIR, C.EVENT]), HoldoutSplit.to_predict(held, history), held)
+        self._holdout_rows = HoldoutSplit.to_predict(held, history, self._holdout.min_score)
+        self._counter.came_out("holdout", self._holdout_rows)
+        return Evaluated(grouped(history, [*_PAIR, C.EVENT]), self._holdout_rows, held)
 
     def _divided(self, parts: Parts, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the events of the history and of the holdout."""
@@ -165,10 +181,15 @@ class EvaluationSplit:
         hint = "raise train_test_split.train_percentile, or split by timestamp"
         return DataQualityError("NO_ROWS_AFTER", f"{sentence}, so there is none to train on; {hint}")
 
-    def report_training(self, events: int, train: int) -> list[StepRows]:
-        """Return which of so many events are trained with."""
+    def events(self, rows: Mapping[str, int]) -> int | None:
+        """Return the number of events that were divided, given what was counted."""
+        return self._counter.number(self._events, rows)
+
+    def report_training(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return how many of the events are trained with, given what was counted."""
         if self.own:
             return []
+        events, train = self.events(rows), self._counter.number(self._parts.train, rows)
         if not self._holdout.every_visitor:
             split = self._split
             cut = f"train: {split.column_name} < {self._shown_value()}, the {split.train_percentile:g}th percentile"
@@ -177,11 +198,20 @@ class EvaluationSplit:
         held = f"the last {step.last_events} events" if step.share is None else f"{step.share:.6g} of the items"
         return [StepRows("holdout", events, train, f"train: all but {held} of each visitor")]
 
-    def report_holdout(self, events: int, train: int, left: int) -> StepRows:
-        """Return what the evaluated visitors are judged by: so many pairs."""
+    def report_holdout(self, rows: Mapping[str, int]) -> StepRows:
+        """Return what the evaluated visitors are judged by, given what was counted."""
+        left = self._counter.number(self._holdout_rows, rows)
+        left = rows["holdout"] if left is None else left
         if self.own:
             return StepRows("holdout", self.own.rows, left, self.own.note(left))
-        return StepRows("holdout", events - train, left, HoldoutSplit.note(self.held, left))
+        return StepRows("holdout", self._tested(rows), left, self._holdout.note(self.held, left))
+
+    def _tested(self, rows: Mapping[str, int]) -> int | None:
+        """Return the number of test events that the holdout was made of."""
+        if self._test is not self._parts.test:
+            return self._counter.number(self._test, rows)
+        events, train = self.events(rows), self._counter.number(self._parts.train, rows)
+        return None if events is None or train is None else events - train
 
     def _shown_value(self) -> str:
         return str(self.split_value) if isinstance(self.split_value, int) else f"{self.split_value:.15g}"

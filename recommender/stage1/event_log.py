@@ -7,7 +7,7 @@ Example usage:
 >>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
 >>> config = {"data_loader": {"event_filename": str(path)}, "event_validator": {"max_quarantined": 0.5}}
 >>> steps = build_steps(STEPS, config)
->>> log = EventLog(steps, lambda rows: rows.cache())
+>>> log = EventLog(steps, lambda rows: rows.cache(), RowCounter(), EventKinds(ScoreEvents(), known=None))
 >>> log.load().select("timestamp", "visitorid", "event", "itemid").show()
 +---------+---------+-----+------+
 |timestamp|visitorid|event|itemid|
@@ -24,17 +24,18 @@ Example usage:
 <BLANKLINE>
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.aggregates import single_row
-from recommender.counting import StepRows
+from recommender.counting import RowCounter, StepRows
 from recommender.errors import InputError
 from recommender.partitions import together
 from recommender.sources import Loaded
+from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.forecast import base_of, next_base
 from recommender.stage1.steps import (
     DataLoader,
@@ -43,6 +44,7 @@ from recommender.stage1.steps import (
     EventDeduplicator,
     EventProfile,
     EventValidator,
+    ScoreEvents,
     raw_text,
 )
 from recommender.times import as_time
@@ -65,22 +67,38 @@ class EventLog:
     Init parameters:
         steps: config key -> step, those of `STEPS`.
         cache: keeps a frame until the stage releases it.
+        counter: counts the rows between the steps.
+        kinds: compares the kinds of events with those of the configuration.
     Attributes:
         quarantine: the rows that are not fit for use, as the table quarantine; None before `load`.
         rows, quarantined: number of rows, and reason -> of those that are kept apart.
         distinct: number of good events, each once. events: number of those that count.
         last: time of the last good event, in ms; None where there is none.
+        weighed: whether events have weights of their own. largest_weight: of these, in size; 1 where they have none.
         profile, columns, warnings: what the record of the commit says of the log.
     """
 
-    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame]) -> None:
+    def __init__(
+        self,
+        steps: Mapping[str, Any],
+        cache: Callable[[DataFrame], DataFrame],
+        counter: RowCounter,
+        kinds: EventKinds,
+    ) -> None:
         self._steps = steps
         self._cache = cache
+        self._counter = counter
+        self._kinds = kinds
+        self._read: list[DataFrame] = []  # the rows of the source, and these with what is wrong with them
+        self._distinct: DataFrame  # the good events, each once, as the cap takes them
+        self.weighed = False
+        self.largest_weight = 1.0
         self._capped: dict[str, list[dict[str, Any]]] = {"visitors": [], "pairs": []}
         self.quarantine: DataFrame | None = None
         self.rows = 0
         self.quarantined: dict[str, int] = {}
         self.distinct = 0
+        self._taken = 0  # events that the cap was given
         self.events = 0
         self.last: int | None = None
         self.profile: dict[str, Any] = {}
@@ -97,24 +115,27 @@ class EventLog:
             before: record of the last commit.
 
         Raises:
-            InputError: see DataLoader. DataQualityError: too much is quarantined.
+            InputError: see DataLoader. DataQualityError: too much is quarantined, or see `_weigh`.
         """
         loader: DataLoader = self._steps["data_loader"]
         validator: EventValidator = self._steps["event_validator"]
         loaded = loader.load(version)
         self._note_columns(loader, loaded, before)
-        bad = F.when(F.col(C.REASON).isNotNull(), F.struct(C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE))
-        validated = validator.execute(loader.events(loaded)).select(*C.EVENT_COLUMNS, bad.alias(_BAD))
+        read = loader.events(loaded)
+        self._counter.came_out("data_loader", read)
+        validated = self._validated(read)
         # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
         rows = self._cache(self._steps["event_deduplicator"].execute(together(validated, C.VISITOR)))
         is_good = F.col(_BAD).isNull()
-        events = rows.where(is_good).select(*C.EVENT_COLUMNS)
+        events = rows.where(is_good).drop(_BAD, C.ROWS)
         with loaded.told(), validator.rules_told():
-            median = self._count(rows)
+            median, of_weights, of_kinds = self._count(rows)
         self.quarantine = rows.where(~is_good).select(f"{_BAD}.*", C.ROWS)
         validator.check(self.rows, self.quarantined, median)
         if not self.distinct and not loader.allow_empty:
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use")
+        self._counter.came_out("event_deduplicator", events, self.distinct)
+        self._weigh(events, of_weights, of_kinds)
         return self._not_too_many(events)
 
     def describe(
@@ -142,7 +163,7 @@ class EventLog:
             "rows": self.rows,
             "quarantined": self.quarantined,
             "duplicates": self.good - self.distinct,
-            "capped": {"events": self.distinct - self.events, **self._capped},
+            "capped": {"events": self._taken - self.events, **self._capped},
             "newest": None if self.last is None else as_time(self.last),
             **described,
         }
@@ -163,14 +184,42 @@ class EventLog:
         """Number of rows that are fit for use, duplicates included."""
         return self.rows - sum(self.quarantined.values())
 
-    def report(self) -> list[StepRows]:
-        """Return the rows in and out of each step."""
+    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+        """Return the rows in and out of each step, given what was counted."""
+        numbers = (self._counter.number(frame, rows) for frame in self._read)
+        read = next((number for number in numbers if number is not None), self.rows)
+        valid = self._counter.number(self._read[-1], rows)
+        valid = self.rows if valid is None else valid
+        good, distinct = valid - sum(self.quarantined.values()), self._counter.number(self._distinct, rows)
         return [
-            StepRows("data_loader", None, self.rows),
-            StepRows("event_validator", self.rows, self.good, self._quarantine_note()),
+            StepRows("data_loader", None, read),
+            StepRows("event_validator", valid, good, self._quarantine_note()),
             StepRows("event_deduplicator", self.good, self.distinct, "distinct events"),
-            StepRows("event_cap", self.distinct, self.events, self._cap_note()),
+            StepRows("event_cap", distinct, self.events, self._cap_note()),
         ]
+
+    def _validated(self, read: DataFrame) -> DataFrame:
+        """Return the events with what is wrong with them, of which the deduplicator makes a row each."""
+        self._read = [read]
+        bad = F.when(F.col(C.REASON).isNotNull(), F.struct(C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE))
+        checked = self._steps["event_validator"].execute(read)
+        self.weighed = C.WEIGHT in checked.columns
+        own = [C.WEIGHT] if self.weighed else []
+        validated: DataFrame = checked.select(*C.EVENT_COLUMNS, *own, bad.alias(_BAD))
+        self._counter.came_out("event_validator", validated)
+        self._read.append(validated)
+        return validated
+
+    def _weigh(self, events: DataFrame, of_weights: Sequence[Any], of_kinds: Sequence[int]) -> None:
+        """Judge the events' own weights and their kinds by what was counted of them.
+
+        Raises:
+            DataQualityError: a weight is none (BAD_WEIGHT), or too many events have none (NO_WEIGHT).
+        """
+        scoring: ScoreEvents = self._kinds.scoring
+        no_numbers, negative, self.largest_weight = of_weights
+        scoring.check_own(self.distinct, no_numbers, negative)
+        self.warnings += self._kinds.check(events, self.distinct, of_kinds)
 
     def _quarantine_note(self) -> str:
         found = [f"{name} {number:,}" for name, number in self.quarantined.items()]
@@ -180,8 +229,11 @@ class EventLog:
         named = ", ".join(f"{one[C.ID]} ({one[C.EVENTS]:,} events)" for one in self._capped["visitors"][:3])
         return f"too many events of {named}" if named else "no visitor has too many"
 
-    def _count(self, rows: DataFrame) -> int | None:
-        """Count the distinct rows and those that they stand for; return the median time of the distinct ones.
+    def _count(self, rows: DataFrame) -> tuple[int | None, Sequence[Any], Sequence[int]]:
+        """Count the distinct rows and those that they stand for.
+
+        Returns:
+            The median time of the distinct rows; what is wrong with own weights, and how many events are of which kind.
 
         Nothing is counted before the shuffle: what is computed again after a lost executor would count twice.
         """
@@ -190,11 +242,14 @@ class EventLog:
         by_reason = (F.sum(F.when(reason == name, F.col(C.ROWS))) for name in reasons)
         last = F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP)))
         median = F.percentile_approx(C.TIMESTAMP, 0.5)
-        found = single_row(rows.agg(F.count_if(reason.isNull()), last, median, number, *by_reason))
-        self.distinct, self.last, middle, total, *counts = found
+        of_weights = self._kinds.scoring.own_facts(rows, reason.isNull())
+        of_kinds = self._kinds.counts(rows, reason.isNull())
+        facts = [F.count_if(reason.isNull()), last, median, number, *of_weights, *by_reason, *of_kinds]
+        self.distinct, self.last, middle, total, *others = single_row(rows.agg(*facts))
         self.rows = total or 0
-        self.quarantined = {name: count for name, count in zip(reasons, counts, strict=True) if count}
-        return middle  # type: ignore[no-any-return]
+        weights, counts = others[: len(of_weights)], others[len(of_weights) :]
+        self.quarantined = {name: count for name, count in zip(reasons, counts, strict=False) if count}
+        return middle, weights, counts[len(reasons) :]
 
     def _note(self, let_pass: list[str]) -> None:
         """Note what was found in the log and let pass, and what the next log is compared with."""
@@ -219,12 +274,15 @@ class EventLog:
         """Return the events that count of each visitor."""
         cap: EventCap = self._steps["event_cap"]
         heavy = self._cache(cap.heavy(events))
-        self._capped, self.events = {"visitors": [], "pairs": []}, self.distinct
+        self._distinct, number = events, self._counter.number_now(events)
+        self._capped, self.events, self._taken = {"visitors": [], "pairs": []}, number, number
         if not heavy.count():
+            self._counter.came_out("event_cap", events, number)
             return events
         capped = self._cache(together(cap.execute(events, heavy), C.VISITOR))
         self.events = capped.count()
-        if self.events < self.distinct:
+        self._counter.came_out("event_cap", capped, self.events)
+        if self.events < number:
             visitors, pairs = cap.reduced(heavy, capped), cap.heavy_pairs(events, heavy)
             self._capped = {
                 "visitors": _most(visitors.withColumnRenamed(C.VISITOR, C.ID), C.ID),

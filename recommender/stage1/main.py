@@ -31,6 +31,7 @@ from recommender.counting import StepRows
 from recommender.partitions import together
 from recommender.stage import Previous, Stage
 from recommender.stage1.evaluation_split import STEPS as SPLIT_STEPS, TESTED, EvaluationSplit
+from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.event_log import STEPS as EVENT_LOG_STEPS, EventLog
 from recommender.stage1.scoring import STEPS as SCORING_STEPS, Scoring
 from recommender.stage1.steps import ColumnEncoder, DataLoader, LeakCheck, VisitorEncoder
@@ -95,8 +96,8 @@ class Stage1(Stage):
         They share cached intermediate results, which `release` frees; `execute_persist` does so itself.
     Raises:
         ConfigError: the config is wrong; all mistakes are listed. InputError: see DataLoader.
-        DataQualityError: too much is quarantined, the log has drifted, no training pair has a score to learn from, or
-        a model would see what it is judged by.
+        DataQualityError: too much is quarantined, too many events have no weight, the log has drifted, no training pair
+        has a score to learn from, or a model would see what it is judged by.
     Persist strategy:
         Parquet, a folder per table, below the given path.
     """
@@ -128,8 +129,9 @@ class Stage1(Stage):
         self._numbering = ""
         self._leaks = 0
         self._is_written = False
-        self.log = EventLog(self.steps, self.cache)
-        self.split = EvaluationSplit(self.steps, self.cache)
+        kinds = EventKinds(self.steps["score_events"], self.steps["event_validator"].known_events)
+        self.log = EventLog(self.steps, self.cache, self.counter, kinds)
+        self.split = EvaluationSplit(self.steps, self.cache, self.counter)
         self.scoring = Scoring(self.steps, self.cache, self.counter)
 
     @property
@@ -167,13 +169,15 @@ class Stage1(Stage):
             self.split.own.load(self._holdout_version)
         self.announce("loading and validating events")
         events = self.log.load(self._version, before)
+        for sentence in self.log.warnings:
+            self.warn(sentence)
         self.announce("finding the split")
         parts = self.split.divide(events, self.log.events)
         self.announce("describing the events")
         self.scoring.date(self.log.last)
         activity = {name: self.cache(self._activity(parts.events, name, parts.is_test)) for name in _PAIR}
         self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before, repeats=self.repeats)
-        self.scoring.events.check(self.log.profile["events_per_visitor"]["max"] or 0)
+        self.scoring.events.check(self.log.profile["events_per_visitor"]["max"] or 0, self.log.largest_weight)
         self.announce("scoring and filtering")
         pairs = self.scoring.pairs(parts.train)
         history, holdout, held = self.split.evaluated(parts, activity, self.scoring.grouped)
@@ -234,7 +238,8 @@ class Stage1(Stage):
 
     def details(self) -> dict[str, Any]:
         """Return the profile of the log, its columns, what is unusual about it, and how it was divided."""
-        warnings = [*self.log.warnings, *(self.split.own.warnings if self.split.own else [])]
+        left_out = self.scoring.left_out(self.counter.rows(), weighed=self.log.weighed)
+        warnings = [*self.log.warnings, *(self.split.own.warnings if self.split.own else []), *left_out]
         judged = {"protocol": self.split.protocol, "leaks": self._leaks}
         return {
             "numbering": self._numbering,  # the same where an index means the same visitor or item
@@ -244,14 +249,14 @@ class Stage1(Stage):
             **judged,
         }
 
-    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+    def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
-        valid, train, held = self.log.events, rows["train"], rows["holdout"]
+        valid, held = self.split.events(rows), rows["holdout"]
         return [
-            *self.log.report(),
-            *self.split.report_training(valid, train),
+            *self.log.report(rows),
+            *self.split.report_training(rows),
             *self.scoring.report(rows),
-            self.split.report_holdout(valid, train, held),
+            self.split.report_holdout(rows),
             StepRows("encode_visitorids", valid, rows["visitors"], self._numbered_note("visitors")),
             StepRows("encode_itemids", valid, rows["items"], self._numbered_note("items")),
             StepRows("leak_check", held, held, f"{self._leaks} leaks into scores and history"),

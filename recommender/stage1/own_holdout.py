@@ -142,13 +142,13 @@ class OwnHoldout:
             DataQualityError: it is 0.
         """
         if not left:
-            why = "is in the log too, or has a score of 0 or below"
+            why = f"is in the log too, or has a score {self._step.too_low}"
             sentence = f"holdout in={self.held}: each pair of {self._step.place} {why}, so none is left"
             raise DataQualityError("NO_ROWS_AFTER", f"{sentence} to be predicted; take what is held out out of the log")
 
     def note(self, left: int) -> str:
         """Return what the report says, given the number of pairs that are not in the history."""
-        parts = [HoldoutSplit.note(self.held, left)]
+        parts = [self._step.note(self.held, left)]
         parts += [f"{self.unusable:,} rows are not fit for use"] if self.unusable else []
         parts += [f"not in the log: visitors {self.visitors:,}, items {self.items:,}"]
         return "; ".join(parts)

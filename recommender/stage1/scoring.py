@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender.base import build_steps, parameters  # noqa: F401 - for the example
 from recommender.counting import RowCounter, StepRows
-from recommender.errors import DataQualityError
+from recommender.errors import ConfigError, DataQualityError, Mistake
 from recommender.stage1.steps import ScoreEvents, ScoreFilter, ScoreGrouper
 from recommender.times import as_time
 
@@ -42,6 +42,8 @@ class Scoring:
         counter: counts the rows between the steps.
     Attributes:
         events: the step that scores events, once `date` has told it how old they are.
+    Raises:
+        ConfigError: the parameters of two steps make no sense together.
     """
 
     def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame], counter: RowCounter) -> None:
@@ -53,6 +55,11 @@ class Scoring:
         self._counter = counter
         self._rounds = 0  # of the filter
         self._grouped: DataFrame
+        if self._grouper.aggregate == "mean" and self.events.half_life_days is not None:
+            sentence = "group_scores.aggregate mean and score_events.half_life_days do not go together"
+            why = "the mean of scores that fade falls with each old event"
+            hint = "take last, max or sum, or set half_life_days to null"
+            raise ConfigError(Mistake("CFG_VALUE", "group_scores", f"{sentence}: {why}; {hint}"))
 
     def date(self, last: int | None) -> None:
         """Let what fades do so from the last event of the log on, in all its parts; `last` is its time in ms."""
@@ -64,20 +71,25 @@ class Scoring:
 
     def grouped(self, events: DataFrame, key: list[str]) -> DataFrame:
         """Return the scores of events, a row per key."""
-        grouped = replace(self._grouper, key=key, max_score=None).execute(self.events.execute(events))
-        return self._grouper.limited(grouped)  # visitors that are folded in have the scores that others are fitted with
+        scored, counts = self.events.execute(events), self.events.says_something()
+        if key == self._grouper.key:
+            return self._grouper.execute(scored, counts)
+        return self._grouper.parts(scored, key, counts)  # who is folded in has the scores that others are fitted with
 
     def pairs(self, train: DataFrame) -> DataFrame:
         """Return the pairs of the training part that are worth learning from, and keep them."""
         scored = self.events.execute(self._counter("train", train))
-        self._grouped = self._counter("group_scores", self._grouper.execute(scored))
+        grouped = self._grouper.execute(scored, self.events.says_something())
+        self._grouped = self._counter("group_scores", grouped)
+        self._counter.came_out("group_scores", self._grouped)
         strong = self._filter.strong(self._grouped)
-        if not self._filter.has_core:
-            return self._cache(self._counter("score_filter", strong))
-        strong = self._cache(self._counter("score_filter.strong", strong))
-        strong.count()  # a checkpoint does not tell what was counted
-        core, self._rounds = self._filter.core(strong)
-        return self._cache(self._counter("score_filter", core))
+        if self._filter.has_core:
+            strong = self._cache(self._counter("score_filter.strong", strong))
+            strong.count()  # a checkpoint does not tell what was counted
+            strong, self._rounds = self._filter.core(strong)
+        pairs = self._cache(self._counter("score_filter", strong))
+        self._counter.came_out("score_filter", pairs)
+        return pairs
 
     @staticmethod
     def kept(pairs: DataFrame) -> DataFrame:
@@ -112,6 +124,20 @@ class Scoring:
             f"score_filter({', '.join(least)}) in={found}: no pair of the training part has a score to learn from"
         )
         return DataQualityError("NO_ROWS_AFTER", f"{sentence}; see score_map and train_test_split")
+
+    def left_out(self, rows: Mapping[str, int], *, weighed: bool) -> list[str]:
+        """Say that the filter has left out pairs which say something, as far as weights can be below its least score.
+
+        Args:
+            rows: what was counted. weighed: whether events have weights of their own.
+        """
+        kept = rows["score_filter.strong" if self._filter.has_core else "score_filter"]
+        found, least = rows["group_scores"], self._filter.min_score
+        weights = [weight for weight in self.events.score_map.values() if weight > 0]
+        if found == kept or not (weighed or min(weights, default=least) < least):
+            return []
+        sentence = f"{found - kept:,} of {found:,} pairs have a score below {least:g} and are not trained with"
+        return [f"{sentence}; see score_filter.min_score"]
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of the steps, given what was counted."""

@@ -68,6 +68,7 @@ class Stage2(RuledStage):
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
         scores, history, holdout, items: the tables of stage 1.
+        profile: of the log; null: nobody knows.
         previous: the commit that the live model is of; None where there is none to compare with.
     Execution returns:
         Dictionary with model, the ALSModel, and the DataFrames popularity, recent_popularity, metrics, segment_metrics
@@ -85,6 +86,7 @@ class Stage2(RuledStage):
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {
         name: ("stage1", name) for name in ("scores", "history", "holdout", "items")
     }
+    RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"profile": ("stage1", "profile")}
     STEPS: ClassVar[Mapping[str, type]] = {
         "als": AlsFitter,
         "popularity": PopularityModel,
@@ -131,9 +133,11 @@ class Stage2(RuledStage):
         history: DataFrame,
         holdout: DataFrame,
         items: DataFrame,
+        profile: Mapping[str, Any] | None = None,
         previous: Previous | None = None,
     ) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
+        self.heed(profile)
         self._live = previous.record if previous else None
         als: AlsFitter = self.steps["als"]
         visitors = holdout.select(C.VISITOR_INDEX).distinct()
@@ -200,13 +204,14 @@ class Stage2(RuledStage):
             raise ValueError("there is a verdict only when the tables are persisted")
         live = None if self._live is None else {"run": self._live["run"], "attempt": self._live["attempt"]}
         return {
+            **({"warnings": self.warnings} if self.warnings else {}),
             "blessed": self.verdict.blessed,
             "gate": {**asdict(self.verdict), "live": live},
             "weights": self._weights,
             "metrics": self._metrics,
         }
 
-    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+    def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         als: AlsFitter = self.steps["als"]
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"

@@ -59,6 +59,7 @@ class Stage3(RuledStage):
         popularity, recent_popularity: the tables of stage 2.
         interactions, visitors, items: the tables of stage 1.
         als: the parameters that the model was fitted with.
+        profile: of the log; null: nobody knows.
         shard: (number from 0, of how many): which part of the visitors; all by default.
     Execution returns:
         Dictionary with the DataFrames recommendations, for every visitor of the log at most k rows, and, with the first
@@ -80,6 +81,7 @@ class Stage3(RuledStage):
         "items": ("stage1", "items"),
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {"als": ("stage2", "als")}
+    RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"profile": ("stage1", "profile")}
     STEPS: ClassVar[Mapping[str, type]] = {
         "shards": VisitorShards,
         "fold_in": FoldIn,
@@ -104,9 +106,11 @@ class Stage3(RuledStage):
         visitors: DataFrame,
         items: DataFrame,
         als: Mapping[str, Any],
+        profile: Mapping[str, Any] | None = None,
         shard: tuple[int, int] = (0, 1),
     ) -> dict[str, DataFrame]:
         """Return the recommendations; see the class."""
+        self.heed(profile)
         visitors = _of_this_log(visitors)
         number = -(-self._count(visitors) // shard[1])
         cut: VisitorShards = self.steps["shards"]
@@ -131,17 +135,20 @@ class Stage3(RuledStage):
         cut: VisitorShards = self.steps["shards"]
         return cut.number_of(self._count(_of_this_log(inputs["visitors"])))
 
-    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+    def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
-        kinds = ", ".join(self.steps["recommend"].exclude_events) or "nothing"
         weight = self.steps["blend"].weight
         blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
-        note = f"{by_source}; left out: items with {kinds}{blended}"
+        note = f"{by_source}; {self.left_out()}{blended}"
         return [
             StepRows("recommend", self.visitors, rows["recommendations"], note),
             StepRows("similar_items", self.items or None, rows["similar_items"], "by the cosine of their factors"),
         ]
+
+    def details(self) -> dict[str, Any]:
+        """Return what is unusual."""
+        return {"warnings": self.warnings} if self.warnings else {}
 
     def conditions(self, table: str) -> dict[str, Column]:
         """Count the places of the lists by source."""

@@ -172,7 +172,7 @@ class Stage4(Stage):
         warnings = {"warnings": [self.not_compared]} if self.not_compared else {}
         return {**warnings, **({} if self._release is None else {"release_diff": self._release})}
 
-    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+    def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         number = rows["recommendations"]
         places = ", ".join(name for name in _PLACES if self.steps[name].is_wanted)

@@ -28,6 +28,7 @@ Example usage:
 import hashlib
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pyspark.sql import DataFrame, functions as F
@@ -68,7 +69,7 @@ class Tune(RuledStage):
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
         scores, interactions, items: the tables of stage 1.
-        score_events, group_scores, score_filter: the parameters that these were made with.
+        data_loader, score_events, group_scores, score_filter: the parameters that these were made with.
         trials: where trials are kept as they end, and were; null: nowhere.
     Execution returns:
         Dictionary with the DataFrame trials (``recommender.schemas``): one row per trial.
@@ -86,7 +87,7 @@ class Tune(RuledStage):
         name: ("stage1", name) for name in ("scores", "interactions", "items")
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {
-        name: ("stage1", name) for name in ("score_events", "group_scores", "score_filter")
+        name: ("stage1", name) for name in ("data_loader", "score_events", "group_scores", "score_filter")
     }
     STEPS: ClassVar[Mapping[str, type]] = {
         "validation": ValidationSplit,
@@ -140,13 +141,15 @@ class Tune(RuledStage):
         score_events: Mapping[str, Any],
         group_scores: Mapping[str, Any],
         score_filter: Mapping[str, Any],
+        data_loader: Mapping[str, Any] = MappingProxyType({}),
         trials: TrialLog | None = None,
     ) -> dict[str, DataFrame]:
         """Return the table of the trials; see the class."""
         tuner, als = self.steps["tuner"], self.steps["als"]
         space = tuner.space(als.implicit_prefs)
         (newest,) = single_row(items.agg(F.max(C.LAST_TIMESTAMP)))
-        scoring = Scoring(score_events, group_scores, score_filter, newest or 0)
+        weighed = C.WEIGHT in data_loader.get("columns", {})
+        scoring = Scoring(score_events, group_scores, score_filter, newest or 0, weighed=weighed)
         scoring.check(space)
         self._score_map = scoring.score_map
         self.announce("dividing the training pairs")
@@ -191,7 +194,7 @@ class Tune(RuledStage):
         if self._prepared is not None:
             self._prepared.release()
 
-    def report(self, rows: Mapping[str, int]) -> list[StepRows]:
+    def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         split: ValidationSplit = self.steps["validation"]
         fitted, held, visitors = self._sizes

@@ -51,6 +51,7 @@ class Scoring:
     Init parameters:
         score_events, group_scores, score_filter: the parameters of stage 1's steps, as its record has them.
         newest: ms since epoch of the log's last event, from which age is measured where no as_of is given.
+        weighed: whether events have weights of their own.
     """
 
     def __init__(
@@ -59,11 +60,15 @@ class Scoring:
         group_scores: Mapping[str, Any],
         score_filter: Mapping[str, Any],
         newest: int,
+        *,
+        weighed: bool = False,
     ) -> None:
         self.score_map: Mapping[str, float] = score_events["score_map"]
         self._half_life: float | None = score_events.get(HALF_LIFE)
         self._event_column: str = score_events.get("input_column_name", C.EVENT)
         self._max_score: float | None = group_scores.get("max_score")
+        self._aggregate: str = group_scores.get("aggregate", "sum")
+        self._weighed = weighed
         self._filter = ScoreFilter(**score_filter)
         as_of = score_events.get("as_of")
         self._newest = (in_milliseconds(as_of) if as_of else None) or newest
@@ -147,6 +152,10 @@ class Scoring:
             because.append(f"are capped (stage1.group_scores.max_score is {self._max_score:g}, null is needed)")
         if self._event_column != C.EVENT:
             because.append(f"are by {self._event_column} (stage1.score_events.input_column_name), not by event")
+        if self._aggregate != "sum":
+            because.append(f"are no sums (stage1.group_scores.aggregate is {self._aggregate}, sum is needed)")
+        if self._weighed:
+            because.append("hold the events' own weights (stage1.data_loader.columns.weight, leave it out)")
         return [
             f"{name} cannot be searched: the scores of stage 1 {reason}; run stage 1 so first" for reason in because
         ]

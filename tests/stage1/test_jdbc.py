@@ -159,6 +159,15 @@ def test_a_login_of_another_name(load: Any, monkeypatch: pytest.MonkeyPatch) -> 
         load(table="shop.events")
 
 
+def test_the_driver_of_a_known_database_is_asked_for_by_its_name() -> None:
+    def driver(url: str, given: str | None = None) -> str | None:
+        return jdbc.Database(url, driver=given).connection({}).get("driver")
+
+    assert driver("jdbc:postgresql://db/shop") == "org.postgresql.Driver"  # which is how one of --jars is found
+    assert driver("jdbc:postgresql://db/shop", "my.Driver") == "my.Driver"
+    assert driver("jdbc:nosuchdb://db/shop") is None
+
+
 def test_a_driver_that_is_missing(load: Any) -> None:
     with pytest.raises(InputError, match=r"SOURCE_DRIVER shop\.events at db: this Spark has no driver for it"):
         load(jdbc_url="jdbc:nosuchdb://db/shop", table="shop.events")

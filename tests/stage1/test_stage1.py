@@ -190,5 +190,6 @@ def test_events_that_cannot_be_read_are_an_error(spark: SparkSession, tmp_path: 
 def test_scores_of_nothing_are_an_error(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("timestamp,visitorid,event,itemid\n1,1,wave,1\n2,2,wave,1\n3,3,wave,1\n")
     config = seed_config(tmp_path / "events.csv") | {"score_filter": {"min_score": 0}}
+    config["score_events"]["max_unweighted"] = 1.0
     with pytest.raises(DataQualityError, match=r"NO_POSITIVE none of the 2 pairs .*; see score_events\.score_map"):
         Stage1(config).execute_persist(str(tmp_path / "out"))

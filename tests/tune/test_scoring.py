@@ -175,6 +175,22 @@ WEIGHTS = {"score_map.view": Range(0, 2)}
             ),
         ),
         (
+            Scoring({"score_map": SCORE_MAP}, {"aggregate": "last"}, {}, 0),
+            WEIGHTS,
+            (
+                "score_map.view cannot be searched: the scores of stage 1 are no sums (stage1.group_scores.aggregate "
+                "is last, sum is needed); run stage 1 so first"
+            ),
+        ),
+        (
+            Scoring({"score_map": SCORE_MAP}, {}, {}, 0, weighed=True),
+            {"half_life_days": Range(1, 9)},
+            (
+                "half_life_days cannot be searched: the scores of stage 1 hold the events' own weights (stage1."
+                "data_loader.columns.weight, leave it out); run stage 1 so first"
+            ),
+        ),
+        (
             scoring(),
             {"score_map.wave": Range(0, 2)},
             (

@@ -82,6 +82,8 @@ class HoldoutSplit:
             where there is none) and timestamp (ms); by .csv, .json, .ndjson or .orc at the end of the name, also
             compressed, else Parquet. The visitors in it are evaluated, and every event of the log is trained with.
         holdout_table: table of the catalog with such columns, instead of files.
+        min_score: least score (no unit) of a held-out pair that a list should have, a rating of 4 for example; null:
+            every score above 0.
     Execution args:
         train, test: one row per event: timestamp long (ms), visitorid, itemid, event, none null; further columns stay.
         known: visitorid, a row per visitor with events in both; null: they are found here.
@@ -99,6 +101,7 @@ class HoldoutSplit:
     every_visitor: bool = False
     holdout_filename: str | None = None
     holdout_table: TableName | None = None
+    min_score: Annotated[float, Field(gt=0)] | None = None
 
     def __post_init__(self) -> None:
         ways = [name for name in _WAYS if getattr(self, name)]
@@ -143,7 +146,7 @@ class HoldoutSplit:
             evaluated = test.select(C.VISITOR).distinct()
             known = train.select(C.VISITOR).distinct().join(evaluated, C.VISITOR, "left_semi")
         held = F.col("_held")
-        divided = test.join(known, C.VISITOR, "left_anti").withColumn("_held", self._held())
+        divided = test.join(known, C.VISITOR, "left_anti").withColumn("_held", self._held(test))
         history = divided.where(~held).drop("_held").unionByName(train.join(known, C.VISITOR, "left_semi"))
         holdout = divided.where(held).drop("_held").unionByName(test.join(known, C.VISITOR, "left_semi"))
         return history, holdout
@@ -151,10 +154,10 @@ class HoldoutSplit:
     def mark(self, events: DataFrame) -> DataFrame:
         """Return the events of all visitors with the column held: which are held out; one of a visitor never is."""
         if self.share is None:
-            return events.withColumn(C.HELD, self._held())
+            return events.withColumn(C.HELD, self._held(events))
         # An item of each visitor stays, that of the greatest draw.
         greatest = F.max(self._draw()).over(Window.partitionBy(C.VISITOR))
-        return events.withColumn(C.HELD, self._held() & (self._draw() < greatest))
+        return events.withColumn(C.HELD, self._held(events) & (self._draw() < greatest))
 
     def load(self, id_type: str, version: str | None = None) -> tuple[DataFrame, list[str]]:
         """Return the rows of the holdout that the user brings, and what is unusual about them, a sentence each.
@@ -190,25 +193,32 @@ class HoldoutSplit:
         return rows.select(*cells, usable.alias(C.USABLE)), loaded.warnings
 
     @staticmethod
-    def to_predict(holdout: DataFrame, history: DataFrame) -> DataFrame:
+    def to_predict(holdout: DataFrame, history: DataFrame, min_score: float | None = None) -> DataFrame:
         """Return the rows of `holdout` that a list should have.
 
         Those are the pairs that are not in `history`, since the others are no prediction, and whose score is above 0,
-        since an item that was sent back is none to recommend.
+        since an item that was sent back is none to recommend, or `min_score` at least.
         """
-        liked = holdout.where(F.col(C.SCORE) > 0)
+        score = F.col(C.SCORE)
+        liked = holdout.where(score > 0 if min_score is None else score >= min_score)
         return liked.join(history.select(*_PAIR).distinct(), _PAIR, "left_anti")
 
-    @staticmethod
-    def note(held: int, left: int) -> str:
-        """Return how many of the pairs that were held out are not to be predicted, and why."""
-        return f"{held - left:,} of {held:,} pairs left the holdout: already in the history, or not above 0"
+    @property
+    def too_low(self) -> str:
+        """Which score is too low to be predicted."""
+        return "of 0 or below" if self.min_score is None else f"below {self.min_score:g}"
 
-    def _held(self) -> Column:
+    def note(self, held: int, left: int) -> str:
+        """Return how many of the pairs that were held out are not to be predicted, and why."""
+        low = "not above 0" if self.min_score is None else self.too_low
+        return f"{held - left:,} of {held:,} pairs left the holdout: already in the history, or {low}"
+
+    def _held(self, events: DataFrame) -> Column:
         if self.share is not None:
             return self._draw() < round(self.share * _PARTS)
         of_visitor = Window.partitionBy(C.VISITOR)
-        latest_first = of_visitor.orderBy(F.desc(C.TIMESTAMP), F.desc(C.ITEM), F.desc(C.EVENT))
+        own = [F.desc(C.WEIGHT)] if C.WEIGHT in events.columns else []
+        latest_first = of_visitor.orderBy(F.desc(C.TIMESTAMP), F.desc(C.ITEM), F.desc(C.EVENT), *own)
         held = F.least(F.lit(self.last_events), F.count(F.lit(1)).over(of_visitor) - 1)
         return F.row_number().over(latest_first) <= held
 

@@ -14,6 +14,9 @@ Example usage:
 >>> dated = spark.createDataFrame([(86_400_000, "view"), (0, "view")], "timestamp long, event string")
 >>> [row.score for row in ScoreEvents(half_life_days=1).execute(dated).collect()]
 [1.0, 0.5]
+>>> rated = spark.createDataFrame([("rating", 4.5)], "event string, weight double")
+>>> ScoreEvents(score_map={"rating": 1}).execute(rated).first().score
+4.5
 """
 
 from collections.abc import Mapping
@@ -34,30 +37,34 @@ _LARGEST = 3.4e38  # of a 32 bit float, as which scores are stored
 
 @step
 class ScoreEvents:
-    """Add a score column: the weight of the event's kind, which may fade with its age.
+    """Add a score column: the weight of the event's kind, times its own weight if it has one; it may fade with its age.
 
     Init parameters:
         input_column_name: column with the kind of event.
         score_column_name: column to add.
         score_map: kind of event -> weight (no unit), at most 3.4e38 in size, as a 32 bit float; a kind that is not
-            listed weighs 0.
+            listed weighs 0, and is told.
+        max_unweighted: largest share of the events (0 to 1) whose kind `score_map` does not list.
         half_life_days: days after which an event weighs half; null: age does not matter.
         as_of: ISO 8601 time at which the age is measured, never the clock of the run; null: the last event's time.
             A later event has no age.
-        negative_weights: refuse weights below 0 (a return, a dislike), or subtract them from the pair's score.
+        negative_weights: refuse weights below 0 (a return, a dislike), or let them count: in a sum they are subtracted.
     Execution args:
         events: one row per event, any columns, `input_column_name` string, and, with a half-life, timestamp long (ms).
+            A column weight double, never null, multiplies the weight of the kind.
     Execution returns:
         `events` with `score_column_name` double, never null; row order undefined.
     Raises:
         ConfigError: a weight is negative where that is refused, or too large. SchemaError: the column is missing.
-        DataQualityError, by `check`: so many events of such weights may have no finite score (BAD_SCORE).
+        DataQualityError, by `check`: so many events of such weights may have no finite score (BAD_SCORE); by
+        `check_own`: an event's own weight is none (BAD_WEIGHT).
     Persist strategy: none of its own; stage 1 stores the grouped scores.
     """
 
     input_column_name: ColumnName = C.EVENT
     score_column_name: ColumnName = C.SCORE
     score_map: Mapping[str, float] = field(default_factory=lambda: dict(C.DEFAULT_SCORES))
+    max_unweighted: Annotated[float, Field(ge=0, le=1)] = 0.5
     half_life_days: Annotated[float, Field(gt=0)] | None = None
     as_of: str | None = None
     negative_weights: Literal["refuse", "subtract"] = "refuse"
@@ -72,32 +79,75 @@ class ScoreEvents:
         if self.as_of is not None and in_milliseconds(self.as_of) is None:
             raise ValueError(f"as_of must be a time as 2015-05-03T03:00:00Z, got {self.as_of!r}")
 
-    def check(self, most_events: int) -> None:
+    def check(self, most_events: int, largest_weight: float = 1.0) -> None:
         """Refuse weights with which a score may leave the range of a 32 bit float.
 
         Args:
             most_events: of one visitor; no score is the sum of more.
+            largest_weight: of the events' own, in size.
 
         Raises:
             DataQualityError: see the class.
         """
-        largest = max(map(abs, self.score_map.values()), default=0.0)
+        largest = max(map(abs, self.score_map.values()), default=0.0) * largest_weight
         if largest * most_events > _LARGEST:
             sentence = (
                 f"{most_events:,} events of a visitor may weigh {largest:g} each, and a score {_LARGEST:g} at most"
             )
             raise DataQualityError("BAD_SCORE", f"{sentence}; lower the weights of score_events.score_map")
 
-    def execute(self, events: DataFrame) -> DataFrame:
-        """Return the scored events; see the class."""
+    def check_own(self, events: int, no_numbers: int, negative: int) -> None:
+        """Refuse own weights of events that are none.
+
+        Args:
+            events: number of them. no_numbers, negative: of those without a finite weight, and with one below 0.
+
+        Raises:
+            DataQualityError: see the class.
+        """
+        if no_numbers:
+            sentence = f"{no_numbers:,} of {events:,} events have a weight that is no number a score can hold"
+            raise DataQualityError("BAD_WEIGHT", f"{sentence}; see data_loader.columns.weight")
+        if negative and self.negative_weights == "refuse":
+            sentence = f"{negative:,} of {events:,} events have a weight below 0"
+            hint = "set score_events.negative_weights: subtract, or shift the weights with data_loader.query"
+            raise DataQualityError("BAD_WEIGHT", f"{sentence}; {hint}")
+
+    @staticmethod
+    def own_facts(events: DataFrame, is_event: Column) -> list[Column]:
+        """Return aggregates for `check_own` and `check`: no_numbers, negative, and the largest own weight in size."""
+        if C.WEIGHT not in events.columns:
+            return [F.lit(0), F.lit(0), F.lit(1.0)]
+        weight = F.col(C.WEIGHT)
+        is_number = F.coalesce(~F.isnan(weight) & (F.abs(weight) <= _LARGEST), F.lit(False))
+        counted = [F.count_if(is_event & condition) for condition in (~is_number, is_number & (weight < 0))]
+        return [*counted, F.coalesce(F.max(F.when(is_event & is_number, F.abs(weight))), F.lit(1.0))]
+
+    def kind_of(self, events: DataFrame) -> Column:
+        """Return the kind of an event.
+
+        Raises:
+            SchemaError: see the class.
+        """
         if self.input_column_name not in events.columns:
             found = ", ".join(events.columns)
             hint = "see score_events.input_column_name"
             raise SchemaError("SCHEMA_MISSING", f"{self.input_column_name}; found [{found}]; {hint}")
-        weight = F.lit(0.0)
+        return F.col(self.input_column_name)
+
+    def says_something(self) -> Column:
+        """Return whether the kind of an event has a weight other than 0."""
+        kinds = [kind for kind, weight in self.score_map.items() if weight]
+        return F.coalesce(F.col(self.input_column_name).isin(kinds), F.lit(False))
+
+    def execute(self, events: DataFrame) -> DataFrame:
+        """Return the scored events; see the class."""
+        kind, weight = self.kind_of(events), F.lit(0.0)
         if self.score_map:
             weights = F.create_map(*(F.lit(x) for x in chain(*self.score_map.items())))
-            weight = F.coalesce(weights[F.col(self.input_column_name)].cast("double"), weight)
+            weight = F.coalesce(weights[kind].cast("double"), weight)
+        if C.WEIGHT in events.columns:
+            weight *= F.col(C.WEIGHT)
         if self.half_life_days is not None:
             weight *= self._share_left(events, self.half_life_days)
         return events.withColumn(self.score_column_name, weight)

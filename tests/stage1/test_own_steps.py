@@ -1,0 +1,230 @@
+"""A step that a user writes has its own line in the report, and falsifies no other."""
+
+import re
+import sys
+import types
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession, functions as F
+
+from recommender.counting import RowCounter, StepRows
+from recommender.stage1 import main
+from recommender.stage1.evaluation_split import EvaluationSplit, Parts
+from recommender.stage1.event_log import EventLog
+from recommender.stage1.main import Stage1
+from recommender.stage1.scoring import Scoring
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+HOUR = 3_600_000
+EVENTS = 240
+
+Lines = dict[str, tuple[int | None, int | None]]
+
+
+class Half:
+    """Keep every second event."""
+
+    @staticmethod
+    def execute(rows: DataFrame) -> DataFrame:
+        return rows.where(F.col("timestamp") % 2 == 0)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    """Return a log with as many events by night as by day, and as many of even times as of odd ones, of 24 visitors."""
+    rows = (
+        f"{10**12 // (24 * HOUR) * 24 * HOUR + (n % 2 * 12 + 1) * HOUR + n // 2},{n % 24},view,{n % 7}"
+        for n in range(EVENTS)
+    )
+    path = tmp_path / "events.csv"
+    path.write_text("\n".join(["timestamp,visitorid,event,itemid", *rows]) + "\n")
+    return str(path)
+
+
+def reported(stage: Stage1, path: Path) -> list[StepRows]:
+    stage.execute_persist(str(path))
+    return stage.report(stage.counter.rows())
+
+
+def lines_of(steps: list[StepRows]) -> Lines:
+    return {line.step: (line.rows_in, line.rows_out) for line in steps}
+
+
+def as_the_readme_says(monkeypatch: pytest.MonkeyPatch) -> type[Stage1]:
+    """Return a Stage1 with the step of the README, made by what the README says, word for word."""
+    step, call = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[:2]
+    name = "recommender.stage1.steps.night_filter"
+    monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    exec(compile(step, "night_filter.py", "exec"), sys.modules[name].__dict__)  # noqa: S102
+    source = Path(main.__file__).read_text(encoding="utf-8")
+    source = source.replace("import uuid\n", f"import uuid\nfrom {name} import NightFilter\n", 1)
+    source = source.replace(
+        '        "leak_check": LeakCheck,\n',
+        '        "leak_check": LeakCheck,\n        "night_filter": NightFilter,\n',
+        1,
+    )
+    source = re.sub(r"( +)(events = self\.log\.load\(.*\)\n)", rf"\1\2\1{call}", source, count=1)
+    module = types.ModuleType("main_with_a_step")
+    exec(compile(source, "main_with_a_step.py", "exec"), module.__dict__)  # noqa: S102
+    made: type[Stage1] = module.Stage1
+    return made
+
+
+def test_the_step_of_the_readme_has_its_line_and_the_others_stay_right(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, log: str, tmp_path: Path
+) -> None:
+    stage = as_the_readme_says(monkeypatch)({"data_loader": {"event_filename": log}, "night_filter": {"wakes_at": 7}})
+    steps = reported(stage, tmp_path / "out")
+    assert [line.step for line in steps][:6] == [
+        *("data_loader", "event_validator", "event_deduplicator", "event_cap", "night_filter", "train_test_split")
+    ]
+    chain = [(line.rows_in, line.rows_out) for line in steps[:7]]
+    assert chain[3:5] == [(240, 240), (240, 120)]
+    assert all(one[1] == other[0] for one, other in pairwise(chain)), chain
+    found = lines_of(steps)
+    assert found["encode_visitorids"][0] == 120
+    train = found["train_test_split"][1]
+    assert train is not None
+    assert next(line for line in steps if line.step == "holdout").rows_in == 120 - train
+    assert stage.log.profile["events"] == spark.read.parquet(f"{tmp_path}/out/visitors").agg(F.sum("events")).first()[0]  # type: ignore[index]
+
+
+def test_a_step_that_is_called_without_run_falsifies_nothing(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, log: str, tmp_path: Path
+) -> None:
+    load = EventLog.load
+    monkeypatch.setattr(EventLog, "load", lambda *given: Half.execute(load(*given)))
+    found = lines_of(reported(Stage1({"data_loader": {"event_filename": log}}), tmp_path / "out"))
+    assert (found["event_cap"], found["train_test_split"][0]) == ((240, 240), 120)
+    assert found["train_test_split"][1] == found["group_scores"][0]
+    assert spark.read.parquet(f"{tmp_path}/out/visitors").agg(F.sum("events")).first()[0] == 120  # type: ignore[index]
+
+
+def in_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    divide = EvaluationSplit.divide
+
+    def divided(self: EvaluationSplit, *given: Any) -> Parts:
+        parts = divide(self, *given)
+        return parts._replace(train=self._counter.through("half", Half, parts.train))
+
+    monkeypatch.setattr(EvaluationSplit, "divide", divided)
+
+
+def in_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    divide = EvaluationSplit.divide
+
+    def divided(self: EvaluationSplit, *given: Any) -> Parts:
+        parts = divide(self, *given)
+        return parts._replace(test=self._counter.through("half", Half, parts.test))
+
+    monkeypatch.setattr(EvaluationSplit, "divide", divided)
+
+
+def before_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    cap = EventLog._not_too_many
+    halved: Callable[..., Any] = lambda self, events: cap(self, self._counter.through("half", Half, events))  # noqa: E731
+    monkeypatch.setattr(EventLog, "_not_too_many", halved)
+
+
+def before_the_validator(monkeypatch: pytest.MonkeyPatch) -> None:
+    validated = EventLog._validated
+
+    def halved(self: EventLog, read: DataFrame) -> DataFrame:
+        rows = validated(self, self._counter.through("half", Half, read))
+        self._read.insert(0, read)
+        return rows
+
+    monkeypatch.setattr(EventLog, "_validated", halved)
+
+
+def before_the_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = Scoring.pairs
+    last_even = types.SimpleNamespace(execute=lambda rows: rows.where(F.col("last_timestamp") % 2 == 0))
+
+    def halved(self: Scoring, train: DataFrame) -> DataFrame:
+        return self._counter.through("half", last_even, pairs(self, train))
+
+    monkeypatch.setattr(Scoring, "pairs", halved)
+
+
+# where the step is put -> the lines that it stands between, and those around it that must agree
+PLACES: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, str]] = {
+    in_train: ("train_test_split", "group_scores"),
+    before_the_cap: ("event_deduplicator", "event_cap"),
+    before_the_validator: ("data_loader", "event_validator"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_step_in_any_place_is_given_what_came_before_and_gives_what_comes_after(
+    monkeypatch: pytest.MonkeyPatch,
+    log: str,
+    tmp_path: Path,
+    place: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    place(monkeypatch)
+    steps = reported(Stage1({"data_loader": {"event_filename": log}}), tmp_path / "out")
+    names = [line.step for line in steps]
+    own = names.index("half")
+    assert (names[own - 1], names[own + 1]) == PLACES[place]
+    above, half, below = steps[own - 1 : own + 2]
+    assert (above.rows_out, half.rows_out) == (half.rows_in, below.rows_in)
+    assert half.rows_in is not None
+    assert half.rows_out is not None
+    assert 0 < half.rows_out < half.rows_in
+
+
+def test_a_step_on_the_test_events_is_told_where_the_holdout_begins(
+    monkeypatch: pytest.MonkeyPatch, log: str, tmp_path: Path
+) -> None:
+    in_test(monkeypatch)
+    found = lines_of(reported(Stage1({"data_loader": {"event_filename": log}}), tmp_path / "out"))
+    split, half = found["train_test_split"], found["half"]
+    assert split[0] == 240
+    assert split[1] is not None
+    assert half[0] == 240 - split[1]
+    assert found["holdout"][0] == half[1]
+    assert half[1] is not None
+    assert 0 < half[1] < half[0]
+
+
+def test_a_step_on_the_pairs_stands_below_the_filter(monkeypatch: pytest.MonkeyPatch, log: str, tmp_path: Path) -> None:
+    before_the_filter(monkeypatch)
+    steps = reported(Stage1({"data_loader": {"event_filename": log}}), tmp_path / "out")
+    own = [line.step for line in steps].index("half")
+    assert steps[own - 1].step == "score_filter"
+    assert steps[own].rows_in == steps[own - 1].rows_out
+    written = found_rows(steps)
+    assert steps[own].rows_out is not None
+    assert 0 < steps[own].rows_out < written
+
+
+def found_rows(steps: list[StepRows]) -> int:
+    return next(line.rows_out or 0 for line in steps if line.step == "score_filter")
+
+
+def test_a_step_on_a_table_of_another_stage_stands_at_the_top(spark: SparkSession) -> None:
+    counter = RowCounter(lambda rows: rows.cache())
+    table = spark.range(8).withColumnRenamed("id", "timestamp")
+    counter.came_out("", table)
+    twice = counter.through("again", Half, counter.through("half", Half, table))
+    unknown = counter.through("lost", Half, spark.range(3).withColumnRenamed("id", "timestamp"))
+    assert (twice.count(), unknown.count()) == (4, 2)
+    lines = counter.with_own([StepRows("als", 4, None), StepRows("gate", None, None)])
+    assert [(line.step, line.rows_in, line.rows_out) for line in lines] == [
+        *(("half", 8, 4), ("again", 4, 4), ("als", 4, None), ("gate", None, None), ("lost", 3, 2))
+    ]
+
+
+def test_a_part_of_the_work_begins_without_the_steps_of_the_last(spark: SparkSession) -> None:
+    counter = RowCounter(lambda rows: rows.cache())
+    for rows in (8, 2):
+        counter.begin()
+        assert (
+            counter.through("half", Half, spark.range(rows).withColumnRenamed("id", "timestamp")).count() == rows // 2
+        )
+        assert counter.with_own([]) == [StepRows("half", rows, rows // 2)]
