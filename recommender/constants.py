@@ -8,6 +8,7 @@ VISITOR: Final = "visitorid"
 EVENT: Final = "event"  # the kind of event
 ITEM: Final = "itemid"
 TRANSACTION: Final = "transactionid"
+WEIGHT: Final = "weight"  # a number that the log gives an event; only where data_loader.columns names its column
 EVENT_COLUMNS: Final = (TIMESTAMP, VISITOR, EVENT, ITEM, TRANSACTION)
 
 # What is known of an event besides, until it is found good.
@@ -15,6 +16,9 @@ PROBLEM: Final = "problem"  # what the loader found wrong
 RAW: Final = "raw"  # the row as it came
 SOURCE_FILE: Final = "source_file"
 REASON: Final = "reason"  # why an event is quarantined
+LOSES_ZEROS: Final = "loses_zeros"  # whether an id began with zeros that the number it became lacks
+HEADER: Final = "HEADER"  # the reason of a line that repeats what its file begins with
+NO_ELEMENT: Final = "NO_ELEMENT"  # the reason of a row that makes no event, as it has an empty array of items
 ROWS: Final = "rows"  # of the log that are this same event
 QUARANTINE: Final = "quarantine"
 HELD: Final = "held"  # whether an event is held out

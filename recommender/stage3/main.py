@@ -93,6 +93,7 @@ class Stage3(RuledStage):
         super().__init__(config)
         self.visitors = 0
         self.items = 0
+        self.warnings: list[str] = []
 
     def execute(
         self,
@@ -112,7 +113,8 @@ class Stage3(RuledStage):
         cut: VisitorShards = self.steps["shards"]
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
-        allowed = self.steps["item_rules"].execute(items, self.item_versions)
+        self.warnings = []
+        allowed = self.steps["item_rules"].execute(items, self.item_versions, self.warnings)
         blended = self.steps["blend"].execute(factors, item_factors, recent_popularity)
         ranked = self.steps["recommend"].execute(
             *blended, popularity, interactions, visitor_count=number, allowed=allowed
@@ -142,6 +144,10 @@ class Stage3(RuledStage):
             StepRows("recommend", self.visitors, rows["recommendations"], note),
             StepRows("similar_items", self.items or None, rows["similar_items"], "by the cosine of their factors"),
         ]
+
+    def details(self) -> dict[str, Any]:
+        """Return what is unusual about the lists of items."""
+        return {"warnings": self.warnings} if self.warnings else {}
 
     def conditions(self, table: str) -> dict[str, Column]:
         """Count the places of the lists by source."""
