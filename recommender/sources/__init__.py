@@ -4,6 +4,7 @@ Every source gives a frame with the source's own columns and types, and says whi
 events is for the step that loads them.
 """
 
+from recommender.sources.chosen import is_empty, of_partitions, where
 from recommender.sources.csv_head import Layout
 from recommender.sources.files import format_of, format_within, read_files, read_list
 from recommender.sources.jdbc import Database, is_url, read_database
@@ -37,7 +38,9 @@ __all__ = [
     "exploded",
     "format_of",
     "format_within",
+    "is_empty",
     "is_url",
+    "of_partitions",
     "path_version",
     "quoted",
     "reached",
@@ -51,4 +54,5 @@ __all__ = [
     "trimmed",
     "unknown_option",
     "weight",
+    "where",
 ]

@@ -144,7 +144,7 @@ def _of_whole_files(spark: SparkSession, paths: str | list[str], head: Head, lay
     """Return the rows of files whose cells may have line breaks; of a malformed row a row per line."""
     (schema, settings), names, encoding = _reading(head, layout), _names(head), layout.encoding
     kept = {name: value for name, value in settings.items() if name.lower() not in {"encoding", "charset", "multiline"}}
-    given = {**kept, **STRICT, "encoding": encoding.of_reader, "header": "false", "multiLine": "true"}
+    given = {**kept, **STRICT, "encoding": encoding.of_reader, "header": "false", "multiLine": layout.multiline}
     found = with_place(spark.read.schema(schema).options(**given, columnPruning="false").csv(paths))
     found = found.withColumns({name: encoding.translated(F.col(name)) for name in (*names, MALFORMED)})
     pairs = zip(names, head.header, strict=False)

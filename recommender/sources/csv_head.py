@@ -60,6 +60,12 @@ class Layout:
         return self.option("multiLine", "false").lower() != "false" or self.encoding.is_wide
 
     @property
+    def multiline(self) -> str:
+        """The option multiLine of files whose cells may have line breaks."""
+        given = self.option("multiLine", "false")
+        return "true" if given.lower() == "false" else given
+
+    @property
     def quote(self) -> str:
         """The character that quotes a cell; empty where none does."""
         return "" if self.option("quote", '"') in {"", "\x00"} else self.option("quote", '"')
@@ -87,7 +93,7 @@ def lines(spark: SparkSession, paths: str | list[str], layout: Layout) -> DataFr
     encoding = layout.encoding
     if layout.has_multiline:  # Spark's CSV reader knows lines of wide characters, and cuts no other ones as it should
         of_lines = {name: layout.option(name) for name in _OF_LINES if layout.option(name)}
-        given = {**of_lines, **_NOTHING, "encoding": encoding.of_reader, "multiLine": "true"}
+        given = {**of_lines, **_NOTHING, "encoding": encoding.of_reader, "multiLine": layout.multiline}
         rows = spark.read.schema(f"{LINE} string").options(**given, **STRICT).csv(paths)
     else:
         given = {name: value for name, value in layout.options.items() if name.lower() not in {"encoding", "charset"}}

@@ -35,6 +35,7 @@ from recommender.counting import StepRows
 from recommender.errors import InputError
 from recommender.partitions import together
 from recommender.sources import HEAD, Loaded
+from recommender.stage1.event_cells import raw_text
 from recommender.stage1.forecast import base_of, next_base
 from recommender.stage1.steps import (
     DataLoader,
@@ -43,7 +44,6 @@ from recommender.stage1.steps import (
     EventDeduplicator,
     EventProfile,
     EventValidator,
-    raw_text,
 )
 from recommender.times import as_time
 

@@ -15,22 +15,19 @@ Example usage:
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
-from operator import or_
 from typing import Literal
 
-from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
+from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, ColumnName, ColumnNames, Field, TableName, field, step
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.sources import (
-    EMPTY,
     FILE,
-    HEAD,
     MALFORMED,
     NULL_WORDS,
     Clock,
@@ -42,7 +39,9 @@ from recommender.sources import (
     exploded,
     format_of,
     format_within,
+    is_empty,
     is_url,
+    of_partitions,
     path_version,
     quoted,
     reached,
@@ -54,8 +53,9 @@ from recommender.sources import (
     shown,
     trimmed,
     unknown_option,
-    weight,
+    where,
 )
+from recommender.stage1.event_cells import EventCells, raw_text
 from recommender.times import in_milliseconds
 
 _REQUIRED = (C.TIMESTAMP, C.VISITOR, C.EVENT, C.ITEM)
@@ -129,8 +129,9 @@ class DataLoader:
         One row per row of the source, order undefined: timestamp long (ms since epoch, UTC), visitorid and itemid as
         `id_type`, event string, transactionid string, and weight double if `columns` names it; what is empty or cannot
         be read is null, transactionid also where the log has no such column. And for the EventValidator: problem string
-        (HEADER, MALFORMED, ENCODING, BAD_ID, BAD_TIMESTAMP, BAD_WEIGHT or null), raw string (the row as it came),
-        source_file string, and, where text becomes numeric ids, loses_zeros boolean. Further columns are dropped.
+        (MALFORMED, ENCODING, BAD_ID, BAD_TIMESTAMP, BAD_WEIGHT or null), raw string (the row as it came),
+        source_file string. Further columns are dropped. `events` also has rows for what makes no event (HEADER,
+        NO_ELEMENT), so that it can be counted, and loses_zeros boolean where text becomes numeric ids.
     Raises:
         InputError: the source is missing, empty or unreadable. SchemaError: a column is missing, ambiguous or of a
         wrong type. TransientError: a database does not answer, or refuses the login.
@@ -278,7 +279,9 @@ class DataLoader:
 
     def execute(self, version: str | None = None) -> DataFrame:
         """Return the events; see the class."""
-        return self.events(self.load(version)).withColumn(C.RAW, raw_text())
+        events = self.events(self.load(version)).withColumn(C.RAW, raw_text())
+        is_row = ~F.coalesce(F.col(C.PROBLEM), F.lit("")).isin(C.HEADER, C.NO_ELEMENT)
+        return events.where(is_row).drop(C.LOSES_ZEROS)
 
     def load(self, version: str | None = None) -> Loaded:
         """Return the rows of the source with its own columns, those filtered out that are not asked for.
@@ -294,28 +297,22 @@ class DataLoader:
             if error.id != "INPUT_EMPTY" or not self.allow_empty:
                 raise
             return self._nothing(spark)
-        loaded = self._where(replace(loaded, rows=self._of_partitions(loaded)))
+        self._check_format(spark, loaded)
+        loaded = of_partitions(loaded, self.partitions)
+        loaded = loaded if self.where is None else where(loaded, self.where)
         if self.explode is not None:
             loaded = exploded(loaded, self.explode)
         loaded = self._with_time(reached(loaded, self._wanted()))
         rows = self._of_time(loaded.rows, loaded)
-        if not self.allow_empty and _is_empty(loaded, rows):
+        if not self.allow_empty and is_empty(loaded, rows):
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no events{self._asked()}; see data_loader.allow_empty")
         return replace(loaded, rows=rows)
 
-    def _where(self, loaded: Loaded) -> Loaded:
-        """Leave out the rows of which the condition is not true; what is no row is for the quarantine."""
-        if self.where is None:
-            return loaded
-        wanted = F.coalesce(_condition(self.where, loaded.rows), F.lit(False)) | F.col(MALFORMED).isNotNull()
-        is_row = F.lit(True)
-        if HEAD in loaded.rows.columns:
-            is_row = F.col(HEAD).isNull()
-            wanted |= ~is_row
-        loaded = replace(loaded, is_query=True)
-        with loaded.told():
-            number, left_out = single_row(loaded.rows.agg(F.count_if(is_row), F.count_if(~wanted)))
-        return replace(loaded, rows=loaded.rows.where(wanted), left_out=(number, left_out))
+    def _check_format(self, spark: SparkSession, loaded: Loaded) -> None:
+        wrong = self._clock(loaded).wrong_pattern(spark) if self.timestamp_format is not None else None
+        if wrong is not None:
+            sentence = f"data_loader.timestamp_format must be a pattern of Spark's, which says: {wrong}"
+            raise ConfigError(Mistake("CFG_VALUE", "data_loader.timestamp_format", sentence))
 
     def _with_time(self, loaded: Loaded) -> Loaded:
         """Return the rows with one column for the time, if there are several."""
@@ -340,23 +337,8 @@ class DataLoader:
 
     def events(self, loaded: Loaded) -> DataFrame:
         """Return the events that the rows of a source are; raw is a struct, of which `raw_text` makes the text."""
-        sources = {name: self._source_column(loaded, name) for name in self.event_columns}
-        rows, named = loaded.rows, {name: source for name, source in sources.items() if source is not None}
-        types = {name: rows.schema[source].dataType for name, source in named.items()}
-        values = {name: self._value(name, sources[name], types.get(name), loaded) for name in sources}
-        is_id = {name: self._ids.is_given(named[name], types[name]) for name in (C.VISITOR, C.ITEM)}
-        texts = {name: source for name, source in named.items() if isinstance(types[name], T.StringType)}
-        problem = self._problem(rows, values, is_id, named, list(texts.values()))
-        cells = F.struct(*(F.col(quoted(source)) for source in dict.fromkeys(named.values())))
-        ids = [source for name, source in texts.items() if name in is_id and self.id_type == "long"]
-        zeros = {C.LOSES_ZEROS: reduce(or_, map(self._ids.loses_zeros, ids))} if ids else {}
-        return rows.select(
-            *(column.alias(name) for name, column in values.items()),
-            problem.alias(C.PROBLEM),
-            F.struct(F.col(MALFORMED).alias("text"), cells.alias("cells"), _head(rows).alias("head")).alias(C.RAW),
-            F.col(FILE).alias(C.SOURCE_FILE),
-            *(column.alias(name) for name, column in zeros.items()),
-        )
+        names = {name: self._source_column(loaded, name) for name in self.event_columns}
+        return EventCells(names, self._ids, self._clock(loaded), self._kinds, self.constant_event).of(loaded)
 
     @property
     def event_columns(self) -> list[str]:
@@ -383,29 +365,6 @@ class DataLoader:
         used |= {name.split(".", 1)[0] for name in self._wanted()} | set(self._wanted())
         used |= {self.explode} if self.explode else set()
         return [name for name in loaded.columns if name not in used]
-
-    def _problem(
-        self,
-        rows: DataFrame,
-        values: Mapping[str, Column],
-        is_id: Mapping[str, Column],
-        named: Mapping[str, str],
-        texts: Sequence[str],
-    ) -> Column:
-        """Return what is wrong with a row, so that the reason for which it is kept apart is true."""
-        cells = [F.col(quoted(source)) for source in texts]
-        damaged = reduce(or_, (cell.contains("\x00") | cell.contains("\ufffd") for cell in cells), F.lit(False))
-        problem = F.when(F.col(MALFORMED).isNotNull(), "MALFORMED").when(damaged, "ENCODING")
-        if HEAD in rows.columns:
-            problem = F.when(F.col(HEAD).isNotNull(), C.HEADER).otherwise(problem)
-        if EMPTY in rows.columns:
-            problem = F.coalesce(problem, F.when(F.col(EMPTY), C.NO_ELEMENT))
-        bad_ids = (values[name].isNull() & given for name, given in is_id.items())
-        time = Ids("string", self.null_words).is_given(named[C.TIMESTAMP], rows.schema[named[C.TIMESTAMP]].dataType)
-        bad = F.when(reduce(or_, bad_ids), "BAD_ID").when(values[C.TIMESTAMP].isNull() & time, "BAD_TIMESTAMP")
-        if C.WEIGHT in values:
-            bad = bad.when(values[C.WEIGHT].isNull(), "BAD_WEIGHT")
-        return F.coalesce(problem, bad)
 
     def _loaded(self, spark: SparkSession, version: str | None) -> Loaded:
         version = str(self.version) if self.version is not None else None if self.as_of is not None else version
@@ -483,17 +442,6 @@ class DataLoader:
             options=self.options,
         )
 
-    def _of_partitions(self, loaded: Loaded) -> DataFrame:
-        rows = loaded.rows
-        for name, values in self.partitions.items():
-            if name not in loaded.columns:
-                raise self._missing(name, loaded, "see data_loader.partitions")
-            kind = rows.schema[name].dataType
-            _check_values(name, values, kind)
-            # Values of the column's own type, so that a source can leave out what is not asked for.
-            rows = rows.where(F.col(quoted(name)).isin([F.lit(str(value)).cast(kind) for value in values]))
-        return rows
-
     def _of_time(self, rows: DataFrame, loaded: Loaded) -> DataFrame:
         """Keep the events of the wanted time, and those without a time: they are for the quarantine."""
         if self.since is None and self.until is None:
@@ -521,87 +469,3 @@ class DataLoader:
 
     def _missing(self, source: str, loaded: Loaded, hint: str) -> SchemaError:
         return SchemaError("SCHEMA_MISSING", f"{source}; found [{shown(loaded.columns)}] in {loaded.name}; {hint}")
-
-    def _value(self, name: str, source: str | None, found: T.DataType | None, loaded: Loaded) -> Column:
-        """Return one of our columns, made from the log's column."""
-        if source is None or found is None:
-            return F.lit(self.constant_event if name == C.EVENT else None).cast("string")
-        if name in {C.VISITOR, C.ITEM}:
-            return self._ids.column(source, found, loaded.name)
-        if name == C.TIMESTAMP:
-            return self._clock(loaded).milliseconds(source, found, loaded.name)
-        if name == C.WEIGHT:
-            return weight(source, found, loaded.name)
-        text = _text(source, found)
-        if name == C.EVENT and self.event_map:
-            looked_up = F.lower(F.trim(text))
-            known = (F.when(looked_up == kind, other) for kind, other in self._kinds.items())
-            return F.coalesce(*known, text)
-        return text
-
-
-def raw_text() -> Column:
-    """Return the row as it came, of the raw of `DataLoader.events`: made of a bad event alone, as it takes a while."""
-    return F.coalesce(F.col(f"{C.RAW}.text"), F.to_json(f"{C.RAW}.cells"))
-
-
-def _head(rows: DataFrame) -> Column:
-    """Return how often the file of a line that is no row begins with it; null of all other rows."""
-    return (F.col(HEAD) if HEAD in rows.columns else F.lit(None)).cast("int")
-
-
-def _text(source: str, found: T.DataType) -> Column:
-    """Return a column as text, null where it is blank."""
-    name = quoted(source)
-    if isinstance(found, T.StringType):
-        return F.expr(f"nullif({trimmed(source)}, '')")
-    if isinstance(found, T.DecimalType):  # such as a database's NUMERIC, which has 18 places after the point
-        return F.expr(f"CASE WHEN {name} = floor({name}) THEN cast(floor({name}) AS string) END")
-    return F.col(name).cast("string")
-
-
-def _condition(text: str, rows: DataFrame) -> Column:
-    """Return a condition on the rows.
-
-    Raises:
-        ConfigError: it is none, or one that chance decides (CFG_SQL).
-    """
-    try:
-        holds = F.expr(text)
-        kind = rows.select(holds.alias("holds")).schema["holds"].dataType
-        _ = rows.where(holds).schema if isinstance(kind, T.BooleanType) else None  # an aggregate is none of one row
-        _ = rows.agg(F.max(holds)).schema if isinstance(kind, T.BooleanType) else None  # chance cannot be aggregated
-    except Exception as error:  # noqa: BLE001 - whatever the parser or the analyser says
-        first = str(error).strip().split("\n", 1)[0][:200]
-        sentence = f"data_loader.where is no SQL condition on a row of the log: {first}"
-        raise ConfigError(Mistake("CFG_SQL", "data_loader.where", sentence)) from None
-    if not isinstance(kind, T.BooleanType):
-        sentence = f"data_loader.where must be true or false, but is {kind.simpleString()}"
-        raise ConfigError(Mistake("CFG_SQL", "data_loader.where", sentence))
-    return holds
-
-
-def _is_empty(loaded: Loaded, rows: DataFrame) -> bool:
-    """Return whether there are no rows; it is the first that is read of a source, and may fail."""
-    try:
-        with loaded.told():
-            rows = rows.where(F.col(HEAD).isNull()) if HEAD in rows.columns else rows
-            return not loaded.columns or rows.isEmpty()
-    except InputError:
-        raise
-    except Exception as error:
-        ours = loaded.mistake(error)
-        if ours is None:
-            raise
-        raise ours from None  # Spark's own text may show what is in a URL
-
-
-def _check_values(name: str, values: Sequence[str | int], kind: T.DataType) -> None:
-    """Refuse values that a column of a type cannot have."""
-    texts = SparkSession.active().range(1).select(*(F.lit(str(value)).alias(f"v{n}") for n, value in enumerate(values)))
-    casts = [F.expr(f"try_cast(v{n} AS {kind.simpleString()})") for n in range(len(values))]
-    found = texts.select(*casts).first() or ()
-    for value, cast in zip(values, found, strict=True):
-        if cast is None:
-            sentence = f"{name} expected {kind.simpleString()}, got {value!r}; see data_loader.partitions"
-            raise SchemaError("SCHEMA_TYPE", sentence)

@@ -35,8 +35,8 @@ _SECONDS_UNTIL = 10**11
 # Why an event is kept apart: reason -> what holds for such an event; None where the rule does not apply. The first
 # that holds is the reason.
 RULES: Final[Mapping[str, Callable[["EventValidator", DataFrame], Column | None]]] = {
-    C.HEADER: lambda _, events: _problem(events, C.HEADER),
     "MALFORMED": lambda _, events: _problem(events, "MALFORMED"),
+    C.HEADER: lambda _, events: _problem(events, C.HEADER),
     "ENCODING": lambda _, events: _problem(events, "ENCODING"),
     C.NO_ELEMENT: lambda _, events: _problem(events, C.NO_ELEMENT),
     "BAD_ID": lambda _, events: _problem(events, "BAD_ID"),
