@@ -33,6 +33,7 @@ from recommender.redaction import redacted
 __all__ = [
     "Annotated",
     "ColumnName",
+    "ColumnNames",
     "Field",
     "TableName",
     "build_steps",
@@ -58,6 +59,16 @@ def _column_name(name: str) -> str:
 
 # The name of a column. It is quoted wherever it is used, but what could be SQL is refused before anything is sent.
 ColumnName = Annotated[str, AfterValidator(_column_name)]
+
+
+def _column_names(names: str | list[str]) -> str | list[str]:
+    for name in [names] if isinstance(names, str) else names:
+        _column_name(name)
+    return names
+
+
+# The name of a column, or the names of those that make one when they are joined with a blank.
+ColumnNames = Annotated[str | list[str], AfterValidator(_column_names)]
 
 
 def _table_name(name: str) -> str:

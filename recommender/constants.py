@@ -9,13 +9,16 @@ EVENT: Final = "event"  # the kind of event
 ITEM: Final = "itemid"
 TRANSACTION: Final = "transactionid"
 EVENT_COLUMNS: Final = (TIMESTAMP, VISITOR, EVENT, ITEM, TRANSACTION)
-WEIGHT: Final = "weight"  # of the event itself, a rating or a quantity, where the log has one
+WEIGHT: Final = "weight"  # of the event itself, a rating or a quantity; only if data_loader.columns names its column
 
 # What is known of an event besides, until it is found good.
 PROBLEM: Final = "problem"  # what the loader found wrong
 RAW: Final = "raw"  # the row as it came
 SOURCE_FILE: Final = "source_file"
 REASON: Final = "reason"  # why an event is quarantined
+LOSES_ZEROS: Final = "loses_zeros"  # whether an id began with zeros that the number it became lacks
+HEADER: Final = "HEADER"  # the reason of a line that repeats what its file begins with
+NO_ELEMENT: Final = "NO_ELEMENT"  # the reason of a row that makes no event, as it has an empty array of items
 ROWS: Final = "rows"  # of the log that are this same event
 QUARANTINE: Final = "quarantine"
 HELD: Final = "held"  # whether an event is held out

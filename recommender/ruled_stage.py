@@ -46,9 +46,13 @@ class RuledStage(Stage):
         rules: TopKRecommender = self.steps["recommend"]
         found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
         self._absent = absent_kinds(rules.exclude_events, found)
-        if not self.warnings:  # a part of the visitors after another tells it no second time
-            self.warnings = [self._sentence(kind, found) for kind in self._absent]
-            for sentence in self.warnings:
+        self.note([self._sentence(kind, found) for kind in self._absent])
+
+    def note(self, sentences: Sequence[str]) -> None:
+        """Warn of what is unusual, once: the parts of the visitors find the same, one after the other."""
+        for sentence in sentences:
+            if sentence not in self.warnings:
+                self.warnings.append(sentence)
                 self.warn(sentence)
 
     def left_out(self) -> str:

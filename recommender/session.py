@@ -32,6 +32,7 @@ _BEFORE_START = {
 }
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",  # else what no pattern fits may end the run
 }
 _LOCAL_PARTITIONS_PER_CORE = 4
 # Of inputs up to so many bytes a query is one job: adaptive execution makes one of each exchange, and a broadcast is

@@ -22,6 +22,13 @@ _FILE = re.compile(
     r"(?=[.,]?\s*$|[.,]\s|; isDirectory=)",
     re.MULTILINE,
 )
+# What such an error holds where the file is damaged, and not, say, hidden from this user.
+_DAMAGED = re.compile(
+    r"is not a Parquet file|end of (?:input )?stream|EOFException|could not verify page|hecksum"
+    r"|ParquetDecodingException|incorrect (?:header|data)|invalid (?:block|stored|distance|code|bit)|not in GZIP"
+    r"|ZipException|Malformed ORC|CRC|[Cc]orrupt|Unknown frame|magic"
+)
+_CAUSES = re.compile(r"Caused by: (?:[\w$]+\.)+([A-Z]\w*)")
 _LOST = re.compile(
     r"ExecutorLostFailure|Executor (?:\S+ )?(?:lost|exited)|All masters are unresponsive|Master removed our application"
     r"|FetchFailed|has failed the maximum allowable number of times|was shut down|has been shutdown|cancelled because"
@@ -131,6 +138,12 @@ def _unreadable(text: str) -> RecommenderError:
     if re.search(r"/data/[0-9a-f]{32}/", file):
         sentence = f"{file} cannot be read to its end; run its stage again with --force, or restore the file"
         return ArtifactError("ARTIFACT_CORRUPT", sentence)
+    causes = _CAUSES.findall(text)
+    if causes and not _DAMAGED.search(text):  # it may be as it should be
+        sentence = (
+            f"{file} cannot be read ({causes[-1]}); see whether it is there, open to this user, and of its format"
+        )
+        return InputError("INPUT_UNREADABLE", sentence)
     return InputError("INPUT_CORRUPT", f"{file} cannot be read to its end; replace the file")
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import recommender.constants as C
 from recommender.inspect.values import Times, text_of
 
-EARLIEST: Final = 315_532_800_000  # 1980, in ms
+EARLIEST: Final = 31_536_000_000  # 1971, in ms, as event_validator.earliest
 _DAY = timedelta(days=1)
 
 # Reason -> what the rows are.
@@ -25,7 +25,8 @@ WORDS: Final[Mapping[str, str]] = {
     "HEADER": "that are the header again",
     "ENCODING": "with bytes that are no characters",
     "NULL_ID": "without a visitor or an item",
-    "NULL_TIMESTAMP": "without a time that can be read",
+    "NULL_TIMESTAMP": "without a time",
+    "BAD_TIMESTAMP": "with a time that cannot be read",
     "NULL_EVENT": "without a kind of event",
     "NEGATIVE_ID": "with a negative id",
     "ZERO_TIMESTAMP": "with a time in 1970: none, or one in another unit",
@@ -65,8 +66,10 @@ def _reason(
     ids = [text_of(row.get(columns[name])) for name in (C.VISITOR, C.ITEM)]
     if None in ids:
         return "NULL_ID"
-    if time is None or (clock and text_of(row.get(clock)) is None):
+    if text_of(row.get(columns[C.TIMESTAMP])) is None or (clock and text_of(row.get(clock)) is None):
         return "NULL_TIMESTAMP"
+    if time is None:
+        return "BAD_TIMESTAMP"
     if C.EVENT in columns and text_of(row.get(columns[C.EVENT])) is None:
         return "NULL_EVENT"
     if not keep_negative and any(str(each).startswith("-") and str(each)[1:].isdecimal() for each in ids):

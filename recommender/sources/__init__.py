@@ -4,9 +4,14 @@ Every source gives a frame with the source's own columns and types, and says whi
 events is for the step that loads them.
 """
 
-from recommender.sources.files import format_of, read_files
-from recommender.sources.jdbc import Database, read_database
-from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted, shown, trimmed
+from recommender.sources.chosen import is_empty, of_partitions, where
+from recommender.sources.csv_head import Layout
+from recommender.sources.files import format_of, format_within, read_files, read_list
+from recommender.sources.jdbc import Database, is_url, read_database
+from recommender.sources.loaded import EMPTY, FILE, HEAD, MALFORMED, Loaded, quoted, shown, trimmed
+from recommender.sources.moments import Clock
+from recommender.sources.nested import exploded, reached
+from recommender.sources.options import unknown_option
 from recommender.sources.tables import (
     catalog_version,
     catalog_versions,
@@ -15,22 +20,39 @@ from recommender.sources.tables import (
     read_lake,
     read_query,
 )
+from recommender.sources.values import NULL_WORDS, Ids, weight
 
 __all__ = [
+    "EMPTY",
     "FILE",
+    "HEAD",
     "MALFORMED",
+    "NULL_WORDS",
+    "Clock",
     "Database",
+    "Ids",
+    "Layout",
     "Loaded",
     "catalog_version",
     "catalog_versions",
+    "exploded",
     "format_of",
+    "format_within",
+    "is_empty",
+    "is_url",
+    "of_partitions",
     "path_version",
     "quoted",
+    "reached",
     "read_catalog",
     "read_database",
     "read_files",
     "read_lake",
+    "read_list",
     "read_query",
     "shown",
     "trimmed",
+    "unknown_option",
+    "weight",
+    "where",
 ]

@@ -4,13 +4,17 @@ Spark takes the schema of one file for all: a column that this one lacks is lost
 null in silence. Here the schemas of all files are looked at.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
 from recommender.errors import SchemaError
+from recommender.sources.csv_files import check_wanted
 from recommender.sources.loaded import FILE, MALFORMED, Loaded, check_names, loaded, quoted
+from recommender.sources.nested import root_of
 from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, of_each, place
 
 _CHECKED = {"parquet.page.verify-checksum.enabled": "true", **STRICT}
@@ -21,6 +25,8 @@ _WIDER: Sequence[Sequence[type[T.DataType]]] = (
 )
 _COMPARED_FILES = 500  # of more files the schemas are merged in one job, and not looked at one by one
 _Kinds = tuple[tuple[str, T.DataType], ...]
+# Spark has no type for times in nanoseconds, as pandas writes them; they are read as numbers where this is set.
+_NANOSECONDS = "spark.sql.legacy.parquet.nanosAsLong"
 
 
 def read_columnar(
@@ -40,7 +46,35 @@ def read_columnar(
             has types in two files of which neither holds the other (SCHEMA_TYPE).
     """
     files = listed(spark, path)
-    settings = {**options, **_CHECKED}
+    try:
+        return _read(spark, path, files, file_format, wanted, {**options, **_CHECKED})
+    except Exception as error:
+        if "TIMESTAMP(NANOS" not in str(error):
+            raise
+    with _nanoseconds_as_numbers(spark):
+        found = _read(spark, path, files, file_format, wanted, {**options, **_CHECKED})
+    return replace(found, nanoseconds=True)
+
+
+@contextmanager
+def _nanoseconds_as_numbers(spark: SparkSession) -> Iterator[None]:
+    """Let Spark take times in nanoseconds for numbers while it looks at the schemas of files."""
+    before = spark.conf.get(_NANOSECONDS, None)
+    spark.conf.set(_NANOSECONDS, "true")
+    try:
+        yield
+    finally:
+        spark.conf.unset(_NANOSECONDS) if before is None else spark.conf.set(_NANOSECONDS, before)
+
+
+def _read(
+    spark: SparkSession,
+    path: str,
+    files: Sequence[str],
+    file_format: str,
+    wanted: Sequence[str],
+    settings: Mapping[str, str],
+) -> Loaded:
 
     def read(paths: str | list[str], **more: str) -> DataFrame:
         return spark.read.format(file_format).options(**{**settings, **more}).load(paths)
@@ -52,6 +86,7 @@ def read_columnar(
     for file, schema in schemas.items():
         check_names(schema.names, file)
         alike.setdefault(_kinds(schema, wanted), []).append(file)
+    check_wanted({file: schema.names for file, schema in schemas.items()}, wanted)
     if len(alike) == 1:
         return loaded(read(path), path, place())
     types = _types({its[0]: dict(kinds) for kinds, its in alike.items()})
@@ -69,7 +104,8 @@ def read_columnar(
 def _kinds(schema: T.StructType, wanted: Sequence[str]) -> _Kinds:
     """Return the wanted columns that a file has, and their types; as in Spark, case is ignored."""
     types = {column.name.lower(): column.dataType for column in schema}
-    return tuple((name, types[name.lower()]) for name in wanted if name.lower() in types)
+    roots = dict.fromkeys(root_of(name, schema.names) for name in wanted)
+    return tuple((name, types[name.lower()]) for name in roots if name.lower() in types)
 
 
 def _types(kinds: Mapping[str, Mapping[str, T.DataType]]) -> dict[str, T.DataType]:

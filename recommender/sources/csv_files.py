@@ -1,116 +1,175 @@
 """Read CSV files, each by its own header.
 
-Example usage:
->>> cells(',a,"b;c"', ";"), cells("a,'b,c'", ",", "'")
-([',a,"b', 'c"'], ['a', 'b,c'])
+A file is read line by line, and every line is cut into all of its cells, so that a row with too many or too few of them
+is malformed whatever is wanted of it. A line with a quote that is not closed is malformed too: what follows it may be
+the rest of its cell. Where cells may have line breaks (multiLine) Spark's own reader cuts the files, and quotes that
+hide rows are looked for.
+
+What a file begins with (a header, lines to skip) is known by its text; a later line of the same text is no row, and is
+marked as such, to be counted.
 """
 
-import csv
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
+from operator import and_, or_
 
-from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
-from recommender.errors import InputError
-from recommender.sources.loaded import MALFORMED, Loaded, check_names, quoted
-from recommender.sources.paths import HINT, STRICT, base_of, lacking, listed, literal, of_each, with_place
+from recommender.errors import InputError, SchemaError
+from recommender.sources.csv_head import LINE, Head, Layout, heads, lines, quotes
+from recommender.sources.loaded import FILE, HEAD, MALFORMED, Loaded, check_names, quoted, shown
+from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, with_place
 
-_OF_LINES = ("encoding", "charset", "linesep", "multiline", "comment")  # options that say what a line is
+_CELLS = "__cells"
+_NOT_OF_CELLS = {"encoding", "charset", "linesep", "comment", "multiline"}
 
 
-def read_csv(spark: SparkSession, path: str, wanted: Sequence[str], options: Mapping[str, str]) -> Loaded:
-    """Read CSV files; those with the same header are read together.
+def read_csv(
+    spark: SparkSession,
+    path: str,
+    wanted: Sequence[str],
+    layout: Layout,
+    optional: Sequence[str] = (),
+    *,
+    whole: bool = False,
+) -> Loaded:
+    """Read CSV files; those that begin in the same way are read together.
 
     Args:
         spark: the session.
         path: file, folder or glob.
-        wanted: names of the columns that are parsed.
-        options: of Spark's reader, sep among them.
+        wanted: names of the columns that are returned.
+        layout: how the files are laid out.
+        optional: those of the wanted columns that need not be there.
+        whole: whether all columns are returned.
 
     Raises:
-        InputError: there are no events (INPUT_EMPTY), or what there is, is no text (ENCODING).
-        SchemaError: two columns have the same name.
+        InputError: there are no events (INPUT_EMPTY), what there is, is no text (ENCODING), or a quote is never closed
+            (INPUT_CORRUPT). SchemaError: two columns have the same name, or a file has none of the wanted ones.
     """
     files = listed(spark, path)
-    headers = _headers(spark, files, options)
-    by_header: dict[tuple[str, ...], list[str]] = {}
-    for file, header in headers.items():
-        by_header.setdefault(header, []).append(file)
-    empty = by_header.pop((), [])
-    if not by_header:
+    by_head: dict[Head, list[str]] = {}
+    empty = []
+    for file, head in heads(spark, files, layout).items():
+        by_head.setdefault(head, []).append(file) if head.names else empty.append(file)
+    if not by_head:
         raise InputError("INPUT_EMPTY", f"{path} has no events: every file of it is empty")
-    for header, its_files in by_header.items():
-        check_names(list(header), its_files[0])
-    if len(by_header) == 1 and not empty:
-        parts = [_parsed(spark, path, next(iter(by_header)), wanted, options)]
+    by_names = {file: head.names for head, its_files in by_head.items() for file in its_files}
+    for head, its_files in by_head.items():
+        check_names(list(head.names), its_files[0])
+    check_wanted(by_names, [name for name in wanted if name not in optional])
+    if layout.has_multiline and layout.quote:
+        _check_quotes(lines(spark, path, layout), layout)
+    columns = list(dict.fromkeys(name for head in by_head for name in head.names))
+    kept = columns if whole else [*wanted]
+    if len(by_head) == 1 and not empty:
+        parts = [_part(spark, path, next(iter(by_head)), layout, kept)]
     else:
-        given = {**base_of(path, files), **options}
-        parts = [_parsed(spark, list(map(literal, its)), header, wanted, given) for header, its in by_header.items()]
+        based = replace(layout, options={**base_of(path, files), **layout.options})
+        parts = [_part(spark, list(map(literal, its)), head, based, kept) for head, its in by_head.items()]
     rows = reduce(DataFrame.unionByName, parts)
-    columns = [*dict.fromkeys(name for header in by_header for name in header)]
     folders = [name for name in rows.columns if name not in columns and f"/{name}=" in files[0]]
-    return Loaded(rows, [*columns, *folders], path, _warnings(path, by_header, wanted, empty))
+    return Loaded(rows, [*columns, *folders], path, _warnings(path, by_names, wanted, empty))
+
+
+def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) -> None:
+    """Refuse a file that has none of the wanted columns beside files that have some.
+
+    >>> check_wanted({"events.csv": ["itemid", "event"], "tree.csv": ["parent"]}, ["itemid", "event"])
+    Traceback (most recent call last):
+    recommender.errors.SchemaError: SCHEMA_MISSING itemid, event; found [parent] in tree.csv, ...
+    """
+    lower = {file: {name.lower() for name in names} for file, names in columns.items()}
+    without = [file for file, names in lower.items() if not any(name.lower() in names for name in wanted)]
+    if wanted and without and len(without) < len(columns):
+        sentence = f"{', '.join(wanted)}; found [{shown(list(columns[without[0]]))}] in {without[0]}"
+        hint = "which lies beside files with such columns; move it, or name the others with a glob"
+        raise SchemaError("SCHEMA_MISSING", f"{sentence}, {hint}; see data_loader.event_filename")
 
 
 def _warnings(
-    path: str, by_header: Mapping[tuple[str, ...], list[str]], wanted: Sequence[str], empty: Sequence[str]
+    path: str, by_names: Mapping[str, Sequence[str]], wanted: Sequence[str], empty: Sequence[str]
 ) -> list[str]:
     """Return what is unusual about the headers of the files."""
     warnings = []
-    if len(by_header) > 1:
-        warnings.append(f"the files of {path} have {len(by_header)} different headers; cells are found by name")
-    warnings += lacking({file: header for header, files in by_header.items() for file in files}, wanted)
+    different = len(set(by_names.values()))
+    if different > 1:
+        warnings.append(f"the files of {path} have {different} different headers; cells are found by name")
+    warnings += lacking(by_names, wanted)
     if empty:
         warnings.append(f"{len(empty):,} files of {path} are empty, one is {empty[0]}")
     return warnings
 
 
-def _parsed(
-    spark: SparkSession,
-    paths: str | list[str],
-    header: Sequence[str],
-    wanted: Sequence[str],
-    options: Mapping[str, str],
-) -> DataFrame:
-    """Return the wanted columns of files with one header, and those of their partition folders."""
-    schema = T.StructType([T.StructField(name, T.StringType()) for name in (*header, MALFORMED)])
-    settings = {**options, "header": "true", "mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED, **STRICT}
-    rows = spark.read.schema(schema).options(**settings).csv(paths)
-    kept = [name for name in rows.columns if name in {*wanted, MALFORMED} or name not in header]
-    lack = {name: F.lit(None).cast("string") for name in wanted if name not in rows.columns}
-    return with_place(rows.select(*map(quoted, kept))).withColumns(lack)
+def _part(spark: SparkSession, paths: str | list[str], head: Head, layout: Layout, wanted: Sequence[str]) -> DataFrame:
+    """Return the wanted columns of files that begin in the same way, and those of their partition folders."""
+    rows = (_of_whole_files if layout.has_multiline else _of_lines)(spark, paths, head, layout)
+    cells = {name: F.col(f"{_CELLS}.{cell}") for name, cell in zip(head.names, _names(head), strict=True)}
+    lack = {name: F.lit(None).cast("string") for name in wanted if name not in {*cells, *rows.columns}}
+    kept = {name: cell for name, cell in {**cells, **lack}.items() if name in wanted}
+    folders = [quoted(name) for name in rows.columns if name not in {LINE, _CELLS, *kept}]
+    return rows.select(*(cell.alias(name) for name, cell in kept.items()), *folders)
 
 
-def _headers(spark: SparkSession, files: Sequence[str], options: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return the header of every file; of an empty one there is none."""
-    of_lines = {key: value for key, value in options.items() if key.lower() in _OF_LINES}
-    quote = next((value for key, value in options.items() if key.lower() == "quote"), '"')
-    # A line as one cell: nothing separates or quotes it.
-    settings = {**of_lines, "sep": "\x01", "quote": "", "escape": "\x02", **STRICT}
-
-    def first(file: str) -> tuple[str, ...]:
-        lines = spark.read.schema("line string").options(**settings).csv(literal(file))
-        row = lines.first()
-        text = "" if row is None or row[0] is None else str(row[0])
-        if "\x00" in text or "\ufffd" in text:
-            sentence = f"{file} is not UTF-8 text: its first line has bytes that are no characters"
-            raise InputError("ENCODING", f"{sentence}; {HINT}.options (encoding, multiLine), or convert the file")
-        return tuple(cells(text, options["sep"], quote))
-
-    return of_each(files, first)
+def _names(head: Head) -> list[str]:
+    """Return names of the cells that need no quotes."""
+    return [f"__c{position}" for position, _ in enumerate(head.names)]
 
 
-def cells(line: str, delimiter: str, quote: str = '"') -> list[str]:
-    """Return the names in a header; one without a name, as pandas writes for its index, gets one.
+def _reading(head: Head, layout: Layout) -> tuple[str, dict[str, str]]:
+    """Return the schema of all cells of a row, and the options that they are cut by."""
+    schema = ", ".join(f"{name} string" for name in (*_names(head), MALFORMED))
+    rule = {"sep": head.delimiter, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED}
+    return schema, {"escape": '"', **layout.options, **rule}
 
-    >>> cells(',a,"b,c"', ",")
-    ['_c0', 'a', 'b,c']
-    """
-    if not line.strip():
-        return []
-    line = line.removeprefix("\ufeff")
-    if len(quote) == 1 and quote != "\x00":
-        names = next(csv.reader([line], delimiter=delimiter, quotechar=quote))
-    else:  # nothing is quoted, or Spark will say what is wrong with the option
-        names = next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE))
-    return [name.strip() or f"_c{position}" for position, name in enumerate(names)]
+
+def _of_lines(spark: SparkSession, paths: str | list[str], head: Head, layout: Layout) -> DataFrame:
+    """Return the rows of files that are read line by line."""
+    schema, settings = _reading(head, layout)
+    of_cells = {name: value for name, value in settings.items() if name.lower() not in _NOT_OF_CELLS}
+    rows = lines(spark, paths, layout).withColumn(_CELLS, F.from_csv(F.col(LINE), schema, of_cells))
+    line, mark = F.col(LINE), F.when(F.lit(False), 0)
+    for text in dict.fromkeys(head.lines):
+        mark = mark.when(line == text, head.lines.count(text))
+    malformed = F.col(f"{_CELLS}.{MALFORMED}")
+    if layout.quote:
+        is_open = line.contains(layout.quote) & (quotes(line, layout) % 2 != 0)
+        malformed = F.when(is_open, line).otherwise(malformed)
+    return rows.withColumns({MALFORMED: malformed, HEAD: mark})
+
+
+def _of_whole_files(spark: SparkSession, paths: str | list[str], head: Head, layout: Layout) -> DataFrame:
+    """Return the rows of files whose cells may have line breaks; of a malformed row a row per line."""
+    (schema, settings), names, encoding = _reading(head, layout), _names(head), layout.encoding
+    kept = {name: value for name, value in settings.items() if name.lower() not in {"encoding", "charset", "multiline"}}
+    given = {**kept, **STRICT, "encoding": encoding.of_reader, "header": "false", "multiLine": layout.multiline}
+    found = with_place(spark.read.schema(schema).options(**given, columnPruning="false").csv(paths))
+    found = found.withColumns({name: encoding.translated(F.col(name)) for name in (*names, MALFORMED)})
+    pairs = zip(names, head.header, strict=False)
+    is_header = [F.trim(F.coalesce(name, F.lit(""))) == cell.strip() for name, cell in pairs]
+    first = reduce(and_, is_header, F.lit(bool(head.header)))
+    mark = F.when(first | F.coalesce(F.trim(F.col(MALFORMED)).isin(list(head.lines)), F.lit(False)), 1)
+    hides = F.coalesce(reduce(or_, (_hides_rows(F.col(name), head, layout) for name in names)), F.lit(False))
+    text = F.when(hides, F.concat_ws(head.delimiter, *names)).otherwise(F.col(MALFORMED))
+    of_lines = F.filter(F.split(text, "\r\n|\r|\n"), lambda line: F.trim(line) != "")
+    each = F.when(text.isNull(), F.array(F.lit(None).cast("string"))).otherwise(of_lines)
+    cells = F.struct(*names).alias(_CELLS)
+    folders = [quoted(name) for name in found.columns if name not in {*names, MALFORMED}]
+    return found.select(cells, mark.alias(HEAD), F.explode(each).alias(MALFORMED), *folders)
+
+
+def _hides_rows(cell: Column, head: Head, layout: Layout) -> Column:
+    """Return whether a cell has a quote and a line that could be a row: the quote of another row has ended it."""
+    row = rf"(?m)^(?:.*?{re.escape(head.delimiter)}){{{max(len(head.names) - 1, 1)}}}"
+    return cell.contains("\n") & cell.contains(layout.quote or '"') & cell.rlike(row)
+
+
+def _check_quotes(rows: DataFrame, layout: Layout) -> None:
+    """Refuse a file with a quote that is never closed: the rest of the file would be one cell."""
+    is_odd = F.sum(quotes(F.col(LINE), layout)) % 2 != 0
+    odd = rows.groupBy(FILE).agg(is_odd.alias("odd")).where("odd").first()
+    if odd is not None:
+        sentence = f"{odd[FILE]} has a quote that is never closed, which hides the rows after it"
+        raise InputError("INPUT_CORRUPT", f"{sentence}; mend the file, or see data_loader.options (quote, multiLine)")

@@ -9,14 +9,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, functions as F
 
 from recommender.errors import InputError, RecommenderError, SchemaError
 from recommender.sources.columnar import read_columnar
 from recommender.sources.csv_files import read_csv
+from recommender.sources.csv_head import Layout
 from recommender.sources.json_lines import read_json
-from recommender.sources.loaded import Loaded
+from recommender.sources.lakes import check_plain
+from recommender.sources.loaded import HEAD, Loaded
 from recommender.sources.options import wrong_option
+from recommender.sources.paths import listed
 from recommender.spark_errors import explained
 
 # What an error of Spark's holds, and what it says about the input.
@@ -57,17 +60,48 @@ _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (
 
 
 # A format at the end of a name, before the suffix of a compression and the sign for more.
-_SUFFIX = re.compile(r"\.(csv|json|ndjson|orc|parquet)(?:\.(?:gz|gzip|bz2|zst|lz4|snappy|deflate))?\**(?:/\**)*$")
+_SUFFIX = re.compile(r"\.([a-z]+)(?:\.(?:gz|gzip|bz2|zst|lz4|snappy|deflate))?\**(?:/\**)*$")
+_FORMATS = {
+    **dict.fromkeys(("csv", "tsv", "tab", "txt", "dat", "data"), "csv"),
+    **dict.fromkeys(("json", "jsonl", "ndjson"), "json"),
+    **{name: name for name in ("orc", "parquet")},
+}
+_OF_TABS = ("tsv", "tab")
 
 
 def format_of(path: str) -> str:
     """Return the format that the name of a file, folder or glob ends in, before that of a compression; else parquet.
 
-    >>> format_of("logs/2026.csv.gz"), format_of("day=*/*.ndjson"), format_of("my.csv_export/events")
-    ('csv', 'json', 'parquet')
+    >>> format_of("logs/2026.csv.gz"), format_of("day=*/*.ndjson"), format_of("u.data"), format_of("my.csv_export/x")
+    ('csv', 'json', 'csv', 'parquet')
     """
+    return _FORMATS.get(_suffix(path), "parquet")
+
+
+def format_within(spark: SparkSession, path: str) -> str:
+    """Return the format of a path by its name, or else by the names of the files in it, if they agree."""
+    if _suffix(path) in _FORMATS:
+        return format_of(path)
+    try:
+        formats = {_FORMATS.get(_suffix(file)) for file in listed(spark, path)}
+    except Exception:  # noqa: BLE001 - who reads it says what is wrong
+        formats = set()
+    return formats.pop() or "parquet" if len(formats) == 1 else "parquet"
+
+
+def layout_of(path: str, layout: Layout) -> Layout:
+    """Return how the CSV files of a path are laid out: tabs are between the cells where the name says so.
+
+    >>> layout_of("events.tsv.gz", Layout()).delimiter, layout_of("events.csv", Layout(";")).delimiter
+    ('\\t', ';')
+    """
+    is_of_tabs = _suffix(path) in _OF_TABS and layout.delimiter == Layout().delimiter
+    return replace(layout, delimiter="\t" if is_of_tabs else layout.delimiter.replace("\\t", "\t"))
+
+
+def _suffix(path: str) -> str:
     found = _SUFFIX.search(path.lower())
-    return "parquet" if found is None else {"ndjson": "json"}.get(found[1], found[1])
+    return found[1] if found else ""
 
 
 def read_files(
@@ -75,9 +109,11 @@ def read_files(
     path: str,
     file_format: str,
     wanted: Sequence[str],
-    delimiter: str = ",",
-    options: Mapping[str, str] | None = None,
+    layout: Layout | None = None,
     optional: Sequence[str] = (),
+    *,
+    array: str | None = None,
+    whole: bool = False,
 ) -> Loaded:
     """Read files.
 
@@ -85,27 +121,30 @@ def read_files(
         spark: the session.
         path: file, folder or glob.
         file_format: csv, json (a JSON object per line), parquet or orc.
-        wanted: names of the columns that are needed; text files are parsed for no others.
-        delimiter: the character between the cells of a CSV file.
-        options: further options of Spark's reader.
+        wanted: names of the columns that are needed; a dot leads into an object.
+        layout: how CSV files are laid out, and further options of Spark's reader.
         optional: those of the wanted columns that need not be there.
+        array: name of a column that holds an array.
+        whole: whether there are more columns to be had than the wanted ones.
 
     Raises:
         InputError: nothing is there (INPUT_NOT_FOUND, INPUT_EMPTY), a file looks unfinished (UNEXPECTED_FILE), is no
             text (ENCODING) or cannot be read (INPUT_CORRUPT). SchemaError: two columns have the same name, or a column
             has another type in another file. ConfigError: an option is none of Spark's (CFG_OPTION).
     """
-    given = dict(options or {})
+    layout = layout_of(path, layout or Layout())
+    given = dict(layout.options)
 
     def mistake(error: Exception) -> RecommenderError | None:
         return _mistake(error, path, file_format, given)
 
     try:
         if file_format == "csv":
-            found = read_csv(spark, path, wanted, {"sep": delimiter, "escape": '"', **given})
+            found = read_csv(spark, path, wanted, layout, optional, whole=whole)
         elif file_format == "json":
-            found = read_json(spark, path, wanted, optional, given)
+            found = read_json(spark, path, wanted, optional, given, array, whole=whole)
         else:
+            check_plain(spark, path)
             found = read_columnar(spark, path, file_format, wanted, given)
         return replace(found, mistake=mistake)
     except Exception as error:
@@ -113,6 +152,18 @@ def read_files(
         if ours is None or ours is error:
             raise
         raise ours from error
+
+
+def read_list(spark: SparkSession, path: str, wanted: Sequence[str], optional: Sequence[str] = ()) -> Loaded:
+    """Read files of a list beside the log by the end of their name; lines that repeat a header are none of its rows.
+
+    Raises:
+        InputError, SchemaError: see `read_files`.
+    """
+    found = read_files(spark, path, format_within(spark, path), wanted, optional=optional)
+    if HEAD not in found.rows.columns:
+        return found
+    return replace(found, rows=found.rows.where(F.col(HEAD).isNull()).drop(HEAD))
 
 
 def _mistake(error: Exception, path: str, file_format: str, options: Mapping[str, str]) -> RecommenderError | None:
@@ -123,6 +174,9 @@ def _mistake(error: Exception, path: str, file_format: str, options: Mapping[str
     for signs, made, name, sentence in _MISTAKES:
         if any(sign in text for sign in signs):
             return made(name, sentence.format(path=path))
+    if "is not a Parquet file" in text and _suffix(path) != "parquet":
+        sentence = f"{path} is no parquet, as which it is read where its name does not say otherwise"
+        return InputError("SOURCE_FORMAT", f"{sentence}; see data_loader.file_format")
     ours = wrong_option(error, options) or explained(error)
     if isinstance(ours, InputError):
         hint = f"; if it is no {file_format}, see data_loader.file_format"

@@ -31,6 +31,7 @@ from recommender.times import in_milliseconds
 
 WAITS = (1.0, 4.0, 15.0)  # seconds before the 2nd, 3rd and 4th try to reach a database
 
+_MAX_PORT = 65_535
 _BACKTICKS = ("`", "`")
 _QUOTES = {**dict.fromkeys(("mysql", "mariadb", "databricks", "hive2"), _BACKTICKS), "sqlserver": ("[", "]")}
 # Java looks for the driver of a URL where --jars does not put it; by its name it is found. database -> class.
@@ -79,6 +80,12 @@ _MISTAKES: Sequence[tuple[re.Pattern[str], type[RecommenderError], str, str]] = 
         InputError,
         "INPUT_NOT_FOUND",
         "{place} does not exist; see data_loader.table",
+    ),
+    (
+        re.compile(r"NUMERIC_VALUE_OUT_OF_RANGE|DECIMAL_PRECISION_EXCEEDS|cannot be represented as Decimal"),
+        SchemaError,
+        "SCHEMA_TYPE",
+        "{place} has a number with more digits than Spark reads; cast it to text in data_loader.query",
     ),
     (
         re.compile(r"(?:SQL\w*|PSQL)Exception: (?P<said>.*)"),
@@ -140,7 +147,12 @@ class Database:
         login = {key: environ.get(f"{self.login}_{key.upper()}") for key in ("user", "password")}
         remember(login["password"] or "")
         given = {**login, "driver": self.driver or _DRIVERS.get(self.kind), "fetchsize": str(self.fetch_size)}
-        return {**self.options, **{key: value for key, value in given.items() if value is not None}}
+        # A timestamp without a zone is not one of the zone of this machine.
+        return {
+            "preferTimestampNTZ": "true",
+            **self.options,
+            **{key: value for key, value in given.items() if value is not None},
+        }
 
 
 def read_database(
@@ -181,6 +193,19 @@ def read_database(
                 raise ours from None  # Spark's own text may show what is in the URL
             time.sleep(wait)
     raise AssertionError
+
+
+def is_url(url: str) -> bool:
+    """Return whether a URL of JDBC has a host, and a port that can be one, as far as its kind is known.
+
+    >>> urls = "jdbc:postgresql://db:5432/shop", "jdbc:postgresql://db:x/shop", "jdbc:mysql:/db/shop"
+    >>> [is_url(url) for url in urls]
+    [True, False, False]
+    """
+    if re.match(r"jdbc:(?:postgresql|mysql|mariadb|sqlserver):(?!//).*/", url):
+        return False
+    port = re.match(r"jdbc:\w+://[\w.-]+:([^/?;,]*)", url)
+    return port is None or (port[1].isdecimal() and 1 <= int(port[1]) <= _MAX_PORT)
 
 
 def _read(

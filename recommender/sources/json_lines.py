@@ -5,31 +5,43 @@ further than the first object of a line. Here lines are read as text, so that ea
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from recommender.errors import ConfigError, InputError, Mistake
+from recommender.sources.encodings import Encoding
 from recommender.sources.loaded import FILE, MALFORMED, Loaded, check_names, quoted
+from recommender.sources.nested import root_of
+from recommender.sources.options import chosen
 from recommender.sources.paths import HINT, STRICT, listed, with_place
 
 _LINE, _OBJECT = "__line", "__object"
 _SAMPLED_LINES = 1000
-_UTF_8 = ("utf-8", "utf8")
 # What stands between the tokens of JSON; a line of nothing else is none.
 _TRIMMED = f"trim(BOTH ' \t\r\n' FROM {_LINE})"
 
 
 def read_json(
-    spark: SparkSession, path: str, wanted: Sequence[str], optional: Sequence[str], options: Mapping[str, str]
+    spark: SparkSession,
+    path: str,
+    wanted: Sequence[str],
+    optional: Sequence[str],
+    options: Mapping[str, str],
+    array: str | None = None,
+    *,
+    whole: bool = False,
 ) -> Loaded:
     """Read JSON lines; which keys there are is seen from the first lines, and where that is not enough, from all.
 
     Args:
         spark: the session.
         path: file, folder or glob.
-        wanted: names of the keys that are parsed.
+        wanted: names of the keys that are parsed; a dot leads into an object.
         optional: those of them that need not be anywhere.
         options: of Spark's readers of text and JSON.
+        array: name of a key that holds an array.
+        whole: whether all keys are parsed.
 
     Raises:
         InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is no text (ENCODING).
@@ -43,22 +55,42 @@ def read_json(
     folders = [name for name in lines.columns if name != _LINE]
     required = {*wanted} - {*optional} - {*folders}
     found = _keys(lines.limit(_SAMPLED_LINES), options)
-    if not required <= {*found}:
+    if not {root_of(name, found) for name in required} <= {*found}:
         found = _keys(lines, options)
     _check_text(lines, found, path)
     check_names(found, path)
     columns = [*found, *(name for name in optional if name not in {*found, *folders}), *folders]
-    names = [name for name in wanted if name not in folders]
-    return Loaded(_parsed(lines, names, folders, options), columns, path)
+    names = [name for name in wanted if name not in folders and root_of(name, found) in {*found, name}]
+    kinds = _kinds([*names, *([array] if array else []), *(found if whole else [])], found, array)
+    return Loaded(_parsed(lines, kinds, folders, options), columns, path)
+
+
+def _kinds(names: Sequence[str], found: Sequence[str], array: str | None) -> dict[str, str]:
+    """Return the types of the keys in SQL: what a name leads into is an object, all else is text.
+
+    >>> _kinds(["id", "cart.items.id", "cart.items"], ["id", "cart"], "cart.items")
+    {'id': 'string', 'cart': 'struct<`items`: array<struct<`id`: string>>>'}
+    """
+    tree: dict[str, Any] = {}
+    for name in names:
+        node = tree
+        for part in [name] if root_of(name, found) == name else name.split("."):
+            node = node.setdefault(part, {})
+
+    def kind(node: Mapping[str, Any], path: str) -> str:
+        fields = ", ".join(f"{quoted(part)}: {kind(inner, f'{path}.{part}')}" for part, inner in node.items())
+        value = f"struct<{fields}>" if fields else "string"
+        return f"array<{value}>" if path == array else value
+
+    return {name: kind(node, name) for name, node in tree.items()}
 
 
 def _lines(spark: SparkSession, path: str, options: Mapping[str, str]) -> DataFrame:
     """Return the lines, those without anything left out, and the columns of the folders."""
     settings = {**options, "wholetext": "false", **STRICT}
     rows = spark.read.schema(f"{_LINE} string").options(**settings).text(path)
-    encoding = next((value for key, value in options.items() if key.lower() in {"encoding", "charset"}), "utf-8")
-    if encoding.lower() not in _UTF_8:
-        rows = rows.withColumn(_LINE, F.decode(F.col(_LINE).cast("binary"), encoding))
+    encoding = Encoding(chosen(options, "encoding") or chosen(options, "charset"))
+    rows = rows.withColumn(_LINE, encoding.decoded(F.col(_LINE)))
     return rows.where(F.expr(_TRIMMED) != "")
 
 
@@ -79,13 +111,15 @@ def _check_text(lines: DataFrame, found: Sequence[str], path: str) -> None:
         raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line; {HINT}.file_format")
 
 
-def _parsed(lines: DataFrame, names: Sequence[str], folders: Sequence[str], options: Mapping[str, str]) -> DataFrame:
-    """Return the cells of the lines as text, and the text of those that are malformed."""
-    schema = T.StructType([T.StructField(name, T.StringType()) for name in (*names, MALFORMED)])
+def _parsed(
+    lines: DataFrame, kinds: Mapping[str, str], folders: Sequence[str], options: Mapping[str, str]
+) -> DataFrame:
+    """Return the cells of the lines, and the text of those that are malformed."""
+    schema = ", ".join(f"{quoted(name)} {kind}" for name, kind in {**kinds, MALFORMED: "string"}.items())
     settings = {**options, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED}
     rows = with_place(lines).withColumn(_OBJECT, F.from_json(_LINE, schema, settings))
     malformed = F.when(_is_one_object(settings), F.col(f"{_OBJECT}.{MALFORMED}")).otherwise(F.col(_LINE))
-    cells = [F.col(f"{_OBJECT}.{quoted(name)}").alias(name) for name in names]
+    cells = [F.col(f"{_OBJECT}.{quoted(name)}").alias(name) for name in kinds]
     return rows.select(*cells, *map(quoted, folders), malformed.alias(MALFORMED), FILE)
 
 

@@ -18,6 +18,8 @@ from recommender.spark_errors import explained, failed_on_a_row
 # Columns that a source adds to its own.
 FILE: Final = "__file"  # the file, table or query that a row comes from
 MALFORMED: Final = "__malformed"  # the text of a row that could not be parsed, else null
+HEAD: Final = "__head"  # of CSV: of a line that is one of those that its file begins with, how often it does; else null
+EMPTY: Final = "__empty"  # of an array of which each element is a row: whether the row stands for an array without one
 
 # Unicode's white space.
 _BLANKS: Final = (
@@ -35,7 +37,9 @@ class Loaded:
         name: what an error calls the source.
         warnings: what the user should know, a sentence each.
         mistake: returns what an error that is met while the rows are read says about the source; None: it is a bug.
-        is_query: whether the rows are computed by a query in Spark's SQL.
+        is_query: whether the rows are computed by an expression of the user's in Spark's SQL.
+        nanoseconds: whether times in nanoseconds are among the rows as numbers, since Spark has no type for them.
+        left_out: number of rows, and of those that are left out by `where`; None without it.
     """
 
     rows: DataFrame
@@ -44,18 +48,25 @@ class Loaded:
     warnings: list[str] = field(default_factory=list)
     mistake: Callable[[Exception], RecommenderError | None] = explained
     is_query: bool = False
+    nanoseconds: bool = False
+    left_out: tuple[int, int] | None = None
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Tell of a query that fails on a row while the rows are computed, without what is in the row.
+        """Tell what is wrong with the source while the rows are computed, without what is in a row.
 
         Raises:
-            InputError: it does (SOURCE_QUERY).
+            InputError: a query fails on a row (SOURCE_QUERY), or what the source says of an error.
         """
         try:
             yield
+        except RecommenderError:
+            raise
         except Exception as error:
             failed = failed_on_a_row(error) if self.is_query else None
+            ours = None if failed or explained(error) else self.mistake(error)
+            if ours is not None:
+                raise ours from None  # Spark's own text may show what is in a row or a URL
             if failed is None:
                 raise
             sentence = f"{self.name} fails on a row, with {failed}; write it with try_cast, try_divide or try_add"

@@ -5,8 +5,8 @@ Example usage:
 >>> from recommender.base import build_steps
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
 >>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
->>> config = {"data_loader": {"event_filename": str(path)}, "event_validator": {"max_quarantined": 0.5}}
->>> steps = build_steps(STEPS, config)
+>>> validator = {"earliest": None, "max_quarantined": 0.5}  # these events are of 1970
+>>> steps = build_steps(STEPS, {"data_loader": {"event_filename": str(path)}, "event_validator": validator})
 >>> log = EventLog(steps, lambda rows: rows.cache(), RowCounter(), EventKinds(ScoreEvents(), known=None))
 >>> log.load().select("timestamp", "visitorid", "event", "itemid").show()
 +---------+---------+-----+------+
@@ -27,14 +27,15 @@ Example usage:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.counting import RowCounter, StepRows
 from recommender.errors import InputError
 from recommender.partitions import together
-from recommender.sources import Loaded
+from recommender.sources import HEAD, Loaded
+from recommender.stage1.event_cells import raw_text
 from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.forecast import base_of, next_base
 from recommender.stage1.steps import (
@@ -45,7 +46,6 @@ from recommender.stage1.steps import (
     EventProfile,
     EventValidator,
     ScoreEvents,
-    raw_text,
 )
 from recommender.times import as_time
 
@@ -57,6 +57,7 @@ STEPS: Final[Mapping[str, type]] = {
     "profile": EventProfile,
     "drift": DriftCheck,
 }
+_HEAD = "_head"  # how often the file of a line that is no row begins with it
 _BAD = "_bad"  # why and of what an event is not fit for use; null where it is
 _NAMED = 10  # visitors, and pairs of visitor and item, with too many events that the profile names
 
@@ -72,6 +73,7 @@ class EventLog:
     Attributes:
         quarantine: the rows that are not fit for use, as the table quarantine; None before `load`.
         rows, quarantined: number of rows, and reason -> of those that are kept apart.
+        empty: number of further rows that make no event, as they have no element in an array of items.
         distinct: number of good events, each once. events: number of those that count.
         last: time of the last good event, in ms; None where there is none.
         weighed: whether events have weights of their own. largest_weight: of these, in size; 1 where they have none.
@@ -106,6 +108,8 @@ class EventLog:
         self.warnings: list[str] = []
         self._base: dict[str, Any] | None = None
         self._let_pass: list[str] = []
+        self.empty = self._zeros = 0
+        self._left_out: tuple[int, int] | None = None
 
     def load(self, version: str | None = None, before: Mapping[str, Any] | None = None) -> DataFrame:
         """Return the events that count, with the columns of an event, those of a visitor together.
@@ -123,14 +127,18 @@ class EventLog:
         self._note_columns(loader, loaded, before)
         read = loader.events(loaded)
         self._counter.came_out("data_loader", read)
-        validated = self._validated(read)
+        validated, noted = self._validated(read)
         # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
-        rows = self._cache(self._steps["event_deduplicator"].execute(together(validated, C.VISITOR)))
+        together_ = together(validated, C.VISITOR)
+        rows = self._cache(self._steps["event_deduplicator"].execute(together_, *noted))
         is_good = F.col(_BAD).isNull()
-        events = rows.where(is_good).drop(_BAD, C.ROWS)
+        events = rows.where(is_good).drop(_BAD, C.ROWS, *noted)
         with loaded.told(), validator.rules_told():
-            median, of_weights, of_kinds = self._count(rows)
-        self.quarantine = rows.where(~is_good).select(f"{_BAD}.*", C.ROWS)
+            median, of_weights, of_kinds = self._count(rows, loaded)
+        self.quarantine = self._quarantine(rows.where(~is_good))
+        if self.empty:
+            self.warnings.append(f"{self.empty:,} rows have no element in {loader.explode}, and make no event")
+        self._note_zeros(loader, loaded)
         validator.check(self.rows, self.quarantined, median)
         if not self.distinct and not loader.allow_empty:
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use")
@@ -163,6 +171,7 @@ class EventLog:
             "rows": self.rows,
             "quarantined": self.quarantined,
             "duplicates": self.good - self.distinct,
+            **({"left_out": self._left_out[1]} if self._left_out else {}),
             "capped": {"events": self._taken - self.events, **self._capped},
             "newest": None if self.last is None else as_time(self.last),
             **described,
@@ -192,23 +201,25 @@ class EventLog:
         valid = self.rows if valid is None else valid
         good, distinct = valid - sum(self.quarantined.values()), self._counter.number(self._distinct, rows)
         return [
-            StepRows("data_loader", None, read),
+            self._loaded_rows(read),
             StepRows("event_validator", valid, good, self._quarantine_note()),
             StepRows("event_deduplicator", self.good, self.distinct, "distinct events"),
             StepRows("event_cap", distinct, self.events, self._cap_note()),
         ]
 
-    def _validated(self, read: DataFrame) -> DataFrame:
-        """Return the events with what is wrong with them, of which the deduplicator makes a row each."""
+    def _validated(self, read: DataFrame) -> tuple[DataFrame, list[str]]:
+        """Return the events with what is wrong with them, of which the deduplicator makes a row each; what is noted."""
         self._read = [read]
-        bad = F.when(F.col(C.REASON).isNotNull(), F.struct(C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE))
+        why = (C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE, F.col(f"{C.RAW}.head").alias(_HEAD))
+        bad = F.when(F.col(C.REASON).isNotNull(), F.struct(*why))
         checked = self._steps["event_validator"].execute(read)
         self.weighed = C.WEIGHT in checked.columns
         own = [C.WEIGHT] if self.weighed else []
-        validated: DataFrame = checked.select(*C.EVENT_COLUMNS, *own, bad.alias(_BAD))
+        noted = [name for name in (C.LOSES_ZEROS,) if name in checked.columns]
+        validated: DataFrame = checked.select(*C.EVENT_COLUMNS, *own, bad.alias(_BAD), *noted)
         self._counter.came_out("event_validator", validated)
         self._read.append(validated)
-        return validated
+        return validated, noted
 
     def _weigh(self, events: DataFrame, of_weights: Sequence[Any], of_kinds: Sequence[int]) -> None:
         """Judge the events' own weights and their kinds by what was counted of them.
@@ -221,6 +232,12 @@ class EventLog:
         scoring.check_own(self.distinct, no_numbers, negative)
         self.warnings += self._kinds.check(events, self.distinct, of_kinds)
 
+    def _loaded_rows(self, read: int) -> StepRows:
+        if self._left_out is None:
+            return StepRows("data_loader", None, read)
+        number, left_out = self._left_out
+        return StepRows("data_loader", number, read, f"left out by where: {left_out:,}")
+
     def _quarantine_note(self) -> str:
         found = [f"{name} {number:,}" for name, number in self.quarantined.items()]
         return f"quarantined: {', '.join(found)}" if found else "none is quarantined"
@@ -229,7 +246,27 @@ class EventLog:
         named = ", ".join(f"{one[C.ID]} ({one[C.EVENTS]:,} events)" for one in self._capped["visitors"][:3])
         return f"too many events of {named}" if named else "no visitor has too many"
 
-    def _count(self, rows: DataFrame) -> tuple[int | None, Sequence[Any], Sequence[int]]:
+    def _quarantine(self, bad: DataFrame) -> DataFrame:
+        """Return the rows that are not fit for use; what each file begins with is none, and leaves them."""
+        columns = (C.REASON, C.RAW, C.SOURCE_FILE, C.ROWS)
+        apart = bad.select(f"{_BAD}.*", C.ROWS).where(F.col(C.REASON) != C.NO_ELEMENT)
+        is_header = F.col(C.REASON) == C.HEADER
+        if C.HEADER not in self.quarantined:
+            return apart.where(~is_header).select(*columns)
+        repeated = apart.where(is_header).groupBy(*columns[:3], _HEAD).agg(F.sum(C.ROWS).alias("_all"))
+        more = repeated.withColumn(C.ROWS, F.col("_all") - F.col(_HEAD)).where(F.col(C.ROWS) > 0)
+        return apart.where(~is_header).select(*columns).unionByName(more.select(*columns))
+
+    def _note_zeros(self, loader: DataLoader, loaded: Loaded) -> None:
+        """Warn of ids that are other ones as numbers; they are looked at once more only if there are any."""
+        if not self._zeros:
+            return
+        merged = [f"{count:,} {name}" for name, count in loader.merged(loaded).items() if count]
+        sentence = f"{self._zeros:,} rows have an id that begins with zeros, which a number does not"
+        more = f"; ids that differ in them alone are now one: {', '.join(merged)}" if merged else ""
+        self.warnings.append(f"{sentence}{more}; see data_loader.id_type")
+
+    def _count(self, rows: DataFrame, loaded: Loaded) -> tuple[int | None, Sequence[Any], Sequence[int]]:
         """Count the distinct rows and those that they stand for.
 
         Returns:
@@ -242,13 +279,19 @@ class EventLog:
         by_reason = (F.sum(F.when(reason == name, F.col(C.ROWS))) for name in reasons)
         last = F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP)))
         median = F.percentile_approx(C.TIMESTAMP, 0.5)
+        zeros = F.sum(F.when(F.col(C.LOSES_ZEROS), F.col(C.ROWS))) if C.LOSES_ZEROS in rows.columns else F.lit(0)
+        heads = _first_lines() if HEAD in loaded.rows.columns else F.lit(0)
         of_weights = self._kinds.scoring.own_facts(rows, reason.isNull())
         of_kinds = self._kinds.counts(rows, reason.isNull())
-        facts = [F.count_if(reason.isNull()), last, median, number, *of_weights, *by_reason, *of_kinds]
-        self.distinct, self.last, middle, total, *others = single_row(rows.agg(*facts))
-        self.rows = total or 0
+        facts = [F.count_if(reason.isNull()), last, median, number, zeros, heads, *of_weights, *by_reason, *of_kinds]
+        self.distinct, self.last, middle, total, self._zeros, first_lines, *others = single_row(rows.agg(*facts))
         weights, counts = others[: len(of_weights)], others[len(of_weights) :]
-        self.quarantined = {name: count for name, count in zip(reasons, counts, strict=False) if count}
+        by_name = dict(zip(reasons, counts, strict=False))
+        # Each file begins with lines that are no rows; what repeats them is.
+        by_name[C.HEADER] = (by_name[C.HEADER] or 0) - first_lines
+        self.empty = by_name.pop(C.NO_ELEMENT) or 0
+        self.rows = (total or 0) - first_lines - self.empty
+        self.quarantined = {name: count for name, count in by_name.items() if count}
         return middle, weights, counts[len(reasons) :]
 
     def _note(self, let_pass: list[str]) -> None:
@@ -264,7 +307,7 @@ class EventLog:
         """Note which columns the log has, and what is new about them."""
         unused = loader.unused(loaded)
         self.columns = {"found": loaded.columns, "unused": unused}
-        self.warnings = list(loaded.warnings)
+        self.warnings, self._left_out = list(loaded.warnings), loaded.left_out
         known = before.get("columns", {}).get("found") if before else None
         new = [name for name in unused if known and name not in known]
         if new:
@@ -289,6 +332,15 @@ class EventLog:
                 "pairs": _most(pairs, C.VISITOR, C.ITEM),
             }
         return capped
+
+
+def _first_lines() -> Column:
+    """Return the number of lines that the files begin with and that are no rows."""
+    line = F.when(
+        F.col(f"{_BAD}.{C.REASON}") == C.HEADER,
+        F.struct(f"{_BAD}.{C.RAW}", f"{_BAD}.{C.SOURCE_FILE}", f"{_BAD}.{_HEAD}"),
+    )
+    return F.aggregate(F.collect_set(line), F.lit(0), lambda number, each: number + each[_HEAD])
 
 
 def _most(counts: DataFrame, *key: str) -> list[dict[str, Any]]:

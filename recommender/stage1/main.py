@@ -3,7 +3,7 @@
 Example usage:
 >>> import pathlib, tempfile
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
->>> rows = (f"{i + 1},{i % 10},transaction,{i % 7}\\n" for i in range(100))
+>>> rows = (f"{10**12 + i},{i % 10},transaction,{i % 7}\\n" for i in range(100))
 >>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "".join(rows))
 >>> stage = Stage1({"data_loader": {"event_filename": str(path)}, "score_filter": {"min_score": 10}})
 >>> result = stage.execute()
@@ -11,8 +11,8 @@ Example usage:
 +-------------+----------+-----+--------------+
 |visitor_index|item_index|score|last_timestamp|
 +-------------+----------+-----+--------------+
-|            0|         0| 20.0|            71|
-|            0|         1| 10.0|            51|
+|            0|         0| 20.0| 1000000000070|
+|            0|         1| 10.0| 1000000000050|
 +-------------+----------+-----+--------------+
 only showing top 2 rows
 <BLANKLINE>

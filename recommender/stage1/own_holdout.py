@@ -74,7 +74,7 @@ class OwnHoldout:
             InputError, SchemaError: see HoldoutSplit, or nothing is fit for use. DataQualityError: too little is.
         """
         id_type = "bigint" if self._loader.id_type == "long" else "string"
-        rows, self.warnings = self._step.load(id_type, version)
+        rows, self.warnings = self._step.load(id_type, version, self._loader.null_words)
         usable, negative = F.col(C.USABLE), self._validator.negative(rows)
         if negative is not None:
             usable &= ~F.coalesce(negative, F.lit(False))
@@ -98,7 +98,7 @@ class OwnHoldout:
         if not self.unusable:
             return
         found = f"{self.unusable:,} of {self.rows:,} rows of {place}"
-        why = f"a visitorid or itemid that is empty, negative or no {id_type}, or a score that is no number"
+        why = f"too many or too few cells, an id that is empty, negative or no {id_type}, or a score that is no number"
         if self.unusable > limit * self.rows:
             sentence = f"{found} are not fit for use, and {limit * 100:.6g}% may be: {why}"
             raise DataQualityError("QUARANTINE_RATE", f"{sentence}; {hint} and event_validator.max_quarantined")

@@ -116,7 +116,9 @@ class Stage3(RuledStage):
         cut: VisitorShards = self.steps["shards"]
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
-        allowed = self.steps["item_rules"].execute(items, self.item_versions)
+        of_lists: list[str] = []
+        allowed = self.steps["item_rules"].execute(items, self.item_versions, of_lists)
+        self.note(of_lists)
         blended = self.steps["blend"].execute(factors, item_factors, recent_popularity)
         ranked = self.steps["recommend"].execute(
             *blended, popularity, interactions, visitor_count=number, allowed=allowed

@@ -21,10 +21,11 @@ from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 import recommender.constants as C
 from recommender.aggregates import single_row
 from recommender.base import Annotated, Field, TableName, step
-from recommender.errors import SchemaError
-from recommender.sources import catalog_versions, format_of, read_catalog, read_files, shown, trimmed
+from recommender.errors import InputError, SchemaError
+from recommender.sources import MALFORMED, Ids, Loaded, catalog_versions, read_catalog, read_list, shown, trimmed
 
 _MS_PER_DAY = 86_400_000
+_LISTED = "_listed"
 
 
 @step
@@ -34,8 +35,8 @@ class ItemRules:
     The rules are applied before anything is ranked, in the lists that models are judged by as in those that are served.
 
     Init parameters:
-        deny_filename: file, folder or glob with a column itemid: items that may not be recommended; by .csv, .json,
-            .ndjson or .orc at the end of the name, also compressed, else Parquet.
+        deny_filename: file, folder or glob with a column itemid: items that may not be recommended; read by
+            the end of its name, as event_filename.
         deny_table: table of the catalog with such a column.
         allow_filename: file, folder or glob with a column itemid: only these items may be recommended.
         allow_table: table of the catalog with such a column.
@@ -44,11 +45,13 @@ class ItemRules:
     Execution args:
         items: itemid, item_index int, last_timestamp long (ms, null for an item without events), one row per item.
         versions: of the tables of the lists, as `versions` has returned them; a table is read as it was then.
+        warnings: takes a sentence for each list that has none of the items; null: nobody wants to know.
     Execution returns:
         item_index int, one row per item that may be recommended, order undefined; null where there is no rule, and
         every item may.
     Raises:
-        InputError: a list is missing or unreadable. SchemaError: a list has no column itemid, or one of fractions.
+        InputError: a list is missing, or it or one of its rows is unreadable. SchemaError: a list has no column itemid,
+        or an id that the log cannot have: it would match no item, and what is to be hidden would stay visible.
     Persist strategy: none of its own.
     """
 
@@ -67,8 +70,14 @@ class ItemRules:
         """Return the tables of the lists and their newest versions; None without a session, or where there is none."""
         return catalog_versions(filter(None, (self.deny_table, self.allow_table)), started)
 
-    def execute(self, items: DataFrame, versions: Mapping[str, str | None] = MappingProxyType({})) -> DataFrame | None:
+    def execute(
+        self,
+        items: DataFrame,
+        versions: Mapping[str, str | None] = MappingProxyType({}),
+        warnings: list[str] | None = None,
+    ) -> DataFrame | None:
         """Return the items that may be recommended; see the class."""
+        found: list[str] = [] if warnings is None else warnings
         denied = [_list_of_files(path) for path in [self.deny_filename] if path]
         denied += [_list_of_table(table, versions.get(table)) for table in [self.deny_table] if table]
         allowed = [_list_of_files(path) for path in [self.allow_filename] if path]
@@ -79,44 +88,60 @@ class ItemRules:
         if self.max_days_unseen is not None:
             (last,) = single_row(items.agg(F.max(C.LAST_TIMESTAMP)))
             kept = kept.where(F.col(C.LAST_TIMESTAMP) >= F.lit((last or 0) - self.max_days_unseen * _MS_PER_DAY))
-        for listed in allowed:
-            kept = _joined(kept, listed, "left_semi")
-        for listed in denied:
-            kept = _joined(kept, listed, "left_anti")
+        for how, lists in (("left_semi", allowed), ("left_anti", denied)):
+            for listed in lists:
+                ids = _checked(items, listed, found)
+                kept = kept.join(ids, C.ITEM, how)
         return kept.select(C.ITEM_INDEX)
 
 
 def _list_of_files(path: str) -> DataFrame:
-    loaded = read_files(SparkSession.active(), path, format_of(path), [C.ITEM])
-    return _column(loaded.rows, loaded.columns, path)
+    return _column(read_list(SparkSession.active(), path, [C.ITEM]))
 
 
 def _list_of_table(table: str, version: str | None) -> DataFrame:
-    loaded = read_catalog(SparkSession.active(), table, version, None)
-    return _column(loaded.rows, loaded.columns, table)
+    return _column(read_catalog(SparkSession.active(), table, version, None))
 
 
-def _column(rows: DataFrame, columns: list[str], place: str) -> DataFrame:
-    if C.ITEM not in columns:
-        sentence = f"{C.ITEM}; found [{shown(columns)}] in {place}; a list of items has that column, see item_rules"
+def _column(loaded: Loaded) -> DataFrame:
+    """Return the ids of a list as text, null of a row that cannot be read, and where they are from."""
+    place = loaded.name
+    if C.ITEM not in loaded.columns:
+        sentence = (
+            f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; a list of items has that column, see item_rules"
+        )
         raise SchemaError("SCHEMA_MISSING", sentence)
-    found = rows.schema[C.ITEM].dataType
-    if isinstance(found, T.FractionalType) and not (isinstance(found, T.DecimalType) and found.scale == 0):
+    found = loaded.rows.schema[C.ITEM].dataType
+    is_whole = isinstance(found, T.StringType | T.IntegralType) or (
+        isinstance(found, T.DecimalType) and not found.scale
+    )
+    if not is_whole:
         sentence = f"{C.ITEM} expected whole numbers or text found {found.simpleString()} in {place}"
         raise SchemaError("SCHEMA_TYPE", f"{sentence}; its numbers would match no item, see item_rules")
-    return rows.select(F.expr(trimmed(C.ITEM)).alias("_listed"), F.lit(place).alias("_place"))
+    text = F.when(F.col(MALFORMED).isNull(), F.expr(trimmed(C.ITEM)))
+    return loaded.rows.select(text.alias(_LISTED), F.lit(place).alias("_place"))
 
 
-def _joined(items: DataFrame, listed: DataFrame, how: str) -> DataFrame:
-    """Join by the ids; a list need not have the type of the log.
+def _checked(items: DataFrame, listed: DataFrame, warnings: list[str]) -> DataFrame:
+    """Return the ids of a list as the log has them; warn of a list that has none of the items.
 
     Raises:
-        SchemaError: an id of the list is none that the log can have.
+        InputError: a row cannot be read. SchemaError: an id is none that the log can have.
     """
     wanted = items.schema[C.ITEM].dataType
-    cast = listed.select("_listed", "_place", F.expr(f"try_cast(_listed AS {wanted.simpleString()})").alias(C.ITEM))
-    wrong = cast.where(F.col(C.ITEM).isNull() & F.col("_listed").isNotNull() & (F.col("_listed") != "")).first()
-    if wrong is not None:
-        sentence = f"{C.ITEM} expected {wanted.simpleString()} found {wrong['_listed'][:40]!r} in {wrong['_place']}"
+    kind = listed.schema[_LISTED].dataType
+    ids = listed.withColumn(C.ITEM, Ids(wanted.simpleString(), ()).column(_LISTED, kind, "the list"))
+    found = ids.join(items.select(C.ITEM, F.lit(True).alias("_is_item")), C.ITEM, "left")
+    wrong = F.when(F.col(C.ITEM).isNull(), F.coalesce(_LISTED, F.lit("")))
+    number, known, place, bad = single_row(
+        found.agg(F.count(F.lit(1)), F.count("_is_item"), F.min("_place"), F.max(wrong))
+    )
+    if bad:
+        sentence = f"{C.ITEM} expected {wanted.simpleString()} found {bad[:40]!r} in {place}"
         raise SchemaError("SCHEMA_TYPE", f"{sentence}; it would match no item, see item_rules")
-    return items.join(cast.select(C.ITEM), C.ITEM, how)
+    if bad is not None:
+        sentence = f"{place} has a row with too many or too few cells, or without an {C.ITEM}"
+        raise InputError("INPUT_CORRUPT", f"{sentence}; mend it, for a list is read as a whole, see item_rules")
+    if number and not known:
+        warnings.append(f"none of the {number:,} ids in {place} is one of an item: see item_rules")
+    return ids.select(C.ITEM)

@@ -30,7 +30,8 @@ def write_log(path: Path, visitors: int) -> None:
 
 def run(spark: SparkSession, path: Path, out: Path, previous: Previous | None, **config: Any) -> Previous:
     """Run stage 1, and return what the next run would go on from."""
-    stage = Stage1({"data_loader": {"event_filename": str(path)}, **config})
+    of_1970 = {"event_validator": {"earliest": None}}
+    stage = Stage1({"data_loader": {"event_filename": str(path)}, **of_1970, **config})
     stage.execute_persist(str(out), previous=previous)
     tables = {name: spark.read.parquet(f"{out}/{name}") for name in ("visitors", "items")}
     return Previous({"contents": {name: {"rows": rows.count()} for name, rows in tables.items()}}, tables)

@@ -20,7 +20,8 @@ GOOD = "".join(f"{n + 1},{n % 5},transaction,{n % 3}\n" for n in range(60))
 def run(path: Path, out: Path, previous: Previous | None = None, **config: Any) -> tuple[Stage1, dict[str, Any]]:
     """Run stage 1 on a file; return it and its profile."""
     loader = {"event_filename": str(path), **config.pop("data_loader", {})}
-    stage = Stage1({"data_loader": loader, **config})
+    validator = {"earliest": None, **config.pop("event_validator", {})}  # the toy times are in 1970
+    stage = Stage1({"data_loader": loader, "event_validator": validator, **config})
     stage.execute_persist(str(out), previous=previous)
     return stage, stage.details()["profile"]
 
@@ -84,7 +85,7 @@ def test_lines_of_json_are_good_or_quarantined_whatever_the_text(
 
 
 def check_that_no_row_is_lost(path: Path, written: int) -> None:
-    config = {"event_validator": {"max_quarantined": 1.0}}
+    config = {"event_validator": {"earliest": None, "max_quarantined": 1.0}}
     stage = Stage1({"data_loader": {"event_filename": str(path)}, **config})
     try:
         good = stage.log.load().count()

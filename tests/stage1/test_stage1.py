@@ -22,6 +22,7 @@ def seed_config(path: Path) -> dict[str, Any]:
         "data_loader": {
             "event_filename": str(path),
         },
+        "event_validator": {"earliest": None},  # the toy times are in 1970
         "score_events": {
             "input_column_name": "event",
             "score_column_name": "score",
@@ -135,6 +136,7 @@ def by_time(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> di
     stage = Stage1(
         {
             "data_loader": {"event_filename": str(path)},
+            "event_validator": {"earliest": None},
             "train_test_split": {"column_name": "timestamp", "train_percentile": 50},
         }
     )
@@ -183,7 +185,7 @@ def test_a_filter_that_leaves_nothing_is_an_error(spark: SparkSession, tmp_path:
 
 def test_events_that_cannot_be_read_are_an_error(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("timestamp,visitorid,event,itemid\n2015-05-03,1,view,1\n")
-    with pytest.raises(DataQualityError, match=r"QUARANTINE_RATE 100\.0% > 1\.0%: 1 of 1 rows are .*NULL_TIMESTAMP 1"):
+    with pytest.raises(DataQualityError, match=r"QUARANTINE_RATE 100\.0% > 1\.0%: 1 of 1 rows are .*BAD_TIMESTAMP 1"):
         Stage1(seed_config(tmp_path / "events.csv")).execute_persist(str(tmp_path / "out"))
 
 

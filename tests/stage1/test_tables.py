@@ -54,7 +54,7 @@ def test_a_query_that_fails_on_a_row_is_told_without_the_row(spark: SparkSession
         pytest.skip("without ANSI mode a division by zero is null")
     failing = "SELECT timestamp, visitorid, event, 1 div (itemid - {}) AS itemid FROM shop.events"
     told = "SOURCE_QUERY the query fails on a row, with DIVIDE_BY_ZERO; write it with try_cast, try_divide or try_add$"
-    settings = {"event_validator": {"max_quarantined": 1}}
+    settings = {"event_validator": {"earliest": None, "max_quarantined": 1}}
     for item in (3, 4):
         stage = Stage1({"data_loader": {"query": failing.format(item)}, **settings})
         with pytest.raises(InputError, match=told):

@@ -1,7 +1,7 @@
 """The steps of stage 1: from the log to scores with dense indexes."""
 
 from recommender.stage1.steps.column_encoder import ColumnEncoder, VisitorEncoder
-from recommender.stage1.steps.data_loader import DataLoader, raw_text
+from recommender.stage1.steps.data_loader import DataLoader
 from recommender.stage1.steps.drift_check import DriftCheck
 from recommender.stage1.steps.event_cap import EventCap
 from recommender.stage1.steps.event_deduplicator import EventDeduplicator
@@ -29,5 +29,4 @@ __all__ = [
     "ScoreGrouper",
     "TrainTestSplit",
     "VisitorEncoder",
-    "raw_text",
 ]

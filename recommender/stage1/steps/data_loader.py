@@ -15,26 +15,36 @@ Example usage:
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
-from operator import or_
 from typing import Literal
 
-from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
+from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
-from recommender.base import Annotated, ColumnName, Field, TableName, field, step
+from recommender.aggregates import single_row
+from recommender.base import Annotated, ColumnName, ColumnNames, Field, TableName, field, step
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.sources import (
     FILE,
     MALFORMED,
+    NULL_WORDS,
+    Clock,
     Database,
+    Ids,
+    Layout,
     Loaded,
     catalog_version,
+    exploded,
     format_of,
+    format_within,
+    is_empty,
+    is_url,
+    of_partitions,
     path_version,
     quoted,
+    reached,
     read_catalog,
     read_database,
     read_files,
@@ -42,13 +52,16 @@ from recommender.sources import (
     read_query,
     shown,
     trimmed,
+    unknown_option,
+    where,
 )
+from recommender.stage1.event_cells import EventCells, raw_text
 from recommender.times import in_milliseconds
 
-_MAX_PORT = 65_535
 _REQUIRED = (C.TIMESTAMP, C.VISITOR, C.EVENT, C.ITEM)
 _LAKES = ("delta", "iceberg")
-_MS_PER_UNIT = {"ms": 1, "s": 1000, "day": 86_400_000}
+_OF_CSV = {"header": True, "column_names": [], "skip_rows": 0}  # parameters that only CSV files have, and defaults
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")  # into an object, in a condition
 _NOT_OPTIONS = {
     **dict.fromkeys(("ignorecorruptfiles", "ignoremissingfiles"), "a file that cannot be read must not be skipped"),
     **dict.fromkeys(("user", "password"), "the login comes from the environment, see jdbc_login"),
@@ -69,12 +82,28 @@ class DataLoader:
         event_filename: file, folder or glob with the events; without it, a table or a query, the job generates sample
             events.
         file_format: csv, json (an object per line), parquet, orc, delta or iceberg (the path of a table), or auto: by
-            .csv, .json, .ndjson or .orc at the end of the name (also compressed), else parquet.
-        delimiter: the character between the cells of a CSV file.
-        columns: event column -> the log's name for it; a column that is not listed has its own name.
+            the end of the name (also compressed), or of those of the files of a folder: csv by .csv, .tsv, .txt, .dat
+            or .data, json by .json, .jsonl or .ndjson, orc by .orc, else parquet.
+        delimiter: what stands between the cells of a CSV file, one or more characters, \\t for a tab; of a .tsv it is a
+            tab, and a first line sep=; says what it is.
+        header: whether the first line of a CSV file has the names of its columns.
+        column_names: names of the columns of CSV files without a header; none: c1, c2 and so on.
+        skip_rows: number of lines that a CSV file has before its header, or before its first row, without blank ones.
+        columns: event column -> the log's name for it; a column that is not listed has its own name. A dot leads into
+            an object (properties.product_id); [date, time] makes a timestamp of two columns. weight: a number that
+            score_events multiplies the weight of the kind with.
+        explode: column with an array, of which each element is an event (items, with itemid: items.item_id). A row
+            with an empty array makes no event, and is counted.
+        constant_event: kind of all events, of a log without a column for it.
+        event_map: kind in the log -> kind of event; case and blanks at the ends do not matter. Others stay as they are.
+        where: SQL condition on the log's own columns; a row of which it is not true is left out, and counted.
         id_type: type of visitorid and itemid, long (64 bit) or string.
-        timestamp_unit: ms, s or us since 1970 (UTC), or iso: text such as 2015-05-03T03:00:00Z. A column of a timestamp
-            type needs none.
+        null_words: text that stands for no id, case ignored.
+        timestamp_unit: ms, s, us or ns since 1970 (UTC), or iso: text that is a date, with a time or without, such as
+            2015-05-03T03:00:00Z. A column of a timestamp type needs none.
+        timestamp_format: Spark's pattern for timestamps that are other text, for example dd.MM.yyyy HH:mm.
+        timezone: of times without a zone, as Europe/Berlin. A time that the change to summer time leaves out is moved
+            forward by what is left out; of a time that happens twice the first is taken.
         table: table to read, as catalog.schema.table; what is left out is the session's current one.
         query: query to read, in Spark's SQL, or in the database's with jdbc_url.
         version: version (Delta) or snapshot (Iceberg) of the table; null: the newest when the run begins.
@@ -98,9 +127,11 @@ class DataLoader:
         version: version of the table to read in the place of the newest; see `newest_version`.
     Execution returns:
         One row per row of the source, order undefined: timestamp long (ms since epoch, UTC), visitorid and itemid as
-        `id_type`, event string, transactionid string; what is empty or cannot be read is null, transactionid also where
-        the log has no such column. And for the EventValidator: problem string (MALFORMED, ENCODING or null), raw string
-        (the row as it came), source_file string. Further columns are dropped.
+        `id_type`, event string, transactionid string, and weight double if `columns` names it; what is empty or cannot
+        be read is null, transactionid also where the log has no such column. And for the EventValidator: problem string
+        (MALFORMED, ENCODING, BAD_ID, BAD_TIMESTAMP, BAD_WEIGHT or null), raw string (the row as it came),
+        source_file string. Further columns are dropped. `events` also has rows for what makes no event (HEADER,
+        NO_ELEMENT), so that it can be counted, and loses_zeros boolean where text becomes numeric ids.
     Raises:
         InputError: the source is missing, empty or unreadable. SchemaError: a column is missing, ambiguous or of a
         wrong type. TransientError: a database does not answer, or refuses the login.
@@ -109,10 +140,20 @@ class DataLoader:
 
     event_filename: str | None = None
     file_format: Literal["auto", "csv", "json", "parquet", "orc", "delta", "iceberg"] = "auto"
-    delimiter: Annotated[str, Field(pattern=r'^[^"\\\r\n]$')] = ","
-    columns: Mapping[str, ColumnName] = field(default_factory=dict)
+    delimiter: Annotated[str, Field(pattern=r'^(\\t|[^"\\\r\n]{1,10})$')] = ","
+    header: bool = True
+    column_names: list[ColumnName] = field(default_factory=list)
+    skip_rows: Annotated[int, Field(ge=0, le=1000)] = 0
+    columns: Mapping[str, ColumnNames] = field(default_factory=dict)
+    explode: ColumnName | None = None
+    constant_event: Annotated[str, Field(min_length=1)] | None = None
+    event_map: Mapping[str, Annotated[str, Field(min_length=1)]] = field(default_factory=dict)
+    where: Annotated[str, Field(min_length=1)] | None = None
     id_type: Literal["long", "string"] = "long"
-    timestamp_unit: Literal["ms", "s", "us", "iso"] = "ms"
+    null_words: list[str] = field(default_factory=lambda: list(NULL_WORDS))
+    timestamp_unit: Literal["ms", "s", "us", "ns", "iso"] = "ms"
+    timestamp_format: Annotated[str, Field(min_length=1)] | None = None
+    timezone: str = "UTC"
     table: TableName | None = None
     query: Annotated[str, Field(min_length=1)] | None = None
     version: Annotated[str, Field(pattern=r"^[\w.-]+$")] | Annotated[int, Field(ge=0)] | None = None
@@ -133,9 +174,6 @@ class DataLoader:
     jdbc_fetch_size: Annotated[int, Field(ge=1)] = 10_000
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.columns) - set(C.EVENT_COLUMNS))
-        if unknown:
-            raise ValueError(f"columns names {', '.join(unknown)}, but an event has {', '.join(C.EVENT_COLUMNS)}")
         named = [name for name in ("event_filename", "table", "query") if getattr(self, name)]
         if len(named) > 1:
             raise ValueError(f"give one source: {' and '.join(named)} are given")
@@ -144,10 +182,38 @@ class DataLoader:
         self._check_travel()
         self._check_jdbc()
         self._check_times()
+        self._check_columns()
+        self._check_files()
+
+    def _check_columns(self) -> None:
+        known = (*C.EVENT_COLUMNS, C.WEIGHT)
+        unknown = sorted(set(self.columns) - set(known))
+        if unknown:
+            raise ValueError(f"columns names {', '.join(unknown)}, but an event has {', '.join(known)}")
+        for name, source in self.columns.items():
+            if not isinstance(source, str) and (name != C.TIMESTAMP or not source):
+                raise ValueError(f"columns.{name} must be one column, got {source}")
+        if self.constant_event is not None and (C.EVENT in self.columns or self.event_map):
+            raise ValueError("constant_event is the kind of every event: leave out columns.event and event_map")
+        if len(self._kinds) < len(self.event_map):
+            raise ValueError("event_map has a kind twice: case and blanks at the ends do not matter")
+
+    def _check_files(self) -> None:
+        given = [name for name, usual in _OF_CSV.items() if getattr(self, name) != usual]
+        is_csv = bool(self.event_filename) and self._format() == "csv"
+        if given and not is_csv:
+            raise ValueError(f"{given[0]} is for CSV files: leave it out, or set file_format to csv")
+        if self.column_names and self.header:
+            raise ValueError("column_names is for files without a header: set header to false, and skip_rows as needed")
         for option in self.options:
             reason = _NOT_OPTIONS.get(option.lower())
             if reason:
                 raise ValueError(f"options.{option} is refused: {reason}")
+        unknown = unknown_option(self._format(), self.options) if self.event_filename else None
+        if unknown:
+            raise ValueError(unknown)
+        if is_csv and self.skip_rows and self._layout.has_multiline:
+            raise ValueError("skip_rows is for files that are read line by line: leave out options.multiLine")
 
     def _check_times(self) -> None:
         times = {"since": self.since, "until": self.until}
@@ -157,13 +223,23 @@ class DataLoader:
         since, until = (None if value is None else in_milliseconds(value) for value in times.values())
         if since is not None and until is not None and since >= until:
             raise ValueError(f"since must be before until, got {self.since} and {self.until}: no event is between them")
+        wrong = Clock(self.timestamp_unit, self.timezone).check()
+        if wrong:
+            raise ValueError(wrong)
+        if self.timestamp_format is not None and self.timestamp_unit not in {"ms", "iso"}:
+            raise ValueError(f"give either timestamp_format or timestamp_unit {self.timestamp_unit}")
+        is_text = self.timestamp_format is not None or self.timestamp_unit == "iso"
+        if not isinstance(self.columns.get(C.TIMESTAMP, ""), str) and not is_text:
+            raise ValueError(
+                "columns.timestamp of several columns is text: give timestamp_format, or timestamp_unit iso"
+            )
 
     def _check_jdbc(self) -> None:
         if self.jdbc_url and self.event_filename:
             raise ValueError("jdbc_url is given with event_filename; a database has a table or a query")
         if self.jdbc_url and not (self.table or self.query):
             raise ValueError("jdbc_url is given without a table or a query of that database; give one")
-        if self.jdbc_url and not _is_url(self.jdbc_url):
+        if self.jdbc_url and not is_url(self.jdbc_url):
             raise ValueError("jdbc_url must be as jdbc:postgresql://host:5432/shop, with a port of 1 to 65535 or none")
         if self.jdbc_partition_column and self.jdbc_predicates:
             raise ValueError("give either jdbc_partition_column or jdbc_predicates")
@@ -203,17 +279,54 @@ class DataLoader:
 
     def execute(self, version: str | None = None) -> DataFrame:
         """Return the events; see the class."""
-        return self.events(self.load(version)).withColumn(C.RAW, raw_text())
+        events = self.events(self.load(version)).withColumn(C.RAW, raw_text())
+        is_row = ~F.coalesce(F.col(C.PROBLEM), F.lit("")).isin(C.HEADER, C.NO_ELEMENT)
+        return events.where(is_row).drop(C.LOSES_ZEROS)
 
     def load(self, version: str | None = None) -> Loaded:
-        """Return the rows of the source with its own columns, those filtered out that are not asked for."""
+        """Return the rows of the source with its own columns, those filtered out that are not asked for.
+
+        Columns are added for what `columns` finds inside of others.
+        """
         if not self.source:
             raise ConfigError(Mistake("CFG_MISSING", "event_filename", "event_filename names no events to load"))
-        loaded = self._loaded(SparkSession.active(), version)
-        rows = self._of_time(self._of_partitions(loaded), loaded)
-        if not self.allow_empty and _is_empty(loaded, rows):
+        spark = SparkSession.active()
+        try:
+            loaded = self._loaded(spark, version)
+        except InputError as error:
+            if error.id != "INPUT_EMPTY" or not self.allow_empty:
+                raise
+            return self._nothing(spark)
+        self._check_format(spark, loaded)
+        loaded = of_partitions(loaded, self.partitions)
+        loaded = loaded if self.where is None else where(loaded, self.where)
+        if self.explode is not None:
+            loaded = exploded(loaded, self.explode)
+        loaded = self._with_time(reached(loaded, self._wanted()))
+        rows = self._of_time(loaded.rows, loaded)
+        if not self.allow_empty and is_empty(loaded, rows):
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no events{self._asked()}; see data_loader.allow_empty")
         return replace(loaded, rows=rows)
+
+    def _check_format(self, spark: SparkSession, loaded: Loaded) -> None:
+        wrong = self._clock(loaded).wrong_pattern(spark) if self.timestamp_format is not None else None
+        if wrong is not None:
+            sentence = f"data_loader.timestamp_format must be a pattern of Spark's, which says: {wrong}"
+            raise ConfigError(Mistake("CFG_VALUE", "data_loader.timestamp_format", sentence))
+
+    def _with_time(self, loaded: Loaded) -> Loaded:
+        """Return the rows with one column for the time, if there are several."""
+        names = self.columns.get(C.TIMESTAMP, C.TIMESTAMP)
+        if isinstance(names, str):
+            return loaded
+        missing = next((name for name in names if name not in loaded.columns), None)
+        if missing is not None:
+            raise self._missing(missing, loaded, "see data_loader.columns")
+        cells = [F.expr(trimmed(name)) for name in names]
+        spaced = [part for cell in cells for part in (F.lit(" "), cell)][1:]
+        name = self._name(C.TIMESTAMP)
+        rows = loaded.rows.withColumn(name, F.concat(*spaced))
+        return replace(loaded, rows=rows, columns=[*loaded.columns, name])
 
     def _asked(self) -> str:
         """Return which of the events are asked for."""
@@ -224,27 +337,33 @@ class DataLoader:
 
     def events(self, loaded: Loaded) -> DataFrame:
         """Return the events that the rows of a source are; raw is a struct, of which `raw_text` makes the text."""
-        sources = {name: self._source_column(loaded, name) for name in C.EVENT_COLUMNS}
-        rows = loaded.rows
-        columns = {name: self._column(rows, name, source, loaded.name) for name, source in sources.items()}
-        texts = [
-            F.col(quoted(source))
-            for source in sources.values()
-            if source is not None and isinstance(rows.schema[source].dataType, T.StringType)
-        ]
-        damaged = reduce(or_, (text.contains("\x00") | text.contains("\ufffd") for text in texts), F.lit(False))
-        problem = F.when(F.col(MALFORMED).isNotNull(), "MALFORMED").when(damaged, "ENCODING")
-        cells = F.struct(*(F.col(quoted(source)) for source in sources.values() if source is not None))
-        return rows.select(
-            *(column.alias(name) for name, column in columns.items()),
-            problem.alias(C.PROBLEM),
-            F.struct(F.col(MALFORMED).alias("text"), cells.alias("cells")).alias(C.RAW),
-            F.col(FILE).alias(C.SOURCE_FILE),
-        )
+        names = {name: self._source_column(loaded, name) for name in self.event_columns}
+        return EventCells(names, self._ids, self._clock(loaded), self._kinds, self.constant_event).of(loaded)
+
+    @property
+    def event_columns(self) -> list[str]:
+        """The columns of an event; a weight only where the log has one."""
+        return [*C.EVENT_COLUMNS, *([C.WEIGHT] if C.WEIGHT in self.columns else [])]
+
+    def merged(self, loaded: Loaded) -> dict[str, int]:
+        """Return visitorid, itemid -> number of ids that are several in the log, as zeros before them are lost."""
+        texts = []
+        for name in (C.VISITOR, C.ITEM):
+            source = str(self._source_column(loaded, name))
+            found = loaded.rows.schema[source].dataType
+            if isinstance(found, T.StringType):
+                made, text = self._ids.column(source, found, loaded.name), F.expr(trimmed(source))
+                texts.append(loaded.rows.select(F.lit(name).alias("of"), made.alias(C.ID), text.alias("text")))
+        ids = reduce(DataFrame.unionByName, texts).where(F.col(C.ID).isNotNull())
+        numbers = ids.groupBy("of", C.ID).agg((F.min("text") != F.max("text")).alias("merged"))
+        counts = [F.count_if((F.col("of") == name) & F.col("merged")) for name in (C.VISITOR, C.ITEM)]
+        return dict(zip((C.VISITOR, C.ITEM), single_row(numbers.agg(*counts)), strict=True))
 
     def unused(self, loaded: Loaded) -> list[str]:
         """Return the columns of the source that are not loaded."""
-        used = {self._source_column(loaded, name) for name in C.EVENT_COLUMNS} | set(self.partitions)
+        used = {self._source_column(loaded, name) for name in self.event_columns} | set(self.partitions)
+        used |= {name.split(".", 1)[0] for name in self._wanted()} | set(self._wanted())
+        used |= {self.explode} if self.explode else set()
         return [name for name in loaded.columns if name not in used]
 
     def _loaded(self, spark: SparkSession, version: str | None) -> Loaded:
@@ -258,24 +377,53 @@ class DataLoader:
         if self.query:
             return read_query(spark, self.query)
         path, file_format = str(self.event_filename), self._format()
+        if self.file_format == "auto":
+            file_format = format_within(spark, path)
         if file_format in _LAKES:
             return read_lake(spark, path, file_format, version, self.as_of, self.options)
-        wanted = list(dict.fromkeys([*(self.columns.get(name, name) for name in C.EVENT_COLUMNS), *self.partitions]))
-        optional = [name for name in C.EVENT_COLUMNS if name not in {*_REQUIRED, *self.columns}]
-        return self._empty_or(
-            lambda: read_files(spark, path, file_format, wanted, self.delimiter, self.options, optional)
-        )
+        wanted = self._wanted()
+        optional = [C.TRANSACTION] if C.TRANSACTION not in self.columns else []
+        if file_format == "json" and self.where:
+            inside = [name for name in _PATH.findall(self.where) if name not in wanted]
+            wanted, optional = [*wanted, *inside], [*optional, *inside]
+        has_where = self.where is not None
+        return read_files(spark, path, file_format, wanted, self._layout, optional, array=self.explode, whole=has_where)
 
-    def _empty_or(self, read: Callable[[], Loaded]) -> Loaded:
-        try:
-            return read()
-        except InputError as error:
-            if error.id != "INPUT_EMPTY" or not self.allow_empty:
-                raise
-        names = [*(self.columns.get(name, name) for name in C.EVENT_COLUMNS), *self.partitions]
+    def _wanted(self) -> list[str]:
+        """Return the names of the columns that are needed."""
+        names: list[str] = []
+        for name in self.event_columns:
+            source = self.columns.get(name, name)
+            if name != C.EVENT or self.constant_event is None:
+                names += [source] if isinstance(source, str) else source
+        return list(dict.fromkeys([*names, *self.partitions]))
+
+    def _name(self, name: str) -> str:
+        """Return the log's name for a column of an event."""
+        source = self.columns.get(name, name)
+        return source if isinstance(source, str) else " + ".join(source)
+
+    def _nothing(self, spark: SparkSession) -> Loaded:
+        """Return a log without rows."""
+        names = [*map(self._name, self.event_columns), *self.partitions]
         schema = ", ".join(f"{quoted(name)} string" for name in dict.fromkeys([*names, MALFORMED, FILE]))
-        rows = SparkSession.active().createDataFrame([], schema)
-        return Loaded(rows, list(dict.fromkeys(names)), str(self.event_filename))
+        return Loaded(spark.createDataFrame([], schema), list(dict.fromkeys(names)), str(self.event_filename))
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.delimiter, self.header, tuple(self.column_names), self.skip_rows, self.options)
+
+    @property
+    def _ids(self) -> Ids:
+        return Ids("bigint" if self.id_type == "long" else "string", self.null_words)
+
+    @property
+    def _kinds(self) -> dict[str, str]:
+        """The map of kinds, as they are looked up."""
+        return {kind.strip().lower(): other for kind, other in self.event_map.items()}
+
+    def _clock(self, loaded: Loaded) -> Clock:
+        return Clock(self.timestamp_unit, self.timezone, self.timestamp_format, loaded.nanoseconds)
 
     def _format(self) -> str:
         return format_of(str(self.event_filename)) if self.file_format == "auto" else self.file_format
@@ -294,22 +442,13 @@ class DataLoader:
             options=self.options,
         )
 
-    def _of_partitions(self, loaded: Loaded) -> DataFrame:
-        rows = loaded.rows
-        for name, values in self.partitions.items():
-            if name not in loaded.columns:
-                raise self._missing(name, loaded, "see data_loader.partitions")
-            kind = rows.schema[name].dataType
-            _check_values(name, values, kind)
-            # Values of the column's own type, so that a source can leave out what is not asked for.
-            rows = rows.where(F.col(quoted(name)).isin([F.lit(str(value)).cast(kind) for value in values]))
-        return rows
-
     def _of_time(self, rows: DataFrame, loaded: Loaded) -> DataFrame:
         """Keep the events of the wanted time, and those without a time: they are for the quarantine."""
         if self.since is None and self.until is None:
             return rows
-        column, bound = self._time_and_bound(loaded)
+        source = str(self._source_column(loaded, C.TIMESTAMP))
+        found = loaded.rows.schema[source].dataType
+        column, bound = self._clock(loaded).bounded(source, found, loaded.name)
         wanted = F.lit(True)
         if self.since is not None:
             wanted &= column >= bound(in_milliseconds(self.since) or 0)
@@ -317,22 +456,11 @@ class DataLoader:
             wanted &= column < bound(in_milliseconds(self.until) or 0)
         return rows.where(wanted | column.isNull())
 
-    def _time_and_bound(self, loaded: Loaded) -> tuple[Column, Callable[[int], Column]]:
-        """Return the time of the events, as the source has it where that can be, and what makes a time of its kind."""
-        source = str(self._source_column(loaded, C.TIMESTAMP))
-        found, unit = loaded.rows.schema[source].dataType, self.timestamp_unit
-        column = F.col(quoted(source))
-        if isinstance(found, T.IntegralType) and unit != "iso":
-            return column, lambda time: F.lit(_in_unit(time, unit))
-        if isinstance(found, T.DateType):
-            return column, lambda time: F.expr(f"date_from_unix_date({_in_unit(time, 'day')})")
-        if isinstance(found, T.TimestampType | T.TimestampNTZType):
-            return column, lambda time: F.expr(f"timestamp_millis({time})").cast(found)
-        return self._converted(source, found, "bigint", loaded.name), F.lit
-
     def _source_column(self, loaded: Loaded, name: str) -> str | None:
         """Return the log's column of the mapped name; None for a column that the log may lack."""
-        source = self.columns.get(name, name)
+        source = self._name(name)
+        if name == C.EVENT and self.constant_event is not None:
+            return None
         if source in loaded.columns:
             return source
         if name not in _REQUIRED and name not in self.columns:
@@ -341,92 +469,3 @@ class DataLoader:
 
     def _missing(self, source: str, loaded: Loaded, hint: str) -> SchemaError:
         return SchemaError("SCHEMA_MISSING", f"{source}; found [{shown(loaded.columns)}] in {loaded.name}; {hint}")
-
-    def _column(self, rows: DataFrame, name: str, source: str | None, place: str) -> Column:
-        """Return one of our columns, made from the log's column."""
-        if source is None:
-            return F.lit(None).cast("string")
-        wanted = {C.TIMESTAMP: "bigint", C.VISITOR: self._id_type, C.ITEM: self._id_type}.get(name, "string")
-        found = rows.schema[source].dataType
-        if name == C.TIMESTAMP:
-            return self._converted(source, found, wanted, place)
-        return self._plain(source, found, wanted, place)
-
-    @property
-    def _id_type(self) -> str:
-        return "bigint" if self.id_type == "long" else "string"
-
-    def _converted(self, source: str, found: T.DataType, wanted: str, place: str) -> Column:
-        """Return a time in milliseconds."""
-        name = quoted(source)
-        if isinstance(found, T.TimestampType | T.TimestampNTZType | T.DateType):
-            return F.expr(f"unix_millis(cast({name} as timestamp))")
-        if self.timestamp_unit == "iso" and isinstance(found, T.StringType):
-            return F.expr(f"unix_millis(try_cast(trim({name}) as timestamp))")
-        number = self._plain(source, found, wanted, place)
-        if self.timestamp_unit == "s":
-            return F.when(number.between(-(2**53), 2**53), number * 1000)
-        return F.floor(number / 1000).cast("bigint") if self.timestamp_unit == "us" else number
-
-    def _plain(self, source: str, found: T.DataType, wanted: str, place: str) -> Column:
-        name = quoted(source)
-        if isinstance(found, T.StringType):
-            text = trimmed(source) if wanted == "string" else f"trim({name})"  # a cast to a number trims all blanks
-            return F.expr(f"try_cast(nullif({text}, '') as {wanted})")
-        if isinstance(found, T.DecimalType):  # such as a database's NUMERIC, which has 18 places after the point
-            return F.when(F.col(name) == F.floor(name), F.expr(f"try_cast(floor({name}) as {wanted})"))
-        if isinstance(found, T.IntegralType) or wanted == "string":
-            return F.col(name).cast(wanted)
-        raise SchemaError("SCHEMA_TYPE", f"{source} expected {wanted} found {found.simpleString()}, file {place}")
-
-
-def raw_text() -> Column:
-    """Return the row as it came, of the raw of `DataLoader.events`: made of a bad event alone, as it takes a while."""
-    return F.coalesce(F.col(f"{C.RAW}.text"), F.to_json(f"{C.RAW}.cells"))
-
-
-def _in_unit(milliseconds: int, unit: str) -> int:
-    """Return the first number of a unit that is not before a time.
-
-    >>> _in_unit(1001, "day"), _in_unit(1001, "s"), _in_unit(1001, "ms"), _in_unit(1001, "us")
-    (1, 2, 1001, 1001000)
-    """
-    return milliseconds * 1000 if unit == "us" else -(-milliseconds // _MS_PER_UNIT[unit])
-
-
-def _is_url(url: str) -> bool:
-    """Return whether a URL of JDBC has a host, and a port that can be one, as far as its kind is known.
-
-    >>> urls = "jdbc:postgresql://db:5432/shop", "jdbc:postgresql://db:x/shop", "jdbc:mysql:/db/shop"
-    >>> [_is_url(url) for url in urls]
-    [True, False, False]
-    """
-    if re.match(r"jdbc:(?:postgresql|mysql|mariadb|sqlserver):(?!//).*/", url):
-        return False
-    port = re.match(r"jdbc:\w+://[\w.-]+:([^/?;,]*)", url)
-    return port is None or (port[1].isdecimal() and 1 <= int(port[1]) <= _MAX_PORT)
-
-
-def _is_empty(loaded: Loaded, rows: DataFrame) -> bool:
-    """Return whether there are no rows; it is the first that is read of a source, and may fail."""
-    try:
-        with loaded.told():
-            return not loaded.columns or rows.isEmpty()
-    except InputError:
-        raise
-    except Exception as error:
-        ours = loaded.mistake(error)
-        if ours is None:
-            raise
-        raise ours from None  # Spark's own text may show what is in a URL
-
-
-def _check_values(name: str, values: Sequence[str | int], kind: T.DataType) -> None:
-    """Refuse values that a column of a type cannot have."""
-    texts = SparkSession.active().range(1).select(*(F.lit(str(value)).alias(f"v{n}") for n, value in enumerate(values)))
-    casts = [F.expr(f"try_cast(v{n} AS {kind.simpleString()})") for n in range(len(values))]
-    found = texts.select(*casts).first() or ()
-    for value, cast in zip(values, found, strict=True):
-        if cast is None:
-            sentence = f"{name} expected {kind.simpleString()}, got {value!r}; see data_loader.partitions"
-            raise SchemaError("SCHEMA_TYPE", sentence)

@@ -27,8 +27,10 @@ class EventDeduplicator:
         keep_duplicates: whether every row stays, as in the seed.
     Execution args:
         events: one row per event, any columns that can be grouped by.
+        noted: a column boolean that makes no difference between rows; null: every column does.
     Execution returns:
-        The distinct rows, and rows long: of how many rows each is one. Row order undefined.
+        The distinct rows, and rows long: of how many rows each is one; `noted` is true where it is of one of these. Row
+        order undefined.
     Raises:
         nothing.
     Persist strategy: none of its own.
@@ -36,8 +38,10 @@ class EventDeduplicator:
 
     keep_duplicates: bool = False
 
-    def execute(self, events: DataFrame) -> DataFrame:
+    def execute(self, events: DataFrame, noted: str | None = None) -> DataFrame:
         """Return the distinct events; see the class."""
         if self.keep_duplicates:
             return events.withColumn(C.ROWS, F.lit(1).cast("bigint"))
-        return events.groupBy(*events.columns).agg(F.count(F.lit(1)).alias(C.ROWS))
+        key = [name for name in events.columns if name != noted]
+        seen = [F.max(noted).alias(noted)] if noted in events.columns and noted is not None else []
+        return events.groupBy(*key).agg(*seen, F.count(F.lit(1)).alias(C.ROWS))

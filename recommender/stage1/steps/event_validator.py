@@ -3,7 +3,7 @@
 Example usage:
 >>> events = spark.createDataFrame([(5, 7, "view", 3), (6, None, "view", 3), (7, 8, "view", -1), (8, 9, "hover", 3)],
 ...                                "timestamp long, visitorid long, event string, itemid long")
->>> EventValidator(rules={"HOVER": "event <> 'hover'"}).execute(events).show()
+>>> EventValidator(earliest=None, rules={"HOVER": "event <> 'hover'"}).execute(events).show()
 +---------+---------+-----+------+-----------+
 |timestamp|visitorid|event|itemid|     reason|
 +---------+---------+-----+------+-----------+
@@ -36,15 +36,20 @@ _SECONDS_UNTIL = 10**11
 # that holds is the reason.
 RULES: Final[Mapping[str, Callable[["EventValidator", DataFrame], Column | None]]] = {
     "MALFORMED": lambda _, events: _problem(events, "MALFORMED"),
+    C.HEADER: lambda _, events: _problem(events, C.HEADER),
     "ENCODING": lambda _, events: _problem(events, "ENCODING"),
+    C.NO_ELEMENT: lambda _, events: _problem(events, C.NO_ELEMENT),
+    "BAD_ID": lambda _, events: _problem(events, "BAD_ID"),
     "NULL_ID": lambda *_: F.col(C.VISITOR).isNull() | F.col(C.ITEM).isNull(),
+    "BAD_TIMESTAMP": lambda _, events: _problem(events, "BAD_TIMESTAMP"),
     "NULL_TIMESTAMP": lambda *_: F.col(C.TIMESTAMP).isNull(),
     "NULL_EVENT": lambda *_: F.col(C.EVENT).isNull(),
     "NEGATIVE_ID": lambda validator, events: validator.negative(events),
-    "ZERO_TIMESTAMP": lambda *_: F.col(C.TIMESTAMP) <= 0,
+    "ZERO_TIMESTAMP": lambda validator, _: validator.too_early(),
     "FUTURE_TIMESTAMP": lambda validator, _: F.col(C.TIMESTAMP) > validator.latest,
     "LATE": lambda validator, _: validator.is_late(),
     "UNKNOWN_EVENT": lambda validator, _: validator.unknown(),
+    "BAD_WEIGHT": lambda _, events: _problem(events, "BAD_WEIGHT"),
 }
 
 
@@ -52,12 +57,16 @@ RULES: Final[Mapping[str, Callable[["EventValidator", DataFrame], Column | None]
 class EventValidator:
     """Give every event that is not fit for use a reason, and judge whether too many have one.
 
-    The reasons, of which an event gets the first that holds: MALFORMED (the row could not be parsed), ENCODING (bytes
-    that are no text), NULL_ID, NULL_TIMESTAMP, NULL_EVENT (null, blank, or of a wrong type), NEGATIVE_ID,
-    ZERO_TIMESTAMP (1970 or before), FUTURE_TIMESTAMP, LATE, UNKNOWN_EVENT, and those of `rules`.
+    The reasons, of which an event gets the first that holds: HEADER (a line that repeats the header of its file),
+    MALFORMED (the row could not be parsed), ENCODING (bytes that are no text), BAD_ID (what is there is no id of the
+    type), NULL_ID (null, blank, or a word for it), BAD_TIMESTAMP (what is there cannot be read as a time),
+    NULL_TIMESTAMP, NULL_EVENT, NEGATIVE_ID, ZERO_TIMESTAMP (before `earliest`: in 1970 or before), FUTURE_TIMESTAMP,
+    LATE, UNKNOWN_EVENT, BAD_WEIGHT (no finite number), and those of `rules`.
 
     Init parameters:
         negative_ids: quarantine or keep negative ids; ids that are text have no sign.
+        earliest: ISO 8601 time before which no event of a shop can be: what is in 1970 is in another unit, or a zero;
+            null: only the time 0 and what is before it are refused.
         future_after: ISO 8601 time after which a timestamp is in the future; null: a day after the run began.
         late_before: ISO 8601 time before which an event comes too late to count; null: none does. What earlier runs
             have committed never changes.
@@ -78,6 +87,7 @@ class EventValidator:
     """
 
     negative_ids: Literal["quarantine", "keep"] = "quarantine"
+    earliest: str | None = "1971-01-01"
     future_after: str | None = None
     late_before: str | None = None
     known_events: Annotated[list[str], Field(min_length=1)] | None = None
@@ -86,7 +96,8 @@ class EventValidator:
     max_quarantined_by_reason: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in {"future_after": self.future_after, "late_before": self.late_before}.items():
+        for name in ("earliest", "future_after", "late_before"):
+            value = getattr(self, name)
             if value is not None and in_milliseconds(value) is None:
                 raise ValueError(f"{name} must be a time as 2015-05-03T03:00:00Z, got {value!r}")
         taken = sorted(set(self.rules) & set(RULES))
@@ -167,6 +178,11 @@ class EventValidator:
         if self.negative_ids == "keep" or not numbers:
             return None
         return reduce(Column.__or__, [F.col(name) < 0 for name in numbers])
+
+    def too_early(self) -> Column:
+        """Return whether no event can be of that time."""
+        least = None if self.earliest is None else in_milliseconds(self.earliest)
+        return F.col(C.TIMESTAMP) < (1 if least is None else least)
 
     def is_late(self) -> Column | None:
         """Return whether an event comes too late to count."""

@@ -30,6 +30,7 @@ Example usage:
 """
 
 import re
+from collections.abc import Sequence
 from functools import reduce
 from operator import and_
 
@@ -40,12 +41,13 @@ from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import InputError, SchemaError
 from recommender.sources import (
     MALFORMED,
+    NULL_WORDS,
+    Ids,
     Loaded,
     catalog_versions,
-    format_of,
     quoted,
     read_catalog,
-    read_files,
+    read_list,
     shown,
     trimmed,
 )
@@ -159,12 +161,15 @@ class HoldoutSplit:
         greatest = F.max(self._draw()).over(Window.partitionBy(C.VISITOR))
         return events.withColumn(C.HELD, self._held(events) & (self._draw() < greatest))
 
-    def load(self, id_type: str, version: str | None = None) -> tuple[DataFrame, list[str]]:
+    def load(
+        self, id_type: str, version: str | None = None, null_words: Sequence[str] = NULL_WORDS
+    ) -> tuple[DataFrame, list[str]]:
         """Return the rows of the holdout that the user brings, and what is unusual about them, a sentence each.
 
         Args:
             id_type: type of the log's ids, bigint or string.
             version: of the table; null: the newest, or it has none.
+            null_words: text that is no id.
 
         Returns:
             visitorid and itemid as `id_type`, score double, timestamp long, and usable boolean: whether both ids are
@@ -183,7 +188,7 @@ class HoldoutSplit:
             sentence = f"{', '.join(missing)}; found [{shown(loaded.columns)}] in {loaded.name}"
             hint = f"a holdout has the columns {', '.join(_PAIR)}, see holdout.{self.key}"
             raise SchemaError("SCHEMA_MISSING", f"{sentence}; {hint}")
-        ids = {name: self._id(loaded, name, id_type) for name in _PAIR}
+        ids = {name: self._id(loaded, name, Ids(id_type, null_words)) for name in _PAIR}
         cells = {**ids, C.SCORE: self._score(loaded), C.TIMESTAMP: self._time(loaded)}
         score = F.col(C.SCORE)
         sound = [F.col(name).isNotNull() for name in _PAIR]
@@ -231,18 +236,19 @@ class HoldoutSplit:
         if self.holdout_table:
             return read_catalog(spark, self.holdout_table, version)
         path = str(self.holdout_filename)
-        return read_files(spark, path, format_of(path), [*_PAIR, *_OPTIONAL], optional=_OPTIONAL)
+        return read_list(spark, path, [*_PAIR, *_OPTIONAL], _OPTIONAL)
 
     def _mistyped(self, name: str, kind: str, loaded: Loaded) -> SchemaError:
         found = loaded.rows.schema[name].dataType.simpleString()
         sentence = f"{name} expected {kind} found {found} in {loaded.name}"
         return SchemaError("SCHEMA_TYPE", f"{sentence}; write it again, see holdout.{self.key}")
 
-    def _id(self, loaded: Loaded, name: str, kind: str) -> Column:
+    def _id(self, loaded: Loaded, name: str, ids: Ids) -> Column:
         """Return an id as the type that it has in the log; null where it is none."""
-        if not _is_whole(loaded.rows.schema[name].dataType):
-            raise self._mistyped(name, kind, loaded)
-        return _cast(name, kind)
+        found = loaded.rows.schema[name].dataType
+        if not _is_whole(found):
+            raise self._mistyped(name, ids.kind, loaded)
+        return ids.column(name, found, loaded.name)
 
     def _score(self, loaded: Loaded) -> Column:
         """Return the score, 1 where there is none, null where it is no number."""

@@ -30,7 +30,7 @@ import recommender.constants as C
 from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import SchemaError
 from recommender.serving.cells import item_files, visitor_file
-from recommender.sources import catalog_versions, format_of, quoted, read_catalog, read_files, shown, trimmed
+from recommender.sources import MALFORMED, catalog_versions, quoted, read_catalog, read_list, shown, trimmed
 
 SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order
 TITLE, PICTURE = "title", "picture"
@@ -45,7 +45,7 @@ class ServingSnapshot:
     Init parameters:
         enabled: whether a snapshot is made.
         items_filename: file, folder or glob with a column itemid, and title and picture (a URL) as far as they are
-            there; by .csv, .json, .ndjson or .orc at the end of the name, also compressed, else Parquet.
+            there; read by the end of its name, as event_filename. A row with too many or too few cells names nothing.
         items_table: table of the catalog with these columns.
         visitors_per_file: how many visitors there are in a file, about; a file passes through the driver's memory.
     Execution args:
@@ -117,7 +117,7 @@ class ServingSnapshot:
         if self.items_filename:
             path = self.items_filename
             wanted = [C.ITEM, TITLE, PICTURE]
-            loaded, place = read_files(SparkSession.active(), path, format_of(path), wanted, optional=wanted[1:]), path
+            loaded, place = read_list(SparkSession.active(), path, wanted, wanted[1:]), path
         elif self.items_table:
             place = self.items_table
             loaded = read_catalog(SparkSession.active(), place, versions.get(place), None)
@@ -128,7 +128,7 @@ class ServingSnapshot:
             raise SchemaError("SCHEMA_MISSING", sentence)
         there = set(loaded.columns) & set(loaded.rows.columns)
         texts = {name: F.col(quoted(name)).cast("string") if name in there else nothing for name in (TITLE, PICTURE)}
-        named = loaded.rows.select(
+        named = loaded.rows.where(F.col(MALFORMED).isNull()).select(
             F.expr(trimmed(C.ITEM)).alias("_id"),
             F.struct(*(text.alias(name) for name, text in texts.items())).alias("_texts"),
         )

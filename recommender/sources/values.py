@@ -1,0 +1,147 @@
+"""Make ids and weights of what a source has: exactly, or not at all.
+
+A number is an id if it is whole and its type holds it exactly; else it is none, and so is a list or an object.
+
+Example usage:
+>>> rows = spark.createDataFrame([("7",), ("257597.0",), ("1.5",), ("9.2e+18",), ("null",)], "id string")
+>>> ids = Ids("bigint")
+>>> kind = rows.schema["id"].dataType
+>>> rows.select(ids.column("id", kind, "log").alias("id"), ids.is_given("id", kind).alias("given")).show()
++------+-----+
+|    id|given|
++------+-----+
+|     7| true|
+|257597| true|
+|  NULL| true|
+|  NULL| true|
+|  NULL|false|
++------+-----+
+<BLANKLINE>
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pyspark.sql import Column, functions as F, types as T
+
+from recommender.errors import SchemaError
+from recommender.sources.loaded import quoted, trimmed
+
+# Words for an id that is not there, case ignored.
+NULL_WORDS: Final = ("null", "nan", "none", "\\N", "undefined", "n/a", "-")
+# Up to here a number with a fraction holds every whole number.
+_EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
+_UUID_BYTES = 16
+_UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+# A number as a program writes it that takes it for one with a fraction.
+_FLOAT = "^[+-]?[0-9]+[.]?[0-9]*([eE][+]?[0-9]+)?$"
+
+
+@dataclass(frozen=True)
+class Ids:
+    """What makes ids of a column.
+
+    Attributes:
+        kind: type of an id, bigint or string.
+        null_words: text that stands for no id, case ignored.
+    """
+
+    kind: str
+    null_words: Sequence[str] = NULL_WORDS
+
+    def column(self, name: str, found: T.DataType, place: str) -> Column:
+        """Return the ids of a column of a type; null where there is none, or what is there is none.
+
+        Raises:
+            SchemaError: nothing of that type is an id (SCHEMA_TYPE).
+        """
+        column = quoted(name)
+        if isinstance(found, T.StringType):
+            return F.expr(self._of_text(name))
+        if isinstance(found, T.DecimalType):  # such as a database's NUMERIC, which has 18 places after the point
+            return F.expr(f"CASE WHEN {column} = floor({column}) THEN try_cast(floor({column}) AS {self.kind}) END")
+        if isinstance(found, T.IntegralType):
+            return F.col(column).cast(self.kind)
+        if self.kind == "string" and isinstance(found, T.FloatType | T.DoubleType):
+            is_whole = f"abs({column}) <= {_EXACT[type(found)]} AND {column} = floor({column})"
+            return F.expr(f"CASE WHEN {is_whole} THEN cast(cast({column} AS bigint) AS string) END")
+        if self.kind == "string" and isinstance(found, T.BinaryType):
+            parts = ", ".join(f"substr(lower(hex({column})), {start}, {size})" for start, size in _UUID_PARTS)
+            return F.expr(f"CASE WHEN octet_length({column}) = {_UUID_BYTES} THEN concat_ws('-', {parts}) END")
+        sentence = f"{name} expected {self.kind} found {found.simpleString()}, file {place}"
+        raise SchemaError("SCHEMA_TYPE", f"{sentence}; {_way_out(found)}")
+
+    def is_given(self, name: str, found: T.DataType) -> Column:
+        """Return whether there is something in a column, and no word for nothing."""
+        column = F.col(quoted(name))
+        if isinstance(found, T.FloatType | T.DoubleType):
+            return column.isNotNull() & ~F.isnan(column)
+        if not isinstance(found, T.StringType):
+            return column.isNotNull()
+        return F.expr(f"coalesce({trimmed(name)} != '' AND NOT {self._is_word(trimmed(name))}, false)")
+
+    def loses_zeros(self, name: str) -> Column:
+        """Return whether zeros at the beginning of an id that is text are lost, as it becomes a number."""
+        column = F.col(quoted(name))
+        return F.coalesce(column.startswith("0") & column.rlike("^0+[0-9]"), F.lit(False))
+
+    def _of_text(self, name: str) -> str:
+        """Return SQL for an id made of text."""
+        if self.kind == "bigint":
+            return exact_number(name)
+        text = trimmed(name)
+        listed = (
+            f"(from_json({text}, 'array<string>') IS NOT NULL OR from_json({text}, 'map<string,string>') IS NOT NULL)"
+        )
+        is_json = f"substr({text}, 1, 1) IN ('[', '{{') AND {listed}"
+        return f"CASE WHEN {text} = '' OR {self._is_word(text)} OR ({is_json}) THEN NULL ELSE {text} END"
+
+    def _is_word(self, text: str) -> str:
+        """Return SQL for whether a text is a word for nothing."""
+        words = [word.lower() for word in self.null_words if word.strip()]
+        if not words:
+            return "false"
+        literals = ", ".join(_literal(word) for word in words)
+        return f"(length({text}) <= {max(map(len, words))} AND lower({text}) IN ({literals}))"
+
+
+def exact_number(name: str, limit: int = 2**53) -> str:
+    """Return SQL for the whole number that a text is; null where it is none.
+
+    Args:
+        name: of the column.
+        limit: the greatest number that one with a point or an exponent may be: a program may have rounded others.
+    """
+    text = f"trim({quoted(name)})"  # a cast to a number trims all blanks
+    number = f"try_cast({text} AS decimal(38, 10))"
+    is_whole = f"{text} RLIKE '{_FLOAT}' AND {number} = floor({number}) AND abs({number}) <= {limit}"
+    floats = f"CASE WHEN {is_whole} THEN cast({number} AS bigint) END"
+    # Digits alone that are no long have no other way to be one.
+    return f"coalesce(try_cast(nullif({text}, '') AS bigint), CASE WHEN {text} RLIKE '[.eE]' THEN {floats} END)"
+
+
+def weight(name: str, found: T.DataType, place: str) -> Column:
+    """Return a weight; null where it is no finite number.
+
+    Raises:
+        SchemaError: the type is neither text nor a number.
+    """
+    if not isinstance(found, T.StringType | T.NumericType):
+        raise SchemaError("SCHEMA_TYPE", f"{name} expected double found {found.simpleString()}, file {place}")
+    number = f"try_cast({quoted(name)} AS double)"
+    return F.expr(f"CASE WHEN abs({number}) < double('Infinity') THEN {number} END")
+
+
+def _way_out(found: T.DataType) -> str:
+    if isinstance(found, T.ArrayType):
+        return "an array is not an id: make an event of each element with data_loader.explode"
+    if isinstance(found, T.StructType | T.MapType):
+        return "name the field that holds it, as order.id"
+    if isinstance(found, T.FloatType | T.DoubleType):
+        return "write whole numbers, or see data_loader.id_type"
+    return "see data_loader.id_type"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,116 @@
+"""Make the columns of an event of the columns of a log, and say what is wrong with a row, so that its reason is true.
+
+Example usage:
+>>> schema = "at string, who string, what string, id string, __malformed string, __file string"
+>>> rows = [("5", "7", "View", "3", None, "a"), ("6", "x", "View", "3", None, "a")]
+>>> log = Loaded(spark.createDataFrame(rows, schema), ["at", "who", "what", "id"], "a")
+>>> names = {"timestamp": "at", "visitorid": "who", "event": "what", "itemid": "id"}
+>>> EventCells(names, Ids("bigint"), Clock("ms"), {"view": "look"}).of(log).select(*names, "problem").show()
++---------+---------+-----+------+-------+
+|timestamp|visitorid|event|itemid|problem|
++---------+---------+-----+------+-------+
+|        5|        7| look|     3|   NULL|
+|        6|     NULL| look|     3| BAD_ID|
++---------+---------+-----+------+-------+
+<BLANKLINE>
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import Column, DataFrame, functions as F, types as T
+
+import recommender.constants as C
+from recommender.sources import EMPTY, FILE, HEAD, MALFORMED, Clock, Ids, Loaded, quoted, trimmed, weight
+
+_IDS = (C.VISITOR, C.ITEM)
+
+
+@dataclass(frozen=True)
+class EventCells:
+    """What the columns of a log mean.
+
+    Attributes:
+        names: column of an event -> the log's column; None where the log has none.
+        ids, clock: what makes ids and times.
+        kinds: kind in the log, in small letters and without blanks at its ends -> kind of event; others stay.
+        constant: kind of all events; None: that of the log's column.
+    """
+
+    names: Mapping[str, str | None]
+    ids: Ids
+    clock: Clock
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    constant: str | None = None
+
+    def of(self, log: Loaded) -> DataFrame:
+        """Return the events; raw is a struct, of which `raw_text` makes the text."""
+        rows = log.rows
+        named = {name: source for name, source in self.names.items() if source is not None}
+        types = {name: rows.schema[source].dataType for name, source in named.items()}
+        values = {name: self._value(name, named, types, log.name) for name in self.names}
+        cells = F.struct(*(F.col(quoted(source)) for source in dict.fromkeys(named.values())))
+        head = F.col(HEAD) if HEAD in rows.columns else F.lit(None)
+        raw = F.struct(F.col(MALFORMED).alias("text"), cells.alias("cells"), head.cast("int").alias("head"))
+        is_text = [named[name] for name in _IDS if isinstance(types[name], T.StringType) and self.ids.kind != "string"]
+        zeros = [reduce(or_, map(self.ids.loses_zeros, is_text)).alias(C.LOSES_ZEROS)] if is_text else []
+        return rows.select(
+            *(value.alias(name) for name, value in values.items()),
+            self._problem(rows, values, named, types).alias(C.PROBLEM),
+            raw.alias(C.RAW),
+            F.col(FILE).alias(C.SOURCE_FILE),
+            *zeros,
+        )
+
+    def _value(self, name: str, named: Mapping[str, str], types: Mapping[str, T.DataType], place: str) -> Column:
+        if name not in named:
+            return F.lit(self.constant if name == C.EVENT else None).cast("string")
+        source, found = named[name], types[name]
+        if name in _IDS:
+            return self.ids.column(source, found, place)
+        if name == C.TIMESTAMP:
+            return self.clock.milliseconds(source, found, place)
+        if name == C.WEIGHT:
+            return weight(source, found, place)
+        text = _text(source, found)
+        if name != C.EVENT or not self.kinds:
+            return text
+        looked_up = F.lower(F.trim(text))
+        return F.coalesce(*(F.when(looked_up == kind, other) for kind, other in self.kinds.items()), text)
+
+    def _problem(
+        self,
+        rows: DataFrame,
+        values: Mapping[str, Column],
+        named: Mapping[str, str],
+        types: Mapping[str, T.DataType],
+    ) -> Column:
+        """Return what is wrong with a row."""
+        cells = (F.col(quoted(named[name])) for name in named if isinstance(types[name], T.StringType))
+        damaged = reduce(or_, (cell.contains("\x00") | cell.contains("\ufffd") for cell in cells), F.lit(False))
+        first = F.when(F.lit(False), "")
+        if HEAD in rows.columns:
+            first = first.when(F.col(HEAD).isNotNull(), C.HEADER)
+        first = first.when(F.col(MALFORMED).isNotNull(), "MALFORMED").when(damaged, "ENCODING")
+        if EMPTY in rows.columns:
+            first = first.when(F.col(EMPTY), C.NO_ELEMENT)
+        for name, problem in ((C.VISITOR, "BAD_ID"), (C.ITEM, "BAD_ID"), (C.TIMESTAMP, "BAD_TIMESTAMP")):
+            first = first.when(values[name].isNull() & self.ids.is_given(named[name], types[name]), problem)
+        return first.when(values[C.WEIGHT].isNull(), "BAD_WEIGHT") if C.WEIGHT in values else first
+
+
+def raw_text() -> Column:
+    """Return the row as it came, of the raw of `EventCells.of`: made of a bad event alone, as it takes a while."""
+    return F.coalesce(F.col(f"{C.RAW}.text"), F.to_json(f"{C.RAW}.cells"))
+
+
+def _text(source: str, found: T.DataType) -> Column:
+    """Return a column as text, null where it is blank."""
+    name = quoted(source)
+    if isinstance(found, T.StringType):
+        return F.expr(f"nullif({trimmed(source)}, '')")
+    if isinstance(found, T.DecimalType):  # such as a database's NUMERIC, which has 18 places after the point
+        return F.expr(f"CASE WHEN {name} = floor({name}) THEN cast(floor({name}) AS string) END")
+    return F.col(name).cast("string")
