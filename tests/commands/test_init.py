@@ -372,7 +372,13 @@ def test_rows_that_are_not_fit_are_counted_by_reason_and_the_way_is_ready(look: 
     ]
     code, out, err, _ = look([HEADER, *LINES, *bad])
     assert code == 13
-    for reason in ("in 1970", "without a visitor or an item", "without a time", "without a kind", "in the future"):
+    for reason in (
+        "in 1970",
+        "without a visitor or an item",
+        "with a time that cannot be read",
+        "without a kind",
+        "in the future",
+    ):
         assert reason in " ".join(out.split())
     assert "5 of the 45 rows looked at are not fit for use" in err
     (tmp_path / "e.csv").write_text("\n".join([HEADER, *LINES, *bad]))
