@@ -160,7 +160,7 @@ class EvaluationSplit:
         else:
             history, held_out = self._divided(parts, activity[C.VISITOR])
             held = self._cache(grouped(held_out, _PAIR))
-        self._holdout_rows = HoldoutSplit.to_predict(held, history, self._holdout.min_score)
+        self._holdout_rows = HoldoutSplit.to_predict(self._holdout.high_enough(held), history)
         self._counter.came_out("holdout", self._holdout_rows)
         return Evaluated(grouped(history, [*_PAIR, C.EVENT]), self._holdout_rows, held)
 

@@ -239,7 +239,7 @@ class Stage1(Stage):
     def details(self) -> dict[str, Any]:
         """Return the profile of the log, its columns, what is unusual about it, and how it was divided."""
         left_out = self.scoring.left_out(self.counter.rows(), weighed=self.log.weighed)
-        warnings = [*self.log.warnings, *(self.split.own.warnings if self.split.own else []), *left_out]
+        warnings = [*(self.split.own.warnings if self.split.own else []), *self.log.warnings, *left_out]
         judged = {"protocol": self.split.protocol, "leaks": self._leaks}
         return {
             "numbering": self._numbering,  # the same where an index means the same visitor or item

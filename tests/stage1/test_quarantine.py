@@ -164,7 +164,7 @@ def test_32_a_visitor_that_loses_nothing_is_no_robot(log: Path, tmp_path: Path) 
             r"NO_ROWS_AFTER score_filter\(min_score=1, min_items_per_visitor=4\) in=12: no pair",
         ),
         (
-            {"score_events": {"score_map": {"view": 1}}, "score_filter": {"min_score": 0}},
+            {"score_events": {"score_map": {"transaction": 0}}, "score_filter": {"min_score": 0}},
             "NO_POSITIVE none of the 12 pairs of the training part has a score above 0",
         ),
         (
@@ -219,7 +219,7 @@ def test_31_a_rule_that_fails_on_an_event_is_told(spark: SparkSession, log: Path
 def test_12_new_columns_are_a_warning(log: Path, tmp_path: Path) -> None:
     log.write_text("timestamp,visitorid,event,itemid,colour\n" + GOOD.replace("\n", ",red\n"))
     stage, _ = run(log, tmp_path / "out", Previous({"columns": {"found": ["timestamp", "visitorid"]}}, {}))
-    assert stage.details()["warnings"] == ["new in the log, and not loaded: colour"]
+    assert stage.details()["warnings"][0] == "new in the log, and not loaded: colour"
     assert stage.details()["columns"]["unused"] == ["colour"]
 
 

@@ -198,15 +198,18 @@ class HoldoutSplit:
         return rows.select(*cells, usable.alias(C.USABLE)), loaded.warnings
 
     @staticmethod
-    def to_predict(holdout: DataFrame, history: DataFrame, min_score: float | None = None) -> DataFrame:
+    def to_predict(holdout: DataFrame, history: DataFrame) -> DataFrame:
         """Return the rows of `holdout` that a list should have.
 
         Those are the pairs that are not in `history`, since the others are no prediction, and whose score is above 0,
-        since an item that was sent back is none to recommend, or `min_score` at least.
+        since an item that was sent back is none to recommend.
         """
-        score = F.col(C.SCORE)
-        liked = holdout.where(score > 0 if min_score is None else score >= min_score)
+        liked = holdout.where(F.col(C.SCORE) > 0)
         return liked.join(history.select(*_PAIR).distinct(), _PAIR, "left_anti")
+
+    def high_enough(self, holdout: DataFrame) -> DataFrame:
+        """Return the rows of `holdout` with at least `min_score`."""
+        return holdout if self.min_score is None else holdout.where(F.col(C.SCORE) >= self.min_score)
 
     @property
     def too_low(self) -> str:
