@@ -66,10 +66,9 @@ def _reason(
     ids = [text_of(row.get(columns[name])) for name in (C.VISITOR, C.ITEM)]
     if None in ids:
         return "NULL_ID"
-    if text_of(row.get(columns[C.TIMESTAMP])) is None or (clock and text_of(row.get(clock)) is None):
-        return "NULL_TIMESTAMP"
-    if time is None:
-        return "BAD_TIMESTAMP"
+    is_empty = text_of(row.get(columns[C.TIMESTAMP])) is None or (clock and text_of(row.get(clock)) is None)
+    if is_empty or time is None:
+        return "NULL_TIMESTAMP" if is_empty else "BAD_TIMESTAMP"
     if C.EVENT in columns and text_of(row.get(columns[C.EVENT])) is None:
         return "NULL_EVENT"
     if not keep_negative and any(str(each).startswith("-") and str(each)[1:].isdecimal() for each in ids):
