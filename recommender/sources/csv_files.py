@@ -50,6 +50,7 @@ def read_csv(
             (INPUT_CORRUPT). SchemaError: two columns have the same name, or a file has none of the wanted ones.
     """
     files = listed(spark, path)
+    _check_options(spark, layout)
     by_head: dict[Head, list[str]] = {}
     empty = []
     for file, head in heads(spark, files, layout).items():
@@ -123,6 +124,14 @@ def _reading(head: Head, layout: Layout) -> tuple[str, dict[str, str]]:
     schema = ", ".join(f"{name} string" for name in (*_names(head), MALFORMED))
     rule = {"sep": head.delimiter, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED}
     return schema, {"escape": '"', **layout.options, **rule}
+
+
+def _check_options(spark: SparkSession, layout: Layout) -> None:
+    """Let Spark say what is wrong with an option; it would not before the first row is cut."""
+    if layout.options and not layout.has_multiline:
+        schema, settings = _reading(Head(("a",), layout.delimiter), layout)
+        of_cells = {name: value for name, value in settings.items() if name.lower() not in _NOT_OF_CELLS}
+        spark.sql("SELECT 'a' AS line").select(F.from_csv("line", schema, of_cells).alias("cells")).first()
 
 
 def _of_lines(spark: SparkSession, paths: str | list[str], head: Head, layout: Layout) -> DataFrame:

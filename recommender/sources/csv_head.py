@@ -129,12 +129,18 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
 
     def look(file: str) -> Head:
         first = [str(row[0] or "").removeprefix("\ufeff") for row in lines(spark, literal(file), layout).take(number)]
-        if any("\x00" in line or "\ufffd" in line for line in first):
+        looked_at = head_lines(first, layout)
+        if any("\x00" in line or "\ufffd" in line for line in looked_at):
             sentence = f"{file} is not UTF-8 text: its first line has bytes that are no characters"
             raise InputError("ENCODING", f"{sentence}; {HINT}.options (encoding, multiLine), or convert the file")
         return head_of(first, layout, file)
 
     return of_each(files, look)
+
+
+def head_lines(first: Sequence[str], layout: Layout) -> Sequence[str]:
+    """Return those of the first lines of a file that say what its columns are, and those before."""
+    return first[: layout.skip_rows + 1 + bool(first and _SEP.fullmatch(first[0].strip()))]
 
 
 def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:

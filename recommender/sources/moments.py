@@ -95,7 +95,7 @@ class Clock:
     def wrong_pattern(self, spark: SparkSession) -> str | None:
         """Return what Spark says about the pattern, if it is none; no job runs."""
         try:
-            spark.sql("SELECT 'x' AS x").select(F.expr(self._by_pattern("x"))).isEmpty()
+            spark.sql("SELECT 'x' AS x").select(F.expr(self._by_pattern("x"))).first()
         except Exception as error:  # noqa: BLE001 - whatever Spark says
             return str(error).strip().split("\n", 1)[0][:200]
         return None
