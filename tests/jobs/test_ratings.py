@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from pyspark.sql import SparkSession
 from submitting import run_here, setting
-from weighing import weight_column
 
 from recommender.constants import WEIGHT
 
@@ -25,10 +23,8 @@ def write_ratings(path: Path) -> Path:
     return path
 
 
-def test_ratings_are_trained_judged_and_served(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    names = {"visitorid": "user", "itemid": "item", "event": "kind", "timestamp": "at", **weight_column(monkeypatch)}
+def test_ratings_are_trained_judged_and_served(spark: SparkSession, tmp_path: Path) -> None:
+    names = {"visitorid": "user", "itemid": "item", "event": "kind", "timestamp": "at", "weight": "rating"}
     config = {
         "stage1.data_loader.event_filename": str(write_ratings(tmp_path / "ratings.csv")),
         "stage1.data_loader.columns": json.dumps(names),

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from weighing import weight_column
 
 from recommender.errors import ConfigError, DataQualityError, SchemaError
 from recommender.stage1.main import Stage1
@@ -95,7 +94,6 @@ CASES = [
 
 @pytest.mark.parametrize(("aggregate", "grouping", "scoring", "holdout"), CASES)
 def test_scores_split_and_holdout_are_those_of_pandas(
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     aggregate: str,
     grouping: dict[str, float],
@@ -105,7 +103,7 @@ def test_scores_split_and_holdout_are_those_of_pandas(
     events = log_of(len(aggregate) + len(scoring))
     events.sample(frac=1, random_state=1).to_csv(tmp_path / "ratings.csv", index=False)
     config = {
-        "data_loader": {"event_filename": str(tmp_path / "ratings.csv"), "columns": weight_column(monkeypatch)},
+        "data_loader": {"event_filename": str(tmp_path / "ratings.csv"), "columns": {"weight": "rating"}},
         "train_test_split": {"train_percentile": PERCENTILE},
         "holdout": {"last_events": LAST_EVENTS, **holdout},
         "score_events": {"score_map": SCORE_MAP, **scoring},
@@ -139,8 +137,8 @@ def run_of(tmp_path: Path, columns: dict[str, str], rows: list[str], **config: A
 RATED = [f"{START + n},{n % 6},rating,{n % 5},{n % 10 / 2 + 0.5}" for n in range(60)]
 
 
-def test_pairs_below_the_least_score_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    columns = weight_column(monkeypatch)
+def test_pairs_below_the_least_score_are_told(tmp_path: Path) -> None:
+    columns = {"weight": "rating"}
     stage = run_of(tmp_path, columns, RATED, group_scores={"aggregate": "last"})
     stage.execute_persist(str(tmp_path / "out"))
     told = "of 25 pairs have a score below 1 and are not trained with; see score_filter.min_score"
@@ -151,8 +149,8 @@ def test_pairs_below_the_least_score_are_told(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.parametrize("aggregate", ["sum", "last"])
-def test_weights_below_0_are_refused_or_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, aggregate: str) -> None:
-    columns, grouping = weight_column(monkeypatch), {"aggregate": aggregate}
+def test_weights_below_0_are_refused_or_count(tmp_path: Path, aggregate: str) -> None:
+    columns, grouping = {"weight": "rating"}, {"aggregate": aggregate}
     rows = [*RATED, f"{START + 99},0,rating,0,-2"]
     told = r"BAD_WEIGHT 1 of 61 events have a weight below 0; set score_events\.negative_weights: subtract, or shift "
     with pytest.raises(DataQualityError, match=told):
