@@ -137,14 +137,14 @@ def test_42_told_to_end_without_spark_submit(
     assert [note["signal"] for note in failed(root, "stage2")] == ["TERM"]
 
 
-def children(process: int, name: str) -> list[int]:
-    """Return the processes below one whose command line holds a name."""
-    listed = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+def children(process: int, name: str, age: float = 0) -> list[int]:
+    """Return the processes below one whose command line holds a name, and that are at least so many seconds old."""
+    listed = subprocess.run(["ps", "-ewwo", "pid,ppid,etimes,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 3) for line in listed.splitlines()[1:]]
     below = {process}
     for _ in range(5):
-        below |= {int(pid) for pid, parent, _ in rows if int(parent) in below}
-    return [int(pid) for pid, _, command in rows if int(pid) in below and name in command]
+        below |= {int(pid) for pid, parent, _, _ in rows if int(parent) in below}
+    return [int(pid) for pid, _, lived, command in rows if int(pid) in below and name in command and int(lived) >= age]
 
 
 def cluster(executors: int) -> tuple[str, ...]:
@@ -152,16 +152,19 @@ def cluster(executors: int) -> tuple[str, ...]:
     return (*LIGHT, "--master", f"local-cluster[{executors},1,1024]", "--conf", "spark.executor.memory=1g")
 
 
-def test_44_executors_that_are_lost_for_good(begin: Callable[..., Running], root: Path) -> None:
-    old = newest(root, "stage2")
+def test_44_executors_that_are_lost_for_good(begin: Callable[..., Running], root: Path, tmp_path: Path) -> None:
+    old, logged = newest(root, "stage2"), Logged(tmp_path / "log")
     once = ("--conf", "spark.task.maxFailures=1", "--conf", "spark.stage.maxConsecutiveAttempts=1")
-    job = begin("stage2", root, "--run-id", "tuesday", "--force", options=(*cluster(2), *once))
+    options = (*logged.options, *cluster(2), *once)
+    job = begin("stage2", root, "--run-id", "tuesday", "--force", options=options)
     job.wait_for(lambda: "fitting ALS" in job.said())
-    deadline = time.monotonic() + 150
+    age, deadline = 0, time.monotonic() + 150
     while job.process.poll() is None and time.monotonic() < deadline:
-        for executor in children(job.process.pid, "CoarseGrainedExecutorBackend"):
+        # An executor that has just started has no task to be missed; how long it needs depends on the machine.
+        for executor in children(job.process.pid, "CoarseGrainedExecutorBackend", age) if logged.runs() else ():
             os.kill(executor, signal.SIGKILL)
-        time.sleep(0.2)  # Spark starts new ones, until it has lost too many
+            age += 1
+        time.sleep(0.1)
     done = job.done()
     assert is_error(done, 18, "CLUSTER_LOST")
     assert [note["id"] for note in failed(root, "stage2")] == ["CLUSTER_LOST"]

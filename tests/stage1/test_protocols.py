@@ -205,7 +205,10 @@ def test_an_own_holdout_keeps_what_is_not_in_the_history(own: Run) -> None:
     assert own.note("holdout") == (9, 5, f"{told}not in the log: visitors 1, items 2")
     details = own.stage.details()
     assert (details["protocol"], details["leaks"]) == ("own_holdout", 0)
-    assert re.search(r"2 of 9 rows of .*holdout.csv are left out of the holdout: a visitorid", details["warnings"][0])
+    assert re.search(
+        r"2 of 9 rows of .*holdout.csv are left out of the holdout: too many or too few cells, an id",
+        details["warnings"][0],
+    )
 
 
 def test_ids_that_only_the_holdout_has_are_numbered_last_and_have_no_events(own: Run) -> None:
@@ -258,8 +261,8 @@ def test_an_own_holdout_may_be_a_table_of_strings(spark: SparkSession, tmp_path:
             "visitorid,itemid\n0,1\nx,1\n",
             DataQualityError,
             (
-                "QUARANTINE_RATE 1 of 2 rows of .*h.csv are not fit for use, and 1% may be: a visitorid or itemid "
-                "that is empty, negative or no bigint, or a score that is no number; see holdout.holdout_filename and"
+                "QUARANTINE_RATE 1 of 2 rows of .*h.csv are not fit for use, and 1% may be: too many or too few cells, "
+                "an id that is empty, negative or no bigint, or a score that is no number; see holdout.holdout_filename"
             ),
         ),
         (
@@ -285,7 +288,9 @@ def test_an_own_holdout_that_nobody_can_be_judged_by_is_told(
 def test_an_own_holdout_of_which_nothing_is_fit_for_use_is_told(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "h.csv").write_text("visitorid,itemid\nann,1\n")
     settings = [f"holdout.holdout_filename={tmp_path}/h.csv", "event_validator.max_quarantined=1"]
-    with pytest.raises(InputError, match=r"INPUT_EMPTY .*h.csv has no row that is fit for use: a visitorid or itemid"):
+    with pytest.raises(
+        InputError, match=r"INPUT_EMPTY .*h.csv has no row that is fit for use: too many or too few cells, an id"
+    ):
         run(spark, tmp_path, LOG, *settings)
 
 
