@@ -12,9 +12,11 @@ import pytest
 from pyspark.sql import SparkSession, functions as F
 
 from recommender.base import build_steps
+from recommender.counting import RowCounter
 from recommender.errors import ConfigError, InputError, SchemaError
+from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.event_log import STEPS, EventLog
-from recommender.stage1.steps import DataLoader
+from recommender.stage1.steps import DataLoader, ScoreEvents
 
 HEADER = "timestamp,visitorid,event,itemid,note\n"
 T = 1430622000000
@@ -25,11 +27,17 @@ def log(tmp_path: Path, spark: SparkSession) -> Path:
     return tmp_path / "events.csv"
 
 
+def event_log(config: dict[str, Any]) -> EventLog:
+    """Return a log whose events need no weight."""
+    kinds = EventKinds(ScoreEvents(max_unweighted=1), known=None)
+    return EventLog(build_steps(STEPS, config), lambda rows: rows.cache(), RowCounter(), kinds)
+
+
 def read(path: Path, **loader: Any) -> EventLog:
     """Return a log that was read, whatever is wrong with its rows."""
     loader = {"event_filename": str(path), "allow_empty": True, **loader}
     config = {"data_loader": loader, "event_validator": {"max_quarantined": 1.0}}
-    found = EventLog(build_steps(STEPS, config), lambda rows: rows.cache())
+    found = event_log(config)
     found.good_events = found.load().collect()  # type: ignore[attr-defined]
     return found
 
@@ -101,8 +109,7 @@ def test_a_line_that_repeats_the_header_is_no_event_and_counted(log: Path) -> No
 def test_repeated_headers_are_counted_among_rows_that_are_kept_twice(log: Path) -> None:
     log.write_text(HEADER + f"{T},7,view,3,x\n" + HEADER * 2)
     config = {"data_loader": {"event_filename": str(log)}, "event_validator": {"max_quarantined": 1.0}}
-    steps = build_steps(STEPS, {**config, "event_deduplicator": {"keep_duplicates": True}})
-    found = EventLog(steps, lambda rows: rows.cache())
+    found = event_log({**config, "event_deduplicator": {"keep_duplicates": True}})
     found.load()
     assert (found.rows, found.quarantined) == (3, {"HEADER": 2})
     assert found.quarantine is not None
