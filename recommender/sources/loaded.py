@@ -22,7 +22,7 @@ HEAD: Final = "__head"  # of CSV: of a line that is one of those that its file b
 EMPTY: Final = "__empty"  # of an array of which each element is a row: whether the row stands for an array without one
 
 # Unicode's white space.
-_BLANKS: Final = (
+BLANKS: Final = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 )
 
@@ -84,7 +84,7 @@ def trimmed(name: str) -> str:
     >>> spark.createDataFrame([("\\u00a0 a b\\u2003",)], "itemid string").selectExpr(trimmed("itemid")).first()[0]
     'a b'
     """
-    return f"trim(BOTH '{_BLANKS}' FROM cast({quoted(name)} as string))"
+    return f"trim(BOTH '{BLANKS}' FROM cast({quoted(name)} as string))"
 
 
 def shown(columns: list[str]) -> str:

@@ -26,7 +26,7 @@ from typing import Final
 from pyspark.sql import Column, functions as F, types as T
 
 from recommender.errors import SchemaError
-from recommender.sources.loaded import quoted, trimmed
+from recommender.sources.loaded import BLANKS, quoted, trimmed
 
 # Words for an id that is not there, case ignored.
 NULL_WORDS: Final = ("null", "nan", "none", "\\N", "undefined", "n/a", "-")
@@ -35,7 +35,7 @@ _EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
 _UUID_BYTES = 16
 _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 # A number as a program writes it that takes it for one with a fraction.
-_FLOAT = "^[+-]?[0-9]+[.]?[0-9]*([eE][+]?[0-9]+)?$"
+_FLOAT = "^ *[+-]?[0-9]+[.]?[0-9]*([eE][+]?[0-9]+)? *$"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Ids:
             return column.isNotNull() & ~F.isnan(column)
         if not isinstance(found, T.StringType):
             return column.isNotNull()
-        return F.expr(f"coalesce({trimmed(name)} != '' AND NOT {self._is_word(trimmed(name))}, false)")
+        return F.coalesce(~column.rlike(self._nothing), F.lit(False))
 
     def loses_zeros(self, name: str) -> Column:
         """Return whether zeros at the beginning of an id that is text are lost, as it becomes a number."""
@@ -87,23 +87,21 @@ class Ids:
         return F.coalesce(column.startswith("0") & column.rlike("^0+[0-9]"), F.lit(False))
 
     def _of_text(self, name: str) -> str:
-        """Return SQL for an id made of text."""
+        """Return SQL for an id made of text: of as few expressions as can be, for Java compiles no long methods."""
         if self.kind == "bigint":
             return exact_number(name)
-        text = trimmed(name)
-        listed = (
-            f"(from_json({text}, 'array<string>') IS NOT NULL OR from_json({text}, 'map<string,string>') IS NOT NULL)"
-        )
-        is_json = f"substr({text}, 1, 1) IN ('[', '{{') AND {listed}"
-        return f"CASE WHEN {text} = '' OR {self._is_word(text)} OR ({is_json}) THEN NULL ELSE {text} END"
+        column, text = quoted(name), trimmed(name)
+        longest = max(map(len, self.null_words), default=0)
+        is_nothing = f"length({text}) <= {longest} AND {column} RLIKE {_literal(self._nothing)}"
+        is_json = f"json_array_length({column}) IS NOT NULL OR json_object_keys({column}) IS NOT NULL"
+        is_list = f"substr({text}, 1, 1) IN ('[', '{{') AND ({is_json})"
+        return f"CASE WHEN {is_nothing} THEN NULL WHEN {is_list} THEN NULL ELSE {text} END"
 
-    def _is_word(self, text: str) -> str:
-        """Return SQL for whether a text is a word for nothing."""
-        words = [word.lower() for word in self.null_words if word.strip()]
-        if not words:
-            return "false"
-        literals = ", ".join(_literal(word) for word in words)
-        return f"(length({text}) <= {max(map(len, words))} AND lower({text}) IN ({literals}))"
+    @property
+    def _nothing(self) -> str:
+        """A pattern for text that is no id: blank, or a word for nothing."""
+        words = "|".join(f"\\Q{word}\\E" for word in self.null_words if word.strip())
+        return f"^[{BLANKS}]*(?iu:{words})?[{BLANKS}]*$" if words else f"^[{BLANKS}]*$"
 
 
 def exact_number(name: str, limit: int = 2**53) -> str:
@@ -113,12 +111,10 @@ def exact_number(name: str, limit: int = 2**53) -> str:
         name: of the column.
         limit: the greatest number that one with a point or an exponent may be: a program may have rounded others.
     """
-    text = f"trim({quoted(name)})"  # a cast to a number trims all blanks
-    number = f"try_cast({text} AS decimal(38, 10))"
-    is_whole = f"{text} RLIKE '{_FLOAT}' AND {number} = floor({number}) AND abs({number}) <= {limit}"
-    floats = f"CASE WHEN {is_whole} THEN cast({number} AS bigint) END"
-    # Digits alone that are no long have no other way to be one.
-    return f"coalesce(try_cast(nullif({text}, '') AS bigint), CASE WHEN {text} RLIKE '[.eE]' THEN {floats} END)"
+    column = quoted(name)  # a cast to a number trims all blanks
+    number = f"try_cast({column} AS decimal(38, 10))"
+    is_whole = f"{column} RLIKE '{_FLOAT}' AND abs({number}) <= {limit} AND {number} = floor({number})"
+    return f"coalesce(try_cast({column} AS bigint), CASE WHEN {is_whole} THEN try_cast({number} AS bigint) END)"
 
 
 def weight(name: str, found: T.DataType, place: str) -> Column:

@@ -15,7 +15,7 @@ Example usage:
 <BLANKLINE>
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -46,23 +46,36 @@ class EventCells:
     constant: str | None = None
 
     def of(self, log: Loaded) -> DataFrame:
-        """Return the events; raw is a struct, of which `raw_text` makes the text."""
+        """Return the events; raw is a struct, of which `raw_text` makes the text.
+
+        There are two steps: Java compiles no method as long as one for both would be.
+        """
         rows = log.rows
         named = {name: source for name, source in self.names.items() if source is not None}
         types = {name: rows.schema[source].dataType for name, source in named.items()}
         values = {name: self._value(name, named, types, log.name) for name in self.names}
-        cells = F.struct(*(F.col(quoted(source)) for source in dict.fromkeys(named.values())))
-        head = F.col(HEAD) if HEAD in rows.columns else F.lit(None)
-        raw = F.struct(F.col(MALFORMED).alias("text"), cells.alias("cells"), head.cast("int").alias("head"))
-        is_text = [named[name] for name in _IDS if isinstance(types[name], T.StringType) and self.ids.kind != "string"]
-        zeros = [reduce(or_, map(self.ids.loses_zeros, is_text)).alias(C.LOSES_ZEROS)] if is_text else []
-        return rows.select(
+        cells = {name: f"_cell_{name}" for name in named}
+        marks = [name for name in (MALFORMED, FILE, HEAD, EMPTY) if name in rows.columns]
+        made = rows.select(
             *(value.alias(name) for name, value in values.items()),
-            self._problem(rows, values, named, types).alias(C.PROBLEM),
-            raw.alias(C.RAW),
-            F.col(FILE).alias(C.SOURCE_FILE),
-            *zeros,
+            *(F.col(quoted(source)).alias(cells[name]) for name, source in named.items()),
+            *marks,
         )
+        as_it_came = {source: F.col(cells[name]).alias(source) for name, source in named.items()}
+        head = F.col(HEAD) if HEAD in marks else F.lit(None)
+        text, every = F.col(MALFORMED).alias("text"), F.struct(*as_it_came.values()).alias("cells")
+        return made.select(
+            *values,
+            self._problem(marks, cells, types).alias(C.PROBLEM),
+            F.struct(text, every, head.cast("int").alias("head")).alias(C.RAW),
+            F.col(FILE).alias(C.SOURCE_FILE),
+            *self._zeros(cells, types),
+        )
+
+    def _zeros(self, cells: Mapping[str, str], types: Mapping[str, T.DataType]) -> list[Column]:
+        """Return the column loses_zeros, where text becomes numbers."""
+        texts = [cells[name] for name in _IDS if isinstance(types[name], T.StringType) and self.ids.kind != "string"]
+        return [reduce(or_, map(self.ids.loses_zeros, texts)).alias(C.LOSES_ZEROS)] if texts else []
 
     def _value(self, name: str, named: Mapping[str, str], types: Mapping[str, T.DataType], place: str) -> Column:
         if name not in named:
@@ -80,25 +93,19 @@ class EventCells:
         looked_up = F.lower(F.trim(text))
         return F.coalesce(*(F.when(looked_up == kind, other) for kind, other in self.kinds.items()), text)
 
-    def _problem(
-        self,
-        rows: DataFrame,
-        values: Mapping[str, Column],
-        named: Mapping[str, str],
-        types: Mapping[str, T.DataType],
-    ) -> Column:
+    def _problem(self, marks: Sequence[str], cells: Mapping[str, str], types: Mapping[str, T.DataType]) -> Column:
         """Return what is wrong with a row."""
-        cells = (F.col(quoted(named[name])) for name in named if isinstance(types[name], T.StringType))
-        damaged = reduce(or_, (cell.contains("\x00") | cell.contains("\ufffd") for cell in cells), F.lit(False))
+        texts = (F.col(cell) for name, cell in cells.items() if isinstance(types[name], T.StringType))
+        damaged = reduce(or_, (text.contains("\x00") | text.contains("\ufffd") for text in texts), F.lit(False))
         first = F.when(F.lit(False), "")
-        if HEAD in rows.columns:
+        if HEAD in marks:
             first = first.when(F.col(HEAD).isNotNull(), C.HEADER)
         first = first.when(F.col(MALFORMED).isNotNull(), "MALFORMED").when(damaged, "ENCODING")
-        if EMPTY in rows.columns:
+        if EMPTY in marks:
             first = first.when(F.col(EMPTY), C.NO_ELEMENT)
         for name, problem in ((C.VISITOR, "BAD_ID"), (C.ITEM, "BAD_ID"), (C.TIMESTAMP, "BAD_TIMESTAMP")):
-            first = first.when(values[name].isNull() & self.ids.is_given(named[name], types[name]), problem)
-        return first.when(values[C.WEIGHT].isNull(), "BAD_WEIGHT") if C.WEIGHT in values else first
+            first = first.when(F.col(name).isNull() & self.ids.is_given(cells[name], types[name]), problem)
+        return first.when(F.col(C.WEIGHT).isNull(), "BAD_WEIGHT") if C.WEIGHT in cells else first
 
 
 def raw_text() -> Column:
