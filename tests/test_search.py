@@ -132,6 +132,7 @@ def test_folding_in_with_ones_own_items_gives_what_all_items_give(spark: SparkSe
 
 
 @pytest.mark.job
+@pytest.mark.slow  # test_same_metrics.py compares all of it by default
 def test_the_lists_are_the_same_on_any_cluster(spark: SparkSession) -> None:
     expected = json.loads(json.dumps(all_lists(spark)))
     for master in MASTERS:

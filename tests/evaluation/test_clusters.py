@@ -39,6 +39,7 @@ def evaluation(spark: SparkSession) -> list[Any]:
 
 
 @pytest.mark.job
+@pytest.mark.slow  # test_same_metrics.py compares all of it by default
 def test_an_evaluation_is_the_same_on_any_cluster(spark: SparkSession) -> None:
     expected = json.loads(json.dumps(evaluation(spark)))
     assert [len(table) for table in expected] == [

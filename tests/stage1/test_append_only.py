@@ -93,6 +93,7 @@ def test_indexes_never_move_and_have_no_gaps(spark: SparkSession, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.slow  # test_same_metrics.py compares all of it by default
 def test_indexes_are_the_same_on_any_cluster(tmp_path: Path) -> None:
     found = []
     for master in ("local[1]", "local[2]", "local-cluster[2,1,1024]"):

@@ -229,6 +229,7 @@ def test_the_factors_do_not_depend_on_the_order_and_the_partitions_of_the_scores
 
 
 @pytest.mark.job
+@pytest.mark.slow  # test_same_metrics.py compares all of it by default
 def test_the_factors_are_the_same_on_any_cluster(spark: SparkSession) -> None:
     expected = all_factors(spark)
     # ALS came to Spark Connect with Spark 4.

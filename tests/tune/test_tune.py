@@ -14,7 +14,7 @@ from recommender.counting import StepRows
 from recommender.errors import ConfigError
 from recommender.runner import Outcome, Progress, Runner
 from recommender.stage import Stage
-from recommender.stage1.steps import ScoreEvents, ScoreFilter, ScoreGrouper
+from recommender.stage1.steps import DataLoader, ScoreEvents, ScoreFilter, ScoreGrouper
 from recommender.store import Store, open_files
 from recommender.tune import study
 from recommender.tune.main import Tune
@@ -164,6 +164,7 @@ class Made(Stage):
 
     NAME = "prepare"
     STEPS: ClassVar[Mapping[str, type]] = {
+        "data_loader": DataLoader,
         "score_events": ScoreEvents,
         "group_scores": ScoreGrouper,
         "score_filter": ScoreFilter,
