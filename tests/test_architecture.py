@@ -41,7 +41,7 @@ ARROWS: dict[str, set[str]] = {
     "counting": set(),
     "timed": set(),
     "times": set(),
-    "sources": {"aggregates", "errors", "redaction", "spark_errors", "times"},
+    "sources": {"aggregates", "constants", "errors", "redaction", "spark_errors", "times"},
     "tables": {"schemas"},
     "evaluation": {"blocks", "constants"},
     "redaction": set(),

@@ -16,14 +16,14 @@ from typing import Any, Final
 import recommender.constants as C
 from recommender.inspect.values import Times, text_of
 
-EARLIEST: Final = 31_536_000_000  # 1971, in ms, as event_validator.earliest
+_EARLIEST: Final = int(datetime.fromisoformat(f"{C.EARLIEST}T00:00:00+00:00").timestamp() * 1000)
 _DAY = timedelta(days=1)
 
 # Reason -> what the rows are.
 WORDS: Final[Mapping[str, str]] = {
     "MALFORMED": "with too many or too few cells, or no JSON",
     "HEADER": "that are the header again",
-    "ENCODING": "with bytes that are no characters",
+    "ENCODING": "with bytes that are not characters",
     "NULL_ID": "without a visitor or an item",
     "NULL_TIMESTAMP": "without a time",
     "BAD_TIMESTAMP": "with a time that cannot be read",
@@ -73,6 +73,6 @@ def _reason(
         return "NULL_EVENT"
     if not keep_negative and any(str(each).startswith("-") and str(each)[1:].isdecimal() for each in ids):
         return "NEGATIVE_ID"
-    if time < EARLIEST:
+    if time < _EARLIEST:
         return "ZERO_TIMESTAMP"
     return "FUTURE_TIMESTAMP" if time > latest else None

@@ -82,7 +82,7 @@ def plan_for(given: str, columns: Mapping[str, str] | None = None) -> Plan:
     place = found_at(given)
     tables, left_out = read_place(place)
     if not any(table.rows or table.malformed for table in tables):
-        raise InputError("INPUT_EMPTY", next(iter(left_out.values()), f"{given} has no events: there are no rows"))
+        raise InputError("INPUT_EMPTY", next(iter(left_out.values()), f"{given} has no events: it has no rows"))
     table, roles = _chosen(tables, columns or {}, left_out)
     ids = tuple(_ids(table, roles.columns[name]) for name in (C.VISITOR, C.ITEM))
     assert roles.times is not None  # noqa: S101 - for mypy: it is one of what is missing else
@@ -142,7 +142,7 @@ def _missing(table: Table, roles: Roles, given: Mapping[str, str]) -> SchemaErro
         return SchemaError("SCHEMA_MISSING", f"{place} has no column {', '.join(wrong)}; it has {found}")
     what = {C.VISITOR: "visitors", C.ITEM: "items", C.TIMESTAMP: "times"}
     names = " and ".join(what[name] for name in roles.missing)
-    part = f" (a column holds a {roles.part} only, which is no time)" if roles.part else ""
+    part = f" (a column holds a {roles.part} only, which is not a time)" if roles.part else ""
     flags = " ".join(f"--column {name}=NAME" for name in roles.missing)
     others = "" if roles.missing != [C.TIMESTAMP] else ", or join the times with data_loader.query (docs/your-data.md)"
     sentence = f"{place}: no column of {names} was found{part}; its columns are {found}"

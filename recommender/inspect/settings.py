@@ -1,4 +1,4 @@
-"""Turn what was found into settings: those that differ from the defaults, each with a reason.
+"""Make settings from the findings: those that differ from the defaults, each with a reason.
 
 Example usage:
 >>> for setting in _kinds(["view", "View ", "Buy"]):
@@ -39,10 +39,6 @@ KEYS: Final = (
     "stage3.recommend.exclude_events",
 )
 _SUFFIX = re.compile(r"\.([a-z]+)(?:\.(?:gz|gzip|bz2|zst|lz4))?$")
-_FORMATS = {
-    **dict.fromkeys(("csv", "tsv", "tab", "txt", "dat", "data"), "csv"),
-    **dict.fromkeys(("json", "jsonl", "ndjson"), "json"),
-}
 _UNKNOWN_ZONE = "they say no zone and are read as UTC; timezone: Europe/Berlin would say otherwise"
 _OF_PURCHASES = {"tdat", "price", "unitprice", "salesprice", "quantity", "qty", "invoicedate", "orderdate"}
 _SEEN, _BOUGHT = 3, 5  # weights from which a kind is a sign of interest, and from which the item is as good as bought
@@ -99,7 +95,7 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
         found.append(
             _loader("file_format", lake, "the table's own log says which of its files count: needs its library")
         )
-    elif named is None or _FORMATS.get(named[1], named[1]) != form.file_format:
+    elif named is None or C.FORMATS.get(named[1], named[1]) != form.file_format:
         found.append(_loader("file_format", form.file_format, "the name does not tell"))
     skipped = cut.skip_rows + (table.renamed and form.has_header)
     if skipped:

@@ -53,7 +53,7 @@ class Table:
         columns: names, nested ones with dots; without a header column_1, column_2 and so on.
         rows: column -> cell, each.
         malformed: number of rows that could not be cut or parsed.
-        damaged: number of lines with bytes that are no characters.
+        damaged: number of lines with bytes that are not characters.
         repeated: number of rows that are the header again.
         emptied: number of objects without elements, which make no row.
         whole: whether these are all rows.

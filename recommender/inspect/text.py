@@ -35,7 +35,7 @@ class Text:
     Attributes:
         lines: without their ends.
         encoding: as Spark names it.
-        damaged: number of lines with bytes that are no characters.
+        damaged: number of lines with bytes that are not characters.
         whole: whether these are all lines of the file.
     """
 

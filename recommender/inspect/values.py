@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Final
 
-# As data_loader.null_words has it.
-NULL_WORDS: Final = frozenset({"null", "nan", "none", "\\n", "undefined", "n/a", "-"})
+import recommender.constants as C
+
+_NULL_WORDS: Final = frozenset(map(str.lower, C.NULL_WORDS))
 _SCALES: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _FROM, _TO = 631_152_000, 2_208_988_800  # the years 1990 to 2039, in s
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
@@ -91,7 +92,7 @@ def text_of(value: Any) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     text = str(value).strip() if not isinstance(value, bool) else str(value).lower()
-    return None if not text or text.lower() in NULL_WORDS else text
+    return None if not text or text.lower() in _NULL_WORDS else text
 
 
 def looks_like_data(text: str) -> bool:

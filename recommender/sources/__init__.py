@@ -20,14 +20,13 @@ from recommender.sources.tables import (
     read_lake,
     read_query,
 )
-from recommender.sources.values import NULL_WORDS, Ids, weight
+from recommender.sources.values import Ids, weight
 
 __all__ = [
     "EMPTY",
     "FILE",
     "HEAD",
     "MALFORMED",
-    "NULL_WORDS",
     "Clock",
     "Database",
     "Ids",

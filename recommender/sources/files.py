@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from pyspark.sql import SparkSession, functions as F
 
+import recommender.constants as C
 from recommender.errors import InputError, RecommenderError, SchemaError
 from recommender.sources.columnar import read_columnar
 from recommender.sources.csv_files import read_csv
@@ -61,11 +62,6 @@ _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (
 
 # A format at the end of a name, before the suffix of a compression and the sign for more.
 _SUFFIX = re.compile(r"\.([a-z]+)(?:\.(?:gz|gzip|bz2|zst|lz4|snappy|deflate))?\**(?:/\**)*$")
-_FORMATS = {
-    **dict.fromkeys(("csv", "tsv", "tab", "txt", "dat", "data"), "csv"),
-    **dict.fromkeys(("json", "jsonl", "ndjson"), "json"),
-    **{name: name for name in ("orc", "parquet")},
-}
 _OF_TABS = ("tsv", "tab")
 
 
@@ -75,15 +71,15 @@ def format_of(path: str) -> str:
     >>> format_of("logs/2026.csv.gz"), format_of("day=*/*.ndjson"), format_of("u.data"), format_of("my.csv_export/x")
     ('csv', 'json', 'csv', 'parquet')
     """
-    return _FORMATS.get(_suffix(path), "parquet")
+    return C.FORMATS.get(_suffix(path), "parquet")
 
 
 def format_within(spark: SparkSession, path: str) -> str:
     """Return the format of a path by its name, or else by the names of the files in it, if they agree."""
-    if _suffix(path) in _FORMATS:
+    if _suffix(path) in C.FORMATS:
         return format_of(path)
     try:
-        formats = {_FORMATS.get(_suffix(file)) for file in listed(spark, path)}
+        formats = {C.FORMATS.get(_suffix(file)) for file in listed(spark, path)}
     except Exception:  # noqa: BLE001 - who reads it says what is wrong
         formats = set()
     return formats.pop() or "parquet" if len(formats) == 1 else "parquet"

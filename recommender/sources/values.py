@@ -21,15 +21,13 @@ Example usage:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from pyspark.sql import Column, functions as F, types as T
 
+import recommender.constants as C
 from recommender.errors import SchemaError
 from recommender.sources.loaded import BLANKS, quoted, trimmed
 
-# Words for an id that is not there, case ignored.
-NULL_WORDS: Final = ("null", "nan", "none", "\\N", "undefined", "n/a", "-")
 # Up to here a number with a fraction holds every whole number.
 _EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
 _UUID_BYTES = 16
@@ -48,7 +46,7 @@ class Ids:
     """
 
     kind: str
-    null_words: Sequence[str] = NULL_WORDS
+    null_words: Sequence[str] = C.NULL_WORDS
 
     def column(self, name: str, found: T.DataType, place: str) -> Column:
         """Return the ids of a column of a type; null where there is none, or what is there is none.

@@ -196,7 +196,7 @@ def test_a_day_and_a_time_of_day_in_two_columns_are_one_time(look: Any) -> None:
 def test_a_time_of_day_alone_is_no_time(look: Any) -> None:
     code, _, err, found = look([HEADER, *(f"08:{n:02}:00,{n},view,7" for n in range(40))])
     assert (code, found) == (12, {})
-    assert "no column of times was found (a column holds a time of day only, which is no time)" in err
+    assert "no column of times was found (a column holds a time of day only, which is not a time)" in err
 
 
 def test_times_without_a_zone_are_told(look: Any) -> None:
@@ -306,8 +306,8 @@ def test_zstandard_is_looked_into(look: Any) -> None:
         (b"no parquet", "e.parquet", "e.parquet is not the parquet file that its name promises"),
         (b"a,b\n1,2\n", "events.csv.tmp", "events.csv.tmp looks unfinished"),
         (bytes(range(32)) * 40, "events.csv", "events.csv is not text in a known encoding; convert it to UTF-8"),
-        (b"", "events.csv", "has no events: there are no rows"),
-        (f"{HEADER}\n".encode(), "events.csv", "has no events: there are no rows"),
+        (b"", "events.csv", "has no events: it has no rows"),
+        (f"{HEADER}\n".encode(), "events.csv", "has no events: it has no rows"),
         (b'[{"a": 1}, {"a": 2}]', "e.json", "is one JSON array, but data_loader reads one object per line"),
         (b'{\n "a": 1\n}\n', "e.json", "has JSON objects of several lines"),
     ],

@@ -29,7 +29,6 @@ from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.sources import (
     FILE,
     MALFORMED,
-    NULL_WORDS,
     Clock,
     Database,
     Ids,
@@ -150,7 +149,7 @@ class DataLoader:
     event_map: Mapping[str, Annotated[str, Field(min_length=1)]] = field(default_factory=dict)
     where: Annotated[str, Field(min_length=1)] | None = None
     id_type: Literal["long", "string"] = "long"
-    null_words: list[str] = field(default_factory=lambda: list(NULL_WORDS))
+    null_words: list[str] = field(default_factory=lambda: list(C.NULL_WORDS))
     timestamp_unit: Literal["ms", "s", "us", "ns", "iso"] = "ms"
     timestamp_format: Annotated[str, Field(min_length=1)] | None = None
     timezone: str = "UTC"

@@ -87,7 +87,7 @@ class EventValidator:
     """
 
     negative_ids: Literal["quarantine", "keep"] = "quarantine"
-    earliest: str | None = "1971-01-01"
+    earliest: str | None = C.EARLIEST
     future_after: str | None = None
     late_before: str | None = None
     known_events: Annotated[list[str], Field(min_length=1)] | None = None

@@ -41,7 +41,6 @@ from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import InputError, SchemaError
 from recommender.sources import (
     MALFORMED,
-    NULL_WORDS,
     Ids,
     Loaded,
     catalog_versions,
@@ -162,14 +161,14 @@ class HoldoutSplit:
         return events.withColumn(C.HELD, self._held(events) & (self._draw() < greatest))
 
     def load(
-        self, id_type: str, version: str | None = None, null_words: Sequence[str] = NULL_WORDS
+        self, id_type: str, version: str | None = None, null_words: Sequence[str] = C.NULL_WORDS
     ) -> tuple[DataFrame, list[str]]:
         """Return the rows of the holdout that the user brings, and what is unusual about them, a sentence each.
 
         Args:
             id_type: type of the log's ids, bigint or string.
             version: of the table; null: the newest, or it has none.
-            null_words: text that is no id.
+            null_words: words that stand for a missing id.
 
         Returns:
             visitorid and itemid as `id_type`, score double, timestamp long, and usable boolean: whether both ids are

@@ -43,7 +43,7 @@ class ScoreEvents:
         input_column_name: column with the kind of event.
         score_column_name: column to add.
         score_map: kind of event -> weight (no unit), at most 3.4e38 in size, as a 32 bit float; a kind that is not
-            listed weighs 0, and is told.
+            listed weighs 0, and is reported.
         max_unweighted: largest share of the events (0 to 1) whose kind `score_map` does not list.
         half_life_days: days after which an event weighs half; null: age does not matter.
         as_of: ISO 8601 time at which the age is measured, never the clock of the run; null: the last event's time.
