@@ -20,10 +20,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pyspark
 from pyspark.sql import SparkSession
 
-from recommender.session import OF_SMALL
+from recommender.spark.session import OF_SMALL
 
 # The modules of the service are imported for their examples; without the extra they cannot be.
-_SERVICE = ["recommender/serving/*.py", "tests/serving/asking.py", "tests/serving/running.py"]
+_SERVICE = ["recommender/serving/*.py", "tests/support/asking.py", "tests/support/running.py"]
 _NEEDED = ("fastapi", "httptools", "httpx", "prometheus_client", "uvicorn")
 collect_ignore_glob = [] if all(map(importlib.util.find_spec, _NEEDED)) else _SERVICE
 
@@ -33,7 +33,7 @@ FAULTY_FILES = Path(__file__).parent / "tests" / "store" / "FaultyFiles.java"
 
 
 # Plans are interpreted instead of compiled to Java: of a few rows that takes two thirds of the CPU time. The clusters
-# of tests/clusters.py and the workflow that tests/jobs begins with compile them, as they do for users.
+# of tests/support/clusters.py and the workflow that tests/jobs begins with compile them, as they do for users.
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 _DATA = ("the real events are not there", "the published split is not there")  # they are not ours to distribute
@@ -82,7 +82,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         .config("spark.log.level", "ERROR")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.default.parallelism", "2")
-        # As a job has it that finds its inputs small. The clusters of tests/clusters.py have Spark's own settings.
+        # As a job has it that finds its inputs small. The clusters of tests/support have Spark's own settings.
         .config(map=OF_SMALL)
         # Thousands of small plans, each run once: neither compiled plans nor the second compiler would earn their time.
         # What the first compiler makes needs more of the stack (the history of ALS's factors is deep), and more room

@@ -9,7 +9,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from recommender.serving.format import (
+from recommender.snapshot.layout import (
+    FACTORS,
+    GRAM,
+    ITEMS,
+    ITEMS_BY_ID,
+    MANIFEST,
+    RANKING,
+    SIMILAR_ITEMS,
+    part_name,
+)
+from recommender.snapshot.manifest import Manifest
+from recommender.snapshot.write import (
     History,
     Lists,
     arrow_bytes,
@@ -22,17 +33,6 @@ from recommender.serving.format import (
     visitors_table,
     write,
 )
-from recommender.serving.layout import (
-    FACTORS,
-    GRAM,
-    ITEMS,
-    ITEMS_BY_ID,
-    MANIFEST,
-    RANKING,
-    SIMILAR_ITEMS,
-    part_name,
-)
-from recommender.serving.manifest import Manifest
 
 K = 10
 PART = 125_000  # visitors of a part

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a plain checkout needs no PYTHONPATH
 
-from recommender.sample import main
+from recommender.run.sample import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a plain checkout needs no PYTHONPATH
 
-from recommender.job import run_job
+from recommender.run.job import run_job
 
 if __name__ == "__main__":
     sys.exit(run_job(["stage3"], __file__))

@@ -10,9 +10,9 @@ from typing import Any, NoReturn, Protocol
 from recommender import __version__
 from recommender.commands import serve
 from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
-from recommender.redaction import redacted
+from recommender.settings.redaction import redacted
 from recommender.store import Hadoop, Store, open_files
-from recommender.text import visible
+from recommender.terminal.text import visible
 
 _INTERRUPTED = 130  # 128 + SIGINT
 
@@ -156,19 +156,19 @@ def _print(text: str) -> None:
 def _root(options: argparse.Namespace) -> str:
     if options.root or not options.config:
         return options.root or "output"
-    from recommender.config import load_config  # noqa: PLC0415 - takes a second, and is needed here only
+    from recommender.run.config import load_config  # noqa: PLC0415 - takes a second, and is needed here only
 
     return load_config(options.config).root
 
 
 def _hadoop() -> Hadoop | None:
-    from recommender.session import hadoop  # noqa: PLC0415 - starts a JVM, which most roots do without
+    from recommender.spark.session import hadoop  # noqa: PLC0415 - starts a JVM, which most roots do without
 
     return hadoop()
 
 
 def _schema() -> dict[str, Any]:
-    from recommender.config import config_schema  # noqa: PLC0415 - takes a second, and is needed here only
+    from recommender.run.config import config_schema  # noqa: PLC0415 - takes a second, and is needed here only
 
     return config_schema()
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recommender.kinds import counted, nearest, shown
 from recommender.stage import Stage
 from recommender.steps import ItemRules, TopKRecommender
+from recommender.terminal.kinds import counted, nearest, shown
 
 _MOST_KINDS = 50  # that a profile lists
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 
 from pyspark.sql import Column, DataFrame
 
-from recommender.base import build_steps
-from recommender.cached import Cache
-from recommender.counting import RowCounter, StepRows
 from recommender.errors import DataQualityError
-from recommender.tables import write_table
+from recommender.settings.step import build_steps
+from recommender.spark.cache import Cache
+from recommender.spark.row_counts import RowCounter, StepRows
+from recommender.tables.parquet import write_table
 
 _AT_ONCE = 3  # Spark plans one query while it computes another
 

@@ -29,8 +29,8 @@ if [ $# -gt 0 ]; then
     exec "$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} "$@"
 fi
 # Two halves side by side: most of the time a test waits for one thread of Spark, or for a process.
-ours=(tests/commands tests/delivery tests/evaluation tests/jobs tests/nights tests/serving)
-others=(recommender tests/ranking tests/stage1 tests/stage2 tests/stage3 tests/stage4 tests/steps tests/store tests/tune)
+ours=(recommender tests/commands tests/evaluation tests/jobs tests/nights tests/publishing tests/serving tests/snapshot)
+others=(tests/ranking tests/run tests/settings tests/spark tests/stage1 tests/stage2 tests/stage3 tests/stage4 tests/steps tests/store tests/tables tests/terminal tests/tune)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 "$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} -p no:cacheprovider -m "not slow" \

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clusters import on_cluster
 from pyspark.sql import SparkSession
+from support.clusters import on_cluster
 
 from recommender.stage1.main import Stage1
 from recommender.stage2.main import Stage2
-from recommender.tables import read_table
+from recommender.tables.parquet import read_table
 
 KINDS = np.array(["view", "view", "view", "addtocart", "transaction"])
 FIRST = {"train_test_split": {"train_percentile": 70}, "holdout": {"last_events": 3}}

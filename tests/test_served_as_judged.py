@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender import schemas
-from recommender.config import parse_config
 from recommender.evaluation import Evaluation
+from recommender.run.config import parse_config
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
+from recommender.tables import schemas
 
 DAY = 86_400_000
 SCORES = [(v, i, float(1 + (3 * v + i) % 5), 9) for v in range(12) for i in range(9) if (v * i + v) % 3]

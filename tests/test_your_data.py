@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from recommender.config import parse_config
+from recommender.run.config import parse_config
 from recommender.stage1.main import Stage1
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "your-data.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 from spark_fits import factors, scores
 
-from recommender.session import start_session
+from recommender.spark.session import start_session
 from recommender.stage2.steps import AlsFitter
 
 

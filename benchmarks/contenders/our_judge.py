@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from judging import Tables, contend
 
-from recommender.session import start_session
+from recommender.spark.session import start_session
 from recommender.stage2.steps import PopularityModel, RankingEvaluator
 
 

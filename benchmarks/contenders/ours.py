@@ -7,7 +7,7 @@ from measuring import Lists, contend, count
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
-from recommender.session import start_session
+from recommender.spark.session import start_session
 from recommender.steps.top_k_recommender import TopKRecommender
 
 

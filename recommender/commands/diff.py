@@ -7,7 +7,7 @@ from typing import Any
 
 from recommender.commands.overview import one_run
 from recommender.store import Commit, Store, digest
-from recommender.text import indented, table
+from recommender.terminal.text import indented, table
 
 _COMPARED = ("config", "version")
 _MEASURED = ("rows.", "steps.", "metrics.", "inputs.")  # of these the difference is a number, too

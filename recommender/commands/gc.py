@@ -6,7 +6,7 @@ from typing import Any
 
 from recommender.commands.overview import at_least_one
 from recommender.store import Store, clean_up, removals
-from recommender.text import seconds, size, table
+from recommender.terminal.text import seconds, size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 from recommender.commands.overview import known_channel
 from recommender.commands.release import named
-from recommender.delivery.places import open_places
 from recommender.errors import ArtifactError, ConfigError, Mistake
-from recommender.gate import check_blessed, check_kept
-from recommender.publication import move
-from recommender.release_summary import release_text
-from recommender.releases import compared, release
+from recommender.publishing.comparison import compared, release
+from recommender.publishing.gate import check_blessed, check_kept
+from recommender.publishing.places import open_places
+from recommender.publishing.publication import move
 from recommender.store import Channels, Commit, Store
+from recommender.terminal.summary import release_text
 
 _JUDGE, _MAKER = "stage2", "stage3"
 _CHANNELS = ("live", "candidate")  # that stage 4 publishes to, and that need not be there yet

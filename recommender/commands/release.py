@@ -5,9 +5,9 @@ from typing import Any
 
 from recommender.commands.overview import known_channel
 from recommender.errors import ConfigError, Mistake
-from recommender.release_summary import release_text
-from recommender.releases import release
+from recommender.publishing.comparison import release
 from recommender.store import Commit, Store
+from recommender.terminal.summary import release_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,11 +4,11 @@ import argparse
 from typing import Any
 
 from recommender.commands.overview import known_channel
-from recommender.delivery.places import open_places
-from recommender.publication import move
+from recommender.publishing.places import open_places
+from recommender.publishing.publication import move
 from recommender.store import Commit, Store
 
-_SNAPSHOT = "/snapshot/manifest.json"  # as recommender.serving.layout has it, which needs an extra
+_SNAPSHOT = "/snapshot/manifest.json"  # as recommender.snapshot.layout has it, which needs an extra
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

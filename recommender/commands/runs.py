@@ -6,7 +6,7 @@ from typing import Any
 
 from recommender.commands.overview import all_runs, at_least_one, ndcg_at_10
 from recommender.store import Store
-from recommender.text import age, size, table
+from recommender.terminal.text import age, size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

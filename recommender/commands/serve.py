@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender.errors import ConfigError, Mistake
-from recommender.redaction import remember
+from recommender.settings.redaction import remember
 
 _PACKAGES = ("fastapi", "httptools", "prometheus_client", "pyarrow", "uvicorn")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -58,10 +58,10 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(process)d %(message)s"
     )
-    from recommender.serving.checks import read_manifest  # noqa: PLC0415 - an extra; no other command needs it
     from recommender.serving.settings import Settings  # noqa: PLC0415
     from recommender.serving.sources import Folder, Source, channel_of  # noqa: PLC0415
     from recommender.serving.supervisor import Supervisor, listening  # noqa: PLC0415
+    from recommender.snapshot.checks import read_manifest  # noqa: PLC0415 - an extra; no other command needs it
 
     source: Source
     if options.snapshot:

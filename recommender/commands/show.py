@@ -6,8 +6,8 @@ from typing import Any
 
 from recommender.commands.overview import one_run
 from recommender.store import Commit, Store
-from recommender.summary import metrics_table, steps_table, trials_table
-from recommender.text import indented, size, table
+from recommender.terminal.summary import metrics_table, steps_table, trials_table
+from recommender.terminal.text import indented, size, table
 
 # What is shown of a commit's record: how it was made, what was found in the data, and what was judged.
 _MADE = ("committed_at", "seconds", "events_per_second", "version", "fingerprint", "upstream", "inputs", "config")

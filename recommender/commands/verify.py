@@ -4,11 +4,11 @@ import argparse
 import sys
 from typing import Any
 
-from recommender.delivery.places import open_places
 from recommender.errors import ArtifactError, RecommenderError, TransientError
-from recommender.publication import differs
+from recommender.publishing.places import open_places
+from recommender.publishing.publication import differs
 from recommender.store import Channels, Publication, Store, verify
-from recommender.text import size, table
+from recommender.terminal.text import size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, functions as F
 
-import recommender.blocks  # noqa: F401 - so that the workers need not have this package
 import recommender.constants as C
+import recommender.spark.blocks  # noqa: F401 - so that the workers need not have this package
 from recommender.evaluation.task import Task
 
 HELD, PLACES, MEMBERS, SHOWN, SCORED = range(5)

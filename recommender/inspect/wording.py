@@ -13,8 +13,8 @@ from recommender.inspect.roles import WEIGHT
 from recommender.inspect.settings import Setting
 from recommender.inspect.tables import MOST_FILES
 from recommender.inspect.values import as_date, text_of
-from recommender.text import indented, table, visible
-from recommender.yaml_text import flow_text
+from recommender.settings.yaml_text import flow_text
+from recommender.terminal.text import indented, table, visible
 
 _WIDTH = 110
 _MOST_SHOWN = 6

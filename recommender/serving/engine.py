@@ -21,8 +21,8 @@ from recommender.ranking import (
     improve,
     nothing_found,
 )
-from recommender.serving.catalogue import Model
-from recommender.serving.snapshot import Snapshot
+from recommender.snapshot.catalogue import Model
+from recommender.snapshot.read import Snapshot
 
 _FIRST_BLOCK: Final = 8192
 

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypeGuard
 
 from recommender.errors import ArtifactError, RecommenderError
-from recommender.serving.checks import checked_files, corrupt, read_manifest
 from recommender.serving.held import State
 from recommender.serving.shared import Shared
 from recommender.serving.sources import Found, Source
+from recommender.snapshot.checks import checked_files, corrupt, read_manifest
 from recommender.store import now
 
 _LONGEST_WAIT: Final = 600.0  # seconds between two tries of a version that failed

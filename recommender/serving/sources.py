@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from recommender.errors import ArtifactError, StorageError
-from recommender.serving.layout import MANIFEST
+from recommender.snapshot.layout import MANIFEST
 from recommender.store import Channels, Store, open_files
 
 SNAPSHOT: Final = "snapshot"

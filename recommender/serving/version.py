@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from recommender.errors import ArtifactError
-from recommender.serving.checks import corrupt
 from recommender.serving.engine import Engine, Feedback
-from recommender.serving.manifest import Manifest
-from recommender.serving.snapshot import Did, Snapshot
+from recommender.snapshot.checks import corrupt
+from recommender.snapshot.manifest import Manifest
+from recommender.snapshot.read import Did, Snapshot
 
 _WARM_UPS: Final = 3
 CUSTOMARY: Final = 10

@@ -17,13 +17,13 @@ import uvicorn
 from recommender.errors import RecommenderError
 from recommender.serving.app import create_app
 from recommender.serving.aside import give_way
-from recommender.serving.checks import read_manifest
 from recommender.serving.held import Held, State
 from recommender.serving.links import Link
 from recommender.serving.protocol import BoundedProtocol
 from recommender.serving.settings import Settings
 from recommender.serving.shared import Shared
 from recommender.serving.version import Version
+from recommender.snapshot.checks import read_manifest
 
 _KEEP_ALIVE: Final = 75  # seconds; longer than proxies keep an idle connection, so that they are the ones to close
 _FINISH: Final = 6  # seconds for the answers that are being written

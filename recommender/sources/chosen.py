@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
-from recommender.aggregates import single_row
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.sources.loaded import HEAD, MALFORMED, Loaded, loaded, quoted, shown  # noqa: F401 - for the example
+from recommender.spark.aggregates import single_row
 
 
 def where(source: Loaded, condition: str) -> Loaded:

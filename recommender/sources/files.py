@@ -21,7 +21,7 @@ from recommender.sources.lakes import check_plain
 from recommender.sources.loaded import HEAD, Loaded
 from recommender.sources.options import wrong_option
 from recommender.sources.paths import listed
-from recommender.spark_errors import explained
+from recommender.spark.errors import explained
 
 # What an error of Spark's holds, and what it says about the input.
 _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (

@@ -23,10 +23,10 @@ from decimal import Decimal
 from pyspark.sql import DataFrame, SparkSession, types as T
 
 from recommender.errors import ConfigError, InputError, Mistake, RecommenderError, SchemaError, TransientError
-from recommender.redaction import remember
+from recommender.settings.redaction import remember
 from recommender.sources.loaded import Loaded, loaded, shown
 from recommender.sources.options import wrong_option
-from recommender.spark_errors import explained
+from recommender.spark.errors import explained
 from recommender.times import in_milliseconds
 
 WAITS = (1.0, 4.0, 15.0)  # seconds before the 2nd, 3rd and 4th try to reach a database

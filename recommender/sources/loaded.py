@@ -13,7 +13,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, functions as F
 
 from recommender.errors import InputError, RecommenderError, SchemaError
-from recommender.spark_errors import explained, failed_on_a_row
+from recommender.spark.errors import explained, failed_on_a_row
 
 # Columns that a source adds to its own.
 FILE: Final = "__file"  # the file, table or query that a row comes from

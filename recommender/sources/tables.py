@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from recommender.errors import InputError
 from recommender.sources.loaded import Loaded, loaded, quoted
-from recommender.spark_errors import explained
+from recommender.spark.errors import explained
 
 # What an error of Spark's holds, and what it says about the table.
 _MISTAKES = (

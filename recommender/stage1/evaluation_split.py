@@ -17,9 +17,9 @@ from typing import Any, Final, NamedTuple
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import build_steps, parameters  # noqa: F401 - for the example
-from recommender.counting import RowCounter, StepRows
 from recommender.errors import ConfigError, DataQualityError, Mistake
+from recommender.settings.step import build_steps, parameters  # noqa: F401 - for the example
+from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.stage1.own_holdout import OwnHoldout
 from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit, TrainTestSplit
 

@@ -16,10 +16,10 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame, functions as F
 
-from recommender.aggregates import fetch
 from recommender.errors import DataQualityError
-from recommender.kinds import MOST_TOLD, counted, listed, nearest, shown
+from recommender.spark.aggregates import fetch
 from recommender.stage1.steps import ScoreEvents
+from recommender.terminal.kinds import MOST_TOLD, counted, listed, nearest, shown
 
 _MOST_KINDS: Final = 1000  # that the driver sees
 

@@ -2,7 +2,7 @@
 
 Example usage:
 >>> import pathlib, tempfile
->>> from recommender.base import build_steps
+>>> from recommender.settings.step import build_steps
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
 >>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
 >>> validator = {"earliest": None, "max_quarantined": 0.5}  # these events are of 1970
@@ -30,11 +30,11 @@ from typing import Any, Final
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.counting import RowCounter, StepRows
 from recommender.errors import InputError
-from recommender.partitions import together
 from recommender.sources import HEAD, Loaded
+from recommender.spark.aggregates import single_row
+from recommender.spark.cluster import together
+from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.stage1.event_cells import raw_text
 from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.forecast import base_of, next_base

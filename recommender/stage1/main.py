@@ -26,9 +26,9 @@ from typing import Any, ClassVar
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import fetch
-from recommender.counting import StepRows
-from recommender.partitions import together
+from recommender.spark.aggregates import fetch
+from recommender.spark.cluster import together
+from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous, Stage
 from recommender.stage1.evaluation_split import STEPS as SPLIT_STEPS, TESTED, EvaluationSplit
 from recommender.stage1.event_kinds import EventKinds
@@ -36,7 +36,7 @@ from recommender.stage1.event_log import STEPS as EVENT_LOG_STEPS, EventLog
 from recommender.stage1.scoring import STEPS as SCORING_STEPS, Scoring
 from recommender.stage1.steps import ColumnEncoder, DataLoader, LeakCheck, VisitorEncoder
 from recommender.stage1.steps.column_encoder import Numbering, numbered
-from recommender.tables import as_stored, read_table, write_table
+from recommender.tables.parquet import as_stored, read_table, write_table
 
 _PAIR = [C.VISITOR, C.ITEM]
 _ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
@@ -87,7 +87,7 @@ class Stage1(Stage):
     Execution args:
         previous: the last commit, whose indexes are gone on from; None where there is none.
     Execution returns:
-        Dictionary of DataFrames, their columns in ``recommender.schemas``:
+        Dictionary of DataFrames, their columns in ``recommender.tables.schemas``:
             - scores: the training part, one row per visitor and item that passed the filter
             - interactions: the whole log, one row per visitor, item and kind of event
             - history, holdout: what the evaluated visitors' lists are made from, and judged by

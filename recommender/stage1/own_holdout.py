@@ -28,9 +28,9 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
 from recommender.errors import DataQualityError, InputError
-from recommender.partitions import together
+from recommender.spark.aggregates import single_row
+from recommender.spark.cluster import together
 from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit
 
 _PAIR = [C.VISITOR, C.ITEM]

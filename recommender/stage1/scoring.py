@@ -20,9 +20,9 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import build_steps, parameters  # noqa: F401 - for the example
-from recommender.counting import RowCounter, StepRows
 from recommender.errors import ConfigError, DataQualityError, Mistake
+from recommender.settings.step import build_steps, parameters  # noqa: F401 - for the example
+from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.stage1.steps import ScoreEvents, ScoreFilter, ScoreGrouper
 from recommender.times import as_time
 

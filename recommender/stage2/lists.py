@@ -22,9 +22,9 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender import schemas  # noqa: F401 - for the example
 from recommender.stage2.steps import ItemToItem
 from recommender.steps import SOLVER, FoldIn, PopularityBlend, TopKRecommender
+from recommender.tables import schemas  # noqa: F401 - for the example
 
 
 @dataclass(frozen=True)

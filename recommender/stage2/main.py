@@ -31,11 +31,10 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender import schemas  # noqa: F401 - for the example
-from recommender.aggregates import fetch
-from recommender.counting import StepRows
 from recommender.errors import ConfigError, Mistake
 from recommender.ruled_stage import RuledStage
+from recommender.spark.aggregates import fetch
+from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous
 from recommender.stage2.lists import ListMaker
 from recommender.stage2.segments import visitor_segments
@@ -50,7 +49,8 @@ from recommender.stage2.steps import (
 )
 from recommender.stage2.steps.model_gate import Verdict
 from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
-from recommender.tables import as_stored, read_table
+from recommender.tables import schemas  # noqa: F401 - for the example
+from recommender.tables.parquet import as_stored, read_table
 
 
 class Stage2(RuledStage):
@@ -72,7 +72,7 @@ class Stage2(RuledStage):
         previous: the commit that the live model is of; None where there is none to compare with.
     Execution returns:
         Dictionary with model, the ALSModel, and the DataFrames popularity, recent_popularity, metrics, segment_metrics
-        and bootstrap (``recommender.schemas``). They share cached intermediate results, which `release` frees;
+        and bootstrap (``recommender.tables.schemas``). They share cached intermediate results, which `release` frees;
         `execute_persist` does so itself. The verdict is in the attribute `verdict`, once the tables are persisted.
     Raises:
         ConfigError: the config is wrong; all mistakes are listed. DataQualityError: see AlsFitter.

@@ -30,13 +30,13 @@ from typing import Any, ClassVar
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.blocks import size_of
-from recommender.counting import StepRows
 from recommender.ruled_stage import RuledStage
+from recommender.spark.aggregates import single_row
+from recommender.spark.blocks import size_of
+from recommender.spark.row_counts import StepRows
 from recommender.stage3.steps import SimilarItems, VisitorShards
 from recommender.steps import SOLVER, FoldIn, ItemRules, PopularityBlend, TopKRecommender
-from recommender.tables import as_stored
+from recommender.tables.parquet import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
 
@@ -63,7 +63,7 @@ class Stage3(RuledStage):
         shard: (number from 0, of how many): which part of the visitors; all by default.
     Execution returns:
         Dictionary with the DataFrames recommendations, for every visitor of the log at most k rows, and, with the first
-        shard, similar_items (``recommender.schemas``).
+        shard, similar_items (``recommender.tables.schemas``).
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy:

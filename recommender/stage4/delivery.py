@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pyspark.sql import DataFrame
 
-from recommender.delivery.target import Target, Version
+from recommender.publishing.target import Target, Version
 
 
 class DeliveringStep(Protocol):

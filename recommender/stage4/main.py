@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.counting import StepRows
+from recommender.spark.aggregates import single_row
+from recommender.spark.row_counts import StepRows
 from recommender.stage import Made, Needs, Previous, Stage
 from recommender.stage4.delivery import StepDelivery, wanted
 from recommender.stage4.snapshot import Inputs, Snapshot
@@ -37,7 +37,7 @@ from recommender.stage4.steps import (
     ServingSnapshot,
 )
 from recommender.stage4.steps.run_report import Example
-from recommender.tables import as_stored
+from recommender.tables.parquet import as_stored
 
 _LISTS = ("recommendations", "interactions", "visitors", "items")  # what is read also without a snapshot
 _PLACES = ("parquet", "table", "postgres", "csv")  # steps that deliver, in this order

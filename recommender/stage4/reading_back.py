@@ -10,8 +10,8 @@ recommender.errors.StorageError: AUDIT_ROWS of 3 rows that were written to shop.
 
 from pyspark.sql import DataFrame, functions as F
 
-from recommender.aggregates import single_row
 from recommender.errors import StorageError
+from recommender.spark.aggregates import single_row
 
 
 def check_rows(sent: DataFrame, found: DataFrame, place: str) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import fetch, single_row
-from recommender.serving.layout import MANIFEST, part_name
-from recommender.serving.manifest import Manifest
+from recommender.snapshot.layout import MANIFEST, part_name
+from recommender.snapshot.manifest import Manifest
+from recommender.spark.aggregates import fetch, single_row
 from recommender.stage import Made
 from recommender.stage4.steps import ServingSnapshot
 from recommender.stage4.steps.run_report import Example

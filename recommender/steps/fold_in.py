@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.base import Annotated, Field, step
-from recommender.blocks import map_blocks, matrix, pack, positions_of, size_of
-from recommender.partitions import partitions_for, room_for_a_block
 from recommender.ranking import Solver, fold_in, gram
+from recommender.settings.step import Annotated, Field, step
+from recommender.spark.aggregates import single_row
+from recommender.spark.blocks import map_blocks, matrix, pack, positions_of, size_of
+from recommender.spark.cluster import partitions_for, room_for_a_block
 
 SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")  # parameters of the fit that visitors are folded in by
 

@@ -19,10 +19,10 @@ from types import MappingProxyType
 from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import InputError, SchemaError
+from recommender.settings.step import Annotated, Field, TableName, step
 from recommender.sources import MALFORMED, Ids, Loaded, catalog_versions, read_catalog, read_list, shown, trimmed
+from recommender.spark.aggregates import single_row
 
 _MS_PER_DAY = 86_400_000
 _LISTED = "_listed"

@@ -14,8 +14,8 @@ Example usage:
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import exact_sum, single_row
-from recommender.base import Annotated, Field, step
+from recommender.settings.step import Annotated, Field, step
+from recommender.spark.aggregates import exact_sum, single_row
 
 _POPULARITY = "_popularity"
 

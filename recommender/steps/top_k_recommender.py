@@ -24,12 +24,12 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import fetch
-from recommender.base import Annotated, Field, field, step
-from recommender.blocks import lists, size_of
-from recommender.persistent import Persistent
 from recommender.ranking import NONE, Keys, fill_up, found
-from recommender.search import EXCLUDED, BlockSearch
+from recommender.settings.step import Annotated, Field, field, step
+from recommender.spark.aggregates import fetch
+from recommender.spark.blocks import lists, size_of
+from recommender.spark.search import EXCLUDED, BlockSearch
+from recommender.tables.persistent import Persistent
 
 
 @step

@@ -23,10 +23,10 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from recommender.settings.yaml_text import yaml_text
 from recommender.tune.scoring import HALF_LIFE
 from recommender.tune.space import KIND
 from recommender.tune.trial import Parameters, Trial
-from recommender.yaml_text import yaml_text
 
 FILE = "best.yaml"
 

@@ -34,14 +34,14 @@ from typing import Any, ClassVar
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.counting import StepRows
-from recommender.partitions import cores
 from recommender.ruled_stage import RuledStage
+from recommender.spark.aggregates import single_row
+from recommender.spark.cluster import cores
+from recommender.spark.row_counts import StepRows
 from recommender.stage1.steps import TrainTestSplit
 from recommender.stage2.steps import AlsFitter, RecentPopularityModel
 from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
-from recommender.tables import as_stored
+from recommender.tables.parquet import as_stored
 from recommender.tune.best import FILE, best_text
 from recommender.tune.objective import FITTED, TrialObjective
 from recommender.tune.prepared import Prepared
@@ -72,7 +72,7 @@ class Tune(RuledStage):
         data_loader, score_events, group_scores, score_filter: the parameters that these were made with.
         trials: where trials are kept as they end, and were; null: nowhere.
     Execution returns:
-        Dictionary with the DataFrame trials (``recommender.schemas``): one row per trial.
+        Dictionary with the DataFrame trials (``recommender.tables.schemas``): one row per trial.
     Raises:
         ConfigError: the config is wrong, all mistakes are listed; Optuna is not installed (TUNE_EXTRA); what is
         searched cannot be found out from stage 1's tables (TUNE_SPACE).

@@ -22,7 +22,7 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
+from recommender.spark.aggregates import single_row
 from recommender.stage2.lists import ListMaker
 from recommender.stage2.steps import AlsFitter, RankingEvaluator
 from recommender.steps import FoldIn, PopularityBlend, TopKRecommender  # noqa: F401 - for the example

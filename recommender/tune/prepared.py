@@ -22,8 +22,8 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.cached import Cache
 from recommender.errors import DataQualityError
+from recommender.spark.cache import Cache
 from recommender.stage2.steps import PopularityModel, RecentPopularityModel
 from recommender.tune.scoring import Scoring, of_training
 from recommender.tune.steps import ValidationSplit  # noqa: F401 - for the example

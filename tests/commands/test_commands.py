@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "store"))
-
-from literal_store import file_of, open_store, record_of, result
+from support.literal_store import file_of, open_store, record_of, result
 
 from recommender.__main__ import main
 from recommender.store import Channels, Store

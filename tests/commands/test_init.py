@@ -17,8 +17,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from recommender.__main__ import main
-from recommender.config import config_schema
 from recommender.inspect.settings import KEYS
+from recommender.run.config import config_schema
 
 # Keys that the reader of events is to have; the test below finds out whether it has them all.
 HEADER = "timestamp,visitorid,event,itemid"

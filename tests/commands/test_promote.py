@@ -1,20 +1,16 @@
 """From candidate to live and back: what is shown before, what the gate says, and what moves."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "store"))
-
-from literal_store import open_store, result
+from support.literal_store import open_store, result
 
 from recommender.__main__ import main
-from recommender.delivery.folder import FolderTarget
-from recommender.delivery.target import Version
-from recommender.publication import move
+from recommender.publishing.folder import FolderTarget
+from recommender.publishing.publication import move
+from recommender.publishing.target import Version
 from recommender.store import Channels, Commit, Store
 
 DIFF = {

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from by_hand import per_visitor
 from hypothesis import given, settings, strategies as st
+from support.by_hand import per_visitor
 
 from recommender.evaluation import PER_VISITOR
 from recommender.evaluation.accuracy import Held, Hits, Judged, judge

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clusters import MASTERS, on_cluster
 from pyspark.sql import SparkSession
+from support.clusters import MASTERS, on_cluster
 
 from recommender.evaluation import METRICS, PER_VISITOR
 from recommender.stage2.steps import RankingEvaluator

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from by_hand import of_exposure
 from hypothesis import given, settings, strategies as st
 from pyspark.sql import SparkSession
+from support.by_hand import of_exposure
 
 from recommender.evaluation import OF_EXPOSURE, ranking_metrics
 from recommender.evaluation.exposure import Exposure

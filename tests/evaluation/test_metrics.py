@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from by_hand import of_exposure, per_visitor
 from pyspark.sql import DataFrame, Row, SparkSession
+from support.by_hand import of_exposure, per_visitor
 
-from recommender import schemas
 from recommender.evaluation import METRICS, OF_EXPOSURE, PER_VISITOR, Evaluation, evaluation, ranking_metrics
 from recommender.evaluation.bootstrap import weights
+from recommender.tables import schemas
 
 Key = tuple[Any, ...]  # model, metric, k; of a segment with its name before them
 

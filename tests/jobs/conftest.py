@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from submitting import LIGHT, Done, Running, run, run_here, setting, submitted, write_events
+from support.submitting import LIGHT, Done, Running, run, run_here, setting, submitted, write_events
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import postgres
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
-from submitting import Done, attempts, commits, failed, record, run_here, setting, write_events
+from support import postgres
+from support.submitting import Done, attempts, commits, failed, record, run_here, setting, write_events
 
 pytestmark = pytest.mark.job
 

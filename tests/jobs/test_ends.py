@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from disks import mounting, needs_mount
-from submitting import (
+from support.disks import mounting, needs_mount
+from support.submitting import (
     LIGHT,
     Done,
     Running,

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disks import mounting, needs_mount
-from submitting import Done, commits, failed, is_error, live, newest, record
+from support.disks import mounting, needs_mount
+from support.submitting import Done, commits, failed, is_error, live, newest, record
 
 from recommender.store import Store
 

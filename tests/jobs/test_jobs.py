@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from submitting import JOBS, LIGHT, SUBMIT, Done, commits, live, record, run, script, setting, submitted
+from support.submitting import JOBS, LIGHT, SUBMIT, Done, commits, live, record, run, script, setting, submitted
 
 pytestmark = pytest.mark.job
 
@@ -65,7 +65,7 @@ def test_a_stage_runs_alone_on_what_is_stored(call: Callable[..., Done], root: P
 def test_what_was_submitted_is_not_overridden(tmp_path: Path) -> None:
     (tmp_path / "spy.py").write_text(
         f"import sys; sys.path.insert(0, {str(JOBS.parent)!r})\n"
-        "from recommender.session import start_session\n"
+        "from recommender.spark.session import start_session\n"
         "spark = start_session('ours')\n"
         "for key in ('spark.sql.session.timeZone', 'spark.sql.shuffle.partitions', 'spark.app.name',\n"
         "            'spark.log.level', 'spark.ui.showConsoleProgress'):\n"

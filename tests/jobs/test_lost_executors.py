@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submitting import Running, commits, record, submitted
+from support.submitting import Running, commits, record, submitted
 from test_ends import children, cluster
 
-from recommender.config import STAGES
+from recommender.run.config import STAGES
 
 pytestmark = [pytest.mark.job, pytest.mark.slow]
 

@@ -7,16 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import postgres
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
-from submitting import Done, Running, run_here, setting, store, submitted
+from support import postgres
+from support.submitting import Done, Running, run_here, setting, store, submitted
 
 from recommender.__main__ import main
-from recommender.delivery.folder import FolderTarget
-from recommender.serving.checks import checked_files, read_manifest
+from recommender.publishing.folder import FolderTarget
 from recommender.serving.version import Version
+from recommender.snapshot.checks import checked_files, read_manifest
 from recommender.store import Channels
 
 pytestmark = [pytest.mark.job, pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())]

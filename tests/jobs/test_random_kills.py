@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from submitting import JOBS, Done, Running, commits, run, submitted
+from support.submitting import JOBS, Done, Running, commits, run, submitted
 
 SEED = 20261124
 READER = """

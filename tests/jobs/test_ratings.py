@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from pyspark.sql import SparkSession
-from submitting import run_here, setting
+from support.submitting import run_here, setting
 
 from recommender.constants import WEIGHT
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from submitting import LIGHT, Done, environment, run, run_here, setting, submitted
+from support.submitting import LIGHT, Done, environment, run, run_here, setting, submitted
 
 CANARY = "canary-5up3r-53cr3t"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from submitting import Done, commits, record, run_here, setting
+from support.submitting import Done, commits, record, run_here, setting
 
-from recommender.config import load_config
+from recommender.run.config import load_config
 
 pytestmark = pytest.mark.job
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from submitting import run_here, setting
+from support.submitting import run_here, setting
 
-from recommender.config import WORKFLOW
+from recommender.run.config import WORKFLOW
 
 # stage -> the most jobs, and the most queries of SQL; ALS alone has 25 jobs.
 BUDGET = {"stage1": (20, 21), "stage2": (50, 23), "stage3": (14, 11), "stage4": (12, 11)}

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from recommender.config import WORKFLOW
-from recommender.job import run_job
-from recommender.runner import Runner
+from recommender.run.config import WORKFLOW
+from recommender.run.job import run_job
+from recommender.run.runner import Runner
 from recommender.store import Channels, Commit, Store, open_files
 
 SCRIPT = str(Path(__file__).resolve().parent.parent.parent / "jobs" / "workflow.py")

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from literal_snapshot import EVENTS, WEIGHTS, Shop
+from support.literal_snapshot import EVENTS, WEIGHTS, Shop
 
 from recommender.serving import answers
 from recommender.serving.answers import Request
-from recommender.serving.checks import checked_files, read_manifest
 from recommender.serving.refusals import RequestError
 from recommender.serving.version import Version
+from recommender.snapshot.checks import checked_files, read_manifest
 
 
 def opened(folder: Path, **options: Any) -> tuple[Shop, Version]:

@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from literal_snapshot import Shop
+from support.literal_snapshot import Shop
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 
-from asking import Asked
+from support.asking import Asked
 
 from recommender.serving import answers
 from recommender.serving.settings import Settings

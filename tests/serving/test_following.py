@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from literal_snapshot import Shop
-from published import commit, publish, snapshot_of, store_at
+from support.literal_snapshot import Shop
+from support.published import commit, publish, snapshot_of, store_at
 
 from recommender.errors import ArtifactError, RecommenderError
 from recommender.serving import follower as following

@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from published import publish
+from support.published import publish
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 schemathesis: Any = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
-from asking import Asked
-from running import Running
+from support.asking import Asked
+from support.running import Running
 
 pytestmark = [
     pytest.mark.job,

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from published import publish
-from running import Running
-from stub_service import EVENTS, KNOWN, LONG, SCRIPT, TITLES, UNKNOWN, WITHOUT_TITLES, StubService
+from support.published import publish
+from support.running import Running
+from support.stub_service import EVENTS, KNOWN, LONG, SCRIPT, TITLES, UNKNOWN, WITHOUT_TITLES, StubService
 
 api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 

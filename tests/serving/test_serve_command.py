@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from literal_snapshot import Shop
+from support.literal_snapshot import Shop
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
@@ -72,7 +72,7 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_the_service_loads_nothing_of_spark(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['pyspark'] = sys.modules['py4j'] = sys.modules['pandas'] = None\n"
-        "import recommender.__main__, recommender.serving.supervisor, recommender.serving.format"
+        "import recommender.__main__, recommender.serving.supervisor, recommender.snapshot.write"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(serve.__file__).parents[2])
 

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from literal_snapshot import Shop
-from published import publish, snapshot_of, store_at
+from support.literal_snapshot import Shop
+from support.published import publish, snapshot_of, store_at
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 
 import httpx
-from running import Load, Running, is_alive
+from support.running import Load, Running, is_alive
 
-from recommender.serving.layout import MANIFEST
-from recommender.serving.manifest import FileFacts, Manifest
+from recommender.snapshot.layout import MANIFEST
+from recommender.snapshot.manifest import FileFacts, Manifest
 from recommender.store import Channels
 
 pytestmark = [

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clusters import on_cluster
 from pyspark.sql import SparkSession
+from support.clusters import on_cluster
 
 from recommender.errors import SchemaError
 from recommender.stage import Previous

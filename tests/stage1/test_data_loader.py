@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, SchemaError
 from recommender.sources import columnar
-from recommender.spark_errors import explained
+from recommender.spark.errors import explained
 from recommender.stage1.steps import DataLoader
 
 HEADER = "timestamp,visitorid,event,itemid,transactionid\n"

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession, functions as F
 
-from recommender.base import build_steps
-from recommender.counting import RowCounter
 from recommender.errors import ConfigError, InputError, SchemaError
+from recommender.settings.step import build_steps
+from recommender.spark.row_counts import RowCounter
 from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.event_log import STEPS, EventLog
 from recommender.stage1.steps import DataLoader, ScoreEvents

@@ -8,14 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import postgres
 import pytest
 from pyspark.sql import SparkSession, functions as F
+from support import postgres
 
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, RecommenderError, SchemaError, TransientError
 from recommender.sources import jdbc
-from recommender.spark_errors import explained
+from recommender.spark.errors import explained
 from recommender.stage1.steps import DataLoader
 
 pytestmark = pytest.mark.skipif(bool(postgres.missing_for_jdbc()), reason=postgres.missing_for_jdbc())

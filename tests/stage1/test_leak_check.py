@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from recommender import schemas
 from recommender.errors import DataQualityError
 from recommender.stage1.steps import LeakCheck
+from recommender.tables import schemas
 
 # Visitors 0 and 1 are trained, 2 came after the cut at 100.
 SCORES = [(0, 0, 1.0, 10), (0, 1, 2.0, 20), (1, 0, 1.0, 99)]

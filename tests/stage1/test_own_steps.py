@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
-from recommender.counting import RowCounter, StepRows
+from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.stage1 import main
 from recommender.stage1.evaluation_split import EvaluationSplit, Parts
 from recommender.stage1.event_log import EventLog

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender import schemas
-from recommender.config import parse_config
 from recommender.errors import ConfigError, DataQualityError, InputError
-from recommender.preflight import fingerprint, identity
+from recommender.run.config import parse_config
+from recommender.run.preflight import fingerprint, identity
 from recommender.stage1.main import Stage1
 from recommender.stage1.steps import HoldoutSplit
+from recommender.tables import schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 GOWALLA = ROOT.parent / "shared" / "data" / "gowalla"

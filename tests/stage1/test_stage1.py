@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender import schemas
 from recommender.errors import ConfigError, DataQualityError
 from recommender.stage1.main import Stage1
+from recommender.tables import schemas
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "retailrocket"
 

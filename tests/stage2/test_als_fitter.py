@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pyspark
 import pytest
-from clusters import MASTERS, on_cluster
 from numpy.typing import NDArray
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession, functions as F
+from support.clusters import MASTERS, on_cluster
 
-from recommender.checkpoints import has_checkpoint_folder
 from recommender.errors import ConfigError, DataQualityError
-from recommender.session import checkpoints
+from recommender.spark.cluster import has_checkpoint_folder
+from recommender.spark.session import checkpoints
 from recommender.stage2.steps import AlsFitter
 from recommender.stage2.steps.als_fitter import blocks_for
 

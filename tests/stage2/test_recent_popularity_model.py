@@ -7,9 +7,9 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 
-from recommender import schemas
 from recommender.errors import ConfigError
 from recommender.stage2.steps import RecentPopularityModel
+from recommender.tables import schemas
 
 SCORES = "visitor_index int, item_index int, score float, last_timestamp long"
 DAY = 86_400_000

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, Row, SparkSession
 
-from recommender import schemas
-from recommender.base import parameters
-from recommender.counting import StepRows
 from recommender.errors import ConfigError
 from recommender.evaluation import METRICS, PER_VISITOR
+from recommender.settings.step import parameters
+from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous
 from recommender.stage2.main import Stage2
-from recommender.tables import read_table
+from recommender.tables import schemas
+from recommender.tables.parquet import read_table
 
 Factors = Mapping[int, NDArray[np.float64]]
 

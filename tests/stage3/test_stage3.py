@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender import schemas
-from recommender.counting import StepRows
 from recommender.errors import ConfigError
+from recommender.spark.row_counts import StepRows
 from recommender.stage3.main import Stage3
-from recommender.tables import read_table
+from recommender.tables import schemas
+from recommender.tables.parquet import read_table
 
 Place = tuple[str, float, str]  # itemid, score, source
 

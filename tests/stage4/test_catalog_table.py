@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender.delivery.target import Version
 from recommender.errors import ConfigError, InputError, StorageError
+from recommender.publishing.target import Version
 from recommender.stage4.steps import CatalogTable
 
 SCHEMA = "visitorid long, rank int, itemid long, score float, source string"

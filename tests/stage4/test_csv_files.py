@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from recommender.delivery.target import Version
+from recommender.publishing.target import Version
 from recommender.stage4.steps import CsvFiles, ParquetFiles, csv_files
 
 SCHEMA = "visitorid string, rank int, itemid string, score float, source string"

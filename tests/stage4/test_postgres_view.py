@@ -1,23 +1,19 @@
 """The step that copies lists to a real PostgreSQL, with Spark's tasks."""
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import postgres
 import pytest
 from pyspark.sql import DataFrame, SparkSession, functions as F
+from support import postgres
+from support.shop import tables
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "delivery"))
-
-from shop import tables
-
-from recommender.delivery import database as databases
-from recommender.delivery.target import Version
 from recommender.errors import ConfigError, DataQualityError, StorageError, TransientError
+from recommender.publishing.postgres import database as databases
+from recommender.publishing.target import Version
 from recommender.stage4.steps import PostgresView
 
 SCHEMA = "visitorid {id}, rank int, itemid {id}, score float, source string"
@@ -145,7 +141,7 @@ def test_55_a_database_that_dies_while_rows_are_copied(
 
 
 def test_a_task_that_runs_twice_copies_its_rows_once(spark: SparkSession, shop: postgres.Postgres) -> None:
-    from recommender.delivery import versions
+    from recommender.publishing.postgres import versions
 
     copied = versions.copy_part
 
@@ -184,7 +180,7 @@ def test_a_wrong_parameter_is_named_with_its_rule(given: dict[str, Any], sentenc
 
 
 def test_a_login_in_the_url_is_refused() -> None:
-    from recommender.config import parse_config
+    from recommender.run.config import parse_config
 
     with pytest.raises(ConfigError, match=r"SECRET_INLINE stage4.postgres.url holds a secret"):
         parse_config("", ["stage4.postgres.url=postgresql://ann:hunter2@db/shop"], {})

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender.base import parameters
 from recommender.errors import InputError, SchemaError
-from recommender.serving.checks import checked_files, read_manifest
 from recommender.serving.version import Version
+from recommender.settings.step import parameters
+from recommender.snapshot.checks import checked_files, read_manifest
 from recommender.stage import Made
 from recommender.stage1.steps import ScoreEvents
 from recommender.stage2.steps import AlsFitter

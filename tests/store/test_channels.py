@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from literal_store import file_of, open_store, result
+from support.literal_store import file_of, open_store, result
 
 from recommender.errors import ArtifactError, ConfigError, ConflictError
-from recommender.publication import publish
+from recommender.publishing.publication import publish
 from recommender.store import Channels, Commit, Store
 from recommender.store.log import Log
 

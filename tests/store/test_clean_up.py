@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from literal_store import file_of, open_store, record_of, result
+from support.literal_store import file_of, open_store, record_of, result
 
 from recommender.errors import ArtifactError
 from recommender.store import Attempt, Channels, Shards, Store, clean_up, removals

@@ -5,7 +5,7 @@ import multiprocessing
 import time
 from pathlib import Path
 
-from literal_store import open_store, result
+from support.literal_store import open_store, result
 
 from recommender.errors import ConflictError
 from recommender.store import clean_up

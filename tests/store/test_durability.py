@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from literal_store import open_store
+from support.literal_store import open_store
 
-from recommender.delivery.folder import FolderTarget
-from recommender.delivery.target import Version
 from recommender.errors import ArtifactError
+from recommender.publishing.folder import FolderTarget
+from recommender.publishing.target import Version
 from recommender.store import Shards, Store
 
 

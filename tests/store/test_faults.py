@@ -18,17 +18,17 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from recommender import schemas
-from recommender.base import step
-from recommender.counting import StepRows
 from recommender.errors import RecommenderError
-from recommender.publication import publish
-from recommender.runner import Progress, Runner
-from recommender.session import hadoop
+from recommender.publishing.publication import publish
+from recommender.run.runner import Progress, Runner
+from recommender.settings.step import step
+from recommender.spark.row_counts import StepRows
+from recommender.spark.session import hadoop
 from recommender.stage import Stage
 from recommender.stage4.main import Stage4
 from recommender.store import Channels, Commit, Store, clean_up, open_files
-from recommender.tables import as_stored
+from recommender.tables import schemas
+from recommender.tables.parquet import as_stored
 
 KINDS = ["hdfs", "s3a"]
 KEPT = 2  # attempts, after a clean-up: the new one, and the one that a rollback would take

@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from recommender.errors import StorageError
-from recommender.session import hadoop
+from recommender.spark.session import hadoop
 from recommender.store import Files, open_files
 from recommender.store.log import Log
 

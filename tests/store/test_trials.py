@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from literal_store import open_store
+from support.literal_store import open_store
 
 from recommender.errors import ArtifactError
 from recommender.store import Trials, removals

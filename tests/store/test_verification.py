@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from literal_store import file_of, open_store, record_of, result
+from support.literal_store import file_of, open_store, record_of, result
 
 from recommender.store import Channels, Store, verify
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender.base import build_steps
 from recommender.errors import ConfigError, DataQualityError
+from recommender.settings.step import build_steps
 from recommender.tune import study as study_module
 from recommender.tune.steps import AlsTuner
 from recommender.tune.trial import COMPLETE, FAILED, PRUNED, Judged, Parameters, Report, Trial, best

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recommender.config import load_config, parse_config
+from recommender.run.config import load_config, parse_config
 from recommender.tune.best import best_text, with_best
 from recommender.tune.trial import COMPLETE, Trial
 

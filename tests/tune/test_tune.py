@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from recommender import schemas
-from recommender.config import STAGES, load_config, own_steps, parse_config
-from recommender.counting import StepRows
 from recommender.errors import ConfigError
-from recommender.runner import Outcome, Progress, Runner
+from recommender.run.config import STAGES, load_config, own_steps, parse_config
+from recommender.run.runner import Outcome, Progress, Runner
+from recommender.spark.row_counts import StepRows
 from recommender.stage import Stage
 from recommender.stage1.steps import DataLoader, ScoreEvents, ScoreFilter, ScoreGrouper
 from recommender.store import Store, open_files
+from recommender.tables import schemas
 from recommender.tune import study
 from recommender.tune.main import Tune
 from recommender.tune.objective import TrialObjective

@@ -30,10 +30,10 @@ from typing import Any, NamedTuple
 from pyspark.sql import Column, DataFrame, GroupedData, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import fetch
-from recommender.base import ColumnName, step
 from recommender.errors import DataQualityError, SchemaError
-from recommender.persistent import Persistent
+from recommender.settings.step import ColumnName, step
+from recommender.spark.aggregates import fetch
+from recommender.tables.persistent import Persistent
 
 _MAX_INDEX = 2**31 - 1
 _IDS_PER_BUCKET = 100_000

@@ -23,9 +23,8 @@ from typing import Literal
 from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.base import Annotated, ColumnName, ColumnNames, Field, TableName, field, step
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
+from recommender.settings.step import Annotated, ColumnName, ColumnNames, Field, TableName, field, step
 from recommender.sources import (
     FILE,
     MALFORMED,
@@ -54,6 +53,7 @@ from recommender.sources import (
     unknown_option,
     where,
 )
+from recommender.spark.aggregates import single_row
 from recommender.stage1.event_cells import EventCells, raw_text
 from recommender.times import in_milliseconds
 

@@ -22,8 +22,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from recommender.base import Annotated, Field, step
 from recommender.errors import DataQualityError
+from recommender.settings.step import Annotated, Field, step
 from recommender.stage1.forecast import base_of, forecast, quarantined_share  # noqa: F401 - one for the example
 
 _DAY: Final = timedelta(days=1)

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, Window, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
+from recommender.settings.step import Annotated, Field, step
 
 _PARTS = 64  # into which the events of a heavy visitor are cut, so that no task sorts them all
 

@@ -16,7 +16,7 @@ Example usage:
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import step
+from recommender.settings.step import step
 
 
 @step

@@ -19,8 +19,8 @@ from typing import Any
 from pyspark.sql import DataFrame, Row, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import fetch
-from recommender.base import Annotated, Field, step
+from recommender.settings.step import Annotated, Field, step
+from recommender.spark.aggregates import fetch
 from recommender.times import as_time
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}

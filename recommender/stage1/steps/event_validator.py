@@ -24,9 +24,9 @@ from typing import Final, Literal
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, field, step
 from recommender.errors import ConfigError, DataQualityError, Mistake
-from recommender.spark_errors import failed_on_a_row
+from recommender.settings.step import Annotated, Field, field, step
+from recommender.spark.errors import failed_on_a_row
 from recommender.times import as_time, in_milliseconds
 
 _EARLIEST, _LATEST = 10**8, 10**14  # a median outside, in ms, is January 1970 or after the year 5138: another unit

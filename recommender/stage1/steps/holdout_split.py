@@ -37,8 +37,8 @@ from operator import and_
 from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F, types as T
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import InputError, SchemaError
+from recommender.settings.step import Annotated, Field, TableName, step
 from recommender.sources import (
     MALFORMED,
     Ids,

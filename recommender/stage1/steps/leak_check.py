@@ -14,10 +14,10 @@ recommender.errors.DataQualityError: LEAK 1 held-out pairs are in scores, 1 in h
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender import schemas  # noqa: F401 - for the example
-from recommender.aggregates import single_row
-from recommender.base import step
 from recommender.errors import DataQualityError
+from recommender.settings.step import step
+from recommender.spark.aggregates import single_row
+from recommender.tables import schemas  # noqa: F401 - for the example
 
 _PAIR = [C.VISITOR_INDEX, C.ITEM_INDEX]
 

@@ -26,9 +26,9 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.base import Annotated, ColumnName, Field, field, step
 from recommender.errors import DataQualityError, SchemaError
+from recommender.settings.step import Annotated, ColumnName, Field, field, step
+from recommender.spark.aggregates import single_row
 from recommender.times import in_milliseconds
 
 _MS_PER_DAY = 86_400_000

@@ -18,7 +18,7 @@ Example usage:
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, ColumnName, Field, step
+from recommender.settings.step import Annotated, ColumnName, Field, step
 
 
 @step

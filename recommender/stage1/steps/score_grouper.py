@@ -20,8 +20,8 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame, Window, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, ColumnName, Field, field, step
 from recommender.errors import SchemaError
+from recommender.settings.step import Annotated, ColumnName, Field, field, step
 
 _FOUND, _NUMBER, _CHOSEN = "_found", "_number", "_chosen"
 

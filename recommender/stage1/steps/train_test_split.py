@@ -15,10 +15,10 @@ import numpy as np
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.base import Annotated, ColumnName, Field, step
 from recommender.errors import InputError, SchemaError
-from recommender.persistent import Persistent
+from recommender.settings.step import Annotated, ColumnName, Field, step
+from recommender.spark.aggregates import single_row
+from recommender.tables.persistent import Persistent
 
 # What a sketch promises: the rank of its answer is wrong by at most rows / ACCURACY.
 _ACCURACY = 10_000

@@ -19,11 +19,11 @@ from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.base import Annotated, ColumnName, Field, step
-from recommender.checkpoints import has_checkpoint_folder
 from recommender.errors import ConfigError, DataQualityError, Mistake
-from recommender.persistent import Persistent
+from recommender.settings.step import Annotated, ColumnName, Field, step
+from recommender.spark.aggregates import single_row
+from recommender.spark.cluster import has_checkpoint_folder
+from recommender.tables.persistent import Persistent
 
 StorageLevelName = Literal[
     "MEMORY_AND_DISK", "MEMORY_AND_DISK_SER", "MEMORY_ONLY", "MEMORY_ONLY_SER", "DISK_ONLY", "OFF_HEAP"
@@ -105,7 +105,7 @@ class AlsFitter(Persistent):
         DataQualityError: there are no scores (NO_ROWS), some are null, NaN, infinite or, if refused, not positive
         (BAD_SCORE), or none is positive (NO_POSITIVE), or reg_param is 0 and the equations of a visitor or an item have
         no single solution (SINGULAR_MATRIX).
-    Persist strategy: as MLlib saves a model; stage 2 does so. ``recommender.als_model`` loads it, checked.
+    Persist strategy: as MLlib saves a model; stage 2 does so. ``recommender.tables.als_model`` loads it, checked.
     """
 
     rank: Annotated[int, Field(ge=1, le=1000)] = 32

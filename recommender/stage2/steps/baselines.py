@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, field, step
+from recommender.settings.step import Annotated, Field, field, step
 
 Baseline = Literal["popular", "recent_popular", "item_to_item"]
 T = TypeVar("T")

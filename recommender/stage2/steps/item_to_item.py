@@ -33,7 +33,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
+from recommender.settings.step import Annotated, Field, step
 
 _PAIR = (C.VISITOR_INDEX, C.ITEM_INDEX)
 _SIMILARITY = "decimal(16,15)"  # holds 0 to 1, in 64 bits: a sum of them is exact

@@ -19,8 +19,8 @@ import numpy as np
 from pyspark.sql import DataFrame, Row, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import fetch
-from recommender.base import Annotated, Field, field, step
+from recommender.settings.step import Annotated, Field, field, step
+from recommender.spark.aggregates import fetch
 
 Evidence = Literal["low", "value", "high"]
 Metric = Literal["ndcg", "recall", "precision", "map", "mrr", "hit_rate"]

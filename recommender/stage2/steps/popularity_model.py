@@ -9,9 +9,9 @@ Example usage:
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import exact_sum, single_row
-from recommender.base import step
-from recommender.persistent import Persistent
+from recommender.settings.step import step
+from recommender.spark.aggregates import exact_sum, single_row
+from recommender.tables.persistent import Persistent
 
 
 @step

@@ -24,10 +24,10 @@ from typing import Any, Literal, get_args
 from pydantic import BeforeValidator
 from pyspark.sql import DataFrame
 
-from recommender.base import Annotated, Field, field, step
-from recommender.cached import Cache
 from recommender.evaluation import Evaluation, evaluation, ranking_metrics
-from recommender.persistent import Persistent
+from recommender.settings.step import Annotated, Field, field, step
+from recommender.spark.cache import Cache
+from recommender.tables.persistent import Persistent
 
 _ERRORS_OF_RATINGS = {"rmse", "mse", "mae", "mape", "r2"}
 

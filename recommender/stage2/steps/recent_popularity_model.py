@@ -11,9 +11,9 @@ Example usage:
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import exact_sum, single_row
-from recommender.base import Annotated, Field, step
-from recommender.persistent import Persistent
+from recommender.settings.step import Annotated, Field, step
+from recommender.spark.aggregates import exact_sum, single_row
+from recommender.tables.persistent import Persistent
 
 _MS_PER_DAY = 86_400_000
 

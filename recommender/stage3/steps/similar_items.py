@@ -21,11 +21,11 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
-from recommender.blocks import matrix
-from recommender.persistent import Persistent
 from recommender.ranking import NONE, Keys, found, norms_of
-from recommender.search import BlockSearch
+from recommender.settings.step import Annotated, Field, step
+from recommender.spark.blocks import matrix
+from recommender.spark.search import BlockSearch
+from recommender.tables.persistent import Persistent
 
 
 @step

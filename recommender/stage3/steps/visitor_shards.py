@@ -12,7 +12,7 @@ Example usage:
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
+from recommender.settings.step import Annotated, Field, step
 
 
 @step

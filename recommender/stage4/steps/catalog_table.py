@@ -18,12 +18,12 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 import recommender.constants as C
-from recommender.base import TableName, step
-from recommender.delivery.places import Unpointed
-from recommender.delivery.target import Version
 from recommender.errors import InputError, StorageError
+from recommender.publishing.places import Unpointed
+from recommender.publishing.target import Version
+from recommender.settings.step import TableName, step
 from recommender.sources import quoted
-from recommender.spark_errors import explained
+from recommender.spark.errors import explained
 from recommender.stage4.reading_back import check_rows
 
 _VERSION = "version"

@@ -19,10 +19,10 @@ from typing import Any, Final
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
-from recommender.delivery.folder import FolderTarget
-from recommender.delivery.places import open_folder
-from recommender.delivery.target import Version
+from recommender.publishing.folder import FolderTarget
+from recommender.publishing.places import open_folder
+from recommender.publishing.target import Version
+from recommender.settings.step import Annotated, Field, step
 from recommender.stage4.reading_back import check_rows
 
 # What a spreadsheet takes for the beginning of a formula; also as its wide forms, and behind a line's end.

@@ -18,10 +18,10 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from recommender.base import Annotated, Field, step
-from recommender.delivery.folder import FolderTarget
-from recommender.delivery.places import open_folder
-from recommender.delivery.target import Version
+from recommender.publishing.folder import FolderTarget
+from recommender.publishing.places import open_folder
+from recommender.publishing.target import Version
+from recommender.settings.step import Annotated, Field, step
 from recommender.stage4.reading_back import check_rows
 
 

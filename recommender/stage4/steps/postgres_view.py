@@ -19,13 +19,13 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender import errors
-from recommender.aggregates import single_row
-from recommender.base import Annotated, ColumnName, Field, step
-from recommender.delivery.places import open_postgres
-from recommender.delivery.target import Version
+from recommender.publishing.places import open_postgres
+from recommender.publishing.target import Version
+from recommender.settings.step import Annotated, ColumnName, Field, step
+from recommender.spark.aggregates import single_row
 
 if TYPE_CHECKING:
-    from recommender.delivery.postgres import PostgresTarget
+    from recommender.publishing.postgres.view import PostgresTarget
 
 _LOGIN = re.compile(r"(?i)://[^/?]*@|[?&](?:user|\w*password|passfile)=")
 _OF_A_TASK = re.compile(r"recommender\.errors\.(\w+Error): ([A-Z_]+) ([^\n]+)")
@@ -94,7 +94,7 @@ class PostgresView:
 
     def execute(self, recommendations: DataFrame, target: "PostgresTarget", version: Version, channel: str) -> None:
         """Load a version; see the class."""
-        from recommender.delivery.versions import Contents, copy_part  # noqa: PLC0415 - psycopg is an extra
+        from recommender.publishing.postgres.versions import Contents, copy_part  # noqa: PLC0415 - psycopg is an extra
 
         database, login, schema = target.database, target.login, self.schema
 
@@ -138,7 +138,7 @@ def _csv(batch: pa.RecordBatch) -> bytes:
 
 
 def _contents(rows: DataFrame) -> tuple[int, str, str]:
-    """Return what the database must find: see ``recommender.delivery.versions.checked``."""
+    """Return what the database must find: see ``recommender.publishing.postgres.versions.checked``."""
     text = F.concat_ws("|", *(F.col(name).cast("string") for name in rows.columns if name != C.SCORE))
     hashed = F.conv(F.substring(F.md5(text), 1, 8), 16, 10).cast("bigint")
     scaled = F.floor(F.col(C.SCORE).cast("double") * 2**20).cast("bigint")

@@ -18,8 +18,8 @@ from typing import Literal
 from pyspark.sql import DataFrame
 
 import recommender.constants as C
-from recommender.base import step
-from recommender.persistent import Persistent
+from recommender.settings.step import step
+from recommender.tables.persistent import Persistent
 
 
 @step

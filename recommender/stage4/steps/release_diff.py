@@ -18,9 +18,9 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import single_row
-from recommender.base import Annotated, Field, step
-from recommender.cached import Cache
+from recommender.settings.step import Annotated, Field, step
+from recommender.spark.aggregates import single_row
+from recommender.spark.cache import Cache
 
 _NEW, _OLD = "_new", "_old"
 

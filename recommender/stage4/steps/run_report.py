@@ -17,8 +17,9 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.aggregates import fetch
-from recommender.base import Annotated, Field, step
+from recommender.settings.step import Annotated, Field, step
+from recommender.spark.aggregates import fetch
+from recommender.terminal.text import visible
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
 
@@ -99,3 +100,11 @@ class RunReport:
             if turn < len(visitors)
         ]
         return turns[: self.examples]
+
+
+def example_text(example: Example) -> str:
+    """Return one visitor's history and recommendations."""
+    history = visible(", ".join(f"{event} {item}" for event, item in example.history))
+    listed = visible(", ".join(f"{item} ({score:.3g})" for item, score in example.recommended))
+    visitor = visible(str(example.visitorid))
+    return f"visitor {visitor} ({example.source})\n  did:         {history}\n  recommended: {listed}"

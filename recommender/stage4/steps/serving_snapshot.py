@@ -27,9 +27,9 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, TableName, step
 from recommender.errors import SchemaError
-from recommender.serving.cells import item_files, visitor_file
+from recommender.settings.step import Annotated, Field, TableName, step
+from recommender.snapshot.visitor_files import item_files, visitor_file
 from recommender.sources import MALFORMED, catalog_versions, quoted, read_catalog, read_list, shown, trimmed
 
 SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order

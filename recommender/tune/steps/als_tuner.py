@@ -16,9 +16,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from typing import Literal
 
-from recommender.base import Annotated, Field, field, step
 from recommender.errors import DataQualityError
-from recommender.text import age
+from recommender.settings.step import Annotated, Field, field, step
+from recommender.terminal.text import age
 from recommender.tune.space import KIND, Choices, Range, Space, range_mistake
 from recommender.tune.study import Study
 from recommender.tune.trial import COMPLETE, FAILED, PRUNED, Objective, Parameters, Trial, TrialLog, best

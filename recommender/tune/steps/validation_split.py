@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from pyspark.sql import DataFrame, Window, functions as F
 
 import recommender.constants as C
-from recommender.base import Annotated, Field, step
+from recommender.settings.step import Annotated, Field, step
 
 _PARTS = 1_000_000  # the resolution of a share
 _PAIRS = "_pairs"

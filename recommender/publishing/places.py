@@ -1,0 +1,104 @@
+"""Open the places that a channel's record names, to move their channels as well: by promote and rollback.
+
+Example usage:
+>>> with open_places({"table": {"table": "shop.recommendations"}}) as places:
+...     places["table"].position("live")
+0
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from recommender.errors import InputError
+from recommender.publishing.folder import FolderTarget
+from recommender.publishing.target import Target, Version
+from recommender.store import Hadoop
+
+if TYPE_CHECKING:
+    from recommender.publishing.postgres.view import PostgresTarget
+
+
+class Unpointed:
+    """A place without channels, such as a table partitioned by version: the store's own channel tells the version.
+
+    Init parameters:
+        settings: what tells the place from others.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.settings = settings
+
+    def position(self, channel: str) -> int:  # noqa: ARG002
+        """Return 0: nothing is moved there."""
+        return 0
+
+    def named(self, channel: str) -> None:
+        """Return None: nothing is moved there."""
+
+    def has(self, version: Version) -> bool:  # noqa: ARG002
+        """Return True: what the record names was delivered, and is not looked at."""
+        return True
+
+    def held(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def show(self, version: Version, channel: str, expected: int) -> int:  # noqa: ARG002
+        """Do nothing."""
+        return expected
+
+    def clean_up(self) -> None:
+        """Do nothing: versions that nobody needs are dropped by who owns the table."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def open_places(delivered: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Target]]:
+    """Return the places, by the names of the steps that deliver to them, and close them in the end.
+
+    Args:
+        delivered: name -> settings, as a channel's record has them.
+
+    Raises:
+        InputError: what it takes to reach one is not installed.
+    """
+    places = {name: _opened(name, settings) for name, settings in delivered.items()}
+    try:
+        yield places
+    finally:
+        for place in places.values():
+            place.close()
+
+
+def _opened(name: str, settings: Mapping[str, Any]) -> Target:
+    if name == "postgres":
+        return open_postgres(settings)
+    return open_folder(settings) if "path" in settings else Unpointed(settings)
+
+
+def open_folder(settings: Mapping[str, Any]) -> FolderTarget:
+    """Return a folder, wherever it is."""
+
+    def gateway() -> Hadoop | None:
+        from recommender.spark.session import hadoop  # noqa: PLC0415 - starts a JVM, which most paths do without
+
+        return hadoop()
+
+    return FolderTarget(settings, gateway)
+
+
+def open_postgres(settings: Mapping[str, Any]) -> "PostgresTarget":
+    """Return a view in a PostgreSQL.
+
+    Raises:
+        InputError: psycopg is not installed.
+    """
+    try:
+        from recommender.publishing.postgres.view import PostgresTarget  # noqa: PLC0415 - psycopg is an extra
+    except ImportError:
+        sentence = "stage4.postgres needs psycopg, on the driver and on the workers; install recommender[postgres]"
+        raise InputError("TARGET_DRIVER", sentence) from None
+    return PostgresTarget(settings)

@@ -1,0 +1,172 @@
+"""Execute one stage: from inputs that are all as they were written to tables that can be read back.
+
+Example usage:
+>>> _together([{"files": {"a": {}}, "contents": {"scores": {"rows": 1, "checksum": "1" * 32}}, "tables": {},
+...             "rows": {"scores": 1}}] * 2)["rows"]
+{'scores': 2}
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import Any, Final
+
+from pyspark.sql.types import StructType
+
+from recommender.errors import ArtifactError, StorageError
+from recommender.run.stopwatch import Timed
+from recommender.spark.session import checkpoints
+from recommender.stage import Made, Previous, Stage
+from recommender.store import Attempt, Commit, Shards, Store, now
+from recommender.tables.als_model import check_model
+from recommender.tables.audit import added, audit, check_contents, check_rows
+from recommender.tables.parquet import read_table
+
+_CHECKPOINTS: Final = "_checkpoints"  # a folder in the attempt's own, with which it goes if all else fails
+
+
+def read_inputs(
+    store: Store, stage: Stage, commits: Mapping[str, Commit], last: Commit | None, live: Commit | None = None
+) -> dict[str, Any]:
+    """Return the arguments of `execute`: tables whose files are all as they were written, and settings.
+
+    Args:
+        store: the store.
+        stage: the stage.
+        commits: stage -> the commit that is read.
+        last: the commit of its own that the stage goes on from, None if there is none.
+        live: the commit of its own that the stage compares with, None if there is none.
+    """
+    stage.announce("checking the inputs")
+    needs = stage.needs()
+    read: dict[str, list[str]] = {}
+    for name, table in needs.inputs.values():
+        read.setdefault(name, []).append(table)
+    for name, tables in read.items():
+        if any(table.startswith("model/") for table in tables):
+            check_model(store, commits[name])
+        check_contents(store, commits[name], tables)
+    tables_of = {argument: _table(store, commits[name], table) for argument, (name, table) in needs.inputs.items()}
+    settings = {argument: commits[name].record["config"][step] for argument, (name, step) in needs.settings.items()}
+    records = {argument: commits[name].record.get(key) for argument, (name, key) in needs.records.items()}
+    given = {**tables_of, **settings, **records}
+    continued, compared = stage.continues(), stage.compares()
+    if continued is not None:
+        given["previous"] = last and _previous(store, stage, last, continued)
+    if compared is not None:
+        given["live"] = live and _live(store, stage, live, compared)
+    return given
+
+
+def _live(store: Store, stage: Stage, live: Commit, tables: Sequence[str]) -> Previous | None:
+    """Return what is live, unless it is damaged: that is no reason to keep it."""
+    try:
+        return _previous(store, stage, live, tables)
+    except ArtifactError as error:
+        stage.not_compared = f"not compared with what is live: {error.sentence}"
+        return None
+
+
+def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -> Previous:
+    try:
+        if tables:
+            check_contents(store, last, tables)
+    except ArtifactError as error:
+        raise ArtifactError(error.id, f"{error.sentence.split('; ')[0]}; {stage.REMEDY}") from error
+    return Previous(last.record, {table: _table(store, last, table) for table in tables})
+
+
+def _table(store: Store, commit: Commit, table: str) -> Any:
+    return read_table(store.urls(commit, table), StructType.fromJson(commit.record["tables"][table]))
+
+
+def execute(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards) -> dict[str, Any]:
+    """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
+    announced = stage.announce = Timed(stage.announce)
+    with _with_checkpoints(store, stage, attempt):
+        part = _all_parts(store, stage, inputs, attempt, shards)
+    steps = stage.report(part["rows"])
+    timed = announced.seconds()
+    return {
+        "files": part["files"],
+        "contents": part["contents"],
+        "tables": part["tables"],
+        "steps": [asdict(step) for step in steps],
+        "timings": timed,
+        **stage.details(),
+    }
+
+
+@contextmanager
+def _with_checkpoints(store: Store, stage: Stage, attempt: Attempt) -> Iterator[None]:
+    """Give Spark a folder for checkpoints in the attempt's own, where the stage needs one; it is deleted afterwards."""
+    if not stage.needs_checkpoints():
+        yield
+        return
+    with checkpoints(f"{attempt.url}/{_CHECKPOINTS}"):
+        yield
+    with suppress(StorageError):  # nobody reads it
+        store.files.delete(f"{attempt.stage}/data/{attempt.id}/{_CHECKPOINTS}")
+
+
+def _all_parts(
+    store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
+) -> dict[str, Any]:
+    """Execute, persist and audit all shards of the work, but those that are finished, or all of it at once."""
+    number = stage.shards(inputs)
+    if number == 1:
+        return _part(store, stage, inputs, attempt, "")
+    parts = []
+    for shard in range(number):
+        finished = shards.finished(shard, number)
+        stage.announce(f"shard {shard + 1} of {number}{' was done before' if finished else ''}")
+        if finished is None:
+            one = _part(store, stage, {**inputs, "shard": (shard, number)}, attempt, f"shard-{shard:05d}")
+            finished = shards.finish(shard, number, attempt.id, one)
+        parts.append(finished)
+    return _together(parts)
+
+
+def _part(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, part: str) -> dict[str, Any]:
+    """Execute, persist and audit one part of the work."""
+    data = stage.execute_persist(attempt.url, part, **inputs)
+    for document, text in stage.documents().items():
+        store.files.create(f"{attempt.stage}/data/{attempt.id}/{document}", text.encode())
+    made = Made(attempt.run_id, attempt.parent + 1, attempt.url, now())
+    for path, content in stage.files(made):
+        store.files.create(f"{attempt.stage}/data/{attempt.id}/{path}", content)
+    stage.announce("reading back what was written")
+    rows = stage.counter.rows()
+    schemas = _schemas(data)
+    written = audit(store, attempt.stage, attempt.id, schemas, part)
+    check_rows(written.tables, rows)
+    return {
+        "files": written.files,
+        "contents": written.tables,
+        "tables": {table: schema.jsonValue() for table, schema in schemas.items()},
+        "rows": rows,
+    }
+
+
+def _schemas(data: Mapping[str, Any]) -> dict[str, StructType]:
+    """Return the schema of every stored table; those of a model are its factors'."""
+    schemas = {name: rows.schema for name, rows in data.items() if name != "model"}
+    if "model" in data:
+        schemas["model/userFactors"] = data["model"].userFactors.schema
+        schemas["model/itemFactors"] = data["model"].itemFactors.schema
+    return schemas
+
+
+def _together(parts: list[Any]) -> dict[str, Any]:
+    """Return the record of all shards as one."""
+    contents: dict[str, dict[str, Any]] = {}
+    rows: dict[str, int] = {}
+    for part in parts:
+        for table, found in part["contents"].items():
+            one = contents.setdefault(table, {"rows": 0, "checksum": "0" * 32})
+            one["rows"] += found["rows"]
+            one["checksum"] = added(one["checksum"], found["checksum"])
+        for name, number in part["rows"].items():
+            rows[name] = rows.get(name, 0) + number
+    files = {path: facts for part in parts for path, facts in part["files"].items()}
+    return {"files": files, "contents": contents, "tables": parts[0]["tables"], "rows": rows}

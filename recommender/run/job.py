@@ -1,0 +1,324 @@
+"""A job: arguments, configuration, and one or more stages from the store to the store; every error gets its line here.
+
+The files in ``jobs/`` are the entry points; they hold nothing but the names of their stages.
+"""
+
+import argparse
+import functools
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pyspark.sql import SparkSession
+
+from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
+from recommender.publishing.comparison import release_of
+from recommender.run.config import STAGES, Config, load_config
+from recommender.run.delivery import expose
+from recommender.run.preflight import check_overlap, size_of_inputs
+from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
+from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
+from recommender.settings.redaction import holds_secret, redacted
+from recommender.spark.errors import explained, reason_of
+from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
+from recommender.stage import Stage
+from recommender.stage1.main import Stage1
+from recommender.stage4.main import Stage4
+from recommender.stage4.steps.run_report import example_text
+from recommender.store import Channels, Commit, Store, new_run_id, open_files, run_id_mistake
+from recommender.terminal.progress import progress, warn
+from recommender.terminal.summary import metrics_table, release_text, stage_summary, trials_table
+from recommender.terminal.text import title, visible
+
+_SETTLING = 0.5  # seconds
+
+
+def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None = None) -> int:
+    """Run stages in order in one session.
+
+    Args:
+        stages: names of stages.
+        script: path of the job's file; the configuration beside it is the default.
+        arguments: those of the command line.
+
+    Returns:
+        The exit code: 0, or that of the error, whose line is the last one on stderr.
+    """
+    where = Progress(stage=stages[0] if len(stages) == 1 else "-")
+    verbose = "--verbose" in (sys.argv if arguments is None else arguments)
+    session = _Session(verbose)
+    with heeding_signals():
+        try:
+            _run(_parser(stages, script).parse_args(arguments), where, session)
+            session.stop()
+        except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary of all errors
+            return elsewhere(functools.partial(_leave, error, session, where, verbose))
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are told as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
+
+
+def _parser(stages: Sequence[str], script: str) -> argparse.ArgumentParser:
+    what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
+    parser = _Parser(
+        prog=f"spark-submit jobs/{Path(script).name}",
+        description=f"Run, each from what is stored to what is stored:\n\n{what}",
+        epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
+        "16 damaged artifact, 17 storage, 18 try again.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
+    parser.add_argument("--config", metavar="FILE", default=default, help="the YAML file (default: conf/local.yaml)")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override one parameter, as often as needed: --set stage1.score_filter.min_score=5",
+    )
+    parser.add_argument("--root", metavar="FOLDER", help="where results are stored (default: root of the YAML file)")
+    parser.add_argument(
+        "--run-id",
+        metavar="ID",
+        help="name of this run, for one result for good: "
+        "what it has committed is not done again (default: made from the time)",
+    )
+    if "stage4" in stages:
+        parser.add_argument(
+            "--override-gate",
+            metavar="REASON",
+            help="publish also a model that is not blessed; the reason stays in the record",
+        )
+    parser.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
+    if len(stages) > 1:
+        parser.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
+        parser.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")
+    parser.set_defaults(override_gate=None, stages=tuple(stages), first=stages[0], last=stages[-1])
+    parser.add_argument("--verbose", action="store_true", help="show the stack trace of an error")
+    return parser
+
+
+def _first_line(documented: type) -> str:
+    return (documented.__doc__ or "").split("\n", 1)[0].split(": ", 1)[-1]
+
+
+class _Session:
+    """The session of a job, which is started when it is needed for the first time.
+
+    Init parameters:
+        verbose: see `start_session`.
+    """
+
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+        self._spark: SparkSession | None = None
+        self._ours = False
+        self.name = "recommender"
+        self.size: Callable[[], int | None] = lambda: None  # of the inputs, in bytes, if anybody knows
+        self.told: Mapping[str, Any] = {}  # what an attempt's folder says of the error that ended it
+
+    def start(self) -> SparkSession:
+        """Return the session."""
+        if self._spark is None:
+            self._ours = SparkSession.getActiveSession() is None  # a platform's own session is not ours to stop
+            with progress("starting Spark"):
+                self._spark = start_session(self.name, self._verbose, self.size())
+            warning = unhidden(self._spark)
+            if warning:
+                error_stream().write(f"warning: {warning}\n")
+        return self._spark
+
+    def places(self) -> str:
+        """Return where Spark keeps its temporary files."""
+        return local_folders(self._spark) if self._spark else ""
+
+    def stop(self) -> None:
+        """Stop the session, if it is ours; what it is doing ends too."""
+        spark, self._spark = self._spark, None
+        if spark and self._ours:
+            try:
+                spark.stop()
+            except Exception as error:  # noqa: BLE001 - there is nothing left to stop
+                del error
+
+
+def _run(options: argparse.Namespace, where: Progress, session: _Session) -> None:
+    """Check everything that can be checked without Spark, then run the stages."""
+    where.run = options.run_id or new_run_id()
+    wrong_id = run_id_mistake(where.run)
+    if wrong_id:
+        raise ConfigError(Mistake("RUN_ID", "--run-id", f"{wrong_id}, got {options.run_id[:60]!r}"))
+    stages = _chosen(options)
+    session.name = f"recommender {' '.join(stages)} {where.run}"
+    config = load_config(options.config, options.set)
+    store = Store(open_files(options.root or config.root, hadoop, config.file_mode))
+    built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
+    for stage in built.values():
+        stage.given, stage.warn = _given(config, options), warn
+    sources = [source for stage in built.values() for source in stage.sources()]
+    check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
+
+    def failure(error: BaseException) -> Mapping[str, Any]:
+        told = _explained(error, session.places(), store.files.root)
+        session.told = told
+        session.stop()  # nothing may be written any more
+        return told
+
+    named = options.run_id is not None
+    override = _reason(options.override_gate)
+    runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure, override=override)
+    with _alone(store, where.run) if named else nullcontext():
+        _run_stages(runner, built, config, store, session)
+
+
+@contextmanager
+def _alone(store: Store, run: str) -> Iterator[None]:
+    """Keep a second start of the same run from doing the same work, as far as the file system has locks."""
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(store.files.locked(f"run-{run}", patience=0))
+        except ConflictError:
+            sentence = f"run {run} has been started and has not ended; wait for it, or take another --run-id"
+            raise ConflictError("RUN_ACTIVE", sentence) from None
+        yield
+
+
+def _run_stages(runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: _Session) -> None:
+    """Run the stages one after the other, and show what came of each."""
+    runner.pin(built)
+    session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
+    stage1 = built.get("stage1")
+    if isinstance(stage1, Stage1) and not stage1.is_sourced:
+        built["stage1"] = STAGES["stage1"](_with_events(config, runner.sample()))
+    for name, stage in built.items():
+        outcome = runner.run(name, stage)
+        if isinstance(stage, Stage4):
+            expose(store, stage, outcome.commit, session.start)
+        _print_summary(name, stage, outcome, store)
+        runner.check_gate(name)
+
+
+def _reason(given: str | None) -> str | None:
+    """Return why the gate is overridden."""
+    if given is not None and not given.strip():
+        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
+    return given
+
+
+def _chosen(options: argparse.Namespace) -> list[str]:
+    """Return the stages from the first to the last that were asked for."""
+    first, last = options.stages.index(options.first), options.stages.index(options.last)
+    if first > last:
+        sentence = f"--from {options.first} comes after --until {options.last}; there is nothing to run"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--from", sentence))
+    return list(options.stages[first : last + 1])
+
+
+def _given(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the configuration as it was written, with what the command line says of it."""
+    root = {"root": options.root} if options.root and not holds_secret(options.root) else {}
+    return {**config.document, **root}
+
+
+def _with_events(config: Config, path: str) -> dict[str, Any]:
+    section: dict[str, Any] = config.stage("stage1")
+    return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
+
+
+def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:
+    record = outcome.commit.record
+    if outcome.skipped:
+        print(f"\n{title(name, stage.NAME)}: {outcome.skipped}")
+    else:
+        place = _place(store, name, outcome)
+        print(f"\n{stage_summary(name, stage.NAME, record, place)}")
+    if "metrics" in record:
+        print(f"\n{metrics_table(record['metrics'])}")
+    if "trials" in record:
+        print(f"\n{trials_table(record['metric'], record['trials'])}\n\n{_to_run(_place(store, name, outcome))}")
+    for example in getattr(stage, "examples", ()):
+        print(f"\n{example_text(example)}")
+    released = release_of(store, outcome.commit)
+    if released is not None:
+        print(f"\n{release_text(released)}")
+    if isinstance(stage, Stage4):
+        print(f"\nThe recommendations are Parquet files in {_place(store, name, outcome)}/recommendations")
+        print(_channel_text(store, stage, outcome.commit))
+    sys.stdout.flush()
+
+
+def _channel_text(store: Store, stage: Stage4, commit: Commit) -> str:
+    """Say whether the channel names what was made, and what it names else."""
+    channel = stage.steps["publish"].channel
+    current = Channels(store).current(channel)
+    if current is None or current.record["attempt"] == commit.attempt:
+        return f"Channel {channel} names them"
+    why = "a later result was published, or somebody went back from this one; only a new result takes its place"
+    return f"Channel {channel} stays with run {current.run_id}: {why}"
+
+
+def _to_run(place: str) -> str:
+    """Say where the best configuration is, and how it is run."""
+    hint = "copy it to where the job starts, and " if ":" in place else ""
+    path = f"{place}/best.yaml"
+    return f"The best configuration is {path}; {hint}run it with\n  ./spark-submit.sh --config {path}"
+
+
+def _place(store: Store, name: str, outcome: Outcome) -> str:
+    return store.files.url(f"{name}/data/{outcome.commit.attempt}").removeprefix("file://")
+
+
+def _explained(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
+    """Return what is told of an error: id, sentence, exit_code, and the signal where there was one."""
+    number = received()
+    if number is not None:
+        error = Terminated(number)
+    elif isinstance(error, KeyboardInterrupt):
+        error = Terminated(signal.SIGINT)
+    elif isinstance(error, Exception) and not _is_known(error) and is_ending():
+        error = Terminated(signal.SIGTERM)
+    if isinstance(error, Terminated):
+        sentence = f"told to end by SIG{error.signal}; nothing is half visible, start it again to go on"
+        return {"id": "TERMINATED", "sentence": sentence, "exit_code": error.exit_code, "signal": error.signal}
+    ours = error if isinstance(error, RecommenderError) else explained(error, local, root)
+    if ours is None:
+        ours = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason_of(error)}; --verbose shows where")
+    return {"id": ours.id, "sentence": redacted(ours.sentence), "exit_code": ours.exit_code}
+
+
+def _is_known(error: Exception) -> bool:
+    """Return whether an error says itself what happened, so that it does not matter whether the JVM is ending."""
+    return isinstance(error, RecommenderError) or "OutOfMemoryError" in str(error)  # of it the JVM ends by itself
+
+
+def _leave(error: BaseException, session: _Session, where: Progress, verbose: bool) -> int:
+    """Stop what is running, tell the user, and return the exit code."""
+    session.stop()
+    return _tell(error, session.told, where, verbose)
+
+
+def _tell(error: BaseException, told: Mapping[str, Any], where: Progress, verbose: bool) -> int:
+    """Tell the user about an error, by what is told of it already, if anything is; return its exit code."""
+    told = told or _explained(error)
+    lines = traceback.format_exception(error) if verbose else []
+    if isinstance(error, ConfigError) and len(error.mistakes) > 1:
+        lines += [f"{mistake}\n" for mistake in error.mistakes]
+    place = f"stage={where.stage} run={where.run} attempt={where.attempt}"
+    stream = error_stream()
+    if "signal" in told:
+        time.sleep(_SETTLING)  # Spark says something too while it ends, and the last line is ours
+    stream.write(redacted("".join([*lines, f"RECOMMENDER_ERROR {told['id']} {place}: {visible(told['sentence'])}\n"])))
+    stream.flush()
+    return int(told["exit_code"])

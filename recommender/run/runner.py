@@ -1,0 +1,366 @@
+"""Run stages from the store to the store: decide what is to be done, do it, check it, and make it visible.
+
+preflight -> attempt -> Spark -> read inputs -> execute, persist -> audit -> commit -> channel
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from recommender.constants import QUARANTINE
+from recommender.errors import ArtifactError, ConflictError, InputError, StorageError
+from recommender.publishing.gate import check_blessed, check_kept
+from recommender.run.execution import execute, read_inputs
+from recommender.run.preflight import differences, fingerprint, identity
+from recommender.run.sample import DEFAULT_EVENTS, sample_events
+from recommender.run.termination import elsewhere
+from recommender.settings.redaction import redacted
+from recommender.spark.session import hadoop
+from recommender.stage import Stage
+from recommender.store import Attempt, Channels, Commit, Shards, Store, Trials
+from recommender.tables.audit import audit
+from recommender.terminal.progress import progress
+from recommender.terminal.text import title
+
+SAMPLE = "sample"
+
+
+@dataclass
+class Progress:
+    """Where a run is; the error line names it."""
+
+    run: str = "-"
+    stage: str = "-"
+    attempt: str = "-"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a stage: its commit, and why nothing was computed if nothing was."""
+
+    commit: Commit
+    skipped: str = ""
+
+
+class Runner:
+    """Run stages, one after the other, as one run.
+
+    Init parameters:
+        store: where they read and write.
+        start: returns the Spark session; it is called when one is needed for the first time.
+        where: is kept up to date; its run id is that of the run.
+        named: whether the user has given the run's id: then it stands for one result for good.
+        force: compute also what was computed before.
+        failure: turns an error into what is left in the attempt's folder.
+        override: why a model that is not blessed is published all the same; None if it is not.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        start: Callable[[], SparkSession],
+        where: Progress,
+        *,
+        named: bool,
+        force: bool,
+        failure: Callable[[BaseException], Mapping[str, Any]],
+        override: str | None = None,
+    ) -> None:
+        self._store = store
+        self._start = start
+        self._where = where
+        self._named = named
+        self._force = force
+        self._failure = failure
+        self._override = override
+        self._commits: dict[str, Commit] = {}
+        self._gated: dict[str, str] = {}  # stage that judges -> stage that makes visible
+
+    def pin(self, stages: Mapping[str, Stage]) -> None:
+        """Choose the commits of the stages that are read but not run; they stay the same for the whole run.
+
+        Of the last such stage it is this run's own commit, or the newest; of those before it, what that was made from,
+        so that the indexes of a model always meet the visitors and items that they number.
+
+        Raises:
+            InputError: a stage that is needed has no commit. GateError: what is pinned is not blessed.
+        """
+        self._gated = {stage.GATED_BY: name for name, stage in stages.items() if stage.GATED_BY}
+        needed = {name for stage in stages.values() for name in _read(stage)}
+        for name in sorted(needed - set(stages), reverse=True):
+            made_from = [c.record["upstream"][name] for c in self._commits.values() if name in c.record["upstream"]]
+            commit = self._store.commit_number(name, made_from[0]) if made_from else self._own_or_newest(name, stages)
+            if commit is None:
+                sentence = f"{name} has no committed result below {self._store.files.root}; run {name} first"
+                raise InputError("UPSTREAM_NOT_COMMITTED", f"{sentence}, or see --root")
+            self._commits[name] = commit
+            self.check_gate(name)
+
+    def known(self, stages: Mapping[str, Stage]) -> list[Commit]:
+        """Return the commits that are pinned, and the newest of the stages that are run."""
+        newest = (self._store.latest(name) for name in stages)
+        return [*self._commits.values(), *(commit for commit in newest if commit is not None)]
+
+    def check_gate(self, name: str) -> None:
+        """Refuse to go on from a stage whose verdict keeps the result of this run from being made visible.
+
+        Raises:
+            GateError: it is not blessed, and nobody overrides that.
+        """
+        gated = self._gated.get(name)
+        if gated and not (self._named and self._store.of_run(gated, self._where.run)):
+            check_blessed(self._commits[name], self._override)
+
+    def run(self, name: str, stage: Stage) -> Outcome:
+        """Run one stage, or find that there is nothing to do.
+
+        Raises:
+            RecommenderError: of any kind; the stage's last commit stays what it was.
+        """
+        self._where.stage, self._where.attempt = name, "-"
+        upstream = {key: self._commits[key] for key in sorted(_read(stage))}
+        made_of = identity(stage, upstream, hadoop)
+        outcome = self._done_before(name, stage, made_of)
+        if outcome is None:
+            outcome = Outcome(self._compute(name, stage, upstream, made_of))
+        self._commits[name] = outcome.commit
+        return outcome
+
+    def sample(self) -> str:
+        """Return the folder with the sample events, which are made where they are missing."""
+        commit = self._store.latest(SAMPLE)
+        if commit is None:
+            try:
+                commit = self._make_sample()
+            except ConflictError:  # another run has made the same at the same time
+                commit = self._store.latest(SAMPLE)
+                if commit is None:
+                    raise
+        self._store.check(commit)
+        return self._store.files.url(f"{SAMPLE}/data/{commit.attempt}/events")
+
+    def _make_sample(self) -> Commit:
+        self._where.stage = SAMPLE
+        with self._attempt(SAMPLE) as attempt:
+            spark = self._start()
+            with progress(f"generating {DEFAULT_EVENTS:,} sample events"):
+                sample = sample_events(spark)
+                sample.write.mode("errorifexists").parquet(f"{attempt.url}/events")
+                written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema})
+            return self._store.commit(attempt, {"files": written.files, "contents": written.tables})
+
+    def _own_or_newest(self, name: str, stages: Mapping[str, Stage]) -> Commit | None:
+        if self._named:
+            own = self._store.of_run(name, self._where.run)
+            reader = next((c for s in stages if (c := self._store.of_run(s, self._where.run))), None)
+            if own is None and reader is not None and name in reader.record["upstream"]:
+                own = self._store.commit_number(name, reader.record["upstream"][name])
+            if own is not None:
+                return own
+        return self._store.latest(name)
+
+    def _done_before(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> Outcome | None:
+        """Return the commit that makes computing needless.
+
+        Raises:
+            ConflictError: the run's id stands for something else.
+        """
+        if self._named:
+            own = self._store.of_run(name, self._where.run)
+            return self._own_again(own, made_of) if own else None
+        if self._force:
+            return None
+        if None in made_of["versions"].values():
+            self._start()
+            made_of = {**made_of, "versions": stage.versions(started=True)}
+            if None in made_of["versions"].values():
+                return None  # the source may have changed: nobody can tell
+        return self._same(name, stage, fingerprint(made_of))
+
+    def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Outcome:
+        """Return what this run has committed before."""
+        # The run has read the versions that were the newest then.
+        then = own.record.get("versions", {})
+        made_of = {**made_of, "versions": {key: now or then.get(key) for key, now in made_of["versions"].items()}}
+        if own.record["fingerprint"] != fingerprint(made_of):
+            keys = ", ".join(differences(_identity(own), made_of)[:10])
+            sentence = f"run {self._where.run} has committed {own.stage} with another {keys}; take another --run-id"
+            raise ConflictError("RUN_ID_REUSED", sentence)
+        self._store.check(own)
+        return Outcome(own, f"ALREADY_COMMITTED: run {own.run_id} has committed it as commit {own.number}")
+
+    def _same(self, name: str, stage: Stage, wanted: str) -> Outcome | None:
+        """Return a commit of the same fingerprint, made the newest again if it is not."""
+        newest = self._store.latest(name)
+        same = self._store.of_fingerprint(name, wanted)
+        if newest is None or same is None:
+            return None
+        if stage.continues() is not None and same.number != newest.number:
+            return None  # what came after it goes on from it
+        self._store.check(same)
+        if same.number == newest.number:
+            return Outcome(same, f"nothing has changed since run {same.run_id}, commit {same.number}; --force runs it")
+        return self._made_newest(same, newest.number)
+
+    def _made_newest(self, old: Commit, parent: int) -> Outcome | None:
+        """Make an earlier result the newest again, by a record of its own; None if a clean-up was faster."""
+        attempt = Attempt(old.stage, self._where.run, old.attempt, "", parent)
+        again = self._store.commit(attempt, {**_without_header(old), "reused": old.number})
+        try:
+            self._store.check(again)
+        except ArtifactError:
+            self._store.expire(again)
+            return None
+        return Outcome(again, f"the same as run {old.run_id}, commit {old.number}: now commit {again.number}")
+
+    def _compute(self, name: str, stage: Stage, upstream: Mapping[str, Commit], made_of: Mapping[str, Any]) -> Commit:
+        """Compute a stage into a new attempt, audit it, and commit it."""
+        made = [commit for key, commit in upstream.items() if key != stage.GATED_BY]
+        verdict = check_blessed(upstream[stage.GATED_BY], self._override, made) if stage.GATED_BY else {}
+        with self._attempt(name) as attempt:
+            self._start()
+            started = time.monotonic()
+            made_of = {**made_of, "versions": stage.versions(started=True)}
+            mark = fingerprint(made_of)
+            with progress(title(name, stage.NAME)) as stage.announce:
+                last = self._last(stage, attempt, made_of)
+                stage.repeats = last is not None and _same_input(last.record, made_of)
+                live = self._published(stage) if stage.compares() else None
+                inputs = {
+                    **read_inputs(self._store, stage, self._commits, last, live),
+                    **self._trials(name, stage, made_of),
+                }
+                shards = Shards(self._store, name, mark)
+                if None in made_of["versions"].values():
+                    shards.forget()  # what they were made from may have changed: nobody can tell
+                record = execute(self._store, stage, inputs, attempt, shards)
+                if stage.compares() is not None:
+                    why, judged = stage.not_compared, {**made_of, **record}
+                    verdict = check_kept(judged, self._override, not_compared=why, overridden=verdict)
+                seconds = time.monotonic() - started
+                events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]
+                numbering = (upstream["stage1"].record if upstream else record).get("numbering")
+                body = {
+                    "fingerprint": mark,
+                    **made_of,
+                    "upstream": {key: commit.number for key, commit in upstream.items()},
+                    "upstream_attempts": made_of["upstream"],
+                    **record,
+                    **verdict,
+                    "events": events,
+                    "numbering": numbering,
+                    "seconds": seconds,
+                    "events_per_second": events / seconds,
+                }
+                commit = self._store.commit(attempt, redacted(body))
+            with suppress(StorageError):  # the clean-up finds it
+                shards.forget()
+        return commit
+
+    def _trials(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> dict[str, Trials]:
+        """Return the argument that a stage takes that searches; what is forced begins anew."""
+        searched = stage.searched(made_of)
+        if searched is None:
+            return {}
+        trials = Trials(self._store, name, fingerprint(searched))
+        if self._force or None in made_of["versions"].values():
+            trials.forget()
+        return {"trials": trials}
+
+    def _last(self, stage: Stage, attempt: Attempt, made_of: Mapping[str, Any]) -> Commit | None:
+        """Return the commit that an attempt may go on from."""
+        if stage.continues() is None:
+            return None
+        if stage.GOES_ON_FROM == "live":
+            return self._live(attempt.stage, stage)
+        last = self._store.commit_number(attempt.stage, attempt.parent)
+        if last is None or self._is_sample(last.record) != self._is_sample(made_of):
+            return None  # generated events and real ones have nothing in common
+        return last
+
+    def _live(self, name: str, stage: Stage) -> Commit | None:
+        """Return the commit of a stage that the live one was made from, if its indexes mean what they mean now."""
+        published = self._published(stage)
+        if published is None or name not in published.record["upstream"]:
+            return None
+        live = self._store.commit_number(name, published.record["upstream"][name])
+        numberings = {commit.record.get("numbering") for commit in (live, *self._commits.values()) if commit}
+        if live is not None and len(numberings) == 1 and None not in numberings:
+            return live
+        why = "its visitors and items are numbered otherwise" if live else f"its commit of {name} has expired"
+        stage.not_compared = f"not compared with what is live: {why}"
+        return None
+
+    def _published(self, stage: Stage) -> Commit | None:
+        """Return what is live; None too if it was made from generated events, and this is not, or the reverse."""
+        channels = Channels(self._store)
+        current = channels.current("live")
+        if current is None:
+            return None
+        published = channels.commit(current)
+        if published is None:
+            stage.not_compared = f"not compared with what is live: the record of run {current.run_id} is gone"
+            return None
+        prepared = self._store.commit_number("stage1", published.record.get("upstream", {}).get("stage1", 0))
+        ours = self._commits.get("stage1")
+        if prepared and ours and self._is_sample(prepared.record) != self._is_sample(ours.record):
+            return None
+        return published
+
+    def _is_sample(self, made_of: Mapping[str, Any]) -> bool:
+        return any(f"/{SAMPLE}/data/" in path for path in made_of.get("inputs", ()))
+
+    @contextmanager
+    def _attempt(self, name: str) -> Iterator[Attempt]:
+        """Begin an attempt; if its work fails, remove what it wrote and leave a note why."""
+        attempt = self._store.begin(name, self._where.run)
+        self._where.attempt = attempt.id
+        try:
+            yield attempt
+        except BaseException as error:
+            with suppress(Exception):  # the first error counts; what stays is found by the clean-up
+                elsewhere(functools.partial(self._fail, attempt, error))
+            raise
+
+    def _fail(self, attempt: Attempt, error: BaseException) -> None:
+        self._store.fail(attempt, self._failure(error), keep=self._kept(attempt.stage, attempt))
+
+    def _kept(self, name: str, attempt: Attempt) -> list[str]:
+        """Return what stays of a failed attempt: the quarantine, or the folders of tables with finished shards."""
+        for fingerprints in self._store.files.names(f"{name}/shards"):
+            if attempt.id in Shards(self._store, name, fingerprints).attempts():
+                return self._store.files.names(f"{name}/data/{attempt.id}")
+        return [QUARANTINE]
+
+
+def _read(stage: Stage) -> set[str]:
+    """Return the stages whose commits a stage looks at."""
+    return stage.needs().stages | ({stage.GATED_BY} if stage.GATED_BY else set())
+
+
+def _same_input(record: Mapping[str, Any], made_of: Mapping[str, Any]) -> bool:
+    """Return whether a commit was made from the same input; of a source that has no versions, if all else differs."""
+    is_same = all(record.get(key, {}) == made_of[key] for key in ("inputs", "versions"))
+    is_known = None not in made_of["versions"].values()
+    return is_same and (is_known or record.get("config") != made_of["config"])
+
+
+def _identity(commit: Commit) -> dict[str, Any]:
+    return {
+        "config": commit.record["config"],
+        "version": commit.record["version"],
+        "upstream": commit.record["upstream_attempts"],
+        "inputs": commit.record["inputs"],
+        "versions": commit.record.get("versions", {}),
+    }
+
+
+def _without_header(commit: Commit) -> dict[str, Any]:
+    return {
+        key: value for key, value in commit.record.items() if key not in {"run", "attempt", "parent", "committed_at"}
+    }

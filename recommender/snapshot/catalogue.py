@@ -1,0 +1,121 @@
+"""The items of a snapshot, and what the model knows of them.
+
+`Catalogue` is the shop's side: ids, titles, pictures, what is popular, what is similar. `Model` is the side of the
+arithmetic: the factors, what is ranked and in which order, and YᵀY.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recommender.ranking import Items
+from recommender.snapshot.columns import Ids, ListsOf, Texts, ids_of, matrix_of, rising
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All items, by index."""
+
+    ids: Ids
+    by_id: NDArray[np.int32]
+    titles: Texts
+    pictures: Texts
+    popular: tuple[NDArray[np.int32], NDArray[np.float64]]  # as `fill_up` takes them
+    similar: ListsOf
+
+    def find(self, itemid: str) -> int | None:
+        """Return the index of an item, None if there is none with that id."""
+        return self.ids.find(itemid, self.by_id)
+
+    def shown(self, index: int) -> dict[str, Any]:
+        """Return what people see of an item."""
+        return {"itemid": self.ids.text(index), "title": self.titles[index], "picture": self.pictures[index]}
+
+
+@dataclass(frozen=True)
+class Model:
+    """The factors of the items.
+
+    Attributes:
+        factors: the model's own, by index; what lies where `known` is False means nothing.
+        known: whether an item has factors.
+        ranked: the items that may be recommended and have factors, as they are ranked.
+        gram: YᵀY of all factors.
+    """
+
+    factors: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    ranked: Items
+    gram: NDArray[np.float64]
+    rank: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rank", self.factors.shape[1])
+
+
+def catalogue_of(items: pa.Table, by_id: pa.Table, similar: pa.Table) -> Catalogue:
+    """Return the items of three tables.
+
+    Raises:
+        ValueError: they do not belong together.
+    """
+    count, order = len(items), _column(by_id, "item").to_numpy()
+    if len(order) != count or len(similar) != count:
+        raise ValueError("the tables of the items have different lengths")
+    inside("item", order, count)
+    ids = _column(items, "itemid")
+    if not rising(ids.take(pa.array(order))):
+        raise ValueError("the items are not in the order of their ids")
+    lists = ListsOf(_column(similar, "item"), _column(similar, "similarity"))
+    inside("item", lists.values[0], count)
+    popularity = _column(items, "popularity").to_numpy()
+    allowed = _column(items, "allowed").to_numpy(zero_copy_only=False)
+    chosen = np.flatnonzero(allowed & (popularity > 0)).astype(np.int32)
+    chosen = chosen[np.lexsort((chosen, -popularity[chosen]))]
+    titles, pictures = (Texts(_column(items, name)) for name in ("title", "picture"))
+    return Catalogue(ids_of(ids), order, titles, pictures, (chosen, popularity[chosen]), lists)
+
+
+def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, rank: int) -> Model:
+    """Return the model of three tables.
+
+    Args:
+        factors, ranking, gram: as they are stored.
+        count: of all items. rank: of the model.
+
+    Raises:
+        ValueError: they do not belong together.
+    """
+    features = _column(factors, "features")
+    known = features.is_valid().to_numpy(zero_copy_only=False)
+    square: NDArray[np.float64] = matrix_of(_column(gram, "row"))
+    if len(features) != count or square.shape != (rank, rank):
+        raise ValueError("the factors are not those of these items")
+    indexes = _column(ranking, "item").to_numpy()
+    norms = _column(ranking, "norm").to_numpy()
+    ranked = Items(indexes, matrix_of(_column(ranking, "features")), norms)
+    inside("item", indexes, count)
+    sorted_indexes = indexes[ranked.by_index]
+    if np.any(sorted_indexes[1:] == sorted_indexes[:-1]) or not known[indexes].all():
+        raise ValueError("what is ranked is not what has factors")
+    if np.any(norms[1:] > norms[:-1]) or not np.isfinite(norms).all() or not np.isfinite(square).all():
+        raise ValueError("the factors are not finite, or not in the order of their norms")
+    return Model(matrix_of(features), known, ranked, square)
+
+
+def inside(what: str, numbers: NDArray[Any], count: int) -> None:
+    """Raise a ValueError where a number is no position among so many."""
+    if len(numbers) and (numbers.min() < 0 or numbers.max() >= count):
+        raise ValueError(f"column {what} names what is not there: {numbers.max():,} of {count:,}")
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
+    return one(table[name])
+
+
+def one(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; without a copy if it lies in one piece."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
