@@ -3,11 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recommender.settings.step import Steps
 from recommender.stage import Stage
-from recommender.steps import ItemRules, TopKRecommender
+from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
 from recommender.terminal.kinds import counted, nearest, shown
 
 _MOST_KINDS = 50  # that a profile lists
+
+
+class RuledSteps(Steps):
+    """The steps that lists are made by, wherever they are."""
+
+    fold_in: FoldIn
+    item_rules: ItemRules
+    blend: PopularityBlend
+    recommend: TopKRecommender
 
 
 class RuledStage(Stage):
@@ -20,6 +30,8 @@ class RuledStage(Stage):
         warnings: what is unusual, a sentence each.
     """
 
+    steps: RuledSteps
+
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.item_versions: dict[str, str | None] = {}
@@ -28,12 +40,12 @@ class RuledStage(Stage):
 
     def sources(self) -> list[str]:
         """Return the files with the lists of items."""
-        rules: ItemRules = self.steps["item_rules"]
+        rules = self.steps.item_rules
         return rules.files
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables with the lists of items, and their versions."""
-        rules: ItemRules = self.steps["item_rules"]
+        rules = self.steps.item_rules
         self.item_versions = rules.versions(started)
         return self.item_versions
 
@@ -43,7 +55,7 @@ class RuledStage(Stage):
         Args:
             profile: of the log, as stage 1's record has it; null: nobody knows.
         """
-        rules: TopKRecommender = self.steps["recommend"]
+        rules = self.steps.recommend
         found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
         self._absent = absent_kinds(rules.exclude_events, found)
         self.note([self._sentence(kind, found) for kind in self._absent])
@@ -57,7 +69,7 @@ class RuledStage(Stage):
 
     def left_out(self) -> str:
         """Return for which kinds of events items are left out of the lists."""
-        rules: TopKRecommender = self.steps["recommend"]
+        rules = self.steps.recommend
         kinds = [kind for kind in rules.exclude_events if kind not in self._absent]
         if kinds or not rules.exclude_events:
             return f"left out: items with {', '.join(kinds) or 'nothing'}"
@@ -66,7 +78,7 @@ class RuledStage(Stage):
     def _sentence(self, kind: str, found: Mapping[str, int]) -> str:
         is_whole = len(found) < _MOST_KINDS
         among = "" if is_whole else f" among the {_MOST_KINDS} most frequent kinds of the log"
-        meant = nearest(kind, [other for other in found if other not in self.steps["recommend"].exclude_events])
+        meant = nearest(kind, [other for other in found if other not in self.steps.recommend.exclude_events])
         never = (
             f"{shown(kind)} of stage3.recommend.exclude_events never occurs{among}, so that no item is left out for it"
         )

@@ -4,14 +4,15 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_type_hints
 
 from pyspark.sql import Column, DataFrame
 
 from recommender.errors import DataQualityError
-from recommender.settings.step import build_steps
+from recommender.settings.step import Steps
 from recommender.spark.cache import Cache
 from recommender.spark.row_counts import RowCounter, StepRows
+from recommender.store import Commit, Store
 from recommender.tables.parquet import write_table
 
 _AT_ONCE = 3  # Spark plans one query while it computes another
@@ -63,12 +64,16 @@ class Made:
     at: str
 
 
+def place_of(store: Store, commit: Commit) -> str:
+    """Return the folder with the tables of a commit."""
+    return store.files.url(f"{commit.stage}/data/{commit.attempt}").removeprefix("file://")
+
+
 class Stage:
     """A stage: built from a nested dict, it runs its steps and persists one result.
 
     Class attributes:
         NAME: the verb of the stage.
-        STEPS: config key -> class of the step.
         FIXED: config key -> parameters of the step that the stage relies on; a config that moves one is refused.
         INPUTS: argument of `execute` -> (stage, table) that it is read from.
         SETTINGS: argument of `execute` -> (stage, step) whose parameters it is given.
@@ -76,10 +81,11 @@ class Stage:
         GOES_ON_FROM: which commit of its own `continues` speaks of: the newest, or the one that is live.
         GATED_BY: the stage whose verdict must bless what this stage makes visible; None if nothing must.
         REMEDY: what to do when the commit that it goes on from is damaged.
+    Attributes:
+        steps: the steps; their classes are those of the annotation.
     """
 
     NAME: ClassVar[str]
-    STEPS: ClassVar[Mapping[str, type]]
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {}
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -87,9 +93,10 @@ class Stage:
     GOES_ON_FROM: ClassVar[Literal["newest", "live"]] = "newest"
     GATED_BY: ClassVar[str | None] = None
     REMEDY: ClassVar[str] = "restore the file"
+    steps: Steps
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.steps = build_steps(self.STEPS, config, fixed=self.FIXED)
+        self.steps = get_type_hints(type(self))["steps"].build(config, fixed=self.FIXED)
         self.cache = Cache()
         self.counter = RowCounter(self.cache)
         self.repeats = False  # whether it reads the same input as the commit that it goes on from; a job fills it in
@@ -98,9 +105,20 @@ class Stage:
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
         self.warn: Callable[[str], None] = lambda sentence: None  # noqa: ARG005 - a job shows it at once
 
+    @classmethod
+    def step_classes(cls) -> dict[str, type]:
+        """Return config key -> class of the step."""
+        classes: dict[str, type] = get_type_hints(cls)["steps"].classes()
+        return classes
+
     def sources(self) -> list[str]:
         """Return the files, folders and globs that the stage reads besides `INPUTS`."""
         return []
+
+    @property
+    def is_sourced(self) -> bool:
+        """Whether the config names what the stage needs from outside; without, a job gives it the sample events."""
+        return True
 
     def versions(self, started: bool) -> Mapping[str, str | None]:  # noqa: ARG002
         """Return the tables that the stage reads besides, each with the version that it reads.
@@ -153,7 +171,7 @@ class Stage:
 
     def needs_checkpoints(self) -> bool:
         """Return whether a step cuts a long lineage by checkpoints; then the job gives Spark a folder for them."""
-        return any(getattr(step, "needs_checkpoints", False) for step in self.steps.values())
+        return any(getattr(step, "needs_checkpoints", False) for step in vars(self.steps).values())
 
     def execute(self, *args: Any, **inputs: Any) -> dict[str, Any]:
         """Run the steps and return the tables by name."""
@@ -165,7 +183,7 @@ class Stage:
         Args:
             name: config key of the step. rows: what its `execute` takes, and nothing else.
         """
-        return self.counter.through(name, self.steps[name], rows)
+        return self.counter.through(name, getattr(self.steps, name), rows)
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write every table to a new folder below `path`, or a part of it into that, and count its rows."""
@@ -214,6 +232,19 @@ class Stage:
             (path below the attempt's folder, content).
         """
         return iter(())
+
+    def publish(self, store: Store, commit: Commit, start: Callable[[], object]) -> None:
+        """Make a commit visible to more than the store's readers; called when it was committed, now or before.
+
+        Args:
+            store: the store.
+            commit: of this stage.
+            start: starts Spark; called if it is needed.
+        """
+
+    def closing(self, store: Store, commit: Commit) -> list[str]:  # noqa: ARG002
+        """Return what people are shown of a commit below the summary of its record, a paragraph each."""
+        return []
 
     def release(self) -> None:
         """Free what `execute` has cached."""

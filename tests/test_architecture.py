@@ -20,16 +20,17 @@ ARROWS: dict[str, set[str]] = {
     "snapshot": {"constants", "errors", "ranking", "store"},
     "terminal": {"constants", "evaluation", "spark"},
     "publishing": {"errors", "settings", "spark", "store"},
-    "stage": {"errors", "settings", "spark", "tables"},
+    "stage": {"errors", "settings", "spark", "store", "tables"},
     "steps": {"constants", "errors", "ranking", "settings", "sources", "spark", "tables"},
-    "ruled_stage": {"stage", "steps", "terminal"},
+    "ruled_stage": {"settings", "stage", "steps", "terminal"},
     "stage1": {"constants", "errors", "settings", "sources", "spark", "stage", "tables", "terminal", "times"},
-    "stage2": {"constants", "errors", "evaluation", "ruled_stage", "settings", "spark", "stage", "steps", "tables"},
+    "stage2": {"constants", "errors", "evaluation", "ruled_stage", "settings", "spark", "stage", "steps", "store"}
+    | {"tables", "terminal"},
     "stage3": {"constants", "ranking", "ruled_stage", "settings", "spark", "steps", "tables"},
     "stage4": {"constants", "errors", "publishing", "settings", "snapshot", "sources", "spark", "stage", "steps"}
-    | {"tables", "terminal"},
+    | {"store", "tables", "terminal"},
     "tune": {"constants", "errors", "ruled_stage", "settings", "spark", "stage1", "stage2", "steps", "tables"}
-    | {"terminal", "times"},
+    | {"stage", "store", "terminal", "times"},
     "inspect": {"constants", "errors", "settings", "terminal"},
     "serving": {"__init__", "constants", "errors", "ranking", "snapshot", "store"},
     "commands": {

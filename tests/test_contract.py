@@ -10,7 +10,9 @@ from recommender.errors import ConfigError
 from recommender.run.config import STAGES
 from recommender.settings.step import parameters
 
-STEPS = sorted({step for stage in STAGES.values() for step in stage.STEPS.values()}, key=lambda step: step.__name__)
+STEPS = sorted(
+    {step for stage in STAGES.values() for step in stage.step_classes().values()}, key=lambda step: step.__name__
+)
 HEADINGS = ["Init parameters:", "Execution args:", "Execution returns:", "Raises:", "Persist strategy:"]
 
 

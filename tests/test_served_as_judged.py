@@ -53,7 +53,7 @@ def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
     settings = "stage2: {als: {rank: 3, max_iter: 2}, evaluator: {cutoffs: [3]}, gate: {k: 3}}"
     config = parse_config(f"{settings}\nstage3: {rules}", environ={})
     second, third = Stage2(config.stage("stage2")), Stage3(config.stage("stage3"))
-    listening = second.steps["evaluator"] = Listening(second.steps["evaluator"])
+    listening = second.steps.evaluator = Listening(second.steps.evaluator)
     scores, history, items = (
         frame(spark, "scores", SCORES),
         frame(spark, "history", HISTORY),
@@ -65,7 +65,7 @@ def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
         (row["visitor_index"], row["rank"]): (row["item_index"], row["score"], row["source"])
         for row in listening.lists.where("model = 'als'").collect()
     }
-    als = {name: getattr(second.steps["als"], name) for name in ("implicit_prefs", "alpha", "reg_param", "nonnegative")}
+    als = {name: getattr(second.steps.als, name) for name in ("implicit_prefs", "alpha", "reg_param", "nonnegative")}
     served = third.execute(
         made["model"].userFactors,
         made["model"].itemFactors,
@@ -110,7 +110,7 @@ def test_when_an_item_was_last_seen_is_counted_in_the_training_part_where_lists_
     config = parse_config("stage3: {item_rules: {max_days_unseen: 1}}", environ={})
     own = {"als": {"rank": 2, "max_iter": 1}, "evaluator": {"cutoffs": [9]}, "gate": {"k": 9}}
     stage = Stage2({**config.stage("stage2"), **own})
-    listening = stage.steps["evaluator"] = Listening(stage.steps["evaluator"])
+    listening = stage.steps.evaluator = Listening(stage.steps.evaluator)
     # Item 0 was last seen after the cut, and long ago in the training part; the others are the other way round.
     items = [(500 + n, n, 5, 5.0, 90 * DAY if not n else 1, 5 * DAY if not n else 50 * DAY) for n in range(9)]
     stage.execute(

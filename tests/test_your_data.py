@@ -229,7 +229,7 @@ def test_a_recipe_loads_and_weighs_the_events_of_its_data_set(spark: SparkSessio
     pairs = {(visitor.format(v), item.format(i)): (v, i) for v, i in PAIRS}
     expected = PAIRS - ORDERED if name == "Segment" else PAIRS
     assert {pairs[str(row.visitorid), str(row.itemid)] for row in rows} == expected
-    assert {row.event for row in rows} <= set(stage.steps["score_events"].score_map)
+    assert {row.event for row in rows} <= set(stage.steps.score_events.score_map)
     if name in WEIGHTS:
         assert {pairs[str(row.visitorid), str(row.itemid)]: row.score for row in rows} == WEIGHTS[name]
 

@@ -153,7 +153,7 @@ def config_schema() -> dict[str, Any]:
 
 def own_steps(stage: str) -> dict[str, type]:
     """Return the steps that a stage's section may name: config key -> class."""
-    return {name: step for name, step in STAGES[stage].STEPS.items() if name not in _BORROWED.get(stage, {})}
+    return {name: step for name, step in STAGES[stage].step_classes().items() if name not in _BORROWED.get(stage, {})}
 
 
 def _stage_schema(name: str, stage: type) -> dict[str, Any]:

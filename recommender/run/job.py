@@ -17,22 +17,17 @@ from typing import Any, NoReturn
 from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
-from recommender.publishing.comparison import release_of
 from recommender.run.config import STAGES, Config, load_config
-from recommender.run.delivery import expose
 from recommender.run.preflight import check_overlap, size_of_inputs
 from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
 from recommender.settings.redaction import holds_secret, redacted
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
-from recommender.stage import Stage
-from recommender.stage1.main import Stage1
-from recommender.stage4.main import Stage4
-from recommender.stage4.steps.run_report import example_text
-from recommender.store import Channels, Commit, Store, new_run_id, open_files, run_id_mistake
+from recommender.stage import Stage, place_of
+from recommender.store import Store, new_run_id, open_files, run_id_mistake
 from recommender.terminal.progress import progress, warn
-from recommender.terminal.summary import metrics_table, release_text, stage_summary, trials_table
+from recommender.terminal.summary import stage_summary
 from recommender.terminal.text import title, visible
 
 _SETTLING = 0.5  # seconds
@@ -198,13 +193,11 @@ def _run_stages(runner: Runner, built: dict[str, Stage], config: Config, store: 
     """Run the stages one after the other, and show what came of each."""
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
-    stage1 = built.get("stage1")
-    if isinstance(stage1, Stage1) and not stage1.is_sourced:
+    if "stage1" in built and not built["stage1"].is_sourced:
         built["stage1"] = STAGES["stage1"](_with_events(config, runner.sample()))
     for name, stage in built.items():
         outcome = runner.run(name, stage)
-        if isinstance(stage, Stage4):
-            expose(store, stage, outcome.commit, session.start)
+        stage.publish(store, outcome.commit, session.start)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
 
@@ -242,42 +235,10 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
     if outcome.skipped:
         print(f"\n{title(name, stage.NAME)}: {outcome.skipped}")
     else:
-        place = _place(store, name, outcome)
-        print(f"\n{stage_summary(name, stage.NAME, record, place)}")
-    if "metrics" in record:
-        print(f"\n{metrics_table(record['metrics'])}")
-    if "trials" in record:
-        print(f"\n{trials_table(record['metric'], record['trials'])}\n\n{_to_run(_place(store, name, outcome))}")
-    for example in getattr(stage, "examples", ()):
-        print(f"\n{example_text(example)}")
-    released = release_of(store, outcome.commit)
-    if released is not None:
-        print(f"\n{release_text(released)}")
-    if isinstance(stage, Stage4):
-        print(f"\nThe recommendations are Parquet files in {_place(store, name, outcome)}/recommendations")
-        print(_channel_text(store, stage, outcome.commit))
+        print(f"\n{stage_summary(name, stage.NAME, record, place_of(store, outcome.commit))}")
+    for text in stage.closing(store, outcome.commit):
+        print(f"\n{text}")
     sys.stdout.flush()
-
-
-def _channel_text(store: Store, stage: Stage4, commit: Commit) -> str:
-    """Say whether the channel names what was made, and what it names else."""
-    channel = stage.steps["publish"].channel
-    current = Channels(store).current(channel)
-    if current is None or current.record["attempt"] == commit.attempt:
-        return f"Channel {channel} names them"
-    why = "a later result was published, or somebody went back from this one; only a new result takes its place"
-    return f"Channel {channel} stays with run {current.run_id}: {why}"
-
-
-def _to_run(place: str) -> str:
-    """Say where the best configuration is, and how it is run."""
-    hint = "copy it to where the job starts, and " if ":" in place else ""
-    path = f"{place}/best.yaml"
-    return f"The best configuration is {path}; {hint}run it with\n  ./spark-submit.sh --config {path}"
-
-
-def _place(store: Store, name: str, outcome: Outcome) -> str:
-    return store.files.url(f"{name}/data/{outcome.commit.attempt}").removeprefix("file://")
 
 
 def _explained(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:

@@ -36,7 +36,7 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
         hadoop: returns the gateway to a JVM, or None.
     """
     return {
-        "config": redacted({key: parameters(step) for key, step in stage.steps.items()}),
+        "config": redacted({key: parameters(step) for key, step in vars(stage.steps).items()}),
         "version": code_version(),
         "upstream": {name: commit.attempt for name, commit in sorted(upstream.items())},
         "inputs": {redacted(path): facts for source in stage.sources() for path, facts in _listed(source, hadoop)},

@@ -28,6 +28,7 @@ from recommender.terminal.progress import progress
 from recommender.terminal.text import title
 
 SAMPLE = "sample"
+_INHERITED = ("events", "numbering")  # what stage 1 says of the log, in the records of all stages
 
 
 @dataclass
@@ -243,8 +244,9 @@ class Runner:
                     why, judged = stage.not_compared, {**made_of, **record}
                     verdict = check_kept(judged, self._override, not_compared=why, overridden=verdict)
                 seconds = time.monotonic() - started
-                events = upstream["stage1"].record["events"] if upstream else record["steps"][0]["rows_out"]
-                numbering = (upstream["stage1"].record if upstream else record).get("numbering")
+                prepared = upstream["stage1"].record if upstream else record
+                inherited = {key: prepared.get(key) for key in _INHERITED}
+                events = inherited["events"]
                 body = {
                     "fingerprint": mark,
                     **made_of,
@@ -252,10 +254,9 @@ class Runner:
                     "upstream_attempts": made_of["upstream"],
                     **record,
                     **verdict,
-                    "events": events,
-                    "numbering": numbering,
+                    **inherited,
                     "seconds": seconds,
-                    "events_per_second": events / seconds,
+                    "events_per_second": events and events / seconds,
                 }
                 commit = self._store.commit(attempt, redacted(body))
             with suppress(StorageError):  # the clean-up finds it

@@ -19,12 +19,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
-from typing_extensions import dataclass_transform
+from typing_extensions import Self, dataclass_transform
 
 from recommender.errors import ConfigError, Mistake
 from recommender.settings.mistakes import json_schema, mistakes_of, position, shown, type_mistake, under, unknown_key
@@ -34,6 +34,7 @@ __all__ = [
     "ColumnName",
     "ColumnNames",
     "Field",
+    "Steps",
     "TableName",
     "build_steps",
     "field",
@@ -100,6 +101,32 @@ def step(cls: type[T]) -> type[T]:
 
     made.__init__ = init  # type: ignore[method-assign]
     return cast("type[T]", made)
+
+
+class Steps:
+    """The steps of a stage: an attribute for each, named as in the configuration and annotated with its class.
+
+    >>> @step
+    ... class Greet:
+    ...     times: int = 1
+    >>> class Greetings(Steps):
+    ...     greet: Greet
+    >>> Greetings.build({"greet": {"times": 2}}).greet
+    Greet(times=2)
+    """
+
+    def __init__(self, **steps: Any) -> None:
+        vars(self).update(steps)
+
+    @classmethod
+    def classes(cls) -> dict[str, type]:
+        """Return config key -> class of the step, those of base classes first."""
+        return get_type_hints(cls)
+
+    @classmethod
+    def build(cls, config: Mapping[str, Any], fixed: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Self:
+        """Return the steps, built from a stage's part of the config; see `build_steps`."""
+        return cls(**build_steps(cls.classes(), config, fixed=fixed))
 
 
 def build_steps(

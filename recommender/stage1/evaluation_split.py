@@ -1,7 +1,7 @@
 """What models are trained with, and what they are judged by: the events of a log, divided by one of the protocols.
 
 Example usage:
->>> steps = build_steps(STEPS, {"holdout": {"every_visitor": True, "last_events": 1}})
+>>> steps = SplitSteps.build({"holdout": {"every_visitor": True, "last_events": 1}})
 >>> split = EvaluationSplit(steps, lambda rows: rows.cache(), RowCounter())
 >>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "view", 4), (3, 8, "view", 3)],
 ...                                "timestamp long, visitorid long, event string, itemid long")
@@ -12,23 +12,27 @@ Example usage:
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.errors import ConfigError, DataQualityError, Mistake
-from recommender.settings.step import build_steps, parameters  # noqa: F401 - for the example
+from recommender.settings.step import Steps, parameters
 from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.stage1.own_holdout import OwnHoldout
 from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit, TrainTestSplit
 
-STEPS: Final[Mapping[str, type]] = {
-    "data_loader": DataLoader,
-    "event_validator": EventValidator,
-    "train_test_split": TrainTestSplit,
-    "holdout": HoldoutSplit,
-}
+
+class SplitSteps(Steps):
+    """The steps that divide the events, and those that read a holdout of the user's own."""
+
+    data_loader: DataLoader
+    event_validator: EventValidator
+    train_test_split: TrainTestSplit
+    holdout: HoldoutSplit
+
+
 TESTED: Final = "_tested"  # the number of test events of an id
 _PAIR = [C.VISITOR, C.ITEM]
 _BY_COLUMN = {C.VISITOR: "unknown_visitors", C.TIMESTAMP: "time_cut"}
@@ -61,7 +65,7 @@ class EvaluationSplit:
     - own_holdout: the user brings the holdout, and every event of the log is a training event
 
     Init parameters:
-        steps: config key -> step, those of `STEPS`.
+        steps: those that divide.
         cache: keeps a frame until the stage releases it.
         counter: counts the rows between the steps.
     Attributes:
@@ -73,19 +77,21 @@ class EvaluationSplit:
         ConfigError: a parameter is set that the protocol makes no use of.
     """
 
-    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame], counter: RowCounter) -> None:
-        self._split: TrainTestSplit = steps["train_test_split"]
-        self._holdout: HoldoutSplit = steps["holdout"]
+    def __init__(self, steps: SplitSteps, cache: Callable[[DataFrame], DataFrame], counter: RowCounter) -> None:
+        self._split = steps.train_test_split
+        self._holdout = steps.holdout
         self._cache = cache
         self._counter = counter
         self._events: DataFrame  # that are divided, and what became of them; then what the lists are judged by
         self._parts: Parts
         self._test: DataFrame
         self._holdout_rows: DataFrame
-        self.own = OwnHoldout(steps, cache) if self._holdout.place else None
+        self.own = (
+            OwnHoldout(steps.data_loader, steps.event_validator, self._holdout, cache) if self._holdout.place else None
+        )
         self.split_value = float("nan")
         self.held = 0
-        self._check(steps["data_loader"])
+        self._check(steps.data_loader)
 
     def _check(self, loader: DataLoader) -> None:
         key, usual = self._holdout.key, parameters(TrainTestSplit())

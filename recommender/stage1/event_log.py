@@ -2,11 +2,10 @@
 
 Example usage:
 >>> import pathlib, tempfile
->>> from recommender.settings.step import build_steps
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
 >>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
 >>> validator = {"earliest": None, "max_quarantined": 0.5}  # these events are of 1970
->>> steps = build_steps(STEPS, {"data_loader": {"event_filename": str(path)}, "event_validator": validator})
+>>> steps = EventLogSteps.build({"data_loader": {"event_filename": str(path)}, "event_validator": validator})
 >>> log = EventLog(steps, lambda rows: rows.cache(), RowCounter(), EventKinds(ScoreEvents(), known=None))
 >>> log.load().select("timestamp", "visitorid", "event", "itemid").show()
 +---------+---------+-----+------+
@@ -25,12 +24,13 @@ Example usage:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.errors import InputError
+from recommender.settings.step import Steps
 from recommender.sources import HEAD, Loaded
 from recommender.spark.aggregates import single_row
 from recommender.spark.cluster import together
@@ -49,14 +49,18 @@ from recommender.stage1.steps import (
 )
 from recommender.times import as_time
 
-STEPS: Final[Mapping[str, type]] = {
-    "data_loader": DataLoader,
-    "event_validator": EventValidator,
-    "event_deduplicator": EventDeduplicator,
-    "event_cap": EventCap,
-    "profile": EventProfile,
-    "drift": DriftCheck,
-}
+
+class EventLogSteps(Steps):
+    """The steps from the source of the log to the events that count."""
+
+    data_loader: DataLoader
+    event_validator: EventValidator
+    event_deduplicator: EventDeduplicator
+    event_cap: EventCap
+    profile: EventProfile
+    drift: DriftCheck
+
+
 _HEAD = "_head"  # how often the file of a line that is no row begins with it
 _BAD = "_bad"  # why and of what an event is not fit for use; null where it is
 _NAMED = 10  # visitors, and pairs of visitor and item, with too many events that the profile names
@@ -66,7 +70,7 @@ class EventLog:
     """Load, validate, deduplicate and cap the events of a log, and describe it.
 
     Init parameters:
-        steps: config key -> step, those of `STEPS`.
+        steps: those of the log.
         cache: keeps a frame until the stage releases it.
         counter: counts the rows between the steps.
         kinds: compares the kinds of events with those of the configuration.
@@ -82,7 +86,7 @@ class EventLog:
 
     def __init__(
         self,
-        steps: Mapping[str, Any],
+        steps: EventLogSteps,
         cache: Callable[[DataFrame], DataFrame],
         counter: RowCounter,
         kinds: EventKinds,
@@ -121,8 +125,8 @@ class EventLog:
         Raises:
             InputError: see DataLoader. DataQualityError: too much is quarantined, or see `_weigh`.
         """
-        loader: DataLoader = self._steps["data_loader"]
-        validator: EventValidator = self._steps["event_validator"]
+        loader = self._steps.data_loader
+        validator = self._steps.event_validator
         loaded = loader.load(version)
         self._note_columns(loader, loaded, before)
         read = loader.events(loaded)
@@ -130,7 +134,7 @@ class EventLog:
         validated, noted = self._validated(read)
         # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
         together_ = together(validated, C.VISITOR)
-        rows = self._cache(self._steps["event_deduplicator"].execute(together_, *noted))
+        rows = self._cache(self._steps.event_deduplicator.execute(together_, *noted))
         is_good = F.col(_BAD).isNull()
         events = rows.where(is_good).drop(_BAD, C.ROWS, *noted)
         with loaded.told(), validator.rules_told():
@@ -166,7 +170,7 @@ class EventLog:
         Raises:
             DataQualityError: see DriftCheck.
         """
-        described = self._steps["profile"].execute(events, visitors, items)
+        described = self._steps.profile.execute(events, visitors, items)
         self.profile = {
             "rows": self.rows,
             "quarantined": self.quarantined,
@@ -177,7 +181,7 @@ class EventLog:
             **described,
         }
         self._base, self._let_pass = base_of(before.get("profile") if before else None), []
-        self._note(self._steps["drift"].execute(self.profile, self._base, repeats=repeats))
+        self._note(self._steps.drift.execute(self.profile, self._base, repeats=repeats))
 
     def compare_new(self, new: Mapping[str, int]) -> None:
         """Compare the ids with those of all logs before: visitors and items -> how many were never seen.
@@ -186,7 +190,7 @@ class EventLog:
             DataQualityError: see DriftCheck.
         """
         self.profile["new"] = dict(new)
-        self._note(self._steps["drift"].check_new(new, self.profile))
+        self._note(self._steps.drift.check_new(new, self.profile))
 
     @property
     def good(self) -> int:
@@ -212,7 +216,7 @@ class EventLog:
         self._read = [read]
         why = (C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE, F.col(f"{C.RAW}.head").alias(_HEAD))
         bad = F.when(F.col(C.REASON).isNotNull(), F.struct(*why))
-        checked = self._steps["event_validator"].execute(read)
+        checked = self._steps.event_validator.execute(read)
         self.weighed = C.WEIGHT in checked.columns
         own = [C.WEIGHT] if self.weighed else []
         noted = [name for name in (C.LOSES_ZEROS,) if name in checked.columns]
@@ -274,7 +278,7 @@ class EventLog:
 
         Nothing is counted before the shuffle: what is computed again after a lost executor would count twice.
         """
-        reason, reasons = F.col(f"{_BAD}.{C.REASON}"), self._steps["event_validator"].reasons
+        reason, reasons = F.col(f"{_BAD}.{C.REASON}"), self._steps.event_validator.reasons
         number = F.sum(C.ROWS)
         by_reason = (F.sum(F.when(reason == name, F.col(C.ROWS))) for name in reasons)
         last = F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP)))
@@ -296,7 +300,7 @@ class EventLog:
 
     def _note(self, let_pass: list[str]) -> None:
         """Note what was found in the log and let pass, and what the next log is compared with."""
-        reason = self._steps["drift"].override
+        reason = self._steps.drift.override
         self._let_pass += let_pass
         self.warnings += [f"let pass ({reason}): {sentence}" for sentence in let_pass]
         if self._let_pass:
@@ -315,7 +319,7 @@ class EventLog:
 
     def _not_too_many(self, events: DataFrame) -> DataFrame:
         """Return the events that count of each visitor."""
-        cap: EventCap = self._steps["event_cap"]
+        cap = self._steps.event_cap
         heavy = self._cache(cap.heavy(events))
         self._distinct, number = events, self._counter.number_now(events)
         self._capped, self.events, self._taken = {"visitors": [], "pairs": []}, number, number

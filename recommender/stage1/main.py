@@ -30,17 +30,25 @@ from recommender.spark.aggregates import fetch
 from recommender.spark.cluster import together
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous, Stage
-from recommender.stage1.evaluation_split import STEPS as SPLIT_STEPS, TESTED, EvaluationSplit
+from recommender.stage1.evaluation_split import TESTED, EvaluationSplit, SplitSteps
 from recommender.stage1.event_kinds import EventKinds
-from recommender.stage1.event_log import STEPS as EVENT_LOG_STEPS, EventLog
-from recommender.stage1.scoring import STEPS as SCORING_STEPS, Scoring
-from recommender.stage1.steps import ColumnEncoder, DataLoader, LeakCheck, VisitorEncoder
+from recommender.stage1.event_log import EventLog, EventLogSteps
+from recommender.stage1.scoring import Scoring, ScoringSteps
+from recommender.stage1.steps import ColumnEncoder, LeakCheck, VisitorEncoder
 from recommender.stage1.steps.column_encoder import Numbering, numbered
 from recommender.tables.parquet import as_stored, read_table, write_table
 
 _PAIR = [C.VISITOR, C.ITEM]
 _ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
 _JUDGED = ("scores", "history", "holdout")  # tables that are looked at for leaks
+
+
+class Stage1Steps(ScoringSteps, SplitSteps, EventLogSteps):
+    """The steps of stage 1."""
+
+    encode_visitorids: VisitorEncoder
+    encode_itemids: ColumnEncoder
+    leak_check: LeakCheck
 
 
 class Stage1(Stage):
@@ -104,14 +112,7 @@ class Stage1(Stage):
 
     NAME = "prepare"
     REMEDY = "indexes go on from there: restore the file, or set start_afresh of the encoders"
-    STEPS: ClassVar[Mapping[str, type]] = {
-        **EVENT_LOG_STEPS,
-        **SPLIT_STEPS,
-        **SCORING_STEPS,
-        "encode_visitorids": VisitorEncoder,
-        "encode_itemids": ColumnEncoder,
-        "leak_check": LeakCheck,
-    }
+    steps: Stage1Steps
 
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "score_events": {"score_column_name": C.SCORE},
@@ -129,7 +130,7 @@ class Stage1(Stage):
         self._numbering = ""
         self._leaks = 0
         self._is_written = False
-        kinds = EventKinds(self.steps["score_events"], self.steps["event_validator"].known_events)
+        kinds = EventKinds(self.steps.score_events, self.steps.event_validator.known_events)
         self.log = EventLog(self.steps, self.cache, self.counter, kinds)
         self.split = EvaluationSplit(self.steps, self.cache, self.counter)
         self.scoring = Scoring(self.steps, self.cache, self.counter)
@@ -137,17 +138,17 @@ class Stage1(Stage):
     @property
     def is_sourced(self) -> bool:
         """Whether the config names a source of events."""
-        return self.steps["data_loader"].source is not None
+        return self.steps.data_loader.source is not None
 
     def sources(self) -> list[str]:
         """Return the files of the log, and of the user's own holdout."""
-        loader, holdout = self.steps["data_loader"], self.steps["holdout"]
+        loader, holdout = self.steps.data_loader, self.steps.holdout
         return [*([loader.files] if loader.files else []), *holdout.files]
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the versions of the tables that the log and the user's own holdout are."""
-        loader: DataLoader = self.steps["data_loader"]
-        own: dict[str, str | None] = self.steps["holdout"].versions(started)
+        loader = self.steps.data_loader
+        own: dict[str, str | None] = self.steps.holdout.versions(started)
         self._holdout_version = next(iter(own.values()), None)
         if not self.is_sourced or loader.files:
             return own
@@ -157,7 +158,7 @@ class Stage1(Stage):
 
     def continues(self) -> list[str]:
         """Return the encoders that are appended to."""
-        return [name for name, key in _ENCODERS.items() if not self.steps[key].start_afresh]
+        return [name for name, key in _ENCODERS.items() if not getattr(self.steps, key).start_afresh]
 
     def execute(self, previous: Previous | None = None) -> dict[str, DataFrame]:
         """Return the tables; see the class."""
@@ -192,8 +193,8 @@ class Stage1(Stage):
             name: previous.record["contents"][name]["rows"] if previous and name in known else 0 for name in _ENCODERS
         }
         encoders = self._encoders(pairs, activity, known)
-        of_visitors: ColumnEncoder = self.steps["encode_visitorids"]
-        of_items: ColumnEncoder = self.steps["encode_itemids"]
+        of_visitors = self.steps.encode_visitorids
+        of_items = self.steps.encode_itemids
 
         def encoded(rows: DataFrame) -> DataFrame:
             return of_items.encode(of_visitors.encode(rows, encoders["visitors"]), encoders["items"])
@@ -214,7 +215,7 @@ class Stage1(Stage):
         super().persist(path, data, part)
         self._is_written = True
         self.announce("checking for leaks")
-        check: LeakCheck = self.steps["leak_check"]
+        check = self.steps.leak_check
         scores, history, holdout = (read_table(f"{path}/{name}", data[name].schema) for name in _JUDGED)
         self._leaks = check.execute(scores, history, holdout, self.split.cut)
         if self.split.own:
@@ -242,6 +243,7 @@ class Stage1(Stage):
         warnings = [*(self.split.own.warnings if self.split.own else []), *self.log.warnings, *left_out]
         judged = {"protocol": self.split.protocol, "leaks": self._leaks}
         return {
+            "events": self.log.rows,
             "numbering": self._numbering,  # the same where an index means the same visitor or item
             "profile": self.log.profile,
             "columns": self.log.columns,
@@ -271,7 +273,7 @@ class Stage1(Stage):
     ) -> dict[str, DataFrame]:
         """Number what is new: the ids of the training pairs first, then the others."""
         numberings = [
-            Numbering(self.steps[key], self.split.ids_to_number(activity[column]), known.get(table), pairs)
+            Numbering(getattr(self.steps, key), self.split.ids_to_number(activity[column]), known.get(table), pairs)
             for (table, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)
         ]
         visitors, items = numbered(*numberings)

@@ -4,9 +4,8 @@ Example usage:
 >>> import pathlib, tempfile
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "holdout.csv"
 >>> _ = path.write_text("visitorid,itemid\\n7,3\\n7,3\\n8,4\\n")
->>> steps = {"holdout": HoldoutSplit(holdout_filename=str(path)), "data_loader": DataLoader(),
-...          "event_validator": EventValidator()}
->>> own = OwnHoldout(steps, lambda rows: rows.cache())
+>>> holdout = HoldoutSplit(holdout_filename=str(path))
+>>> own = OwnHoldout(DataLoader(), EventValidator(), holdout, lambda rows: rows.cache())
 >>> own.load()
 >>> own.pairs.orderBy("visitorid").show()
 +---------+------+-----+--------------+
@@ -23,7 +22,6 @@ Example usage:
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from pyspark.sql import DataFrame, functions as F
 
@@ -43,7 +41,7 @@ class OwnHoldout:
     hold it, and a visitor that the log does not have is judged with an empty history.
 
     Init parameters:
-        steps: config key -> step: data_loader, event_validator, holdout.
+        loader, validator: those of the log. step: reads it.
         cache: keeps a frame until the stage releases it.
     Attributes:
         pairs: visitorid, itemid, score double and last_timestamp long, a row per pair, those of a visitor together;
@@ -55,10 +53,16 @@ class OwnHoldout:
 
     pairs: DataFrame
 
-    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame]) -> None:
-        self._loader: DataLoader = steps["data_loader"]
-        self._validator: EventValidator = steps["event_validator"]
-        self._step: HoldoutSplit = steps["holdout"]
+    def __init__(
+        self,
+        loader: DataLoader,
+        validator: EventValidator,
+        step: HoldoutSplit,
+        cache: Callable[[DataFrame], DataFrame],
+    ) -> None:
+        self._loader = loader
+        self._validator = validator
+        self._step = step
         self._cache = cache
         self.rows = self.unusable = self.held = 0
         self.visitors = self.items = 0

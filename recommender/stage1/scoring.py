@@ -1,7 +1,7 @@
 """From events to scores of pairs, and to those that are worth learning from.
 
 Example usage:
->>> scoring = Scoring(build_steps(STEPS, {"score_filter": {"min_score": 2}}), lambda rows: rows.cache(), RowCounter())
+>>> scoring = Scoring(ScoringSteps.build({"score_filter": {"min_score": 2}}), lambda rows: rows.cache(), RowCounter())
 >>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "transaction", 4), (3, 7, "view", 4)],
 ...                                "timestamp long, visitorid long, event string, itemid long")
 >>> scoring.pairs(events).show()
@@ -15,29 +15,30 @@ Example usage:
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
 
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.errors import ConfigError, DataQualityError, Mistake
-from recommender.settings.step import build_steps, parameters  # noqa: F401 - for the example
+from recommender.settings.step import Steps, parameters
 from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.stage1.steps import ScoreEvents, ScoreFilter, ScoreGrouper
 from recommender.times import as_time
 
-STEPS: Final[Mapping[str, type]] = {
-    "score_events": ScoreEvents,
-    "group_scores": ScoreGrouper,
-    "score_filter": ScoreFilter,
-}
+
+class ScoringSteps(Steps):
+    """The steps from events to the scores worth learning from."""
+
+    score_events: ScoreEvents
+    group_scores: ScoreGrouper
+    score_filter: ScoreFilter
 
 
 class Scoring:
     """Score events, sum the scores by pair of visitor and item, and keep what says something.
 
     Init parameters:
-        steps: config key -> step, those of `STEPS`.
+        steps: those that score.
         cache: keeps a frame until the stage releases it.
         counter: counts the rows between the steps.
     Attributes:
@@ -46,11 +47,11 @@ class Scoring:
         ConfigError: the parameters of two steps make no sense together.
     """
 
-    def __init__(self, steps: Mapping[str, Any], cache: Callable[[DataFrame], DataFrame], counter: RowCounter) -> None:
-        self.events: ScoreEvents = steps["score_events"]
+    def __init__(self, steps: ScoringSteps, cache: Callable[[DataFrame], DataFrame], counter: RowCounter) -> None:
+        self.events = steps.score_events
         self._as_given = self.events
-        self._grouper: ScoreGrouper = steps["group_scores"]
-        self._filter: ScoreFilter = steps["score_filter"]
+        self._grouper = steps.group_scores
+        self._filter = steps.score_filter
         self._cache = cache
         self._counter = counter
         self._rounds = 0  # of the filter

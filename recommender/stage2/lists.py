@@ -4,8 +4,8 @@ Example usage:
 >>> visitors = spark.createDataFrame([(7,)], "visitor_index int")
 >>> history = spark.createDataFrame([(7, 0, "view", 1.0, 5)], schemas.TABLES["history"])
 >>> popularity = spark.createDataFrame([(0, 1.0), (1, 2.0)], "item_index int, score double")
->>> steps = {"fold_in": FoldIn(), "blend": PopularityBlend(), "recommend": TopKRecommender()}
->>> maker = ListMaker(steps, k=1, visitors=visitors, number=1, history=history, allowed=None, popularity=popularity)
+>>> maker = ListMaker(RuledSteps.build({}), k=1, visitors=visitors, number=1, history=history, allowed=None,
+...                   popularity=popularity)
 >>> maker.by_popularity(popularity).select("visitor_index", "rank", "item_index").show()
 +-------------+----+----------+
 |visitor_index|rank|item_index|
@@ -22,8 +22,9 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.ruled_stage import RuledSteps
 from recommender.stage2.steps import ItemToItem
-from recommender.steps import SOLVER, FoldIn, PopularityBlend, TopKRecommender
+from recommender.steps import SOLVER, TopKRecommender
 from recommender.tables import schemas  # noqa: F401 - for the example
 
 
@@ -32,7 +33,7 @@ class ListMaker:
     """Make lists of all models for the same visitors, from the same history, by the rules of what is served.
 
     Init parameters:
-        steps: fold_in, blend and recommend, with the settings of stage 3.
+        steps: those of stage 3.
         k: length of the lists.
         visitors: visitor_index int, one row per visitor that gets a list. number: about how many there are.
         history: the table of stage 1.
@@ -41,7 +42,7 @@ class ListMaker:
         recent: the same, of recent popularity: what is blended in; None: nothing is.
     """
 
-    steps: Mapping[str, Any]
+    steps: RuledSteps
     k: int
     visitors: DataFrame
     number: int
@@ -57,13 +58,13 @@ class ListMaker:
             item_factors: id int, features array<float>.
             als: the parameters that these were fitted with.
         """
-        fold_in: FoldIn = self.steps["fold_in"]
+        fold_in = self.steps.fold_in
         solver = {name: als[name] for name in SOLVER}
         folded = fold_in.execute(self.history, item_factors, **solver, visitor_count=self.number)
         folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
         factors = self.visitors.join(folded, C.VISITOR_INDEX, "left")
         if self.recent is not None:
-            blend: PopularityBlend = self.steps["blend"]
+            blend = self.steps.blend
             factors, item_factors = blend.execute(factors, item_factors, self.recent)
         return self._ranked(self._rules, factors, item_factors, self.popularity)
 
@@ -93,7 +94,7 @@ class ListMaker:
 
     @property
     def _rules(self) -> TopKRecommender:
-        rules: TopKRecommender = self.steps["recommend"]
+        rules = self.steps.recommend
         return replace(rules, k=self.k)
 
     def _ranked(

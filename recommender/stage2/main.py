@@ -32,7 +32,7 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.errors import ConfigError, Mistake
-from recommender.ruled_stage import RuledStage
+from recommender.ruled_stage import RuledStage, RuledSteps
 from recommender.spark.aggregates import fetch
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous
@@ -48,9 +48,22 @@ from recommender.stage2.steps import (
     RecentPopularityModel,
 )
 from recommender.stage2.steps.model_gate import Verdict
-from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
+from recommender.store import Commit, Store
 from recommender.tables import schemas  # noqa: F401 - for the example
 from recommender.tables.parquet import as_stored, read_table
+from recommender.terminal.summary import metrics_table
+
+
+class Stage2Steps(RuledSteps):
+    """The steps of stage 2."""
+
+    als: AlsFitter
+    popularity: PopularityModel
+    recent_popularity: RecentPopularityModel
+    item_to_item: ItemToItem
+    baselines: Baselines
+    evaluator: RankingEvaluator
+    gate: ModelGate
 
 
 class Stage2(RuledStage):
@@ -87,19 +100,7 @@ class Stage2(RuledStage):
         name: ("stage1", name) for name in ("scores", "history", "holdout", "items")
     }
     RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"profile": ("stage1", "profile")}
-    STEPS: ClassVar[Mapping[str, type]] = {
-        "als": AlsFitter,
-        "popularity": PopularityModel,
-        "recent_popularity": RecentPopularityModel,
-        "item_to_item": ItemToItem,
-        "baselines": Baselines,
-        "fold_in": FoldIn,
-        "item_rules": ItemRules,
-        "blend": PopularityBlend,
-        "recommend": TopKRecommender,
-        "evaluator": RankingEvaluator,
-        "gate": ModelGate,
-    }
+    steps: Stage2Steps
 
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "als": {"user_col": C.VISITOR_INDEX, "item_col": C.ITEM_INDEX, "rating_col": C.SCORE},
@@ -113,16 +114,16 @@ class Stage2(RuledStage):
         self._live: Mapping[str, Any] | None = None
         self._weights: list[dict[str, Any]] = []
         self._metrics: list[dict[str, Any]] = []
-        gate: ModelGate = self.steps["gate"]
-        evaluator: RankingEvaluator = self.steps["evaluator"]
-        baselines: Baselines = self.steps["baselines"]
+        gate = self.steps.gate
+        evaluator = self.steps.evaluator
+        baselines = self.steps.baselines
         missing = gate.missing_from(evaluator.cutoffs, evaluator.metrics, evaluator.replicates, baselines.models)
         if missing:
             raise ConfigError(Mistake("CFG_VALUE", "gate", missing))
 
     def continues(self) -> list[str] | None:
         """Return the factors of the live model, if it is compared with; no table where its record is enough."""
-        gate: ModelGate = self.steps["gate"]
+        gate = self.steps.gate
         if gate.min_gain_over_live is None:
             return None if gate.max_drop is None else []  # how many pairs there were is in the record
         return ["model/itemFactors"]
@@ -139,7 +140,7 @@ class Stage2(RuledStage):
         """Return the model and the tables; see the class."""
         self.heed(profile)
         self._live = previous.record if previous else None
-        als: AlsFitter = self.steps["als"]
+        als = self.steps.als
         visitors = holdout.select(C.VISITOR_INDEX).distinct()
         largest = F.max(F.abs(F.col(C.SCORE).cast("double"))).alias("largest")
         facts = fetch(
@@ -153,20 +154,20 @@ class Stage2(RuledStage):
         self._weights = als.histogram(of_fit["weights"])
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
         counted = self.counter("scores", scores)
-        popularity = self.cache(self.steps["popularity"].execute(counted, extent["largest"]))
-        recent = self.cache(self.steps["recent_popularity"].execute(scores, *extent))
+        popularity = self.cache(self.steps.popularity.execute(counted, extent["largest"]))
+        recent = self.cache(self.steps.recent_popularity.execute(scores, *extent))
         trained_items = items.withColumn(C.LAST_TIMESTAMP, F.col(C.LAST_TRAINED))
         maker = ListMaker(
             self.steps,
-            k=max(self.steps["evaluator"].cutoffs),
+            k=max(self.steps.evaluator.cutoffs),
             visitors=visitors,
             number=self.evaluated,
             history=history,
-            allowed=self.steps["item_rules"].execute(trained_items, self.item_versions),
+            allowed=self.steps.item_rules.execute(trained_items, self.item_versions),
             popularity=popularity,
             recent=recent,
         )
-        evaluation = self.steps["evaluator"].execute(
+        evaluation = self.steps.evaluator.execute(
             self._lists(maker, model.itemFactors, recent, scores, previous),
             holdout,
             self.models,
@@ -182,7 +183,7 @@ class Stage2(RuledStage):
 
     def release(self) -> None:
         """Free the cached intermediate results."""
-        self.steps["evaluator"].release()
+        self.steps.evaluator.release()
         super().release()
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
@@ -191,8 +192,8 @@ class Stage2(RuledStage):
         data["model"].save(f"{path}/model")
         super().persist(path, {name: rows for name, rows in data.items() if name != "model"}, part)
         metrics, bootstrap = (read_table(f"{path}/{name}", data[name].schema) for name in ("metrics", "bootstrap"))
-        pairs, live_pairs = self.counter.counted("scores")["rows"], _pairs(self._live)
-        gate: ModelGate = self.steps["gate"]
+        pairs, live_pairs = self.counter.counted("scores")["rows"], (self._live or {}).get("fitted_pairs")
+        gate = self.steps.gate
         found = fetch(metrics=metrics, bootstrap=gate.compared(bootstrap))
         self._metrics = sorted((row.asDict() for row in found["metrics"]), key=itemgetter(C.MODEL, C.METRIC, "k"))
         judged, why = (found["metrics"], found["bootstrap"]), self.not_compared
@@ -207,13 +208,18 @@ class Stage2(RuledStage):
             **({"warnings": self.warnings} if self.warnings else {}),
             "blessed": self.verdict.blessed,
             "gate": {**asdict(self.verdict), "live": live},
+            "fitted_pairs": self.counter.counted("scores")["rows"],
             "weights": self._weights,
             "metrics": self._metrics,
         }
 
+    def closing(self, store: Store, commit: Commit) -> list[str]:  # noqa: ARG002
+        """Return the metrics of all models."""
+        return [metrics_table(commit.record["metrics"])]
+
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
-        als: AlsFitter = self.steps["als"]
+        als = self.steps.als
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
         lists = f"held-out visitors, their lists by {', '.join(self.models)}"
         return [
@@ -235,12 +241,12 @@ class Stage2(RuledStage):
         self.announce("judging the models")
         popular = self.cache(maker.by_popularity(maker.popularity))
         lists: dict[str, DataFrame] = {
-            C.ALS: maker.by_factors(item_factors, vars(self.steps["als"])),
-            **self.steps["baselines"].execute(
+            C.ALS: maker.by_factors(item_factors, vars(self.steps.als)),
+            **self.steps.baselines.execute(
                 {
                     C.POPULAR: lambda: popular,
                     C.RECENT: lambda: maker.by_popularity(recent),
-                    C.ITEM_TO_ITEM: lambda: maker.by_neighbours(self.steps["item_to_item"], scores, popular),
+                    C.ITEM_TO_ITEM: lambda: maker.by_neighbours(self.steps.item_to_item, scores, popular),
                 }
             ),
         }
@@ -249,9 +255,3 @@ class Stage2(RuledStage):
         self.models = list(lists)
         named = [rows.withColumn(C.MODEL, F.lit(model)) for model, rows in lists.items()]
         return functools.reduce(DataFrame.unionByName, named)
-
-
-def _pairs(record: Mapping[str, Any] | None) -> int | None:
-    """Return how many pairs a model was fitted on, by its record."""
-    found = [each["rows_in"] for each in (record or {}).get("steps", ()) if each["step"] == "als"]
-    return found[0] if found else None

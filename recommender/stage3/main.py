@@ -30,15 +30,22 @@ from typing import Any, ClassVar
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.ruled_stage import RuledStage
+from recommender.ruled_stage import RuledStage, RuledSteps
 from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import size_of
 from recommender.spark.row_counts import StepRows
 from recommender.stage3.steps import SimilarItems, VisitorShards
-from recommender.steps import SOLVER, FoldIn, ItemRules, PopularityBlend, TopKRecommender
+from recommender.steps import SOLVER
 from recommender.tables.parquet import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
+
+
+class Stage3Steps(RuledSteps):
+    """The steps of stage 3."""
+
+    shards: VisitorShards
+    similar_items: SimilarItems
 
 
 class Stage3(RuledStage):
@@ -82,14 +89,7 @@ class Stage3(RuledStage):
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {"als": ("stage2", "als")}
     RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"profile": ("stage1", "profile")}
-    STEPS: ClassVar[Mapping[str, type]] = {
-        "shards": VisitorShards,
-        "fold_in": FoldIn,
-        "item_rules": ItemRules,
-        "blend": PopularityBlend,
-        "recommend": TopKRecommender,
-        "similar_items": SimilarItems,
-    }
+    steps: Stage3Steps
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
@@ -113,16 +113,14 @@ class Stage3(RuledStage):
         self.heed(profile)
         visitors = _of_this_log(visitors)
         number = -(-self._count(visitors) // shard[1])
-        cut: VisitorShards = self.steps["shards"]
+        cut = self.steps.shards
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         of_lists: list[str] = []
-        allowed = self.steps["item_rules"].execute(items, self.item_versions, of_lists)
+        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists)
         self.note(of_lists)
-        blended = self.steps["blend"].execute(factors, item_factors, recent_popularity)
-        ranked = self.steps["recommend"].execute(
-            *blended, popularity, interactions, visitor_count=number, allowed=allowed
-        )
+        blended = self.steps.blend.execute(factors, item_factors, recent_popularity)
+        ranked = self.steps.recommend.execute(*blended, popularity, interactions, visitor_count=number, allowed=allowed)
         ids = items.select(C.ITEM, C.ITEM_INDEX)
         lists = ranked.join(ids, C.ITEM_INDEX, "inner").join(
             visitors.select(C.VISITOR, C.VISITOR_INDEX), C.VISITOR_INDEX, "inner"
@@ -134,13 +132,13 @@ class Stage3(RuledStage):
 
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
-        cut: VisitorShards = self.steps["shards"]
+        cut = self.steps.shards
         return cut.number_of(self._count(_of_this_log(inputs["visitors"])))
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
-        weight = self.steps["blend"].weight
+        weight = self.steps.blend.weight
         blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
         note = f"{by_source}; {self.left_out()}{blended}"
         return [
@@ -158,7 +156,7 @@ class Stage3(RuledStage):
 
     def _similar(self, item_factors: DataFrame, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
         self.items, rank = single_row(size_of(item_factors))
-        step: SimilarItems = self.steps["similar_items"]
+        step = self.steps.similar_items
         similar = step.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
         similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
         return similar.join(ids, C.ITEM_INDEX, "inner").join(similar_ids, C.SIMILAR_ITEM_INDEX, "inner")
@@ -181,7 +179,7 @@ class Stage3(RuledStage):
         trained, others = visitors.where(C.TRAINED), visitors.where(~F.col(C.TRAINED))
         outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
         solver = {name: als[name] for name in SOLVER}
-        folded = self.steps["fold_in"].execute(outside, item_factors, **solver, visitor_count=number)
+        folded = self.steps.fold_in.execute(outside, item_factors, **solver, visitor_count=number)
         # Who has no positive score gets zeros from MLlib: no item is better than another then.
         usable = visitor_factors.where(F.exists(C.FEATURES, lambda factor: factor != 0))
         known = usable.join(trained.select(F.col(C.VISITOR_INDEX).alias(C.ID)), C.ID, "left_semi")

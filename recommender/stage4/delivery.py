@@ -1,13 +1,22 @@
-"""The places that a version is delivered to, each with the step that brings it there."""
+"""Deliver what stage 4 has committed to its places, and let its channel name it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
+from recommender.publishing.publication import publish
 from recommender.publishing.target import Target, Version
+from recommender.store import Channels, Commit, Publication, Store
+from recommender.tables.audit import check_contents
+from recommender.tables.parquet import read_table
+from recommender.terminal.progress import progress
+
+_TABLE = "recommendations"
 
 
 class DeliveringStep(Protocol):
@@ -51,8 +60,35 @@ class StepDelivery:
         self.step.execute(self.rows(), self.target, version, channel)
 
 
-def wanted(
-    steps: Mapping[str, Any], names: Sequence[str], rows: Callable[[], DataFrame], types: Mapping[str, str]
-) -> list[StepDelivery]:
-    """Return the places that are configured."""
-    return [StepDelivery(name, steps[name], rows, types) for name in names if steps[name].is_wanted]
+def deliver(
+    store: Store, commit: Commit, channel: str, steps: Mapping[str, DeliveringStep], start: Callable[[], object]
+) -> Publication | None:
+    """Deliver a commit wherever it is wanted, and let a channel name it; see ``recommender.publishing.publication``.
+
+    Args:
+        store: the store.
+        commit: of stage 4.
+        channel: its name.
+        steps: name -> step, of all places that there may be.
+        start: starts Spark; called if a place does not have the version.
+    """
+    schema = StructType.fromJson(commit.record["tables"][_TABLE])
+
+    def rows() -> DataFrame:
+        start()
+        check_contents(store, commit, [_TABLE])
+        return read_table(store.urls(commit, _TABLE), schema)
+
+    types = {field.name: field.dataType.simpleString() for field in schema}
+    places = [StepDelivery(name, step, rows, types) for name, step in steps.items() if step.is_wanted]
+    with progress("publishing") if places else nullcontext(str) as announce:
+        return publish(store, channel, commit, places, announce)
+
+
+def channel_text(store: Store, channel: str, commit: Commit) -> str:
+    """Return whether a channel names a commit, and what it names else."""
+    current = Channels(store).current(channel)
+    if current is None or current.record["attempt"] == commit.attempt:
+        return f"Channel {channel} names them"
+    why = "a later result was published, or somebody went back from this one; only a new result takes its place"
+    return f"Channel {channel} stays with run {current.run_id}: {why}"

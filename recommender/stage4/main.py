@@ -21,10 +21,12 @@ from typing import Any, ClassVar
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.publishing.comparison import release_of
+from recommender.settings.step import Steps
 from recommender.spark.aggregates import single_row
 from recommender.spark.row_counts import StepRows
-from recommender.stage import Made, Needs, Previous, Stage
-from recommender.stage4.delivery import StepDelivery, wanted
+from recommender.stage import Made, Needs, Previous, Stage, place_of
+from recommender.stage4.delivery import channel_text, deliver
 from recommender.stage4.snapshot import Inputs, Snapshot
 from recommender.stage4.steps import (
     CatalogTable,
@@ -36,13 +38,28 @@ from recommender.stage4.steps import (
     RunReport,
     ServingSnapshot,
 )
-from recommender.stage4.steps.run_report import Example
+from recommender.stage4.steps.run_report import Example, example_text
+from recommender.store import Commit, Store
 from recommender.tables.parquet import as_stored
+from recommender.terminal.summary import release_text
 
 _LISTS = ("recommendations", "interactions", "visitors", "items")  # what is read also without a snapshot
 _PLACES = ("parquet", "table", "postgres", "csv")  # steps that deliver, in this order
 _GOLDEN = 3  # visitors whose lists the service is asked for before it serves a version
 _SETTINGS = ("als", "score_events", "item_rules", "blend", "recommend")
+
+
+class Stage4Steps(Steps):
+    """The steps of stage 4."""
+
+    publish: Publisher
+    snapshot: ServingSnapshot
+    release_diff: ReleaseDiff
+    parquet: ParquetFiles
+    table: CatalogTable
+    postgres: PostgresView
+    csv: CsvFiles
+    report: RunReport
 
 
 class Stage4(Stage):
@@ -88,16 +105,7 @@ class Stage4(Stage):
         **{name: ("stage3", name) for name in ("item_rules", "blend", "recommend")},
     }
     RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"metrics": ("stage2", "metrics"), "gate": ("stage2", "gate")}
-    STEPS: ClassVar[Mapping[str, type]] = {
-        "publish": Publisher,
-        "snapshot": ServingSnapshot,
-        "release_diff": ReleaseDiff,
-        "parquet": ParquetFiles,
-        "table": CatalogTable,
-        "postgres": PostgresView,
-        "csv": CsvFiles,
-        "report": RunReport,
-    }
+    steps: Stage4Steps
     GATED_BY: ClassVar[str | None] = "stage2"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -110,24 +118,24 @@ class Stage4(Stage):
 
     def sources(self) -> list[str]:
         """Return the files with titles."""
-        snapshot: ServingSnapshot = self.steps["snapshot"]
+        snapshot = self.steps.snapshot
         return snapshot.files
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the table with titles, and its version."""
-        snapshot: ServingSnapshot = self.steps["snapshot"]
+        snapshot = self.steps.snapshot
         self._versions = snapshot.versions(started)
         return self._versions
 
     def needs(self) -> Needs:
         """Return what the stage reads: the lists, and what a snapshot needs, if one is made."""
-        if self.steps["snapshot"].enabled:
+        if self.steps.snapshot.enabled:
             return super().needs()
         return Needs({name: self.INPUTS[name] for name in _LISTS}, {}, {})
 
     def compares(self) -> Sequence[str] | None:
         """Return the lists of the live version, if they are compared with."""
-        return ["recommendations"] if self.steps["release_diff"].enabled else None
+        return ["recommendations"] if self.steps.release_diff.enabled else None
 
     def execute(
         self,
@@ -141,16 +149,16 @@ class Stage4(Stage):
         """Return what is published; see the class."""
         own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
         self.announce("choosing examples")
-        report: RunReport = self.steps["report"]
+        report = self.steps.report
         self.examples = report.execute(**own)
         if others:
             self._golden = self.examples or replace(report, examples=_GOLDEN).execute(**own)
             tables = {name: others[name] for name in ("similar_items", "item_factors", "popularity")}
             settings = {name: others[name] for name in _SETTINGS}
             inputs = Inputs({**own, **tables}, others["recent_popularity"], settings, others["metrics"], others["gate"])
-            self._snapshot = Snapshot(self.steps["snapshot"], inputs, self._versions)
+            self._snapshot = Snapshot(self.steps.snapshot, inputs, self._versions)
         self._release = None if live is None else self._compare(recommendations, live, items)
-        return {"recommendations": as_stored("recommendations", self.steps["publish"].execute(recommendations))}
+        return {"recommendations": as_stored("recommendations", self.steps.publish.execute(recommendations))}
 
     def files(self, made: Made) -> Iterator[tuple[str, bytes]]:
         """Return the files of the snapshot."""
@@ -158,14 +166,20 @@ class Stage4(Stage):
             self.announce("making the serving snapshot")
             yield from self._snapshot.files(made, self._golden)
 
-    def deliveries(self, rows: Callable[[], DataFrame], types: Mapping[str, str]) -> list[StepDelivery]:
-        """Return the places that a version is delivered to.
+    def publish(self, store: Store, commit: Commit, start: Callable[[], object]) -> None:
+        """Deliver the lists to the configured places, and let the channel name them."""
+        places = {name: getattr(self.steps, name) for name in _PLACES}
+        deliver(store, commit, self.steps.publish.channel, places, start)
 
-        Args:
-            rows: returns the published table.
-            types: of its columns visitorid and itemid.
-        """
-        return wanted(self.steps, _PLACES, rows, types)
+    def closing(self, store: Store, commit: Commit) -> list[str]:
+        """Return the example visitors, what changes from the live version, and where the lists are."""
+        released = release_of(store, commit)
+        where = f"The recommendations are Parquet files in {place_of(store, commit)}/recommendations"
+        return [
+            *map(example_text, self.examples),
+            *([release_text(released)] if released else []),
+            f"{where}\n{channel_text(store, self.steps.publish.channel, commit)}",
+        ]
 
     def details(self) -> dict[str, Any]:
         """Return what changes from the lists that are live."""
@@ -175,9 +189,9 @@ class Stage4(Stage):
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         number = rows["recommendations"]
-        places = ", ".join(name for name in _PLACES if self.steps[name].is_wanted)
+        places = ", ".join(name for name in _PLACES if getattr(self.steps, name).is_wanted)
         to = f"; delivered to {places}" if places else ""
-        steps = [StepRows("publish", number, number, f"channel {self.steps['publish'].channel}{to}")]
+        steps = [StepRows("publish", number, number, f"channel {self.steps.publish.channel}{to}")]
         if self._snapshot is not None:
             note = f"visitors; {self._snapshot.lists:,} lists, {self._snapshot.items:,} items"
             steps.append(StepRows("snapshot", number, self._snapshot.visitors, note))
@@ -198,6 +212,6 @@ class Stage4(Stage):
             return None
         self.announce("comparing with what is live")
         (item_count,) = single_row(items.agg(F.count(C.ITEM)))
-        diff: ReleaseDiff = self.steps["release_diff"]
+        diff = self.steps.release_diff
         against = {name: live.record[name] for name in ("run", "attempt")}
         return {"against": against, **diff.execute(recommendations, before, item_count=item_count)}

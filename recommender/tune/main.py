@@ -34,14 +34,16 @@ from typing import Any, ClassVar
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.ruled_stage import RuledStage
+from recommender.ruled_stage import RuledStage, RuledSteps
 from recommender.spark.aggregates import single_row
 from recommender.spark.cluster import cores
 from recommender.spark.row_counts import StepRows
+from recommender.stage import place_of
 from recommender.stage1.steps import TrainTestSplit
 from recommender.stage2.steps import AlsFitter, RecentPopularityModel
-from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
+from recommender.store import Commit, Store
 from recommender.tables.parquet import as_stored
+from recommender.terminal.summary import trials_table
 from recommender.tune.best import FILE, best_text
 from recommender.tune.objective import FITTED, TrialObjective
 from recommender.tune.prepared import Prepared
@@ -54,6 +56,15 @@ from recommender.tune.trial import Trial, TrialLog, ranked
 _EFFORT = ("trials", "timeout_minutes", "parallel_fits")
 _CONFIGURATION = "configuration"  # best.yaml has all of it
 _ROW = "trial int, state string, value double, low double, high double, seconds double, parameters string"
+
+
+class TuneSteps(RuledSteps):
+    """The steps of the search."""
+
+    validation: ValidationSplit
+    tuner: AlsTuner
+    als: AlsFitter
+    recent_popularity: RecentPopularityModel
 
 
 class Tune(RuledStage):
@@ -89,16 +100,7 @@ class Tune(RuledStage):
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {
         name: ("stage1", name) for name in ("data_loader", "score_events", "group_scores", "score_filter")
     }
-    STEPS: ClassVar[Mapping[str, type]] = {
-        "validation": ValidationSplit,
-        "tuner": AlsTuner,
-        "als": AlsFitter,
-        "recent_popularity": RecentPopularityModel,
-        "fold_in": FoldIn,
-        "item_rules": ItemRules,
-        "blend": PopularityBlend,
-        "recommend": TopKRecommender,
-    }
+    steps: TuneSteps
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "als": {"user_col": C.VISITOR_INDEX, "item_col": C.ITEM_INDEX, "rating_col": C.SCORE},
     }
@@ -123,8 +125,8 @@ class Tune(RuledStage):
 
     def needs_checkpoints(self) -> bool:
         """Return whether a trial may have so many iterations that Spark needs a folder for checkpoints."""
-        als: AlsFitter = self.steps["als"]
-        tuner: AlsTuner = self.steps["tuner"]
+        als = self.steps.als
+        tuner = self.steps.tuner
         return 0 < als.checkpoint_interval < max(als.max_iter, *tuner.max_iter)
 
     def searched(self, made_of: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +147,7 @@ class Tune(RuledStage):
         trials: TrialLog | None = None,
     ) -> dict[str, DataFrame]:
         """Return the table of the trials; see the class."""
-        tuner, als = self.steps["tuner"], self.steps["als"]
+        tuner, als = self.steps.tuner, self.steps.als
         space = tuner.space(als.implicit_prefs)
         (newest,) = single_row(items.agg(F.max(C.LAST_TIMESTAMP)))
         weighed = C.WEIGHT in data_loader.get("columns", {})
@@ -153,15 +155,15 @@ class Tune(RuledStage):
         scoring.check(space)
         self._score_map = scoring.score_map
         self.announce("dividing the training pairs")
-        split: ValidationSplit = self.steps["validation"]
+        split = self.steps.validation
         cut = TrainTestSplit(column_name=C.LAST_TIMESTAMP, train_percentile=split.percentile)
         parts = split.execute(scores, cut.split_value(scores) if split.by == "time" else 0)
-        recent = self.steps["recent_popularity"] if self.steps["blend"].weight else None
+        recent = self.steps.recent_popularity if self.steps.blend.weight else None
         prepared = self._prepared = Prepared(
             parts, interactions, items, scoring, same_pairs=is_prepared(space), recent=recent
         )
         self._sizes = prepared.fitted_pairs, prepared.held_pairs, prepared.visitor_count
-        allowed = self.steps["item_rules"].execute(prepared.items, self.item_versions)
+        allowed = self.steps.item_rules.execute(prepared.items, self.item_versions)
         objective = TrialObjective(als, self.steps, tuner, prepared, allowed)
         found = tuner.execute(
             objective,
@@ -176,18 +178,27 @@ class Tune(RuledStage):
 
     def documents(self) -> dict[str, str]:
         """Return the best configuration: what was given, with the best parameters in their places."""
-        tuner: AlsTuner = self.steps["tuner"]
+        tuner = self.steps.tuner
         metric = f"{tuner.metric}@{tuner.k}"
         return {FILE: best_text(self.given, self.best, self._score_map, metric, len(self.trials))}
 
     def details(self) -> dict[str, Any]:
         """Return the trials, the best first, and what the best has found."""
-        tuner: AlsTuner = self.steps["tuner"]
+        tuner = self.steps.tuner
         return {
             "metric": f"{tuner.metric}@{tuner.k}",
             "best": dict(self.best.parameters),
             "trials": [trial.as_record() for trial in self.trials],
         }
+
+    def closing(self, store: Store, commit: Commit) -> list[str]:
+        """Return the trials, and how the best configuration is run."""
+        place = place_of(store, commit)
+        hint = "copy it to where the job starts, and " if ":" in place else ""
+        best = (
+            f"The best configuration is {place}/{FILE}; {hint}run it with\n  ./spark-submit.sh --config {place}/{FILE}"
+        )
+        return [trials_table(commit.record["metric"], commit.record["trials"]), best]
 
     def release(self) -> None:
         """Free what the trials have shared."""
@@ -196,7 +207,7 @@ class Tune(RuledStage):
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
-        split: ValidationSplit = self.steps["validation"]
+        split = self.steps.validation
         fitted, held, visitors = self._sizes
         note = f"held-out visitors, trials of lists for them; the best is trial {self.best.number}"
         return [

@@ -8,24 +8,21 @@ Example usage:
 >>> items = spark.createDataFrame([("tea", 0), ("jam", 1)], "itemid string, item_index int")
 >>> scoring = Scoring({"score_map": {"transaction": 1}}, {}, {}, newest=5)
 >>> prepared = Prepared(Parts(train, history, holdout), rows, items, scoring, same_pairs=True)
->>> serving = {"fold_in": FoldIn(), "blend": PopularityBlend(), "recommend": TopKRecommender()}
->>> objective = TrialObjective(AlsFitter(), serving, AlsTuner(k=1), prepared, allowed=None)
+>>> objective = TrialObjective(AlsFitter(), RuledSteps.build({}), AlsTuner(k=1), prepared, allowed=None)
 >>> objective({"rank": 2, "max_iter": 1, "reg_param": 0.1, "alpha": 1.0}, lambda iterations, value: False).value
 1.0
 >>> prepared.release()
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.ruled_stage import RuledSteps
 from recommender.spark.aggregates import single_row
 from recommender.stage2.lists import ListMaker
 from recommender.stage2.steps import AlsFitter, RankingEvaluator
-from recommender.steps import FoldIn, PopularityBlend, TopKRecommender  # noqa: F401 - for the example
 from recommender.tune.prepared import Prepared, Scored
 from recommender.tune.scoring import Scoring  # noqa: F401 - for the example
 from recommender.tune.steps import AlsTuner
@@ -43,14 +40,14 @@ class TrialObjective:
 
     Init parameters:
         als: what is not searched of a fit.
-        serving: fold_in, blend and recommend: the steps that serve.
+        serving: the steps that serve.
         tuner: what is judged by, and in how many fits.
         prepared: what is fitted, and the validation part.
         allowed: item_index int, the items that may be recommended; null: all.
     """
 
     als: AlsFitter
-    serving: Mapping[str, Any]
+    serving: RuledSteps
     tuner: AlsTuner
     prepared: Prepared
     allowed: DataFrame | None

@@ -1,9 +1,9 @@
 """A fingerprint changes with everything that the result depends on, and with nothing else."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import pytest
 
@@ -134,8 +134,6 @@ def test_a_link_does_not_hide_an_overlap(tmp_path: Path) -> None:
 
 
 class Reader(Stage):
-    STEPS: ClassVar[Mapping[str, type]] = {}
-
     def sources(self) -> list[str]:
         return ["s3a://shop/events", "/no/such/file"]
 

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from recommender.errors import ArtifactError, ConflictError, DataQualityError, GateError, InputError
 from recommender.run.runner import Outcome, Progress, Runner
-from recommender.settings.step import step
+from recommender.settings.step import Steps, step
 from recommender.spark.cluster import has_checkpoint_folder
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous, Stage
@@ -31,14 +31,18 @@ class Numbers:
         return SparkSession.active().range(self.count).select(number.cast("int").alias("item_index"), "id")
 
 
+class FirstSteps(Steps):
+    numbers: Numbers
+
+
 class First(Stage):
     """A stage that reads nothing."""
 
     NAME = "first"
-    STEPS: ClassVar[Mapping[str, type]] = {"numbers": Numbers}
+    steps: FirstSteps
 
     def execute(self) -> dict[str, DataFrame]:
-        rows = self.steps["numbers"].execute()
+        rows = self.steps.numbers.execute()
         return {"popularity": rows.select("item_index", F.col("id").cast("double").alias("score"))}
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
@@ -52,7 +56,7 @@ class Second(First):
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {"rows": ("stage1", "popularity")}
 
     def shards(self, inputs: Mapping[str, Any]) -> int:
-        return inputs["rows"].count() if self.steps["numbers"].in_shards else 1
+        return inputs["rows"].count() if self.steps.numbers.in_shards else 1
 
     def execute(self, rows: DataFrame, shard: tuple[int, int] = (0, 1)) -> dict[str, DataFrame]:  # type: ignore[override]
         number, of = shard
@@ -83,10 +87,14 @@ class Long(Numbers):
     root: ClassVar[Path]
 
 
+class ThirdSteps(Steps):
+    numbers: Long
+
+
 class Third(First):
     """A stage with such a step."""
 
-    STEPS: ClassVar[Mapping[str, type]] = {"numbers": Long}
+    steps: ThirdSteps
 
 
 class Comparing(First):

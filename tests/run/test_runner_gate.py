@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from recommender.errors import ArtifactError, GateError
 from recommender.publishing.publication import publish
 from recommender.run.runner import Outcome, Progress, Runner
-from recommender.settings.step import step
+from recommender.settings.step import Steps, step
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous, Stage
 from recommender.store import Channels, Store, open_files
@@ -28,19 +28,23 @@ class Numbers:
         return SparkSession.active().range(self.count).select(F.col("id").cast("int").alias("item_index"), "id")
 
 
+class PrepareSteps(Steps):
+    numbers: Numbers
+
+
 class Prepare(Stage):
     NAME = "prepare"
-    STEPS: ClassVar[Mapping[str, type]] = {"numbers": Numbers}
+    steps: PrepareSteps
 
     def execute(self, **_: Any) -> dict[str, DataFrame]:
-        rows = self.steps["numbers"].execute()
+        rows = self.steps.numbers.execute()
         return {"popularity": rows.select("item_index", F.col("id").cast("double").alias("score"))}
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         return [StepRows("numbers", None, rows["popularity"])]
 
     def details(self) -> dict[str, Any]:
-        return {"numbering": self.steps["numbers"].numbering}
+        return {"numbering": self.steps.numbers.numbering}
 
 
 class Train(Prepare):
@@ -58,7 +62,7 @@ class Train(Prepare):
         return {"popularity": rows}
 
     def details(self) -> dict[str, Any]:
-        good = self.steps["numbers"].good
+        good = self.steps.numbers.good
         reasons = [] if good else [{"id": "NOT_BLESSED", "sentence": "ndcg@10 0.1 < 0.2"}]
         return {"blessed": good, "gate": {"reasons": reasons}}
 

@@ -12,10 +12,9 @@ import pytest
 from pyspark.sql import SparkSession, functions as F
 
 from recommender.errors import ConfigError, InputError, SchemaError
-from recommender.settings.step import build_steps
 from recommender.spark.row_counts import RowCounter
 from recommender.stage1.event_kinds import EventKinds
-from recommender.stage1.event_log import STEPS, EventLog
+from recommender.stage1.event_log import EventLog, EventLogSteps
 from recommender.stage1.steps import DataLoader, ScoreEvents
 
 HEADER = "timestamp,visitorid,event,itemid,note\n"
@@ -30,7 +29,7 @@ def log(tmp_path: Path, spark: SparkSession) -> Path:
 def event_log(config: dict[str, Any]) -> EventLog:
     """Return a log whose events need no weight."""
     kinds = EventKinds(ScoreEvents(max_unweighted=1), known=None)
-    return EventLog(build_steps(STEPS, config), lambda rows: rows.cache(), RowCounter(), kinds)
+    return EventLog(EventLogSteps.build(config), lambda rows: rows.cache(), RowCounter(), kinds)
 
 
 def read(path: Path, **loader: Any) -> EventLog:

@@ -14,7 +14,7 @@ from recommender.errors import ConfigError, DataQualityError, InputError
 from recommender.run.config import parse_config
 from recommender.run.preflight import fingerprint, identity
 from recommender.stage1.main import Stage1
-from recommender.stage1.steps import HoldoutSplit
+from recommender.stage1.steps import HoldoutSplit, TrainTestSplit
 from recommender.tables import schemas
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -357,12 +357,12 @@ def test_tables_that_leak_are_not_committed(
 def test_events_that_were_trained_with_after_the_cut_are_told(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    divide = Stage1.STEPS["train_test_split"].divide  # type: ignore[attr-defined]
+    divide = TrainTestSplit.divide
 
     def late(step: Any, events: DataFrame, value: float) -> tuple[DataFrame, DataFrame]:
         return divide(step, events, value + 2)
 
-    monkeypatch.setattr(Stage1.STEPS["train_test_split"], "divide", late)
+    monkeypatch.setattr(TrainTestSplit, "divide", late)
     settings = ["train_test_split.column_name=timestamp", "train_test_split.train_percentile=80"]
     with pytest.raises(
         DataQualityError, match=r"LEAK 0 held-out .*, and [1-9] pairs are trained with events at or aft"

@@ -73,15 +73,15 @@ def tables(spark: SparkSession) -> dict[str, DataFrame]:
 @pytest.fixture(scope="module")
 def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Run:
     stage, path = Stage2(CONFIG), tmp_path_factory.mktemp("stage2")
-    fold_in = stage.steps["fold_in"] = Watched(stage.steps["fold_in"])
+    fold_in = stage.steps.fold_in = Watched(stage.steps.fold_in)
     return Run(stage, fold_in, path, stage.execute_persist(str(path), **tables(spark)))
 
 
 def with_the_model_of(run: Run, config: Mapping[str, Mapping[str, Any]]) -> Stage2:
     """A stage that takes a model that is fitted already."""
     stage = Stage2(config)
-    als = stage.steps["als"]
-    stage.steps["als"] = SimpleNamespace(
+    als = stage.steps.als
+    stage.steps.als = SimpleNamespace(
         **parameters(als), execute=lambda *_: run.data["model"], facts=als.facts, histogram=als.histogram
     )
     return stage
@@ -223,7 +223,7 @@ def test_neighbours_and_recent_popularity_are_judged_by_the_same_rules(
 def test_the_live_model_is_judged_beside_the_candidate(spark: SparkSession, run: Run, tmp_path: Path) -> None:
     config = {**CONFIG, "evaluator": {"cutoffs": [2], "metrics": ["ndcg"]}, "gate": {"k": 2, "beat": []}}
     steps = [{"step": "als", "rows_in": 100}]
-    record = {"run": "sunday", "attempt": "a", "steps": steps, "config": {"als": parameters(run.stage.steps["als"])}}
+    record = {"run": "sunday", "attempt": "a", "steps": steps, "config": {"als": parameters(run.stage.steps.als)}}
     live = Previous(record, {"model/itemFactors": run.data["model"].itemFactors})
     stage = with_the_model_of(run, config)
     assert stage.continues() == ["model/itemFactors"]

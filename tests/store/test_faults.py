@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +21,7 @@ from pyspark.sql.types import StructType
 from recommender.errors import RecommenderError
 from recommender.publishing.publication import publish
 from recommender.run.runner import Progress, Runner
-from recommender.settings.step import step
+from recommender.settings.step import Steps, step
 from recommender.spark.row_counts import StepRows
 from recommender.spark.session import hadoop
 from recommender.stage import Stage
@@ -68,14 +68,18 @@ class Numbers:
         }
 
 
+class CountingSteps(Steps):
+    numbers: Numbers
+
+
 class Counting(Stage):
     """A stage with nothing to do, and two tables to write."""
 
     NAME = "count"
-    STEPS: ClassVar[Mapping[str, type]] = {"numbers": Numbers}
+    steps: CountingSteps
 
     def execute(self) -> dict[str, DataFrame]:
-        rows = self.steps["numbers"].execute()
+        rows = self.steps.numbers.execute()
         return {table: as_stored(table, rows) for table in ("popularity", "scores")}
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from recommender.errors import ConfigError
 from recommender.run.config import STAGES, load_config, own_steps, parse_config
 from recommender.run.runner import Outcome, Progress, Runner
+from recommender.settings.step import Steps
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Stage
 from recommender.stage1.steps import DataLoader, ScoreEvents, ScoreFilter, ScoreGrouper
@@ -159,16 +160,18 @@ def test_what_serves_is_set_where_it_serves() -> None:
         parse_config("tune: {als: {rank: 3}}")
 
 
+class MadeSteps(Steps):
+    data_loader: DataLoader
+    score_events: ScoreEvents
+    group_scores: ScoreGrouper
+    score_filter: ScoreFilter
+
+
 class Made(Stage):
     """A stage 1 that has the tables ready."""
 
     NAME = "prepare"
-    STEPS: ClassVar[Mapping[str, type]] = {
-        "data_loader": DataLoader,
-        "score_events": ScoreEvents,
-        "group_scores": ScoreGrouper,
-        "score_filter": ScoreFilter,
-    }
+    steps: MadeSteps
 
     def __init__(self, spark: SparkSession) -> None:
         super().__init__({"score_events": {"score_map": {"view": 1}}})
