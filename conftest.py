@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# The same examples each time: what a search finds by chance is for a search, not for a gate.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # Workers run "python3" from PATH unless they are told.
 os.environ["PYSPARK_PYTHON"] = sys.executable

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal, get_type_hints
 from pyspark.sql import Column, DataFrame
 
 from recommender.errors import DataQualityError
-from recommender.settings.step import Steps
+from recommender.settings.step import Steps, parameters
 from recommender.spark.cache import Cache
 from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.store import Commit, Store
-from recommender.tables.parquet import write_table
+from recommender.tables.parquet import read_table, write_table
 
 _AT_ONCE = 3  # Spark plans one query while it computes another
 
@@ -34,10 +34,11 @@ def side_by_side(tasks: Sequence[Callable[[], object]]) -> None:
 
 @dataclass(frozen=True)
 class Previous:
-    """The commit that a stage goes on from: its record, and its tables."""
+    """The commit that a stage goes on from: its record, its tables, and whether it was made from the same input."""
 
     record: Mapping[str, Any]
     tables: Mapping[str, DataFrame]
+    repeats: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,6 @@ class Stage:
         self.steps = get_type_hints(type(self))["steps"].build(config, fixed=self.FIXED)
         self.cache = Cache()
         self.counter = RowCounter(self.cache)
-        self.repeats = False  # whether it reads the same input as the commit that it goes on from; a job fills it in
         self.not_compared = ""  # why there is nothing to compare with, although something is live
         self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
@@ -110,6 +110,10 @@ class Stage:
         """Return config key -> class of the step."""
         classes: dict[str, type] = get_type_hints(cls)["steps"].classes()
         return classes
+
+    def parameters(self) -> dict[str, Any]:
+        """Return config key -> parameters of the step, defaults included, as plain JSON types."""
+        return {name: parameters(step) for name, step in vars(self.steps).items()}
 
     def sources(self) -> list[str]:
         """Return the files, folders and globs that the stage reads besides `INPUTS`."""
@@ -177,13 +181,14 @@ class Stage:
         """Run the steps and return the tables by name."""
         raise NotImplementedError
 
-    def run(self, name: str, rows: DataFrame) -> DataFrame:
-        """Return what the step of that name makes of rows; the report shows how many went in and came out.
+    def run(self, name: str, rows: DataFrame, step: Any = None) -> DataFrame:
+        """Return what a step makes of rows; the report shows how many went in and came out.
 
         Args:
             name: config key of the step. rows: what its `execute` takes, and nothing else.
+            step: the step; null: the stage's own of that name.
         """
-        return self.counter.through(name, getattr(self.steps, name), rows)
+        return self.counter.through(name, step or getattr(self.steps, name), rows)
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write every table to a new folder below `path`, or a part of it into that, and count its rows."""
@@ -196,7 +201,7 @@ class Stage:
         return {}
 
     def execute_persist(self, path: str, part: str = "", **inputs: Any) -> dict[str, Any]:
-        """Execute, persist, and free the intermediate results."""
+        """Execute, persist, free the intermediate results, and return the tables as they were written."""
         self.counter.begin()
         for table in inputs.values():
             if isinstance(table, DataFrame):
@@ -204,11 +209,18 @@ class Stage:
         try:
             data = self.execute(**inputs)
             self.persist(path, data, part)
+            return self.written(path, data)
         except DataQualityError as error:
             raise DataQualityError(error.id, f"{error.sentence}{self.rescue(path)}") from error
         finally:
             self.release()
-        return data
+
+    def written(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the tables as they were written below `path`: what they were computed from is freed."""
+        return {
+            name: read_table(f"{path}/{name}", rows.schema) if isinstance(rows, DataFrame) else rows
+            for name, rows in data.items()
+        }
 
     def rescue(self, path: str) -> str:  # noqa: ARG002
         """Write the rows that explain why the data is not fit for use below `path`; return where, for the sentence."""

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from recommender.errors import ConfigError, Mistake
+from recommender.settings.own_steps import CLASS, build_own_steps
 from recommender.settings.step import build_steps, json_schema, parameters, unknown_key
 from recommender.settings.variables import inline_secrets, substituted
 from recommender.settings.yaml_text import parse_yaml
-from recommender.stage1.main import Stage1
+from recommender.stage1.main import OWN_STEPS, Stage1
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
 from recommender.stage4.main import Stage4
@@ -44,6 +45,16 @@ WORKFLOW = ("stage1", "stage2", "stage3", "stage4")
 DEFAULT_ROOT = "output"
 DEFAULT_MODE = "0640"
 _MODE = re.compile("0?[0-7]{3}")
+_USERS_STEPS: Mapping[str, Any] = {
+    "type": ["object", "null"],
+    "description": "Steps of your own on the events, in this order, before they are divided: name -> class, such as "
+    "my_shop.NightFilter, and parameters.",
+    "additionalProperties": {
+        "type": "object",
+        "required": [CLASS],
+        "properties": {CLASS: {"type": "string", "description": "Module and class of the step."}},
+    },
+}
 
 # Lists are judged that are made by stage 3's steps with stage 3's settings: what is served is what was evaluated.
 _SERVING = dict.fromkeys(("fold_in", "item_rules", "blend", "recommend"), "stage3")
@@ -161,7 +172,10 @@ def _stage_schema(name: str, stage: type) -> dict[str, Any]:
         "type": ["object", "null"],
         "description": _summary(stage),
         "additionalProperties": False,
-        "properties": {key: _step_schema(step) for key, step in own_steps(name).items()},
+        "properties": {
+            **({OWN_STEPS: _USERS_STEPS} if name == "stage1" else {}),
+            **{key: _step_schema(step) for key, step in own_steps(name).items()},
+        },
     }
 
 
@@ -218,11 +232,22 @@ def _check(document: Mapping[str, Any]) -> list[Mistake]:
                 for step in elsewhere
             ]
             section = {step: given for step, given in section.items() if step not in elsewhere}
+        if name == "stage1" and isinstance(section, Mapping):
+            mistakes += _of_users_steps(section.get(OWN_STEPS))
+            section = {step: given for step, given in section.items() if step != OWN_STEPS}
         try:
             build_steps(own_steps(name), section, f"{name}.", stage.FIXED)
         except ConfigError as error:
             mistakes += error.mistakes
     return mistakes
+
+
+def _of_users_steps(given: Any) -> list[Mistake]:
+    try:
+        build_own_steps(given, f"stage1.{OWN_STEPS}", known=own_steps("stage1"))
+    except ConfigError as error:
+        return list(error.mistakes)
+    return []
 
 
 def _is_above(path: str, hidden: Iterable[str]) -> bool:

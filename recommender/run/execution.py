@@ -8,7 +8,7 @@ Example usage:
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from pyspark.sql.types import StructType
@@ -26,7 +26,13 @@ _CHECKPOINTS: Final = "_checkpoints"  # a folder in the attempt's own, with whic
 
 
 def read_inputs(
-    store: Store, stage: Stage, commits: Mapping[str, Commit], last: Commit | None, live: Commit | None = None
+    store: Store,
+    stage: Stage,
+    commits: Mapping[str, Commit],
+    last: Commit | None,
+    live: Commit | None = None,
+    *,
+    repeats: bool = False,
 ) -> dict[str, Any]:
     """Return the arguments of `execute`: tables whose files are all as they were written, and settings.
 
@@ -36,6 +42,7 @@ def read_inputs(
         commits: stage -> the commit that is read.
         last: the commit of its own that the stage goes on from, None if there is none.
         live: the commit of its own that the stage compares with, None if there is none.
+        repeats: whether `last` was made from the same input.
     """
     stage.announce("checking the inputs")
     needs = stage.needs()
@@ -52,7 +59,7 @@ def read_inputs(
     given = {**tables_of, **settings, **records}
     continued, compared = stage.continues(), stage.compares()
     if continued is not None:
-        given["previous"] = last and _previous(store, stage, last, continued)
+        given["previous"] = last and replace(_previous(store, stage, last, continued), repeats=repeats)
     if compared is not None:
         given["live"] = live and _live(store, stage, live, compared)
     return given

@@ -25,7 +25,7 @@ from recommender.settings.redaction import holds_secret, redacted
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.stage import Stage, place_of
-from recommender.store import Store, new_run_id, open_files, run_id_mistake
+from recommender.store import Commit, Store, new_run_id, open_files, run_id_mistake
 from recommender.terminal.progress import progress, warn
 from recommender.terminal.summary import stage_summary
 from recommender.terminal.text import title, visible
@@ -46,7 +46,7 @@ def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None 
     """
     where = Progress(stage=stages[0] if len(stages) == 1 else "-")
     verbose = "--verbose" in (sys.argv if arguments is None else arguments)
-    session = _Session(verbose)
+    session = Session(verbose)
     with heeding_signals():
         try:
             _run(_parser(stages, script).parse_args(arguments), where, session)
@@ -108,7 +108,7 @@ def _first_line(documented: type) -> str:
     return (documented.__doc__ or "").split("\n", 1)[0].split(": ", 1)[-1]
 
 
-class _Session:
+class Session:
     """The session of a job, which is started when it is needed for the first time.
 
     Init parameters:
@@ -148,33 +148,78 @@ class _Session:
                 del error
 
 
-def _run(options: argparse.Namespace, where: Progress, session: _Session) -> None:
-    """Check everything that can be checked without Spark, then run the stages."""
-    where.run = options.run_id or new_run_id()
-    wrong_id = run_id_mistake(where.run)
-    if wrong_id:
-        raise ConfigError(Mistake("RUN_ID", "--run-id", f"{wrong_id}, got {options.run_id[:60]!r}"))
+def _run(options: argparse.Namespace, where: Progress, session: Session) -> None:
+    where.run = checked_run_id(options.run_id)
     stages = _chosen(options)
-    session.name = f"recommender {' '.join(stages)} {where.run}"
     config = load_config(options.config, options.set)
-    store = Store(open_files(options.root or config.root, hadoop, config.file_mode))
-    built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
-    for stage in built.values():
-        stage.given, stage.warn = _given(config, options), warn
+    run_stages(
+        config,
+        stages,
+        where,
+        session,
+        root=options.root,
+        run_id=options.run_id,
+        force=options.force,
+        override=_reason(options.override_gate),
+    )
+
+
+def checked_run_id(given: str | None) -> str:
+    """Return the id of a run, a new one if none is given."""
+    run = given or new_run_id()
+    wrong = run_id_mistake(run)
+    if wrong:
+        raise ConfigError(Mistake("RUN_ID", "--run-id", f"{wrong}, got {run[:60]!r}"))
+    return run
+
+
+def run_stages(
+    config: Config,
+    stages: Sequence[str],
+    where: Progress,
+    session: Session,
+    *,
+    root: str | None = None,
+    run_id: str | None = None,
+    force: bool = False,
+    override: str | None = None,
+) -> tuple[Store, dict[str, Commit]]:
+    """Check everything that can be checked without Spark, then run the stages; return the store, and their commits.
+
+    Args:
+        config: the configuration.
+        stages: names of stages, in order.
+        where: is kept up to date; its run id is that of the run.
+        session: starts Spark when it is needed.
+        root: where results are stored; null: the configuration's.
+        run_id: as the user has given it; null: the run has an id of its own.
+        force: compute also what was computed before.
+        override: why a model that is not blessed is published all the same; null: it is not.
+    """
+    session.name = f"recommender {' '.join(stages)} {where.run}"
+    store = Store(open_files(root or config.root, hadoop, config.file_mode))
+    built = {name: _built(config, name, config.stage(name), root) for name in stages}
     sources = [source for stage in built.values() for source in stage.sources()]
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 
     def failure(error: BaseException) -> Mapping[str, Any]:
-        told = _explained(error, session.places(), store.files.root)
+        told = explained_error(error, session.places(), store.files.root)
         session.told = told
         session.stop()  # nothing may be written any more
         return told
 
-    named = options.run_id is not None
-    override = _reason(options.override_gate)
-    runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure, override=override)
+    named = run_id is not None
+    runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
-        _run_stages(runner, built, config, store, session)
+        return store, _run_stages(runner, built, config, store, session, root)
+
+
+def _built(config: Config, name: str, section: Mapping[str, Any], root: str | None) -> Stage:
+    """Return a stage that shows its warnings, and knows the whole configuration as it was written."""
+    stage: Stage = STAGES[name](section)
+    own_root = {"root": root} if root and not holds_secret(root) else {}
+    stage.given, stage.warn = {**config.document, **own_root}, warn
+    return stage
 
 
 @contextmanager
@@ -189,17 +234,22 @@ def _alone(store: Store, run: str) -> Iterator[None]:
         yield
 
 
-def _run_stages(runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: _Session) -> None:
+def _run_stages(
+    runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: Session, root: str | None
+) -> dict[str, Commit]:
     """Run the stages one after the other, and show what came of each."""
+    commits = {}
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     if "stage1" in built and not built["stage1"].is_sourced:
-        built["stage1"] = STAGES["stage1"](_with_events(config, runner.sample()))
+        built["stage1"] = _built(config, "stage1", _with_events(config, runner.sample()), root)
     for name, stage in built.items():
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
+        commits[name] = outcome.commit
+    return commits
 
 
 def _reason(given: str | None) -> str | None:
@@ -219,12 +269,6 @@ def _chosen(options: argparse.Namespace) -> list[str]:
     return list(options.stages[first : last + 1])
 
 
-def _given(config: Config, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the configuration as it was written, with what the command line says of it."""
-    root = {"root": options.root} if options.root and not holds_secret(options.root) else {}
-    return {**config.document, **root}
-
-
 def _with_events(config: Config, path: str) -> dict[str, Any]:
     section: dict[str, Any] = config.stage("stage1")
     return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
@@ -241,7 +285,7 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
     sys.stdout.flush()
 
 
-def _explained(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
+def explained_error(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
     """Return what is told of an error: id, sentence, exit_code, and the signal where there was one."""
     number = received()
     if number is not None:
@@ -264,7 +308,7 @@ def _is_known(error: Exception) -> bool:
     return isinstance(error, RecommenderError) or "OutOfMemoryError" in str(error)  # of it the JVM ends by itself
 
 
-def _leave(error: BaseException, session: _Session, where: Progress, verbose: bool) -> int:
+def _leave(error: BaseException, session: Session, where: Progress, verbose: bool) -> int:
     """Stop what is running, tell the user, and return the exit code."""
     session.stop()
     return _tell(error, session.told, where, verbose)
@@ -272,7 +316,7 @@ def _leave(error: BaseException, session: _Session, where: Progress, verbose: bo
 
 def _tell(error: BaseException, told: Mapping[str, Any], where: Progress, verbose: bool) -> int:
     """Tell the user about an error, by what is told of it already, if anything is; return its exit code."""
-    told = told or _explained(error)
+    told = told or explained_error(error)
     lines = traceback.format_exception(error) if verbose else []
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         lines += [f"{mistake}\n" for mistake in error.mistakes]

@@ -20,7 +20,6 @@ from typing import Any
 from recommender import __version__
 from recommender.errors import ConfigError, Mistake
 from recommender.settings.redaction import redacted
-from recommender.settings.step import parameters
 from recommender.stage import Stage
 from recommender.store import Commit, Hadoop, digest
 
@@ -36,7 +35,7 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
         hadoop: returns the gateway to a JVM, or None.
     """
     return {
-        "config": redacted({key: parameters(step) for key, step in vars(stage.steps).items()}),
+        "config": redacted(stage.parameters()),
         "version": code_version(),
         "upstream": {name: commit.attempt for name, commit in sorted(upstream.items())},
         "inputs": {redacted(path): facts for source in stage.sources() for path, facts in _listed(source, hadoop)},

@@ -151,7 +151,7 @@ class Runner:
             spark = self._start()
             with progress(f"generating {DEFAULT_EVENTS:,} sample events"):
                 sample = sample_events(spark)
-                sample.write.mode("errorifexists").parquet(f"{attempt.url}/events")
+                sample.write.mode("error").parquet(f"{attempt.url}/events")
                 written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema})
             return self._store.commit(attempt, {"files": written.files, "contents": written.tables})
 
@@ -230,10 +230,10 @@ class Runner:
             mark = fingerprint(made_of)
             with progress(title(name, stage.NAME)) as stage.announce:
                 last = self._last(stage, attempt, made_of)
-                stage.repeats = last is not None and _same_input(last.record, made_of)
+                repeats = last is not None and _same_input(last.record, made_of)
                 live = self._published(stage) if stage.compares() else None
                 inputs = {
-                    **read_inputs(self._store, stage, self._commits, last, live),
+                    **read_inputs(self._store, stage, self._commits, last, live, repeats=repeats),
                     **self._trials(name, stage, made_of),
                 }
                 shards = Shards(self._store, name, mark)

@@ -47,6 +47,7 @@ _OF_A_ROW = re.compile(
     r"|BINARY_ARITHMETIC_OVERFLOW|INVALID_ARRAY_INDEX\w*|NUMERIC_VALUE_OUT_OF_RANGE|CANNOT_PARSE_TIMESTAMP)[.\w]*\]"
 )
 _RECORD = re.compile(r"\[(MALFORMED_RECORD_IN_PARSING)[.\w]*\]")
+_SERVER_GONE = re.compile(r"StatusCode\.UNAVAILABLE|failed to connect to all addresses|Socket closed")
 _GONE = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
 _FULL_SHARE, _FULL_BYTES = 0.01, 64 * 2**20  # a disk with less than either free is called full
 
@@ -114,6 +115,8 @@ def _of_database(text: str) -> RecommenderError | None:
 def _lost(error: BaseException, text: str) -> TransientError | None:
     if type(error).__name__ in _GONE:
         return TransientError("DRIVER_LOST", "the JVM that Spark ran in is gone; start it again to go on")
+    if _SERVER_GONE.search(text):
+        return TransientError("DRIVER_LOST", "the Spark Connect server does not answer; start it again to go on")
     if _LOST.search(text):
         sentence = "Spark lost executors, or its cluster, more often than it tries again; start it again to go on"
         return TransientError("CLUSTER_LOST", sentence)

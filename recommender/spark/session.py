@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
-from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
-from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
 from recommender.settings.redaction import CANARIES, SPARK_PATTERN, SPARK_STRING_PATTERN
+from recommender.spark.java import HAS_JVM, Py4JError, Py4JJavaError, Py4JNetworkError, SparkConf, SparkContext
 from recommender.store import Hadoop
 
 _BEFORE_START = {
@@ -76,7 +75,7 @@ def start_session(name: str, verbose: bool = False, size: int | None = None) -> 
         size: bytes of the inputs, for a session that is started; None if nobody knows.
     """
     builder = SparkSession.builder
-    if not is_remote() and SparkSession.getActiveSession() is None:
+    if not is_connect() and SparkSession.getActiveSession() is None:
         jvm = _jvm()
         _wait_for_this_process()
         submitted = SparkConf()
@@ -97,10 +96,20 @@ def start_session(name: str, verbose: bool = False, size: int | None = None) -> 
         return spark
     spark = builder.getOrCreate()
     made = {row["key"] for row in spark.sql("SET").collect()}
-    for key, value in _SETTINGS.items():
+    settings = {
+        **_SETTINGS,
+        **(_of_one_machine(size) if os.environ.get("SPARK_REMOTE", "").startswith("local") else {}),
+    }
+    for key, value in settings.items():
         if key not in made:
             spark.conf.set(key, value)
     return spark
+
+
+def is_connect() -> bool:
+    """Return whether Spark is reached over Spark Connect, whether or not there is a session yet."""
+    asked = os.environ.get("SPARK_REMOTE") or os.environ.get("SPARK_API_MODE") == "connect"
+    return not HAS_JVM or is_remote() or bool(asked)
 
 
 def unhidden(spark: SparkSession) -> str:
@@ -124,7 +133,7 @@ def checkpoints(folder: str) -> Iterator[None]:
     Args:
         folder: that all workers reach; Spark makes it.
     """
-    context = None if is_remote() else SparkContext._active_spark_context
+    context = None if is_connect() else SparkContext._active_spark_context
     if context is None or context.getCheckpointDir() is not None:
         yield
         return
@@ -141,7 +150,7 @@ def hadoop() -> Hadoop | None:
 
     It needs a JVM, which spark-submit has started or which is started here, but no Spark session.
     """
-    if is_remote():
+    if is_connect():
         return None
     jvm = _jvm()
     configuration = jvm.org.apache.hadoop.conf.Configuration()
@@ -153,7 +162,7 @@ def hadoop() -> Hadoop | None:
 
 def is_ending() -> bool:
     """Return whether the JVM was told to end, as by SIGTERM; it waits for this process then, for some seconds."""
-    if is_remote() or SparkContext._jvm is None:
+    if is_connect() or SparkContext._jvm is None:
         return False
     try:
         runtime = SparkContext._jvm.java.lang.Runtime.getRuntime()
@@ -227,12 +236,17 @@ def _settings(submitted: SparkConf, size: int | None) -> dict[str, str]:
     if _is_local(submitted):
         # Workers run "python3" from PATH unless they are told, which may lack numpy and pyarrow.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        # Spark's 200 partitions are made for clusters; on one machine they are 200 small tasks.
-        partitions = _LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1)
-        if size is not None and size <= _SMALL:
-            partitions = min(partitions, -(-size // _BYTES_PER_PARTITION) or 1)
-            settings |= OF_SMALL
-        settings["spark.sql.shuffle.partitions"] = str(partitions)
-        # Three pieces of a file on two cores are done when the third is.
-        settings["spark.sql.files.minPartitionNum"] = str(partitions)
+        settings |= _of_one_machine(size)
     return settings
+
+
+def _of_one_machine(size: int | None) -> dict[str, str]:
+    """Return the settings of SQL for a single machine: Spark's 200 partitions would be 200 small tasks."""
+    partitions = _LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1)
+    small: dict[str, str] = {}
+    if size is not None and size <= _SMALL:
+        partitions = min(partitions, -(-size // _BYTES_PER_PARTITION) or 1)
+        small = OF_SMALL
+    # Three pieces of a file on two cores are done when the third is.
+    counts = dict.fromkeys(("spark.sql.shuffle.partitions", "spark.sql.files.minPartitionNum"), str(partitions))
+    return {**counts, **small}

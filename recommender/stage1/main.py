@@ -21,11 +21,13 @@ only showing top 2 rows
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.settings.own_steps import build_own_steps, code_of
+from recommender.settings.step import parameters
 from recommender.spark.aggregates import fetch
 from recommender.spark.cluster import together
 from recommender.spark.row_counts import StepRows
@@ -38,6 +40,7 @@ from recommender.stage1.steps import ColumnEncoder, LeakCheck, VisitorEncoder
 from recommender.stage1.steps.column_encoder import Numbering, numbered
 from recommender.tables.parquet import as_stored, read_table, write_table
 
+OWN_STEPS: Final = "steps"  # the section with the steps of the user's own
 _PAIR = [C.VISITOR, C.ITEM]
 _ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
 _JUDGED = ("scores", "history", "holdout")  # tables that are looked at for leaks
@@ -57,6 +60,7 @@ class Stage1(Stage):
     It consists of the following steps:
     - data_loader, event_validator: the events of the log, and those that are not fit for use, with the reason
     - event_deduplicator, event_cap: each event once, and not too many of one visitor
+    - steps: steps of your own on the events, in the order of the configuration
     - profile, drift: the log in numbers, compared with that of the last commit
     - train_test_split, holdout: training events; history and holdout of the evaluated visitors
     - score_events, group_scores: a score per visitor and item
@@ -123,7 +127,8 @@ class Stage1(Stage):
     }
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        super().__init__(config)
+        super().__init__({name: section for name, section in config.items() if name != OWN_STEPS})
+        self.own = build_own_steps(config.get(OWN_STEPS), OWN_STEPS, known=self.step_classes())
         self._version: str | None = None
         self._holdout_version: str | None = None
         self._known: dict[str, int] = {}
@@ -134,6 +139,11 @@ class Stage1(Stage):
         self.log = EventLog(self.steps, self.cache, self.counter, kinds)
         self.split = EvaluationSplit(self.steps, self.cache, self.counter)
         self.scoring = Scoring(self.steps, self.cache, self.counter)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of all steps; of those of the user's own with their code."""
+        own = {name: {**code_of(step), **parameters(step)} for name, step in self.own.items()}
+        return {**super().parameters(), **({OWN_STEPS: own} if own else {})}
 
     @property
     def is_sourced(self) -> bool:
@@ -170,6 +180,8 @@ class Stage1(Stage):
             self.split.own.load(self._holdout_version)
         self.announce("loading and validating events")
         events = self.log.load(self._version, before)
+        for name, step in self.own.items():
+            events = self.run(name, events, step)
         for sentence in self.log.warnings:
             self.warn(sentence)
         self.announce("finding the split")
@@ -177,7 +189,9 @@ class Stage1(Stage):
         self.announce("describing the events")
         self.scoring.date(self.log.last)
         activity = {name: self.cache(self._activity(parts.events, name, parts.is_test)) for name in _PAIR}
-        self.log.describe(events, activity[C.VISITOR], activity[C.ITEM], before, repeats=self.repeats)
+        self.log.describe(
+            events, activity[C.VISITOR], activity[C.ITEM], before, repeats=bool(previous and previous.repeats)
+        )
         self.scoring.events.check(self.log.profile["events_per_visitor"]["max"] or 0, self.log.largest_weight)
         self.announce("scoring and filtering")
         pairs = self.scoring.pairs(parts.train)

@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession, functions as F
@@ -28,6 +27,7 @@ from pyspark.sql.types import ArrayType, FloatType, IntegerType, StructField, St
 from recommender.errors import ArtifactError, InputError, RecommenderError
 from recommender.spark.aggregates import single_row
 from recommender.spark.errors import explained
+from recommender.spark.java import Py4JJavaError
 from recommender.spark.session import hadoop
 from recommender.store import Commit, Store, damaged, open_files
 from recommender.tables.audit import check_contents

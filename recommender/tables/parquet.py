@@ -31,7 +31,7 @@ def write_table(path: str, name: str, rows: DataFrame, part: str = "") -> None:
     if difference:
         raise TypeError(f"{name} breaks its contract: {difference}")
     # Version 2 of Hadoop's committer shows what a task wrote before the job is done.
-    writer = rows.write.mode("errorifexists").option("mapreduce.fileoutputcommitter.algorithm.version", "1")
+    writer = rows.write.mode("error").option("mapreduce.fileoutputcommitter.algorithm.version", "1")
     writer.parquet("/".join(filter(None, (path, name, part))))
 
 

@@ -21,7 +21,7 @@ class Persistent:
     def persist(self, path: str, data: Any) -> None:
         """Write a result of `execute` to a new folder: a DataFrame as Parquet, a model as MLlib does."""
         if isinstance(data, DataFrame):
-            data.write.mode("errorifexists").parquet(path)
+            data.write.mode("error").parquet(path)
         else:
             data.save(path)
 

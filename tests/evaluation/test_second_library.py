@@ -24,6 +24,7 @@ def ranx() -> Any:
         return pytest.importorskip("ranx", reason="ranx is not installed; it is needed for this comparison alone")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("is_graded", [False, True])
 def test_random_lists_have_the_values_of_another_library(spark: SparkSession, ranx: Any, is_graded: bool) -> None:

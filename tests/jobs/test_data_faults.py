@@ -46,6 +46,7 @@ def test_16_too_much_in_quarantine(stage1: Callable[..., Done], events: Path, tm
     assert [note["id"] for note in failed(tmp_path / "out", "stage1")] == ["QUARANTINE_RATE"]
 
 
+@pytest.mark.slow
 def test_38_half_a_delivery(stage1: Callable[..., Done], events: Path, tmp_path: Path) -> None:
     assert stage1(f"data_loader.event_filename={events}").code == 0
     write_events(events, number=1170)

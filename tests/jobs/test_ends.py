@@ -152,6 +152,7 @@ def cluster(executors: int) -> tuple[str, ...]:
     return (*LIGHT, "--master", f"local-cluster[{executors},1,1024]", "--conf", "spark.executor.memory=1g")
 
 
+@pytest.mark.slow
 def test_44_executors_that_are_lost_for_good(begin: Callable[..., Running], root: Path, tmp_path: Path) -> None:
     old, logged = newest(root, "stage2"), Logged(tmp_path / "log")
     once = ("--conf", "spark.task.maxFailures=1", "--conf", "spark.stage.maxConsecutiveAttempts=1")
@@ -181,6 +182,7 @@ def test_46_spark_s_own_disk_is_full(tmp_path: Path, settings: list[str]) -> Non
     assert commits(tmp_path / "out", "stage1") == []
 
 
+@pytest.mark.slow
 def test_53_two_publishers(begin: Callable[..., Running], call: Callable[..., Done], root: Path) -> None:
     job = begin("stage4", root, "--run-id", "one")
     job.wait_for(lambda: len(attempts(root, "stage4")) == 2)  # it has looked, and starts Spark now
@@ -191,6 +193,7 @@ def test_53_two_publishers(begin: Callable[..., Running], call: Callable[..., Do
     assert len(live(root)) == 2
 
 
+@pytest.mark.slow
 def test_a_workflow_that_was_killed_does_only_what_is_missing(
     begin: Callable[..., Running], call: Callable[..., Done], root: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_candidate_is_compared_with_what_is_live_and_promoted(
     assert server.sql(COUNT) == before
 
 
+@pytest.mark.slow
 def test_55_a_job_that_is_killed_while_it_loads_leaves_the_old_version_and_goes_on(
     root: Path, places: list[str], server: postgres.Postgres, tmp_path: Path
 ) -> None:

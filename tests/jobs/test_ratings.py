@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pyspark.sql import SparkSession
 from support.submitting import run_here, setting
 
@@ -23,6 +24,7 @@ def write_ratings(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_ratings_are_trained_judged_and_served(spark: SparkSession, tmp_path: Path) -> None:
     names = {"visitorid": "user", "itemid": "item", "event": "kind", "timestamp": "at", "weight": "rating"}
     config = {

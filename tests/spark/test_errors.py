@@ -65,6 +65,10 @@ class Py4JNetworkError(Exception):
         (RuntimeError("Job 3 cancelled because SparkContext was shut down"), "CLUSTER_LOST"),
         (RuntimeError("java.lang.IllegalStateException: SparkContext has been shutdown"), "CLUSTER_LOST"),
         (Py4JNetworkError("Answer from Java side is empty"), "DRIVER_LOST"),
+        (
+            RuntimeError("<_MultiThreadedRendezvous of RPC: status = StatusCode.UNAVAILABLE, Socket closed"),
+            "DRIVER_LOST",
+        ),
     ],
 )
 def test_what_is_lost_may_be_tried_again(error: Exception, id: str) -> None:  # noqa: A002

@@ -60,6 +60,7 @@ def load(server: postgres.Postgres, spark: SparkSession, monkeypatch: pytest.Mon
     return loaded
 
 
+@pytest.mark.slow
 def test_a_million_rows_are_read_in_parts(load: Any) -> None:
     events = load(table="shop.events", jdbc_partition_column="visitorid", jdbc_partitions=4)
     by_part = events.groupBy(F.spark_partition_id().alias("part")).agg(F.count("*").alias("rows")).collect()

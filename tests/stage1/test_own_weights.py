@@ -84,11 +84,11 @@ def same(found: dict[Any, float], wanted: dict[Any, float]) -> bool:
 
 CASES = [
     ("last", {}, {}, {}),
-    ("max", {}, {}, {}),
+    pytest.param("max", {}, {}, {}, marks=pytest.mark.slow),
     ("mean", {}, {}, {"min_score": 3.0}),
-    ("sum", {"max_score": 6.0}, {}, {}),
+    pytest.param("sum", {"max_score": 6.0}, {}, {}, marks=pytest.mark.slow),
     ("last", {"max_score": 4.0}, {"half_life_days": 30.0}, {}),
-    ("max", {}, {"half_life_days": 30.0}, {}),
+    pytest.param("max", {}, {"half_life_days": 30.0}, {}, marks=pytest.mark.slow),
 ]
 
 
@@ -137,6 +137,7 @@ def run_of(tmp_path: Path, columns: dict[str, str], rows: list[str], **config: A
 RATED = [f"{START + n},{n % 6},rating,{n % 5},{n % 10 / 2 + 0.5}" for n in range(60)]
 
 
+@pytest.mark.slow
 def test_pairs_below_the_least_score_are_told(tmp_path: Path) -> None:
     columns = {"weight": "rating"}
     stage = run_of(tmp_path, columns, RATED, group_scores={"aggregate": "last"})

@@ -239,6 +239,7 @@ def table(spark: SparkSession) -> Iterator[str]:
     spark.sql("DROP TABLE own_holdout")
 
 
+@pytest.mark.slow
 def test_an_own_holdout_may_be_a_table_of_strings(spark: SparkSession, tmp_path: Path, table: str) -> None:
     events = [event for event in EVENTS if (event[1], event[3]) != ("v2", "i1")]
     found = run(spark, tmp_path, events, "data_loader.id_type=string", f"holdout.holdout_table={table}")

@@ -99,6 +99,7 @@ def check_that_no_row_is_lost(path: Path, written: int) -> None:
     assert all(row.reason and row.raw is not None and row.source_file.endswith(f"/{path.name}") for row in quarantine)
 
 
+@pytest.mark.slow
 def test_15_16_malformed_rows_within_and_over_the_limit(spark: SparkSession, log: Path, tmp_path: Path) -> None:
     log.write_text(HEADER + GOOD + "100,1,view\n")
     with pytest.raises(
@@ -123,6 +124,7 @@ def test_27_duplicates_are_removed_and_counted(spark: SparkSession, log: Path, t
     assert counted["event_deduplicator"] == (180, 60)
 
 
+@pytest.mark.slow
 def test_29_seconds_are_told(log: Path, tmp_path: Path) -> None:
     log.write_text(HEADER + "".join(f"{1430622000 + n},{n % 5},transaction,{n % 3}\n" for n in range(60)))
     with pytest.raises(DataQualityError, match=r"TIME_UNIT median 1970-01-17: .*see data_loader\.timestamp_unit"):
@@ -131,6 +133,7 @@ def test_29_seconds_are_told(log: Path, tmp_path: Path) -> None:
     assert profile["events_by_day"] == {"2015-05-03": 60}
 
 
+@pytest.mark.slow
 def test_32_a_robot_is_capped_and_named(log: Path, tmp_path: Path) -> None:
     robot = "".join(f"{1000 + n},77,view,{n % 3}\n" for n in range(300))
     log.write_text(HEADER + GOOD + robot)
@@ -142,6 +145,7 @@ def test_32_a_robot_is_capped_and_named(log: Path, tmp_path: Path) -> None:
     assert notes["event_cap"] == "too many events of 77 (300 events)"
 
 
+@pytest.mark.slow
 def test_32_a_visitor_that_loses_nothing_is_no_robot(log: Path, tmp_path: Path) -> None:
     collector = "".join(f"{1000 + n},77,view,{n}\n" for n in range(30))
     log.write_text(HEADER + GOOD + collector)
@@ -181,6 +185,7 @@ def test_33_34_35_scores_that_a_model_cannot_learn_from(
         run(log, tmp_path / "out", **{"train_test_split": {"train_percentile": 100}, **config})
 
 
+@pytest.mark.slow
 def test_38_a_log_that_has_lost_most_of_its_rows(log: Path, tmp_path: Path) -> None:
     log.write_text(HEADER + GOOD)
     before = Previous({"profile": {"events": 154, "events_by_kind": {"transaction": 154}}}, {})
@@ -189,6 +194,7 @@ def test_38_a_log_that_has_lost_most_of_its_rows(log: Path, tmp_path: Path) -> N
     run(log, tmp_path / "again", before, drift={"max_drop": 0.62})
 
 
+@pytest.mark.slow
 def test_38_an_empty_log_leaves_the_one_before_it_to_compare_with(log: Path, tmp_path: Path) -> None:
     before = Previous({"profile": {"events": 154, "events_by_kind": {"transaction": 154}}}, {})
     log.write_text(HEADER)
@@ -263,6 +269,7 @@ def test_a_pair_scores_the_same_wherever_it_is_stored(spark: SparkSession, log: 
     assert max(scores.values()) == 20.0
 
 
+@pytest.mark.slow
 def test_negative_weights_are_refused_or_subtracted(spark: SparkSession, log: Path, tmp_path: Path) -> None:
     log.write_text(HEADER + GOOD + "100,0,return,0\n")
     config: dict[str, Any] = {"score_map": {"transaction": 10, "return": -5}, "negative_weights": "subtract"}

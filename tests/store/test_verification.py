@@ -66,3 +66,24 @@ def test_a_damaged_channel_is_found(store: Store, tmp_path: Path) -> None:
     (record,) = (tmp_path / "channels" / "live").iterdir()
     record.write_text("{}")
     assert damages(store) == ["the record does not match its hash"]
+
+
+def test_a_record_that_is_gone_is_found_if_a_channel_needs_it(store: Store, tmp_path: Path) -> None:
+    prepared = result(store, "stage1", "monday")
+    named = result(store, "stage4", "monday", upstream={"stage1": prepared.number})
+    forgotten = result(store, "stage4", "tuesday")
+    Channels(store).publish("live", named)
+    record_of(tmp_path, forgotten).unlink()
+    assert damages(store) == []
+    record_of(tmp_path, prepared).unlink()
+    assert damages(store) == ["missing: channel live needs run monday"]
+    record_of(tmp_path, named).unlink()
+    assert damages(store) == ["missing: channel live needs run monday"]
+
+
+def test_a_record_of_another_attempt_than_the_channel_names_is_found(store: Store, tmp_path: Path) -> None:
+    named = result(store, "stage4", "monday")
+    Channels(store).publish("live", named)
+    record_of(tmp_path, named).unlink()
+    result(store, "stage4", "tuesday")
+    assert damages(store) == ["is of another attempt than the one that channel live names"]

@@ -69,7 +69,7 @@ class CsvFiles:
         folder = target.folder(version)
         kinds = {field.name: field.dataType for field in recommendations.schema}
         cells = [_defused(name) if isinstance(kind, T.StringType) else F.col(name) for name, kind in kinds.items()]
-        writer = recommendations.orderBy(C.VISITOR, C.RANK).select(*cells).write.mode("errorifexists")
+        writer = recommendations.orderBy(C.VISITOR, C.RANK).select(*cells).write.mode("error")
         options = {
             "header": "true",
             "escape": '"',

@@ -58,9 +58,7 @@ class ParquetFiles:
     def execute(self, recommendations: DataFrame, target: FolderTarget, version: Version, channel: str) -> None:  # noqa: ARG002
         """Write a version; see the class."""
         folder = target.folder(version)
-        writer = recommendations.write.mode("errorifexists").option(
-            "mapreduce.fileoutputcommitter.algorithm.version", "1"
-        )
+        writer = recommendations.write.mode("error").option("mapreduce.fileoutputcommitter.algorithm.version", "1")
         url = target.files.url(folder)
         writer.parquet(url)
         check_rows(recommendations, recommendations.sparkSession.read.schema(recommendations.schema).parquet(url), url)

@@ -172,7 +172,8 @@ def _with_facts(
     for each in (*facts, *more):
         ids = ids.join(each, C.ITEM_INDEX, "left")
     absent = {"gain": F.lit(None).cast("float"), "allowed": F.lit(True)}  # nothing is blended, nothing is forbidden
-    return ids.withColumns({name: value for name, value in absent.items() if name not in ids.columns})
+    added = (value.alias(name) for name, value in absent.items() if name not in ids.columns)
+    return ids.select("*", *added)
 
 
 def _number(column: str, words: Sequence[str]) -> Column:
