@@ -2,17 +2,17 @@
 
 import re
 import sys
-import types
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
+from recommender.run.config import parse_config
 from recommender.spark.row_counts import RowCounter, StepRows
-from recommender.stage1 import main
 from recommender.stage1.evaluation_split import EvaluationSplit, Parts
 from recommender.stage1.event_log import EventLog
 from recommender.stage1.main import Stage1
@@ -54,30 +54,22 @@ def lines_of(steps: list[StepRows]) -> Lines:
     return {line.step: (line.rows_in, line.rows_out) for line in steps}
 
 
-def as_the_readme_says(monkeypatch: pytest.MonkeyPatch) -> type[Stage1]:
-    """Return a Stage1 with the step of the README, made by what the README says, word for word."""
-    step, call = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[:2]
-    name = "recommender.stage1.steps.night_filter"
-    monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    exec(compile(step, "night_filter.py", "exec"), sys.modules[name].__dict__)  # noqa: S102
-    source = Path(main.__file__).read_text(encoding="utf-8")
-    source = source.replace("import uuid\n", f"import uuid\nfrom {name} import NightFilter\n", 1)
-    source = source.replace(
-        '        "leak_check": LeakCheck,\n',
-        '        "leak_check": LeakCheck,\n        "night_filter": NightFilter,\n',
-        1,
-    )
-    source = re.sub(r"( +)(events = self\.log\.load\(.*\)\n)", rf"\1\2\1{call}", source, count=1)
-    module = types.ModuleType("main_with_a_step")
-    exec(compile(source, "main_with_a_step.py", "exec"), module.__dict__)  # noqa: S102
-    made: type[Stage1] = module.Stage1
-    return made
+def as_the_readme_says(monkeypatch: pytest.MonkeyPatch, folder: Path) -> dict[str, Any]:
+    """Write the README's step to its file, and return the README's configuration of stage 1."""
+    page = README.read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## A step of your own\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    (code,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    (folder / "my_shop.py").write_text(code)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "my_shop", raising=False)
+    return parse_config(text).stage("stage1")
 
 
 def test_the_step_of_the_readme_has_its_line_and_the_others_stay_right(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, log: str, tmp_path: Path
 ) -> None:
-    stage = as_the_readme_says(monkeypatch)({"data_loader": {"event_filename": log}, "night_filter": {"wakes_at": 7}})
+    stage = Stage1({"data_loader": {"event_filename": log}, **as_the_readme_says(monkeypatch, tmp_path)})
     steps = reported(stage, tmp_path / "out")
     assert [line.step for line in steps][:6] == [
         *("data_loader", "event_validator", "event_deduplicator", "event_cap", "night_filter", "train_test_split")
@@ -143,7 +135,7 @@ def before_the_validator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def before_the_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = Scoring.pairs
-    last_even = types.SimpleNamespace(execute=lambda rows: rows.where(F.col("last_timestamp") % 2 == 0))
+    last_even = SimpleNamespace(execute=lambda rows: rows.where(F.col("last_timestamp") % 2 == 0))
 
     def halved(self: Scoring, train: DataFrame) -> DataFrame:
         return self._counter.through("half", last_even, pairs(self, train))
