@@ -18,7 +18,7 @@ recommender.errors.ConfigError: CFG_ENV root uses ${OUT}, but the environment va
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from recommender.settings.own_steps import CLASS, build_own_steps
 from recommender.settings.step import build_steps, json_schema, parameters, unknown_key
 from recommender.settings.variables import inline_secrets, substituted
 from recommender.settings.yaml_text import parse_yaml
+from recommender.stage import Stage
 from recommender.stage1.main import OWN_STEPS, Stage1
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
@@ -167,25 +168,27 @@ def own_steps(stage: str) -> dict[str, type]:
     return {name: step for name, step in STAGES[stage].step_classes().items() if name not in _BORROWED.get(stage, {})}
 
 
-def _stage_schema(name: str, stage: type) -> dict[str, Any]:
+def _stage_schema(name: str, stage: type[Stage]) -> dict[str, Any]:
     return {
         "type": ["object", "null"],
         "description": _summary(stage),
         "additionalProperties": False,
         "properties": {
             **({OWN_STEPS: _USERS_STEPS} if name == "stage1" else {}),
-            **{key: _step_schema(step) for key, step in own_steps(name).items()},
+            **{key: _step_schema(step, stage.FIXED.get(key, ())) for key, step in own_steps(name).items()},
         },
     }
 
 
-def _step_schema(step: type) -> dict[str, Any]:
+def _step_schema(step: type, fixed: Collection[str]) -> dict[str, Any]:
+    """Return the schema of a step's parameters, but those that have one legal value."""
     described = _parameter_texts(step.__doc__ or "")
     schema = json_schema(step)
     properties = {
         name: {key: value for key, value in rule.items() if key != "title"}
         | {"default": parameters(step())[name], "description": described[name]}
         for name, rule in schema.get("properties", {}).items()
+        if name not in fixed
     }
     return {
         "type": ["object", "null"],
