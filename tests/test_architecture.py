@@ -32,11 +32,13 @@ ARROWS: dict[str, set[str]] = {
     | {"terminal", "times"},
     "inspect": {"constants", "errors", "settings", "terminal"},
     "serving": {"__init__", "constants", "errors", "ranking", "snapshot", "store"},
+    "report": {"constants", "errors", "evaluation", "publishing", "store", "terminal"},
     "commands": {
         "constants",
         "errors",
         "inspect",
         "publishing",
+        "report",
         "serving",
         "settings",
         "snapshot",
@@ -48,6 +50,7 @@ ARROWS: dict[str, set[str]] = {
         "constants",
         "errors",
         "publishing",
+        "report",
         "settings",
         "spark",
         "stage",
@@ -58,7 +61,7 @@ ARROWS: dict[str, set[str]] = {
     | {"stage1", "stage2", "stage3", "stage4", "tune"},
     "__main__": {"__init__", "commands", "errors", "run", "settings", "spark", "store", "terminal"},
 }
-WITHOUT_SPARK = ("errors", "constants", "inspect", "ranking", "serving", "settings", "snapshot")
+WITHOUT_SPARK = ("errors", "constants", "inspect", "ranking", "report", "serving", "settings", "snapshot")
 
 
 def part(path: Path) -> str:

@@ -1,0 +1,87 @@
+"""Sections about the lists themselves: what changes from the live version, and what a few visitors get."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recommender.report.facts import Facts
+from recommender.report.html import Child, Markup, element, joined, number, table
+
+_MOST_IDS = 5
+
+
+def changes(facts: Facts) -> Markup | None:
+    """Return what changes from the version that was live."""
+    lists = (facts.release or {}).get("lists") or facts.record("stage4").get("release_diff")
+    if not lists:
+        return None
+    live = (facts.release or {}).get("live") or (lists.get("against") or {}).get("run")
+    titles = facts.record("stage4").get("titles") or {}
+    lines: list[Sequence[Child]] = [
+        (name.capitalize(), *(number(lists[name][key]) for key in ("candidate", "live", "gained", "lost")))
+        for name in ("visitors", "items")
+    ]
+    coverage = (number(lists["coverage"][key], "{:.4f}") for key in ("candidate", "live"))
+    lines += [("Coverage", *coverage, "", "")]
+    lines += [("Overlap of a visitor's two lists, mean", number(lists["overlap"], "{:.4f}"), "", "", "")]
+    lines += [("Visitors whose lists have the same items", number(lists["unchanged"], "{:.1%}"), "", "", "")]
+    head = (f"First {lists['k']} places", "this run", f"live: {live}", "gained", "lost")
+    moved = [
+        _moved(what, lists["items"][f"most_{what}"], titles)
+        for what in ("gained", "lost")
+        if lists["items"].get(f"most_{what}")
+    ]
+    return joined(
+        [table(head, lines), element("div", moved, class_="cards"), _most_changed(lists.get("most_changed") or ())]
+    )
+
+
+def examples(facts: Facts) -> Markup | None:
+    """Return a few visitors: what they did, and what they are recommended."""
+    record = facts.record("stage4")
+    found, titles = record.get("examples") or (), record.get("titles") or {}
+    if not found:
+        return None
+    return element("div", [_visitor(each, titles) for each in found], class_="cards")
+
+
+def _moved(what: str, items: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Markup:
+    rows = [(_item(each["itemid"], titles), number(each["lists"], "{:+,}")) for each in items]
+    return table((f"Items that most lists {what}", "lists"), rows)
+
+
+def _most_changed(visitors: Sequence[Mapping[str, Any]]) -> Markup | None:
+    if not visitors:
+        return None
+    lines = [(each["visitorid"], number(each["overlap"], "{:.2f}"), _ids(each["gained"]), _ids(each["lost"]))
+             for each in visitors]  # fmt: skip
+    rows = [(str(visitor), overlap, gained, lost) for visitor, overlap, gained, lost in lines]
+    return table(("Visitors whose lists changed most", "overlap", "gained", "lost"), rows)
+
+
+def _ids(ids: Sequence[Any]) -> str:
+    shown = ", ".join(map(str, ids[:_MOST_IDS]))
+    return (f"{shown}, …" if len(ids) > _MOST_IDS else shown) or "nothing"
+
+
+def _visitor(example: Mapping[str, Any], titles: Mapping[str, str]) -> Markup:
+    did = [element("li", f"{event} ", _item(item, titles)) for event, item in example["history"]]
+    gets = [
+        element("li", _item(item, titles), " ", element("span", number(score, "{:.3g}"), class_="score"))
+        for item, score in example["recommended"]
+    ]
+    return element(
+        "div",
+        element("h3", f"Visitor {example['visitorid']}"),
+        element("p", f"list from {example['source']}", class_="note"),
+        element("h4", "Did, newest first"),
+        element("ol", did, class_="plain") if did else element("p", "nothing in this log", class_="note"),
+        element("h4", "Gets"),
+        element("ol", gets),
+        class_="card visitor",
+    )
+
+
+def _item(itemid: Any, titles: Mapping[str, str]) -> Markup:
+    title = titles.get(str(itemid))
+    name = element("span", str(itemid), class_="id")
+    return joined([element("span", title, class_="title"), " ", name]) if title else name
