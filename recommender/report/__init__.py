@@ -11,6 +11,8 @@ Example usage:
 """
 
 from recommender.report.facts import Facts, facts_of
+from recommender.report.making import settings_text
 from recommender.report.page import report_page
+from recommender.report.verdict import verdict
 
-__all__ = ["Facts", "facts_of", "report_page"]
+__all__ = ["Facts", "facts_of", "report_page", "settings_text", "verdict"]

@@ -66,9 +66,11 @@ def joined(children: Iterable[Child]) -> Markup:
     return Markup("".join(parts))
 
 
-def number(value: float | None, form: str = "{:,}") -> Markup:
-    """Return a number with its exact value as an attribute; a dash if there is none."""
-    return Markup("–") if value is None else element("data", form.format(value), value=repr(value))
+def number(value: Any, form: str = "{:,}") -> Markup:
+    """Return a number with its exact value as an attribute; a dash if there is none, a text as it is."""
+    if not isinstance(value, int | float):
+        return escaped("–" if value is None else value)
+    return element("data", form.format(value), value=repr(value))
 
 
 def table(head: Sequence[Child], rows: Iterable[Sequence[Child]], left: int = 1, class_: str | None = None) -> Markup:

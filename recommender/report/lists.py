@@ -15,7 +15,7 @@ def changes(facts: Facts) -> Markup | None:
     if not lists:
         return None
     live = (facts.release or {}).get("live") or (lists.get("against") or {}).get("run")
-    titles = facts.record("stage4").get("titles") or {}
+    titles = _titles(facts)
     lines: list[Sequence[Child]] = [
         (name.capitalize(), *(number(lists[name][key]) for key in ("candidate", "live", "gained", "lost")))
         for name in ("visitors", "items")
@@ -37,11 +37,14 @@ def changes(facts: Facts) -> Markup | None:
 
 def examples(facts: Facts) -> Markup | None:
     """Return a few visitors: what they did, and what they are recommended."""
-    record = facts.record("stage4")
-    found, titles = record.get("examples") or (), record.get("titles") or {}
+    found = facts.record("stage4").get("examples") or ()
     if not found:
         return None
-    return element("div", [_visitor(each, titles) for each in found], class_="cards")
+    return element("div", [_visitor(each, _titles(facts)) for each in found], class_="cards")
+
+
+def _titles(facts: Facts) -> dict[str, str]:
+    return {str(each["itemid"]): each["title"] for each in facts.record("stage4").get("titles") or ()}
 
 
 def _moved(what: str, items: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Markup:
@@ -52,9 +55,10 @@ def _moved(what: str, items: Sequence[Mapping[str, Any]], titles: Mapping[str, s
 def _most_changed(visitors: Sequence[Mapping[str, Any]]) -> Markup | None:
     if not visitors:
         return None
-    lines = [(each["visitorid"], number(each["overlap"], "{:.2f}"), _ids(each["gained"]), _ids(each["lost"]))
-             for each in visitors]  # fmt: skip
-    rows = [(str(visitor), overlap, gained, lost) for visitor, overlap, gained, lost in lines]
+    rows = [
+        (str(each["visitorid"]), number(each["overlap"], "{:.2f}"), _ids(each["gained"]), _ids(each["lost"]))
+        for each in visitors
+    ]
     return table(("Visitors whose lists changed most", "overlap", "gained", "lost"), rows)
 
 

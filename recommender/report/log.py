@@ -79,7 +79,9 @@ def _by_kind(profile: Mapping[str, Any], names: Sequence[str]) -> dict[str, list
     kinds: Mapping[str, Mapping[str, int]] = profile.get("events_by_kind_and_day") or {}
     if not kinds:
         return {}
-    series = {kind: [by_day.get(day, 0) for day in names] for kind, by_day in kinds.items()}
+    series = {
+        kind: [by_day.get(day, 0) for day in names] for kind, by_day in kinds.items() if isinstance(by_day, Mapping)
+    }
     days = profile["events_by_day"]
     others = [days.get(day, 0) - sum(values[place] for values in series.values()) for place, day in enumerate(names)]
     return {**series, "other kinds": others} if any(others) else series
@@ -96,6 +98,8 @@ def _grouped(names: list[str], series: dict[str, list[int]]) -> tuple[str, list[
 
 
 def _counts(head: str, counts: Mapping[str, int]) -> Markup | None:
+    """Return a table of names and how often each occurs; a name like a secret's has stars instead of a number."""
+    counts = {name: count for name, count in counts.items() if isinstance(count, int)}
     if not counts:
         return None
     end, total = scale(list(counts.values())), sum(counts.values()) or 1

@@ -46,16 +46,16 @@ def settings(facts: Facts) -> Markup | None:
     found = {stage: facts.record(stage)["changed"] for stage in ORDER if "changed" in facts.record(stage)}
     if not found:
         return None
-    lines = [(name, element("code", value)) for name, value in changed(found)]
+    lines = [(name, element("code", value)) for name, value in settings_text(found)]
     if not lines:
         return element("p", "All settings have their defaults.", class_="note")
     return table(("Setting", "value"), lines, left=2)
 
 
-def changed(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[tuple[str, str]]:
+def settings_text(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[tuple[str, str]]:
     """Return settings and their values as JSON, from stage -> step -> parameter -> value.
 
-    >>> list(changed({"stage2": {"als": {"rank": 16}}}))
+    >>> list(settings_text({"stage2": {"als": {"rank": 16}}}))
     [('stage2.als.rank', '16')]
     """
     for stage, steps in found.items():

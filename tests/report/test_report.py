@@ -154,7 +154,7 @@ def test_what_comes_from_a_shop_is_escaped(store: Store, page: Callable[..., Pag
     evil, odd = "<script>alert('1')</script>", 'x"\x1b[31m\u202e&amp;'
     example = {"visitorid": evil, "source": odd, "history": [[evil, odd]], "recommended": [[odd, 0.5]]}
     kinds = {**PROFILE, "events_by_kind": {evil: 1180}, "heaviest_items": [{"id": odd, "events": 9}]}
-    exposed = {"examples": [example], "titles": {odd: evil}, "warnings": [evil]}
+    exposed = {"examples": [example], "titles": [{"itemid": odd, "title": evil}], "warnings": [evil]}
     whole_run(store, "monday", exposed)
     stage(store, "stage1", "tuesday", profile=kinds)
     for found in (page("monday"), page("tuesday")):

@@ -77,5 +77,5 @@ def whole_run(store: Store, run: str, exposed: Mapping[str, Any] | None = None, 
     """Commit all stages; return the commit of the last."""
     upstream = two_stages(store, run, **judged)
     three = stage(store, "stage3", run, upstream=upstream)
-    record = {"examples": [EXAMPLE], "titles": {"6": "Running shoe"}, **(exposed or {})}
+    record = {"examples": [EXAMPLE], "titles": [{"itemid": 6, "title": "Running shoe"}], **(exposed or {})}
     return stage(store, "stage4", run, upstream={**upstream, "stage3": three.number}, **record)
