@@ -21,6 +21,7 @@ from recommender.publishing.comparison import release_of
 from recommender.run.config import STAGES, Config, load_config
 from recommender.run.delivery import expose
 from recommender.run.preflight import check_overlap, size_of_inputs
+from recommender.run.report import REPORT, write_report
 from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
 from recommender.settings.redaction import holds_secret, redacted
@@ -205,6 +206,9 @@ def _run_stages(runner: Runner, built: dict[str, Stage], config: Config, store: 
         outcome = runner.run(name, stage)
         if isinstance(stage, Stage4):
             expose(store, stage, outcome.commit, session.start)
+            not_written = write_report(store, outcome.commit)
+            if not_written:
+                warn(not_written)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
 
@@ -255,6 +259,7 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
         print(f"\n{release_text(released)}")
     if isinstance(stage, Stage4):
         print(f"\nThe recommendations are Parquet files in {_place(store, name, outcome)}/recommendations")
+        print(f"The report of the run is {_place(store, name, outcome)}/{REPORT}")
         print(_channel_text(store, stage, outcome.commit))
     sys.stdout.flush()
 

@@ -20,7 +20,7 @@ from typing import Any
 from recommender import __version__
 from recommender.errors import ConfigError, Mistake
 from recommender.settings.redaction import redacted
-from recommender.settings.step import parameters
+from recommender.settings.step import build_steps, parameters
 from recommender.stage import Stage
 from recommender.store import Commit, Hadoop, digest
 
@@ -42,6 +42,18 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
         "inputs": {redacted(path): facts for source in stage.sources() for path, facts in _listed(source, hadoop)},
         "versions": {redacted(name): version for name, version in stage.versions(started=False).items()},
     }
+
+
+def changed(stage: Stage) -> dict[str, dict[str, Any]]:
+    """Return the parameters of a stage that differ from the defaults, by step."""
+    defaults = build_steps(stage.STEPS, {})
+    found = {}
+    for name, step in stage.steps.items():
+        usual = parameters(defaults[name])
+        differs = {key: value for key, value in parameters(step).items() if value != usual[key]}
+        if differs:
+            found[name] = differs
+    return found
 
 
 def fingerprint(of: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from recommender.constants import QUARANTINE
 from recommender.errors import ArtifactError, ConflictError, InputError, StorageError
 from recommender.publishing.gate import check_blessed, check_kept
 from recommender.run.execution import execute, read_inputs
-from recommender.run.preflight import differences, fingerprint, identity
+from recommender.run.preflight import changed, differences, fingerprint, identity
 from recommender.run.sample import DEFAULT_EVENTS, sample_events
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
@@ -252,6 +252,7 @@ class Runner:
                     "upstream_attempts": made_of["upstream"],
                     **record,
                     **verdict,
+                    "changed": changed(stage),
                     "events": events,
                     "numbering": numbering,
                     "seconds": seconds,

@@ -15,7 +15,7 @@ Example usage:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from pyspark.sql import DataFrame, functions as F
@@ -156,7 +156,7 @@ class Stage4(Stage):
         """Return the files of the snapshot."""
         if self._snapshot is not None:
             self.announce("making the serving snapshot")
-            yield from self._snapshot.files(made, self._golden)
+            yield from self._snapshot.files(made, self._golden, self._shown_items())
 
     def deliveries(self, rows: Callable[[], DataFrame], types: Mapping[str, str]) -> list[StepDelivery]:
         """Return the places that a version is delivered to.
@@ -168,9 +168,14 @@ class Stage4(Stage):
         return wanted(self.steps, _PLACES, rows, types)
 
     def details(self) -> dict[str, Any]:
-        """Return what changes from the lists that are live."""
-        warnings = {"warnings": [self.not_compared]} if self.not_compared else {}
-        return {**warnings, **({} if self._release is None else {"release_diff": self._release})}
+        """Return what changes from the lists that are live, the examples, and the titles of the items in both."""
+        titles = self._snapshot.titles if self._snapshot else []
+        return {
+            **({"warnings": [self.not_compared]} if self.not_compared else {}),
+            **({} if self._release is None else {"release_diff": self._release}),
+            "examples": [asdict(example) for example in self.examples],
+            **({"titles": titles} if titles else {}),
+        }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
@@ -188,6 +193,15 @@ class Stage4(Stage):
                 StepRows("release_diff", number, None, f"{what}, compared with run {self._release['against']['run']}")
             )
         return steps
+
+    def _shown_items(self) -> set[Any]:
+        """Return the items that the report names."""
+        moved = self._release["items"] if self._release else {}
+        return {
+            *(item for example in self.examples for _, item in example.history),
+            *(item for example in self.examples for item, _ in example.recommended),
+            *(each[C.ITEM] for what in ("most_gained", "most_lost") for each in moved.get(what, ())),
+        }
 
     def _compare(self, recommendations: DataFrame, live: Previous, items: DataFrame) -> dict[str, Any] | None:
         """Return what changes, None where the ids have other types."""
