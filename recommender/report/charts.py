@@ -21,13 +21,16 @@ def scale(values: Sequence[float | None]) -> float:
     return max((value for value in values if value is not None), default=0.0) * _ROOM or 1.0
 
 
-def interval(value: float | None, low: float | None, high: float | None, start: float, end: float) -> Markup:
+def interval(
+    value: float | None, low: float | None, high: float | None, start: float, end: float, *, accent: bool = False
+) -> Markup:
     """Return a point and its interval on an axis.
 
     Args:
         value: where the point is; None: there is none.
         low, high: ends of the interval; None: there is none.
         start, end: of the axis.
+        accent: whether it has the colour of what the page is about.
     """
     parts = [element("line", x1="0%", x2="100%", y1=9, y2=9, class_="axis")]
     if start < 0 < end:
@@ -39,7 +42,7 @@ def interval(value: float | None, low: float | None, high: float | None, start: 
         parts += [element("line", x1=x, x2=x, y1=5, y2=13, class_="range tick") for x in ends if start >= 0]
     if value is not None:
         parts.append(element("circle", cx=_place(value, start, end), cy=9, r=4))
-    return element("svg", parts, class_="interval", height=18, aria_hidden="true")
+    return element("svg", parts, class_="interval ours" if accent else "interval", height=18, aria_hidden="true")
 
 
 def bar(value: float, end: float) -> Markup:

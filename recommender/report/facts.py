@@ -13,7 +13,7 @@ Example usage:
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
@@ -40,6 +40,7 @@ class Facts:
         channels: names of the channels that name it now.
         release: what changes from the version that was live; None if nothing was compared.
         segments: rows of the metrics by segment.
+        shown_with: all runs that are on the page, if there are several: their pictures share their axes.
     """
 
     run: str
@@ -48,11 +49,17 @@ class Facts:
     published: Sequence[Publication] = ()
     channels: Sequence[str] = ()
     release: Mapping[str, Any] | None = None
-    segments: Sequence[Mapping[str, Any]] = field(default=())
+    segments: Sequence[Mapping[str, Any]] = ()
+    shown_with: Sequence["Facts"] = ()
 
     def record(self, stage: str) -> Mapping[str, Any]:
         """Return the record of a stage; empty if there is none."""
         return self.commits[stage].record if stage in self.commits else {}
+
+    @property
+    def on_page(self) -> Sequence["Facts"]:
+        """All runs on the page, this one included."""
+        return self.shown_with or (self,)
 
     @property
     def gate(self) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from recommender.terminal.text import visible
 
+_SECONDS = len("2026-05-03T04:00:00")
 _VOID = {"line", "rect", "circle", "meta", "col"}
 
 
@@ -71,6 +72,17 @@ def number(value: Any, form: str = "{:,}") -> Markup:
     if not isinstance(value, int | float):
         return escaped("–" if value is None else value)
     return element("data", form.format(value), value=repr(value))
+
+
+def moment(at: Any) -> Markup:
+    """Return a time in UTC, to the second; what is not such a time as it is.
+
+    >>> moment("2026-05-03T04:00:00.123+00:00")
+    Markup('<time datetime="2026-05-03T04:00:00.123+00:00">2026-05-03 04:00:00</time>')
+    """
+    text = str(at)
+    is_time = len(text) > _SECONDS and text[10] == "T" and text.endswith(("Z", "+00:00"))
+    return element("time", text[:_SECONDS].replace("T", " "), datetime=text) if is_time else escaped(text)
 
 
 def table(head: Sequence[Child], rows: Iterable[Sequence[Child]], left: int = 1, class_: str | None = None) -> Markup:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from recommender.report.charts import SHADES, bar, columns, scale
 from recommender.report.facts import Facts
-from recommender.report.html import Child, Markup, element, facts as definitions, joined, number, table
+from recommender.report.html import Child, Markup, element, facts as definitions, joined, moment, number, table
 
 _MOST_COLUMNS: Final = 200
 _MOST_LINES: Final = 10
@@ -20,7 +20,7 @@ def log(facts: Facts) -> Markup | None:
     named = [("Events", "events"), ("Visitors", "visitors"), ("Items", "items"), ("Pairs (about)", "pairs")]
     pairs: list[tuple[Child, Child]] = [(name, number(profile[key])) for name, key in named if key in profile]
     pairs += [("Rows read", number(profile["rows"]))] if "rows" in profile else []
-    pairs += [("Newest event", str(profile["newest"]))] if profile.get("newest") else []
+    pairs += [("Newest event (UTC)", moment(profile["newest"]))] if profile.get("newest") else []
     parts = [
         definitions(pairs),
         _days(profile),

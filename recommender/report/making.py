@@ -6,7 +6,7 @@ from typing import Any
 
 from recommender.report.charts import bar, scale
 from recommender.report.facts import NAMES, ORDER, Facts
-from recommender.report.html import Child, Markup, element, joined, number, table
+from recommender.report.html import Child, Markup, element, joined, moment, number, table
 from recommender.terminal.text import size
 
 
@@ -15,7 +15,7 @@ def cost(facts: Facts) -> Markup | None:
     records = {stage: facts.record(stage) for stage in ORDER if facts.record(stage).get("seconds") is not None}
     if not records:
         return None
-    end = scale([record["seconds"] for record in records.values()])
+    end = scale([each.record(stage).get("seconds") for each in facts.on_page for stage in ORDER])
     lines: list[Sequence[Child]] = [
         (
             f"{stage} {NAMES[stage]}",
@@ -73,19 +73,25 @@ def origin(facts: Facts) -> Markup | None:
             f"{stage} {NAMES.get(stage, '')}".strip(),
             str(commit.record["run"]),
             str(commit.number),
-            str(commit.record.get("committed_at", "")),
+            moment(commit.record.get("committed_at", "")),
             str(commit.record.get("version", "")),
             element("code", commit.attempt[:12]),
         )
         for stage, commit in facts.commits.items()
     ]
-    parts: list[Child] = [table(("Stage", "run", "commit", "committed at", "code", "attempt"), lines, left=6)]
+    parts: list[Child] = [table(("Stage", "run", "commit", "committed at (UTC)", "code", "attempt"), lines, left=6)]
     moves = [
-        (each.channel, each.record["action"], str(each.record["at"]), by(each.record), ", ".join(_places(each.record)))
+        (
+            each.channel,
+            each.record["action"],
+            moment(each.record["at"]),
+            by(each.record),
+            ", ".join(_places(each.record)),
+        )
         for each in facts.published
     ]
     if moves:
-        parts.append(table(("Channel", "action", "at", "by", "delivered to"), moves, left=5))
+        parts.append(table(("Channel", "action", "at (UTC)", "by", "delivered to"), moves, left=5))
     read = facts.record("stage1").get("inputs") or {}
     if read:
         total = sum(each[0] for each in read.values())
@@ -103,8 +109,8 @@ def by(record: Mapping[str, Any]) -> str:
     return "@".join(str(who[key]) for key in ("user", "host") if who.get(key))
 
 
-def _places(record: Mapping[str, Any]) -> list[str]:
-    return sorted(record.get("delivered") or {})
+def _places(record: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(record.get("delivered") or {}))
 
 
 def _steps(stage: str, record: Mapping[str, Any]) -> Markup | None:

@@ -8,12 +8,13 @@ Example usage:
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Final
 
 from recommender.report import lists, log, making, quality
 from recommender.report.facts import Facts
-from recommender.report.html import Child, Markup, element
+from recommender.report.html import Child, Markup, element, moment
 from recommender.report.verdict import verdict
 
 _SECTIONS: Final[Sequence[tuple[str, Callable[[Facts], Markup | None]]]] = (
@@ -39,15 +40,14 @@ def report_page(runs: Sequence[Facts], made_at: str = "") -> str:
         runs: what is known of each.
         made_at: when the page is made; shown at its end.
     """
+    runs = [replace(facts, shown_with=runs) for facts in runs]
     title = " beside ".join(facts.run for facts in runs)
     body = [
         element("header", element("p", "Recommendations, run", class_="kicker"), element("h1", title)),
         _beside(runs, [_verdict(facts) for facts in runs]),
         _beside(runs, [_warnings(facts) for facts in runs]),
         [_section(name, runs, [part(facts) for facts in runs]) for name, part in _SECTIONS],
-        element(
-            "footer", f"Made {made_at} from the records of the store." if made_at else "From the records of the store."
-        ),
+        element("footer", "Made ", [moment(made_at), " UTC, "] if made_at else None, "from the records of the store."),
     ]
     head = [
         element("meta", charset="utf-8"),

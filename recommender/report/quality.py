@@ -40,7 +40,7 @@ def metrics(facts: Facts) -> Markup | None:
     _, k = facts.looked_at
     rows = [row for row in facts.metrics if row["k"] == k and row["metric"] in PER_VISITOR]
     names = sorted({row["metric"] for row in rows}, key=METRICS.index)
-    cards = [_card(f"{name}@{k}", _SAYS[name], _of_models(rows, name)) for name in names]
+    cards = [_card(facts, name, k) for name in names]
     visitors = max((row["visitors"] for row in facts.metrics if row["metric"] in PER_VISITOR), default=None)
     judged = [number(visitors), " visitors with a holdout; lines are 95 % intervals"]
     return joined(
@@ -69,7 +69,7 @@ def gate(facts: Facts) -> Markup | None:
     pairs += [("Leaks", number(record["leaks"]))] if "leaks" in record else []
     parts: list[Child] = [definitions(pairs)]
     if found.get("compared"):
-        parts.append(_comparisons(found["compared"]))
+        parts.append(_comparisons(found["compared"], facts.on_page))
     reasons = found.get("reasons") or ()
     if reasons:
         parts.append(element("ul", [element("li", each["sentence"]) for each in reasons], class_="reasons"))
@@ -85,9 +85,7 @@ def catalogue(facts: Facts) -> Markup | None:
     tails = [(what, profile[f"events_per_{what}"]) for what in ("item", "visitor") if f"events_per_{what}" in profile]
     if not names and not tails:
         return None
-    parts: list[Child] = [
-        element("div", [_card(f"{name}@{k}", _SAYS[name], _of_models(rows, name)) for name in names], class_="cards")
-    ]
+    parts: list[Child] = [element("div", [_card(facts, name, k) for name in names], class_="cards")]
     if tails:
         keys = ("mean", "p50", "p90", "p99", "max")
         lines = [
@@ -101,23 +99,27 @@ def catalogue(facts: Facts) -> Markup | None:
 def segments(facts: Facts) -> Markup | None:
     """Return the metric that the gate compares, by group of visitors."""
     name, k = facts.looked_at
-    rows = [row for row in facts.segments if (row["metric"], row["k"]) == (name, k) and row["value"] is not None]
-    wanted = [row for row in rows if row["model"] in {C.ALS, C.POPULAR}]
+    wanted = _by_segment(facts, name, k)
     if not wanted:
         return None
-    end = scale([row["high"] or row["value"] for row in wanted])
+    end = scale([row["high"] or row["value"] for each in facts.on_page for row in _by_segment(each, name, k)])
     lines = [
         (
             row["segment"],
             MODELS[row["model"]],
             number(row["visitors"]),
             number(row["value"], "{:.4f}"),
-            interval(row["value"], row["low"], row["high"], 0.0, end),
+            interval(row["value"], row["low"], row["high"], 0.0, end, accent=row["model"] == C.ALS),
         )
         for row in sorted(wanted, key=lambda row: (*_segment_order(row["segment"]), row["model"]))
     ]
     head = ("Group", "Model", "Visitors", f"{name}@{k}", element("span", "95 % interval", class_="wide"))
     return table(head, lines, left=2, class_="pictured")
+
+
+def _by_segment(facts: Facts, metric: str, k: int) -> list[Mapping[str, Any]]:
+    rows = [row for row in facts.segments if (row["metric"], row["k"]) == (metric, k) and row["value"] is not None]
+    return [row for row in rows if row["model"] in {C.ALS, C.POPULAR}]
 
 
 def _segment_order(name: str) -> tuple[bool, int, str]:
@@ -131,9 +133,11 @@ def _of_models(rows: Rows, metric: str) -> list[Mapping[str, Any]]:
     return sorted(found, key=lambda row: (order.index(row["model"]) if row["model"] in order else 99, row["model"]))
 
 
-def _card(title: str, says: str, rows: Rows) -> Markup:
+def _card(facts: Facts, metric: str, k: int) -> Markup:
     """Return a metric: a line per model, with its value and its interval."""
-    end = scale([max(row["value"] or 0.0, row["high"] or 0.0) for row in rows])
+    rows = [row for row in facts.metrics if row["k"] == k]
+    on_page = [row for each in facts.on_page for row in each.metrics if (row["metric"], row["k"]) == (metric, k)]
+    end = scale([max(row["value"] or 0.0, row["high"] or 0.0) for row in on_page])
     lines = [
         element(
             "div",
@@ -144,13 +148,15 @@ def _card(title: str, says: str, rows: Rows) -> Markup:
             element("span", number(row["value"], "{:.4f}"), class_="n"),
             class_="row ours" if row["model"] == C.ALS else "row",
         )
-        for row in rows
+        for row in _of_models(rows, metric)
     ]
-    return element("div", element("h3", title), element("p", says, class_="note"), lines, class_="card")
+    head = element("h3", f"{metric}@{k}"), element("p", _SAYS[metric], class_="note")
+    return element("div", head, lines, class_="card")
 
 
-def _comparisons(compared: Rows) -> Markup:
-    ends = [abs(each[key]) for each in compared for key in ("difference", "low", "high") if each.get(key) is not None]
+def _comparisons(compared: Rows, on_page: Sequence[Facts]) -> Markup:
+    all_ = [each for facts in on_page for each in facts.gate.get("compared") or ()]
+    ends = [abs(each[key]) for each in all_ for key in ("difference", "low", "high") if each.get(key) is not None]
     end = scale(ends)
     lines = [
         (
@@ -158,7 +164,7 @@ def _comparisons(compared: Rows) -> Markup:
             number(each["candidate"], "{:.4f}"),
             number(each["other"], "{:.4f}"),
             number(each["difference"], "{:+.4f}"),
-            interval(each["difference"], each["low"], each["high"], -end, end),
+            interval(each["difference"], each["low"], each["high"], -end, end, accent=True),
             [number(each["low"], "{:+.4f}"), " to ", number(each["high"], "{:+.4f}")]
             if each["low"] is not None
             else "–",

@@ -255,6 +255,18 @@ def test_two_runs_are_beside_each_other(store: Store, page: Callable[..., Page])
     assert "tuesday nothing recorded" in found.sections["Example visitors"]
 
 
+def test_the_pictures_of_two_runs_share_their_axes(store: Store) -> None:
+    whole_run(store, "monday")
+    lower = [{**row, **{key: row[key] and row[key] / 2 for key in ("value", "low", "high")}} for row in METRICS]
+    whole_run(store, "tuesday", metrics=lower)
+    runs = [facts_of(store, run, commits_of(store, run)) for run in ("monday", "tuesday")]
+    source = report_page(runs)
+    end = 1.1 * max(row["high"] for row in METRICS if (row["metric"], row["k"]) == ("ndcg", 10))
+    value = next(row["value"] for row in METRICS if (row["model"], row["metric"], row["k"]) == ("als", "ndcg", 10))
+    assert f'cx="{100 * value / end:.2f}%"' in source
+    assert f'cx="{50 * value / end:.2f}%"' in source
+
+
 @pytest.fixture
 def call(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def called(*arguments: str) -> tuple[int, str, str]:
