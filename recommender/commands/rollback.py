@@ -67,7 +67,7 @@ def text(result: dict[str, Any]) -> str:
     channel, places = result["channel"], ", ".join(result["moved"])
     if result["dry_run"]:
         also = f", and so would {places}" if places else ""
-        sentence = f"channel {channel} would name run {result['to']}; it names run {result['from']}{also}"
+        sentence = f"channel {channel} would name run {result['to']}{also}; it names run {result['from']}"
     else:
         also = f", and so do {places}" if places else ""
         moved = f"run {result['to']}, no longer run {result['from']} (record {result['number']})"
