@@ -101,6 +101,9 @@ def _warned(facts: Facts) -> Iterator[str]:
     overridden = facts.record("stage4").get("gate_overridden")
     if overridden:
         yield f"The gate was overridden: {overridden['sentence']}. Reason: {overridden['reason']}"
+    elif "stage4" not in facts.commits:
+        for reason in facts.gate.get("reasons", ()):
+            yield f"Why the gate refused it: {reason['sentence']}"
     if any("/sample/data/" in path for path in facts.record("stage1").get("inputs") or ()):
         yield "The log is generated sample data: the numbers say nothing about a real shop."
     for stage, commit in facts.commits.items():

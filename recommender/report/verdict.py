@@ -37,7 +37,8 @@ def verdict(facts: Facts) -> Verdict:
         return _of_version(facts, found)
     if facts.record("stage2").get("blessed") is False:
         reasons = "; ".join(reason["sentence"] for reason in facts.gate.get("reasons", ()))
-        return Verdict("bad", _sentence("Refused by the gate", reasons or "no reason is recorded"))
+        has_lost = any(not each.get("passed", True) for each in facts.gate.get("compared") or ())
+        return Verdict("bad", _sentence("Refused by the gate", (has_lost and found) or reasons or "see its reasons"))
     last = max((stage for stage in facts.commits if stage in ORDER), default=None)
     if last is None:
         return Verdict("open", "Nothing is committed yet.")

@@ -85,6 +85,16 @@ def test_a_refused_run_says_why(store: Store, page: Callable[..., Page]) -> None
     assert "Example visitors" not in found.sections
 
 
+def test_a_comparison_that_was_lost_is_told_in_plain_words(store: Store, page: Callable[..., Page]) -> None:
+    lost = {**COMPARED[1], "low": -0.004, "high": -0.001, "passed": False}
+    reasons = [{"id": "NOT_BLESSED", "sentence": "ndcg@10 0.031 < 0.034, that of live"}]
+    two_stages(store, "monday", blessed=False, gate={**GATE, "compared": [COMPARED[0], lost], "reasons": reasons})
+    text = page("monday").text
+    assert "Refused by the gate: finds 2.6 times as many held-out items as the popular list; live before: " in text
+    assert "2.4 times, proven worse." in text
+    assert "Why the gate refused it: ndcg@10 0.031 < 0.034, that of live" in text
+
+
 def test_an_overridden_gate_is_in_the_verdict_and_in_the_warnings(store: Store, page: Callable[..., Page]) -> None:
     over = {"reason": "new market", "id": "NOT_BLESSED", "sentence": "ndcg@10 0.031 < 0.034"}
     Channels(store).publish("live", whole_run(store, "monday", {"gate_overridden": over}, blessed=False))
