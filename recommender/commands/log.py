@@ -1,6 +1,7 @@
 """List how a channel has moved: who, when, what, from and to which run, and why."""
 
 import argparse
+from itertools import islice
 from typing import Any
 
 from recommender.commands.overview import at_least_one, known_channel
@@ -21,10 +22,9 @@ def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:
         ConfigError: there is no such channel.
     """
     channels = known_channel(store, options.channel)
-    history = list(channels.history(options.channel))
+    history = list(islice(channels.history(options.channel), options.limit + 1))
     before = [*(each.run_id for each in history[1:]), None]
-    moves = list(zip(history, before, strict=True))[: options.limit]
-    return [_move(channels, publication, previous) for publication, previous in moves]
+    return [_move(channels, *move) for move in zip(history[: options.limit], before, strict=False)]
 
 
 def text(result: list[dict[str, Any]]) -> str:

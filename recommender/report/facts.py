@@ -14,6 +14,7 @@ Example usage:
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 import pyarrow as pa
@@ -75,7 +76,7 @@ class Facts:
     def looked_at(self) -> tuple[str, int]:
         """The metric and the cut-off that the gate compares; else the first of the measured ones."""
         name, _, k = str(self.gate.get("metric") or "").partition("@")
-        if k.isdecimal():
+        if k.isdecimal() and any((row["metric"], row["k"]) == (name, int(k)) for row in self.metrics):
             return name, int(k)
         rows = sorted(self.metrics, key=lambda row: (row["metric"] != "ndcg", abs(row["k"] - 10)))
         return (rows[0]["metric"], rows[0]["k"]) if rows else ("ndcg", 10)
@@ -118,13 +119,12 @@ def _with_upstream(store: Store, commits: Mapping[str, Commit]) -> dict[str, Com
 
 
 def _published(store: Store, commit: Commit) -> list[Publication]:
-    channels = Channels(store)
-    found = [
-        publication
-        for channel in channels.names()
-        for publication in channels.history(channel)
-        if publication.record["attempt"] == commit.attempt
-    ]
+    """Return the records that name a commit; a channel's older ones, which cannot, are not read."""
+    channels, committed_at = Channels(store), str(commit.record.get("committed_at", ""))
+    found: list[Publication] = []
+    for channel in channels.names():
+        since = takewhile(lambda each: str(each.record["at"]) >= committed_at, channels.history(channel))
+        found += [publication for publication in since if publication.record["attempt"] == commit.attempt]
     return sorted(found, key=lambda publication: str(publication.record["at"]), reverse=True)
 
 

@@ -39,7 +39,7 @@ def metrics(facts: Facts) -> Markup | None:
         return None
     _, k = facts.looked_at
     rows = [row for row in facts.metrics if row["k"] == k and row["metric"] in PER_VISITOR]
-    names = sorted({row["metric"] for row in rows}, key=METRICS.index)
+    names = sorted({row["metric"] for row in rows}, key=_order)
     cards = [_card(facts, name, k) for name in names]
     visitors = max((row["visitors"] for row in facts.metrics if row["metric"] in PER_VISITOR), default=None)
     judged = [number(visitors), " visitors with a holdout; lines are 95 % intervals"]
@@ -80,7 +80,7 @@ def catalogue(facts: Facts) -> Markup | None:
     """Return how the lists are spread over the items, and how long the tail of the log is."""
     _, k = facts.looked_at
     rows = [row for row in facts.metrics if row["k"] == k and row["metric"] not in PER_VISITOR]
-    names = sorted({row["metric"] for row in rows if row["metric"] in _SAYS}, key=METRICS.index)
+    names = sorted({row["metric"] for row in rows}, key=_order)
     profile = facts.record("stage1").get("profile") or {}
     tails = [(what, profile[f"events_per_{what}"]) for what in ("item", "visitor") if f"events_per_{what}" in profile]
     if not names and not tails:
@@ -127,6 +127,11 @@ def _segment_order(name: str) -> tuple[bool, int, str]:
     return not name.startswith("history"), int(digits[0]) if digits else 0, name
 
 
+def _order(metric: str) -> tuple[int, str]:
+    """Return where a metric stands; one of a newer program comes last."""
+    return METRICS.index(metric) if metric in METRICS else len(METRICS), metric
+
+
 def _of_models(rows: Rows, metric: str) -> list[Mapping[str, Any]]:
     order = list(MODELS)
     found = [row for row in rows if row["metric"] == metric]
@@ -150,7 +155,7 @@ def _card(facts: Facts, metric: str, k: int) -> Markup:
         )
         for row in _of_models(rows, metric)
     ]
-    head = element("h3", f"{metric}@{k}"), element("p", _SAYS[metric], class_="note")
+    head = element("h3", f"{metric}@{k}"), element("p", _SAYS.get(metric, ""), class_="note")
     return element("div", head, lines, class_="card")
 
 
@@ -177,7 +182,7 @@ def _comparisons(compared: Rows, on_page: Sequence[Facts]) -> Markup:
 
 
 def _all_cutoffs(rows: Rows) -> Markup:
-    order = sorted(rows, key=lambda row: (METRICS.index(row["metric"]), row["k"]))
+    order = sorted(rows, key=lambda row: (*_order(row["metric"]), row["k"]))
     lines = [
         (
             f"{row['metric']}@{row['k']}",

@@ -198,6 +198,17 @@ def test_records_of_an_older_program_are_read(store: Store, page: Callable[..., 
     assert "Settings that differ from the defaults" not in found.sections
 
 
+def test_metrics_of_a_newer_program_are_shown(store: Store, page: Callable[..., Page]) -> None:
+    row = {**METRICS[0], "metric": "serendipity", "k": 10, "value": 0.0625}
+    two_stages(store, "monday", metrics=[*METRICS, row])
+    assert 0.0625 in page("monday").values
+
+
+def test_a_cutoff_that_was_not_measured_is_not_looked_at(store: Store, page: Callable[..., Page]) -> None:
+    two_stages(store, "monday", gate={**GATE, "metric": "ndcg@50", "compared": []})
+    assert "ndcg@10" in page("monday").sections["How good the lists are"]
+
+
 def test_settings_that_differ_are_listed(store: Store, page: Callable[..., Page]) -> None:
     whole_run(store, "monday")
     found = page("monday").sections["Settings that differ from the defaults"]
