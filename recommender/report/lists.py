@@ -24,14 +24,19 @@ def changes(facts: Facts) -> Markup | None:
     lines += [("Coverage", *coverage, "", "")]
     lines += [("Overlap of a visitor's two lists, mean", number(lists["overlap"], "{:.4f}"), "", "", "")]
     lines += [("Visitors whose lists have the same items", number(lists["unchanged"], "{:.1%}"), "", "", "")]
-    head = (f"First {lists['k']} places", "this run", f"live: {live}", "gained", "lost")
+    head = (f"First {lists['k']} places", "this run", "live", "gained", "lost")
     moved = [
         _moved(what, lists["items"][f"most_{what}"], titles)
         for what in ("gained", "lost")
         if lists["items"].get(f"most_{what}")
     ]
     return joined(
-        [table(head, lines), element("div", moved, class_="cards"), _most_changed(lists.get("most_changed") or ())]
+        [
+            element("p", f"Compared with run {live}, which was live then.", class_="note"),
+            table(head, lines),
+            element("div", moved, class_="cards"),
+            _most_changed(lists.get("most_changed") or ()),
+        ]
     )
 
 
@@ -56,10 +61,10 @@ def _most_changed(visitors: Sequence[Mapping[str, Any]]) -> Markup | None:
     if not visitors:
         return None
     rows = [
-        (str(each["visitorid"]), number(each["overlap"], "{:.2f}"), _ids(each["gained"]), _ids(each["lost"]))
+        (str(each["visitorid"]), _ids(each["gained"]), _ids(each["lost"]), number(each["overlap"], "{:.2f}"))
         for each in visitors
     ]
-    return table(("Visitors whose lists changed most", "overlap", "gained", "lost"), rows)
+    return table(("Visitors whose lists changed most", "gained", "lost", "overlap"), rows, left=3)
 
 
 def _ids(ids: Sequence[Any]) -> str:
@@ -69,8 +74,9 @@ def _ids(ids: Sequence[Any]) -> str:
 
 def _visitor(example: Mapping[str, Any], titles: Mapping[str, str]) -> Markup:
     did = [element("li", f"{event} ", _item(item, titles)) for event, item in example["history"]]
+    form = _form([score for _, score in example["recommended"]])
     gets = [
-        element("li", _item(item, titles), " ", element("span", number(score, "{:.3g}"), class_="score"))
+        element("li", _item(item, titles), " ", element("span", number(score, form), class_="score"))
         for item, score in example["recommended"]
     ]
     return element(
@@ -83,6 +89,16 @@ def _visitor(example: Mapping[str, Any], titles: Mapping[str, str]) -> Markup:
         element("ol", gets),
         class_="card visitor",
     )
+
+
+def _form(scores: Sequence[float]) -> str:
+    """Return one format for all scores of a list, so that their points stand below each other.
+
+    >>> _form([0.731, 0.0402]), _form([220.0, 0.5])
+    ('{:.4f}', '{:.1f}')
+    """
+    largest = max(map(abs, scores), default=0.0)
+    return "{:.4f}" if largest < 10 else "{:.1f}"  # noqa: PLR2004
 
 
 def _item(itemid: Any, titles: Mapping[str, str]) -> Markup:

@@ -28,8 +28,8 @@ def cost(facts: Facts) -> Markup | None:
         )
         for stage, record in records.items()
     ]
-    total = sum(record["seconds"] for record in records.values())
-    lines.append(("All", "", number(total, "{:,.1f}"), "", "", "", ""))
+    total = sum(record["seconds"] for record in records.values() if record["run"] == facts.run)
+    lines.append(("This run", "", number(total, "{:,.1f}"), "", "", "", ""))
     head = ("Stage", "", "seconds", "events/s", "rows written", "files", "")
     steps = [_steps(stage, record) for stage, record in records.items()]
     parts = [_timings(stage, record) for stage, record in records.items() if record.get("timings")]

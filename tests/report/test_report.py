@@ -220,6 +220,7 @@ def test_stages_of_an_earlier_run_are_shown_with_its_name(store: Store, page: Ca
     stage(store, "stage4", "tuesday", upstream=upstream)
     found = page("tuesday")
     assert "made by monday" in found.sections["What it cost"]
+    assert "This run 12.5" in " ".join(found.sections["What it cost"].split())
     assert "1,180" in found.sections["The log"]
 
 
@@ -227,8 +228,8 @@ def test_examples_have_titles_where_there_are_any(store: Store, page: Callable[.
     whole_run(store, "monday")
     found = page("monday").sections["Example visitors"]
     assert "Visitor 7" in found
-    assert "Running shoe 6 0.731" in found
-    assert "8 0.402" in found
+    assert "Running shoe 6 0.7310" in found
+    assert "8 0.4020" in found
 
 
 def test_what_changes_from_live_is_shown(store: Store, page: Callable[..., Page]) -> None:
@@ -248,7 +249,7 @@ def test_what_changes_from_live_is_shown(store: Store, page: Callable[..., Page]
     whole_run(store, "monday", {"release_diff": diff})
     found = page("monday")
     assert {0.6125, 0.25, 200, 190, 23, 14, 41, -37, 0.31, 0.28, 0.1} - found.values == set()
-    assert "live: sunday" in found.sections["What changes from live"]
+    assert "Compared with run sunday, which was live then." in found.sections["What changes from live"]
 
 
 def test_groups_of_visitors_come_from_the_files_of_stage_2(store: Store, page: Callable[..., Page]) -> None:
