@@ -32,7 +32,7 @@ class _Command(Protocol):
         """Return what people read of a result."""
 
 
-_COMMANDS = ("runs", "show", "diff", "verify", "gc", "release", "promote", "rollback")
+_COMMANDS = ("runs", "show", "report", "diff", "log", "verify", "gc", "release", "promote", "rollback")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,15 +76,18 @@ def _modules() -> dict[str, _Command]:
     from recommender.commands import (  # noqa: PLC0415 - serve does without them
         diff,
         gc,
+        log,
         promote,
         release,
+        report,
         rollback,
         runs,
         show,
         verify,
     )
 
-    return dict(zip(_COMMANDS, (runs, show, diff, verify, gc, release, promote, rollback), strict=True))
+    modules = (runs, show, report, diff, log, verify, gc, release, promote, rollback)
+    return dict(zip(_COMMANDS, modules, strict=True))
 
 
 def _first_line(module: Any) -> str:

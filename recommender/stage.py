@@ -115,6 +115,15 @@ class Stage:
         """Return config key -> parameters of the step, defaults included, as plain JSON types."""
         return {name: parameters(step) for name, step in vars(self.steps).items()}
 
+    def changed(self) -> dict[str, dict[str, Any]]:
+        """Return the parameters that differ from the defaults, by step."""
+        usual = {name: parameters(kind()) for name, kind in self.step_classes().items()}
+        found = {
+            name: {key: value for key, value in given.items() if value != usual.get(name, {}).get(key)}
+            for name, given in self.parameters().items()
+        }
+        return {name: differing for name, differing in found.items() if differing}
+
     def sources(self) -> list[str]:
         """Return the files, folders and globs that the stage reads besides `INPUTS`."""
         return []

@@ -29,7 +29,7 @@ if [ $# -gt 0 ]; then
     exec "$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} "$@"
 fi
 # Two halves side by side: most of the time a test waits for one thread of Spark, or for a process.
-ours=(recommender tests/commands tests/evaluation tests/jobs tests/nights tests/publishing tests/serving tests/snapshot)
+ours=(recommender tests/commands tests/evaluation tests/jobs tests/nights tests/publishing tests/report tests/serving tests/snapshot)
 others=(tests/ranking tests/run tests/settings tests/spark tests/stage1 tests/stage2 tests/stage3 tests/stage4 tests/steps tests/store tests/tables tests/terminal tests/tune)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

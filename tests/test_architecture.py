@@ -27,39 +27,21 @@ ARROWS: dict[str, set[str]] = {
     "stage2": {"constants", "errors", "evaluation", "ruled_stage", "settings", "spark", "stage", "steps", "store"}
     | {"tables", "terminal"},
     "stage3": {"constants", "ranking", "ruled_stage", "settings", "spark", "steps", "tables"},
-    "stage4": {"constants", "errors", "publishing", "settings", "snapshot", "sources", "spark", "stage", "steps"}
-    | {"store", "tables", "terminal"},
+    "stage4": {"constants", "errors", "publishing", "report", "settings", "snapshot", "sources", "spark", "stage"}
+    | {"steps", "store", "tables", "terminal"},
     "tune": {"constants", "errors", "ruled_stage", "settings", "spark", "stage1", "stage2", "steps", "tables"}
     | {"stage", "store", "terminal", "times"},
     "inspect": {"constants", "errors", "settings", "terminal"},
     "serving": {"__init__", "constants", "errors", "ranking", "snapshot", "store"},
-    "commands": {
-        "constants",
-        "errors",
-        "inspect",
-        "publishing",
-        "serving",
-        "settings",
-        "snapshot",
-        "store",
-        "terminal",
-    },
-    "run": {
-        "__init__",
-        "constants",
-        "errors",
-        "publishing",
-        "settings",
-        "spark",
-        "stage",
-        "store",
-        "tables",
-        "terminal",
-    }
+    "report": {"constants", "errors", "evaluation", "publishing", "store", "terminal"},
+    "commands": {"constants", "errors", "inspect", "publishing", "report", "serving", "settings", "snapshot"}
+    | {"store", "terminal"},
+    "run": {"__init__", "constants", "errors", "publishing", "settings", "spark", "stage", "store", "tables"}
+    | {"terminal"}
     | {"stage1", "stage2", "stage3", "stage4", "tune"},
     "__main__": {"__init__", "commands", "errors", "run", "settings", "spark", "store", "terminal"},
 }
-WITHOUT_SPARK = ("errors", "constants", "inspect", "ranking", "serving", "settings", "snapshot")
+WITHOUT_SPARK = ("errors", "constants", "inspect", "ranking", "report", "serving", "settings", "snapshot")
 
 
 def part(path: Path) -> str:
@@ -94,7 +76,8 @@ def wrong_imports(file: Path) -> set[str]:
 
 def test_a_folder_imports_only_what_it_may() -> None:
     assert {part(file) for file in FILES} == ARROWS.keys(), "list them in ARROWS"
-    wrong = {str(file): wrong_imports(file) for file in FILES}
+    # The package itself imports for type checkers only; what it hands out is imported when somebody asks for it.
+    wrong = {str(file): wrong_imports(file) for file in FILES if file != Path("__init__.py")}
     assert {file: parts for file, parts in wrong.items() if parts} == {}
 
 
@@ -143,7 +126,7 @@ def test_the_driver_holds_no_data() -> None:
 
 def test_only_the_session_module_starts_a_session() -> None:
     started = files_with(r"SparkSession\.builder|SparkContext|getOrCreate")
-    assert [found for found in started if not found.startswith("spark/session.py: ")] == []
+    assert [found for found in started if not found.startswith(("spark/session.py: ", "spark/java.py: "))] == []
 
 
 def is_of_spark(file: Path) -> bool:

@@ -96,18 +96,61 @@ def known_channel(store: Store, channel: str) -> Channels:
     return channels
 
 
-def one_run(store: Store, run_id: str) -> Run:
+def one_run(store: Store, name: str) -> Run:
     """Return one run.
 
+    Args:
+        store: the store.
+        name: id of the run, or its unique beginning; a channel; or latest, the run that was last active.
+
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is none of that name, or there are several.
     """
     runs = {run.id: run for run in all_runs(store)}
-    if run_id not in runs:
-        near = get_close_matches(run_id, runs, n=1) or list(runs)[:5]
-        known = f"did you mean {near[0]}" if len(near) == 1 else f"there are {', '.join(near) or 'none'}"
-        raise ConfigError(Mistake("RUN_UNKNOWN", "", f"no run {run_id} below {store.files.root}; {known}"))
-    return runs[run_id]
+    found = next((named for named in (name, _named(store, name), _latest(runs, name)) if named in runs), None)
+    if found is None:
+        begun = [run for run in runs if run.startswith(name)] if name else []
+        if len(begun) != 1:
+            raise _unknown(store, name, begun, list(runs))
+        found = begun[0]
+    return runs[found]
+
+
+def _named(store: Store, channel: str) -> str | None:
+    """Return the run that a channel names, None if there is no such channel."""
+    channels = Channels(store)
+    current = channels.current(channel) if channel in channels.names() else None
+    return current.run_id if current else None
+
+
+def _latest(runs: Mapping[str, Run], name: str) -> str | None:
+    return next(iter(runs), None) if name == "latest" else None
+
+
+def _unknown(store: Store, name: str, begun: list[str], runs: list[str]) -> ConfigError:
+    expired = _named(store, name)
+    if expired:
+        sentence = f"channel {name} names run {expired}, whose files have expired"
+        return ConfigError(Mistake("VERSION_EXPIRED", "", sentence))
+    if begun:
+        sentence = f"{len(begun)} runs begin with {name}: {', '.join(begun[:5])}"
+        return ConfigError(Mistake("RUN_UNKNOWN", "", f"{sentence}; give more of the id"))
+    near = get_close_matches(name, runs, n=1) or runs[:5]
+    known = f"did you mean {near[0]}" if len(near) == 1 else f"there are {', '.join(near) or 'none'}"
+    return ConfigError(Mistake("RUN_UNKNOWN", "", f"no run {name} below {store.files.root}; {known}"))
+
+
+def given_reason(reason: str | None) -> dict[str, str]:
+    """Return what a channel's record says of why it is moved: nothing if no reason is given.
+
+    Raises:
+        ConfigError: the reason is empty.
+    """
+    if reason is None:
+        return {}
+    if not reason.strip():
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--reason", "--reason must not be empty"))
+    return {"reason": reason.strip()}
 
 
 def at_least_one(value: str) -> int:

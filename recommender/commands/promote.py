@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from recommender.commands.overview import known_channel
+from recommender.commands.overview import given_reason, known_channel
 from recommender.commands.release import named
 from recommender.errors import ArtifactError, ConfigError, Mistake
 from recommender.publishing.comparison import compared, release
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="FROM", nargs="?", default="candidate", help="channel (default: candidate)")
     parser.add_argument("channel", metavar="TO", nargs="?", default="live", help="channel that moves (default: live)")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, and move nothing")
+    parser.add_argument("--reason", metavar="TEXT", help="why; it stays in the channel's record")
     parser.add_argument("--override-gate", metavar="REASON", help="promote also a model that is not blessed")
 
 
@@ -35,6 +36,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     if options.override_gate is not None and not options.override_gate.strip():
         sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
         raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
+    reason = given_reason(options.reason)
     channels = known_channel(store, options.source)
     if options.channel not in _CHANNELS:
         known_channel(store, options.channel)
@@ -60,7 +62,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     }
     if options.dry_run or (before and before.record["attempt"] == commit.attempt):
         return {**result, "dry_run": options.dry_run}
-    more = {"promoted_from": options.source, "release": result["release"], **overridden}
+    more = {"promoted_from": options.source, "release": result["release"], **overridden, **reason}
     return {**result, **_moved(store, channels, options, commit, seen, more), "dry_run": False}
 
 

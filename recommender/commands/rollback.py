@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from recommender.commands.overview import known_channel
+from recommender.commands.overview import given_reason, known_channel
 from recommender.publishing.places import open_places
 from recommender.publishing.publication import move
 from recommender.store import Commit, Store
@@ -15,28 +15,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this command takes."""
     parser.add_argument("channel", metavar="CHANNEL", help="name of the channel, for example live")
     parser.add_argument("to", metavar="TO", nargs="?", help="run id or number of a version (default: the one before)")
+    parser.add_argument("--reason", metavar="TEXT", help="why; it stays in the channel's record")
+    parser.add_argument("--dry-run", action="store_true", help="report where it would go, and move nothing")
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
-    """Move the channel, and return from where to where."""
+    """Move the channel, unless it is a dry run, and return from where to where.
+
+    Raises:
+        ConfigError: there is no such channel or version, or the reason is empty. ArtifactError: its files are damaged.
+        ConflictError: somebody has moved the channel.
+    """
+    reason = given_reason(options.reason)
     channels = known_channel(store, options.channel)
     seen, before = channels.position(options.channel), channels.current(options.channel)
     found, commit = channels.earlier(options.channel, options.to)
     # Where both name a place, the newer settings hold: it is there that its readers look now.
     delivered = {**found.record.get("delivered", {}), **(before.record.get("delivered", {}) if before else {})}
-    with open_places(delivered) as targets:
-        positions = {name: target.position(options.channel) for name, target in targets.items()}
-        after = move(store, options.channel, commit, targets, positions=positions, expected=seen, action="rollback")
+    number = None
+    if not options.dry_run:
+        with open_places(delivered) as targets:
+            positions = {name: target.position(options.channel) for name, target in targets.items()}
+            number = move(
+                store,
+                options.channel,
+                commit,
+                targets,
+                positions=positions,
+                expected=seen,
+                action="rollback",
+                more=reason,
+            ).number
     warning = ""
     if before and _has_snapshot(channels.commit(before)) and not _has_snapshot(commit):
         warning = (
-            f"run {after.run_id} has no serving snapshot: a service that follows {options.channel} stays with its own"
+            f"run {commit.run_id} has no serving snapshot: a service that follows {options.channel} stays with its own"
         )
     return {
         "channel": options.channel,
         "from": before.run_id if before else None,
-        "to": after.run_id,
-        "number": after.number,
+        "to": commit.run_id,
+        "number": number,
+        "dry_run": options.dry_run,
         "moved": sorted(delivered),
         **({"warning": warning} if warning else {}),
     }
@@ -44,9 +64,14 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 def text(result: dict[str, Any]) -> str:
     """Return a sentence."""
-    moved = f"run {result['to']}, no longer run {result['from']}"
-    also = f", and so do {', '.join(result['moved'])}" if result["moved"] else ""
-    sentence = f"channel {result['channel']} now names {moved} (record {result['number']}){also}"
+    channel, places = result["channel"], ", ".join(result["moved"])
+    if result["dry_run"]:
+        also = f", and so would {places}" if places else ""
+        sentence = f"channel {channel} would name run {result['to']}{also}; it names run {result['from']}"
+    else:
+        also = f", and so do {places}" if places else ""
+        moved = f"run {result['to']}, no longer run {result['from']} (record {result['number']})"
+        sentence = f"channel {channel} now names {moved}{also}"
     return f"{sentence}\nwarning: {result['warning']}" if "warning" in result else sentence
 
 

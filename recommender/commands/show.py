@@ -1,142 +1,156 @@
-"""Show all that is known of one run."""
+"""Show a run on one screen; --all shows everything that is known of it.
+
+RUN is an id or its unique beginning, a channel such as live, or latest.
+"""
 
 import argparse
-import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recommender.commands.overview import one_run
-from recommender.store import Commit, Store
-from recommender.terminal.summary import metrics_table, steps_table, trials_table
-from recommender.terminal.text import indented, size, table
+from recommender.commands.paragraphs import judged_text, paragraph, stage_facts
+from recommender.constants import ALS
+from recommender.errors import ConfigError, Mistake
+from recommender.report import facts_of, settings_text, verdict
+from recommender.store import Store
+from recommender.terminal.text import indented, size, table, visible
 
-# What is shown of a commit's record: how it was made, what was found in the data, and what was judged.
-_MADE = ("committed_at", "seconds", "events_per_second", "version", "fingerprint", "upstream", "inputs", "config")
-_FOUND = (
-    "reused",
-    "steps",
-    "warnings",
-    "versions",
-    "profile",
-    "columns",
-    "timings",
-    "protocol",
-    "leaks",
-    "weights",
-    "release_diff",
-)
-_JUDGED = ("metrics", "blessed", "gate", "gate_overridden", "metric", "best", "trials")
+_MOST_WARNINGS = 3
+_BESIDE = ("recall", "precision", "coverage")  # what is shown beside the first metric
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this command takes."""
-    parser.add_argument("run", metavar="RUN", help="id of the run; see the command runs")
+    parser.add_argument("run", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--all", action="store_true", help="show everything that is known")
+    what.add_argument("--stage", metavar="N", help="show everything that is known of one stage, for example 2")
+    what.add_argument("--changed", action="store_true", help="show the settings that differ from the defaults")
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is known of a run."""
+    """Return what is known of a run, or of one stage.
+
+    Raises:
+        ConfigError: there is no such run, or it has not committed the stage.
+    """
     found = one_run(store, options.run)
+    facts = facts_of(store, found.id, found.commits, found.failures)
+    if options.changed:
+        recorded = {stage: dict(c.record["changed"]) for stage, c in facts.commits.items() if "changed" in c.record}
+        return {"run": found.id, "changed": recorded}
+    stages = {stage: stage_facts(commit) for stage, commit in sorted(found.commits.items())}
+    if options.stage is not None:
+        stages = _only(found.id, stages, options.stage)
     return {
         "run": found.id,
         "status": found.status,
         "channels": found.channels,
-        "stages": {stage: _stage(commit) for stage, commit in sorted(found.commits.items())},
+        "verdict": verdict(facts).sentence,
+        "stages": stages,
         "failures": found.failures,
         "unfinished": found.unfinished,
+        "shown": "all" if options.all else "stage" if options.stage is not None else "screen",
     }
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a paragraph per stage."""
+    """Return one screen, or all."""
+    if "changed" in result:
+        return _changed(result["changed"])
+    if result["shown"] == "stage":
+        return "\n\n".join(paragraph(stage, facts) for stage, facts in result["stages"].items())
     named = f", named by {', '.join(result['channels'])}" if result["channels"] else ""
-    parts = [f"{result['run']}: {result['status']}{named}"]
-    parts += [_paragraph(stage, facts) for stage, facts in result["stages"].items()]
-    for failure in result["failures"]:
-        what = f"{failure.get('id')} {failure.get('sentence', '')}"
-        parts.append(f"{failure['stage']} failed at {failure['failed_at']}: {what}")
-    parts += [
-        f"{note['stage']} was begun at {note['started_at']}, and is not finished" for note in result["unfinished"]
-    ]
+    head = f"{result['run']}: {result['status']}{named}"
+    if result["shown"] == "screen":
+        return "\n".join(filter(None, [head, visible(result["verdict"]), *_screen(result)]))
+    parts = [head, *(paragraph(stage, facts) for stage, facts in result["stages"].items()), *_attempts(result)]
     return "\n\n".join(parts)
 
 
-def _stage(commit: Commit) -> dict[str, Any]:
-    record = commit.record
-    tables = {
-        name: {**facts, "bytes": sum(file["bytes"] for file in commit.files(name).values())}
-        for name, facts in record.get("contents", {}).items()
-    }
-    return {
-        "commit": commit.number,
-        "attempt": commit.attempt,
-        **{key: record[key] for key in (*_MADE, *_FOUND, *_JUDGED) if key in record},
-        "tables": tables,
-    }
+def _only(run_id: str, stages: Mapping[str, Any], asked: str) -> dict[str, Any]:
+    """Return one stage, asked for by its number or its name."""
+    name = f"stage{asked}" if asked.isdecimal() else asked
+    if name not in stages:
+        known = ", ".join(stages) or "none"
+        raise ConfigError(Mistake("STAGE_UNKNOWN", "--stage", f"run {run_id} has no commit of {name}; it has {known}"))
+    return {name: stages[name]}
 
 
-def _paragraph(stage: str, facts: dict[str, Any]) -> str:
-    upstream = ", ".join(f"{name} commit {number}" for name, number in facts.get("upstream", {}).items())
-    made = f", from {upstream}" if upstream else ""
-    reused = f", the same as commit {facts['reused']}" if "reused" in facts else ""
-    speed = f", {facts['events_per_second']:,.0f} events/s" if facts.get("events_per_second") else ""
-    when = f"{facts['committed_at']}, {facts.get('seconds', 0):.1f} s{speed}"
-    lines = [f"{stage}: commit {facts['commit']}{reused}, {when}{made}"]
-    lines += [f"  code {facts['version']}"] if "version" in facts else []
-    if facts.get("inputs"):
-        read = sum(each[0] for each in facts["inputs"].values())
-        lines.append(f"  read {len(facts['inputs']):,} files, {size(read)}")
-    if facts.get("steps"):
-        lines.append(indented(steps_table(facts["steps"])))
-    rows = [
-        (name, f"{each['rows']:,} rows", size(each["bytes"]), f"checksum {each['checksum']}")
-        for name, each in facts["tables"].items()
+def _changed(stages: Mapping[str, Any]) -> str:
+    if not stages:
+        return "the records of this run do not say which settings differ from the defaults; see --all"
+    lines = list(settings_text(stages))
+    return table(lines) if lines else "all settings have their defaults"
+
+
+def _screen(result: Mapping[str, Any]) -> list[str]:
+    stages = result["stages"]
+    warnings = [f"warning: {each}" for facts in stages.values() for each in facts.get("warnings") or ()]
+    more = len(warnings) - _MOST_WARNINGS
+    warnings = [*warnings[:_MOST_WARNINGS], *([f"and {more} more warnings"] if more > 0 else [])]
+    metrics = [row for facts in stages.values() for row in facts.get("metrics") or ()]
+    judged = [line for facts in stages.values() for line in judged_text(facts) if not line.startswith("weights")]
+    parts = [
+        "\n".join(map(visible, warnings)),
+        _stages(stages),
+        _metrics(metrics),
+        indented("\n".join(map(visible, judged))),
+        "\n".join(_attempts(result)),
+        f"more: show {result['run']} --all, --stage N or --changed; report {result['run']}",
     ]
-    if rows:
-        lines.append(indented(table(rows, right=[1, 2])))
-    settings = [
-        (f"{step}.{key}", json.dumps(value))
-        for step, values in facts.get("config", {}).items()
-        for key, value in values.items()
+    return [f"\n{part}" for part in parts if part]
+
+
+def _stages(stages: Mapping[str, Any]) -> str:
+    lines = [("stage", "commit", "committed at", "seconds", "events/s", "rows", "size")]
+    for stage, facts in stages.items():
+        tables = facts["tables"].values()
+        speed = facts.get("events_per_second")
+        lines.append(
+            (
+                stage,
+                str(facts["commit"]),
+                str(facts["committed_at"])[:19],
+                f"{facts.get('seconds', 0):,.1f}",
+                f"{speed:,.0f}" if speed else "",
+                f"{sum(each['rows'] for each in tables):,}",
+                size(sum(each["bytes"] for each in tables)),
+            )
+        )
+    return table(lines, right=[1, 3, 4, 5, 6]) if stages else ""
+
+
+def _metrics(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line per model, at the cut-off that is nearest to 10."""
+    if not rows:
+        return ""
+    k = min({row["k"] for row in rows}, key=lambda each: abs(each - 10))
+    cells = {(row["model"], row["metric"]): row for row in rows if row["k"] == k}
+    present = {metric for _, metric in cells}
+    first = "ndcg" if "ndcg" in present else min(present)
+    beside = [name for name in _BESIDE if name in present and name != first]
+    models = sorted({model for model, _ in cells}, key=lambda model: (model != ALS, model))
+    lines = [("model", f"{first}@{k}", "95 % interval", *beside)]
+    for model in models:
+        row = cells.get((model, first))
+        lines.append((model, _value(row), _interval(row), *(_value(cells.get((model, name))) for name in beside)))
+    return table(lines, right=range(1, len(lines[0])))
+
+
+def _value(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None or row["value"] is None else f"{row['value']:.4f}"
+
+
+def _interval(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None or row["low"] is None else f"{max(row['low'], 0):.4f}–{row['high']:.4f}"
+
+
+def _attempts(result: Mapping[str, Any]) -> list[str]:
+    """Return the attempts that failed, and those that are not finished."""
+    failed = [
+        f"{each['stage']} failed at {each['failed_at']}: {each.get('id')} {each.get('sentence', '')}"
+        for each in result["failures"]
     ]
-    if settings:
-        lines.append(indented(table(settings)))
-    lines += [f"  {line}" for line in _judged(facts)]
-    if facts.get("metrics"):
-        lines.append(indented(metrics_table(facts["metrics"])))
-    if facts.get("trials"):
-        lines.append(indented(trials_table(facts["metric"], facts["trials"])))
-    return "\n".join(lines)
-
-
-def _judged(facts: dict[str, Any]) -> list[str]:
-    """Return how the models are judged, whether that is honest, and what the gate says."""
-    lines = []
-    if "protocol" in facts:
-        lines.append(f"judged by: {facts['protocol']}; {facts['leaks']:,} leaks into scores and history")
-    if facts.get("weights"):
-        lines.append(f"weights of the pairs: {_weights(facts['weights'])}")
-    if "blessed" in facts:
-        reasons = "; ".join(reason["sentence"] for reason in facts["gate"]["reasons"])
-        lines.append("blessed by the gate" if facts["blessed"] else f"not blessed: {reasons}")
-        lines += [f"compared with {_compared(each)}" for each in facts["gate"]["compared"]]
-    if "gate_overridden" in facts:
-        over = facts["gate_overridden"]
-        lines.append(f"published although it is not blessed ({over['sentence']}): {over['reason']}")
-    return lines
-
-
-def _weights(bins: list[dict[str, Any]]) -> str:
-    """Return a histogram in one line, without its empty bins.
-
-    >>> _weights([{"from": 1.0, "to": 2.0, "pairs": 0}, {"from": 2.0, "to": 4.0, "pairs": 1500}])
-    '2 to 4: 1,500'
-    """
-    ends = ("or more" if each["to"] is None else f"to {each['to']:g}" for each in bins)
-    told = (f"{each['from']:g} {end}: {each['pairs']:,}" for each, end in zip(bins, ends, strict=True) if each["pairs"])
-    return ", ".join(told)
-
-
-def _compared(facts: dict[str, Any]) -> str:
-    """Return a comparison of the gate: values, and the 95 % interval of the difference."""
-    interval = "" if facts["low"] is None else f", {facts['low']:+.4f} to {facts['high']:+.4f}"
-    values = f"{facts['candidate']:.4f} against {facts['other']:.4f}"
-    return f"{facts['model']}: {values}, difference {facts['difference']:+.4f}{interval}"
+    begun = [f"{each['stage']} was begun at {each['started_at']}, and is not finished" for each in result["unfinished"]]
+    return [visible(line) for line in [*failed, *begun]]

@@ -254,6 +254,7 @@ class Runner:
                     "upstream_attempts": made_of["upstream"],
                     **record,
                     **verdict,
+                    "changed": stage.changed(),
                     **inherited,
                     "seconds": seconds,
                     "events_per_second": events and events / seconds,

@@ -15,7 +15,7 @@ Example usage:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from pyspark.sql import DataFrame, functions as F
@@ -27,6 +27,7 @@ from recommender.spark.aggregates import single_row
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Made, Needs, Previous, Stage, place_of
 from recommender.stage4.delivery import channel_text, deliver
+from recommender.stage4.report_file import REPORT, write_report
 from recommender.stage4.snapshot import Inputs, Snapshot
 from recommender.stage4.steps import (
     CatalogTable,
@@ -164,27 +165,37 @@ class Stage4(Stage):
         """Return the files of the snapshot."""
         if self._snapshot is not None:
             self.announce("making the serving snapshot")
-            yield from self._snapshot.files(made, self._golden)
+            yield from self._snapshot.files(made, self._golden, self._shown_items())
 
     def publish(self, store: Store, commit: Commit, start: Callable[[], object]) -> None:
-        """Deliver the lists to the configured places, and let the channel name them."""
+        """Deliver the lists to the configured places, let the channel name them, and write the report."""
         places = {name: getattr(self.steps, name) for name in _PLACES}
         deliver(store, commit, self.steps.publish.channel, places, start)
+        not_written = write_report(store, commit)
+        if not_written:
+            self.warn(not_written)
 
     def closing(self, store: Store, commit: Commit) -> list[str]:
         """Return the example visitors, what changes from the live version, and where the lists are."""
         released = release_of(store, commit)
-        where = f"The recommendations are Parquet files in {place_of(store, commit)}/recommendations"
+        place = place_of(store, commit)
+        where = f"The recommendations are Parquet files in {place}/recommendations"
+        report = f"The report of the run is {place}/{REPORT}"
         return [
             *map(example_text, self.examples),
             *([release_text(released)] if released else []),
-            f"{where}\n{channel_text(store, self.steps.publish.channel, commit)}",
+            "\n".join((where, report, channel_text(store, self.steps.publish.channel, commit))),
         ]
 
     def details(self) -> dict[str, Any]:
-        """Return what changes from the lists that are live."""
-        warnings = {"warnings": [self.not_compared]} if self.not_compared else {}
-        return {**warnings, **({} if self._release is None else {"release_diff": self._release})}
+        """Return what changes from the lists that are live, the examples, and the titles of the items in both."""
+        titles = self._snapshot.titles if self._snapshot else []
+        return {
+            **({"warnings": [self.not_compared]} if self.not_compared else {}),
+            **({} if self._release is None else {"release_diff": self._release}),
+            "examples": [asdict(example) for example in self.examples],
+            **({"titles": titles} if titles else {}),
+        }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
@@ -202,6 +213,15 @@ class Stage4(Stage):
                 StepRows("release_diff", number, None, f"{what}, compared with run {self._release['against']['run']}")
             )
         return steps
+
+    def _shown_items(self) -> set[Any]:
+        """Return the items that the report names."""
+        moved = self._release["items"] if self._release else {}
+        return {
+            *(item for example in self.examples for _, item in example.history),
+            *(item for example in self.examples for item, _ in example.recommended),
+            *(each[C.ITEM] for what in ("most_gained", "most_lost") for each in moved.get(what, ())),
+        }
 
     def _compare(self, recommendations: DataFrame, live: Previous, items: DataFrame) -> dict[str, Any] | None:
         """Return what changes, None where the ids have other types."""

@@ -7,15 +7,17 @@ of one machine anyway.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
-from recommender.snapshot.layout import MANIFEST, part_name
+from recommender.snapshot.layout import ITEMS, MANIFEST, part_name
 from recommender.snapshot.manifest import Manifest
 from recommender.spark.aggregates import fetch, single_row
 from recommender.stage import Made
@@ -64,13 +66,17 @@ class Snapshot:
         self.visitors = 0
         self.lists = 0
         self.items = 0
+        self.titles: list[dict[str, Any]] = []  # itemid and title of the items that `files` was asked for
 
-    def files(self, made: Made, examples: Sequence[Example]) -> Iterator[tuple[str, bytes]]:
+    def files(
+        self, made: Made, examples: Sequence[Example], titled: Collection[Any] = ()
+    ) -> Iterator[tuple[str, bytes]]:
         """Return (path, content) of each file; the manifest is the last.
 
         Args:
             made: the commit that the snapshot belongs to.
             examples: visitors whose lists are the questions that the service is asked before it serves the version.
+            titled: ids of items; those that have a title are in `titles` afterwards.
         """
         tables = self._inputs.tables
         found = fetch(
@@ -87,6 +93,8 @@ class Snapshot:
             **tables, kinds=kinds, visitor_count=known, allowed=allowed, gains=gains, versions=self._versions
         )
         for path, content in self._contents(visitors, items):
+            if path == ITEMS and titled:
+                self.titles = _titles(content, titled)
             self._files[path] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             yield f"{FOLDER}/{path}", content
         yield f"{FOLDER}/{MANIFEST}", self._manifest(made, kinds, c, examples).sealed()
@@ -142,3 +150,13 @@ class Snapshot:
             "files": self._files,
         }
         return Manifest.model_validate(facts)
+
+
+def _titles(content: bytes, itemids: Collection[Any]) -> list[dict[str, Any]]:
+    """Return itemid and title of some items, as far as they have one, from the file of the items."""
+    table = pa.ipc.open_file(pa.py_buffer(content)).read_all().select(["itemid", "title"])
+    wanted = pa.array(sorted(set(itemids)), table["itemid"].type)
+    found: list[dict[str, Any]] = table.filter(
+        pc.and_(pc.is_in(table["itemid"], wanted), pc.is_valid(table["title"]))
+    ).to_pylist()
+    return found

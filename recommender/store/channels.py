@@ -3,6 +3,9 @@
 A channel is a log: a publication, a promotion or a rollback is one more record, and the newest record counts.
 """
 
+import getpass
+import os
+import socket
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -97,6 +100,7 @@ class Channels:
             "attempt": commit.attempt,
             "run": commit.run_id,
             "at": now(),
+            "by": _who(),
             "token": token,
         }
         if not log.append(number, record, is_ours={"token": token}):
@@ -146,8 +150,8 @@ class Channels:
 
         Args:
             channel: its name.
-            to: number of a record of the channel, or a run id; by default the version before the current one; see
-                `before`.
+            to: number of a record of the channel, or a run id or its unique beginning; by default the version before
+                the current one; see `before`.
 
         Raises:
             ConfigError: there is no such channel or version. ArtifactError: its files are damaged.
@@ -159,7 +163,7 @@ class Channels:
         if to is None:
             found = self.before(channel)
         else:
-            found = next((p for p in history if to in {str(p.number), p.run_id}), None)
+            found = next((p for p in history if to in {str(p.number), p.run_id}), None) or _begun(history, to)
         if found is None:
             sought = "an earlier version" if to is None else f"a version {to}"
             sentence = f"channel {channel} has not had {sought}; it had {_versions(history)}"
@@ -182,6 +186,22 @@ class Channels:
 def _moved(channel: str, expected: int | None, found: int) -> ConflictError:
     sentence = f"expected {expected} found {found}: channel {channel} was moved meanwhile"
     return ConflictError("COMMIT_CONFLICT", f"{sentence}; look at it, and start again")
+
+
+def _who() -> dict[str, str]:
+    """Return the user and the host that move a channel."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = str(os.getuid())
+    return {"user": user, "host": socket.gethostname()}
+
+
+def _begun(history: list[Publication], beginning: str) -> Publication | None:
+    """Return the newest record of the only run that begins like this; digits alone are the number of a record."""
+    found = [publication for publication in history if publication.run_id.startswith(beginning)]
+    is_unique = len({publication.run_id for publication in found}) == 1
+    return found[0] if is_unique and not beginning.isdecimal() else None
 
 
 def _versions(history: list[Publication]) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.literal_run import whole_run
 from support.literal_store import file_of, open_store, record_of, result
 
 from recommender.__main__ import main
-from recommender.store import Channels, Store
+from recommender.store import Channels, Log, Store
 
 METRIC = {"model": "als", "metric": "ndcg", "k": 10, "low": None, "high": None, "visitors": 9}
 
@@ -79,10 +80,76 @@ def test_machines_get_the_same(call: Any) -> None:
 
 
 def test_a_run_is_shown(call: Any) -> None:
-    code, out, _ = call("show", "monday")
+    code, out, _ = call("show", "monday", "--all")
     assert code == 0
     for text in ("monday: done, named by live", "stage1: commit 1", "1 rows", "5 bytes", "als.rank    8", "0.5000"):
         assert text in out
+
+
+def test_a_run_is_shown_on_one_screen(call: Any, store: Store) -> None:
+    Channels(store).publish("live", whole_run(store, "friday"))
+    out = call("show", "friday")[1]
+    assert len(out.splitlines()) <= 25
+    assert "friday: done, named by live\nPublished to live: finds 2.6 times as many held-out items" in out
+    found = rows(out)
+    assert ["model", "ndcg@10", "95", "%", "interval", "precision", "coverage"] in found
+    assert ["als", "0.0390", "0.0380–0.0410", "0.0260", "0.2100"] in found
+    assert ["popular", "0.0150", "0.0140–0.0170", "0.0100", "-"] in found
+    assert "compared with live: 0.0390 against 0.0360, difference +0.0030, -0.0020 to +0.0070" in out
+    assert max(map(len, out.splitlines())) <= 130
+
+
+def test_many_warnings_leave_room_for_the_rest(call: Any, store: Store) -> None:
+    result(store, "stage1", "friday", warnings=[f"odd thing {number}" for number in range(9)])
+    out = call("show", "friday")[1]
+    assert "warning: odd thing 2\nand 6 more warnings" in out
+    assert "odd thing 3" not in out
+
+
+def test_one_stage_is_shown(call: Any) -> None:
+    for asked in ("2", "stage2"):
+        out = call("show", "monday", "--stage", asked)[1]
+        assert out.startswith("stage2: commit 1")
+        assert "stage1" not in out
+    code, _, err = call("show", "monday", "--stage", "3")
+    assert (code, "run monday has no commit of stage3; it has stage1, stage2, stage4" in err) == (10, True)
+
+
+def test_the_settings_that_differ_are_shown(call: Any, store: Store) -> None:
+    whole_run(store, "friday")
+    assert rows(call("show", "friday", "--changed")[1]) == [["stage2.als.rank", "16"]]
+    assert "do not say which settings differ" in call("show", "monday", "--changed")[1]
+
+
+@pytest.mark.parametrize(("name", "run"), [("live", "monday"), ("latest", "tuesday"), ("mon", "monday")])
+def test_a_run_is_found_by_a_channel_as_the_latest_and_by_its_beginning(call: Any, name: str, run: str) -> None:
+    assert call("show", name)[1].startswith(f"{run}: ")
+    assert json.loads(call("diff", name, "monday", "--json")[1])["runs"] == [run, "monday"]
+
+
+def test_an_id_comes_before_a_channel_of_the_same_name(call: Any, store: Store) -> None:
+    result(store, "stage1", "live")
+    assert call("show", "live")[1].startswith("live: ")
+
+
+def test_a_beginning_of_several_runs_is_refused(call: Any, store: Store) -> None:
+    result(store, "stage1", "monday-2")
+    assert call("show", "monday")[0] == 0
+    code, _, err = call("show", "mond")
+    assert code == 10
+    assert "2 runs begin with mond: monday-2, monday; give more of the id" in err
+
+
+def test_a_channel_whose_run_has_expired_is_reported(call: Any, store: Store, tmp_path: Path) -> None:
+    live = result(store, "stage4", "gone")
+    Channels(store).publish("live", live)
+    record_of(tmp_path / "out", live).unlink()
+    shutil.rmtree(tmp_path / "out" / "stage4" / "data" / live.attempt)
+    code, _, err = call("show", "live")
+    assert (code, "VERSION_EXPIRED command=show: channel live names run gone, whose files have expired" in err) == (
+        10,
+        True,
+    )
 
 
 def test_a_run_that_failed_is_shown_with_the_reason(call: Any) -> None:
@@ -199,7 +266,73 @@ def test_a_channel_goes_back_and_forth(call: Any, store: Store) -> None:
     Channels(store).publish("live", result(store, "stage4", "tuesday"))
     assert call("rollback", "live")[1] == "channel live now names run monday, no longer run tuesday (record 3)\n"
     found = json.loads(call("rollback", "live", "tuesday", "--json")[1])
-    assert found == {"channel": "live", "from": "monday", "to": "tuesday", "number": 4, "moved": []}
+    moved = {"channel": "live", "from": "monday", "to": "tuesday", "number": 4, "moved": []}
+    assert found == {**moved, "dry_run": False}
+
+
+def test_a_dry_run_of_a_rollback_moves_nothing(call: Any, store: Store) -> None:
+    Channels(store).publish("live", result(store, "stage4", "tuesday"))
+    out = call("rollback", "live", "--dry-run")[1]
+    assert out == "channel live would name run monday; it names run tuesday\n"
+    current = Channels(store).current("live")
+    assert current is not None
+    assert (current.number, current.run_id) == (2, "tuesday")
+
+
+def test_a_channel_goes_back_to_a_run_by_the_beginning_of_its_id(call: Any, store: Store) -> None:
+    Channels(store).publish("live", result(store, "stage4", "2026-05-03"))
+    Channels(store).publish("live", result(store, "stage4", "tuesday"))
+    assert "now names run monday" in call("rollback", "live", "mon")[1]
+    assert "VERSION_UNKNOWN" in call("rollback", "live", "2026")[2]  # digits alone are the number of a record
+
+
+def test_the_log_of_a_channel_says_who_moved_it_when_and_why(
+    call: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    monkeypatch.setattr("socket.gethostname", lambda: "night-1")
+    over = {"reason": "new market", "id": "NOT_BLESSED", "sentence": "too low"}
+    Channels(store).publish("live", result(store, "stage4", "tuesday", gate_overridden=over))
+    call("rollback", "live", "--reason", "complaints of the shop")
+    back, published, first = json.loads(call("log", "--json")[1])
+    assert {key: back[key] for key in back if key != "at"} == {
+        "number": 3,
+        "user": "ada",
+        "host": "night-1",
+        "action": "rollback",
+        "from": "tuesday",
+        "to": "monday",
+        "reason": "complaints of the shop",
+    }
+    assert (published["from"], published["to"], published["reason"]) == (
+        "monday",
+        "tuesday",
+        "gate overridden: new market",
+    )
+    assert (first["from"], first["to"], first["reason"]) == (None, "monday", None)
+    header, newest, *_ = rows(call("log", "live", "--limit", "1")[1])
+    assert header == ["number", "at", "by", "what", "from", "to", "why"]
+    assert newest[2:] == ["ada@night-1", "rollback", "tuesday", "monday", "complaints", "of", "the", "shop"]
+
+
+def test_an_empty_reason_is_refused(call: Any, store: Store) -> None:
+    code, _, err = call("rollback", "live", "--reason", " ")
+    assert (code, "CFG_ARGUMENT command=rollback: --reason must not be empty" in err) == (10, True)
+
+
+def test_records_of_a_channel_without_user_and_reason_are_read(call: Any, store: Store) -> None:
+    commit = store.latest("stage4")
+    assert commit is not None
+    facts = {"stage": "stage4", "commit": commit.number, "attempt": commit.attempt, "run": "monday", "token": "1"}
+    old = {**facts, "action": "promote", "at": "2026-05-03T04:00:00.000+00:00"}
+    assert Log(store.files, "channels/live").append(2, old, {"token": "1"})
+    newest = json.loads(call("log", "--json")[1])[0]
+    assert (newest["user"], newest["host"], newest["reason"]) == (None, None, None)
+    assert rows(call("log")[1])[1] == ["2", "2026-05-03T04:00:00.000+00:00", "-", "promote", "monday", "monday"]
+
+
+def test_a_channel_that_does_not_exist_has_no_log(call: Any) -> None:
+    assert "CHANNEL_UNKNOWN command=log: no channel candidate; there are live" in call("log", "candidate")[2]
 
 
 def test_a_channel_without_an_earlier_version_is_told(call: Any) -> None:
@@ -244,7 +377,7 @@ def test_values_that_differ_look_different(call: Any, store: Store) -> None:
 def test_the_steps_of_a_run_are_shown(call: Any, store: Store) -> None:
     step = {"step": "score_filter", "rows_in": 4000, "rows_out": 3000, "note": "pairs to learn from"}
     result(store, "stage3", "one", version="0.1+abc", inputs={"/e.csv": [2048, 1.0]}, steps=[step], reused=7)
-    out = call("show", "one")[1]
+    out = call("show", "one", "--all")[1]
     assert ["score_filter", "4,000", "3,000", "pairs", "to", "learn", "from"] in rows(out)
     assert "the same as commit 7" in out
     assert "code 0.1+abc\n  read 1 files, 2.0 KiB" in out
@@ -275,7 +408,7 @@ def test_the_trials_of_a_search_are_shown(call: Any, store: Store) -> None:
     judged = {"state": "complete", "value": 0.05, "low": 0.04, "high": 0.06, "seconds": 9.5, "reason": ""}
     trial = {"number": 3, **judged, "parameters": {"rank": 32}}
     result(store, "tune", "odd", metric="ndcg@10", best={"rank": 32}, trials=[trial])
-    assert ["3", "0.0500", "0.0400–0.0600", "9.5", "32"] in rows(call("show", "odd")[1])
+    assert ["3", "0.0500", "0.0400–0.0600", "9.5", "32"] in rows(call("show", "odd", "--all")[1])
 
 
 def test_the_name_of_the_command_is_told_also_where_its_arguments_are_wrong(call: Any) -> None:

@@ -655,6 +655,6 @@ def test_every_key_that_is_written_exists() -> None:
         f"{stage}.{step}.{key}"
         for stage in ("stage1", "stage2", "stage3")
         for step, keys in sections[stage]["properties"].items()
-        for key in keys["properties"]
+        for key in keys.get("properties", {})
     }
     assert set(KEYS) <= known

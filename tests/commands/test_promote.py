@@ -130,6 +130,21 @@ def test_a_candidate_is_promoted_in_the_store_and_where_it_was_delivered(
     assert (current.record["action"], current.record["promoted_from"]) == ("promote", "candidate")
 
 
+def test_the_reason_of_a_promotion_stays_in_the_record(call: Any, store: Store) -> None:
+    assert call("promote", "--reason", " the shop has looked at it ")[0] == 0
+    newest = json.loads(call("log", "live", "--json")[1])[0]
+    assert (newest["action"], newest["from"], newest["to"]) == ("promote", "monday", "tuesday")
+    assert newest["reason"] == "the shop has looked at it"
+
+
+def test_a_dry_run_of_a_rollback_moves_no_place(call: Any, store: Store, folder: FolderTarget) -> None:
+    call("promote")
+    before = folder.current("live")
+    out = call("rollback", "live", "--dry-run")[1]
+    assert out == "channel live would name run monday, and so would parquet; it names run tuesday\n"
+    assert (live(store), folder.current("live")) == ("tuesday", before)
+
+
 def test_it_goes_back_everywhere(call: Any, store: Store, folder: FolderTarget) -> None:
     call("promote")
     out = call("rollback", "live")[1]

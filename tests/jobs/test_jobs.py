@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from support.page_text import Page
 from support.submitting import JOBS, LIGHT, SUBMIT, Done, commits, live, record, run, script, setting, submitted
 
 pytestmark = pytest.mark.job
@@ -30,6 +31,16 @@ def test_every_stage_commits_under_the_run_s_name(finished: Path) -> None:
 def test_the_channel_names_the_published_attempt(finished: Path) -> None:
     (named,) = (finished / "channels" / "live").glob("*.json")
     assert record(named)["attempt"] == record(commits(finished, "stage4")[0])["attempt"]
+
+
+def test_the_report_lies_beside_the_recommendations(finished: Path, workflow: Done) -> None:
+    commit = record(commits(finished, "stage4")[0])
+    page = Page((finished / "stage4" / "data" / commit["attempt"] / "report.html").read_text())
+    assert f"Visitor {commit['examples'][0]['visitorid']}" in page.sections["Example visitors"]
+    metrics = record(commits(finished, "stage2")[0])["metrics"]
+    assert {row[key] for row in metrics for key in ("value", "low", "high") if row[key] is not None} <= page.values
+    assert not any("report.html" in path for path in commit["files"])
+    assert "/report.html\n" in workflow.out
 
 
 def test_the_summary_tells_rows_times_metrics_place_and_examples(workflow: Done) -> None:

@@ -9,7 +9,14 @@ import pytest
 
 from recommender.errors import ConfigError
 from recommender.run import preflight
-from recommender.run.preflight import check_overlap, code_version, differences, fingerprint, identity, size_of_inputs
+from recommender.run.preflight import (
+    check_overlap,
+    code_version,
+    differences,
+    fingerprint,
+    identity,
+    size_of_inputs,
+)
 from recommender.settings import redaction
 from recommender.stage import Stage
 from recommender.stage1.main import Stage1
@@ -34,6 +41,12 @@ def log(tmp_path: Path) -> Path:
 
 def test_the_same_has_the_same_fingerprint(log: Path) -> None:
     assert fingerprint(of(str(log))) == fingerprint(of(str(log)))
+
+
+def test_settings_that_differ_from_the_defaults_are_found() -> None:
+    stage = Stage1({"score_filter": {"min_score": 2, "min_items_per_visitor": 1}, "event_cap": {}})
+    assert stage.changed() == {"score_filter": {"min_score": 2.0}}
+    assert Stage1({}).changed() == {}
 
 
 def test_the_size_of_a_run_is_that_of_its_largest_input(log: Path) -> None:

@@ -1,5 +1,6 @@
 """The serving snapshot that stage 4 makes, read as the service reads it, against the tables that it was made from."""
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping
@@ -90,6 +91,10 @@ def shop(texts: bool = False) -> Shop:
 
 def made(folder: Path, spark: SparkSession, of: Shop, config: Mapping[str, Any], **steps: Any) -> Version:
     """Let stage 4 make a snapshot, and open it as the service does."""
+    return made_by(Stage4(config), folder, spark, of, **steps)
+
+
+def made_by(stage: Stage4, folder: Path, spark: SparkSession, of: Shop, **steps: Any) -> Version:
     settings = {
         "als": AlsFitter(rank=RANK),
         "score_events": ScoreEvents(score_map={"view": 1.0, "addtocart": 5.0}),
@@ -98,7 +103,6 @@ def made(folder: Path, spark: SparkSession, of: Shop, config: Mapping[str, Any],
         "recommend": TopKRecommender(k=4),
         **steps,
     }
-    stage = Stage4(config)
     stage.versions(started=True)
     given = {name: parameters(step) for name, step in settings.items()}
     stage.execute(**of.frames(spark), **given, metrics=[{"model": "als", "value": 0.5}], gate={"reasons": []})
@@ -187,6 +191,25 @@ def test_titles_and_pictures_come_from_a_table_of_the_shop(spark: SparkSession, 
     shown = [version.snapshot.items.shown(n) for n in range(3)]
     assert [each["title"] for each in shown] == ["<script>", "Tea", None]
     assert [each["picture"] for each in shown] == ["https://shop/0.jpg", None, None]
+
+
+@pytest.mark.parametrize("texts", [False, True])
+def test_the_record_has_the_examples_and_the_titles_of_their_items(
+    spark: SparkSession, tmp_path: Path, texts: bool
+) -> None:
+    of = shop(texts)
+    titles = {item: f"Tea no. {place}" for place, item in enumerate(of.items) if place % 2}
+    lines = ["itemid,title", *(f"{item},{title}" for item, title in titles.items())]
+    (tmp_path / "items.csv").write_text("\n".join(lines) + "\n")
+    stage = Stage4({"snapshot": {"items_filename": str(tmp_path / "items.csv")}, "report": {"examples": 6}})
+    made_by(stage, tmp_path, spark, of)
+    details = json.loads(json.dumps(stage.details()))
+    assert [each["visitorid"] for each in details["examples"]] == [each.visitorid for each in stage.examples]
+    shown = {item for each in details["examples"] for item, _ in each["recommended"]}
+    shown |= {item for each in details["examples"] for _, item in each["history"]}
+    assert {each["itemid"]: each["title"] for each in details["titles"]} == {
+        item: title for item, title in titles.items() if item in shown
+    }
 
 
 def test_a_table_without_itemid_is_told(spark: SparkSession, tmp_path: Path) -> None:

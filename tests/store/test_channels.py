@@ -164,3 +164,22 @@ def test_what_was_promoted_is_not_published_again(store: Store, versions: list[C
 def test_a_run_that_was_not_published_is(store: Store, versions: list[Commit]) -> None:
     publish(store, "live", result(store, "stage4", "fourth"))
     assert live(store) == "fourth"
+
+
+def test_a_record_has_the_user_and_the_host(
+    store: Store, versions: list[Commit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    monkeypatch.setattr("socket.gethostname", lambda: "night-1")
+    assert Channels(store).rollback("live").record["by"] == {"user": "ada", "host": "night-1"}
+
+
+def test_a_user_without_a_name_is_a_number(
+    store: Store, versions: list[Commit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1001")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    monkeypatch.setattr("os.getuid", lambda: 1001)
+    assert Channels(store).rollback("live").record["by"]["user"] == "1001"

@@ -7,8 +7,8 @@ Example usage:
 >>> profile = EventProfile(heaviest=1).execute(events, counts["visitorid"], counts["itemid"])
 >>> profile["events"], profile["visitors"], profile["items"], profile["pairs"], profile["density"]
 (3, 2, 2, 3, 0.75)
->>> profile["events_by_kind"], profile["events_by_day"]
-({'view': 3}, {'1970-01-01': 3})
+>>> profile["events_by_kind"], profile["events_by_day"], profile["events_by_kind_and_day"]
+({'view': 3}, {'1970-01-01': 3}, {'view': {'1970-01-01': 3}})
 >>> profile["events_per_visitor"], profile["heaviest_visitors"]
 ({'mean': 1.5, 'p50': 1, 'p90': 2, 'p99': 2, 'max': 2}, [{'id': '7', 'events': 2}])
 """
@@ -28,6 +28,7 @@ _ACCURACY = 1000
 _DAY = 24 * 60 * 60 * 1000  # in ms
 _MOST_KINDS = 50
 _MOST_DAYS = 3660
+_DRAWN_KINDS, _DRAWN_DAYS = 4, 366  # whose events of each day are in the record: it stays small
 
 
 @step
@@ -44,8 +45,10 @@ class EventProfile:
         visitors, items: one row per visitorid, or itemid, with events long.
     Execution returns:
         Dictionary of plain JSON types: events, visitors, items, pairs (approximate), density (ratio of pairs that there
-        are), events_by_kind (the 50 most frequent), events_by_day (UTC, the last ten years of days), events_per_visitor
-        and events_per_item (mean, p50, p90, p99, max), heaviest_visitors and heaviest_items (id as text, events).
+        are), events_by_kind (the 50 most frequent), events_by_day (UTC, the last ten years of days),
+        events_by_kind_and_day (the four most frequent kinds; empty if there are more than 366 days),
+        events_per_visitor and events_per_item (mean, p50, p90, p99, max), heaviest_visitors and heaviest_items (id as
+        text, events).
     Raises:
         nothing.
     Persist strategy: none of its own; the stage puts it into its commit's record, as profile.
@@ -63,12 +66,7 @@ class EventProfile:
             heaviest_visitors=self._heaviest(visitors, C.VISITOR),
             heaviest_items=self._heaviest(items, C.ITEM),
         )
-        kinds: dict[str, int] = {}
-        days: dict[str, int] = {}
-        for row in found["cells"]:
-            kinds[row["kind"]] = kinds.get(row["kind"], 0) + row["number"]
-            day = as_time(row["day"] * _DAY)[:10]
-            days[day] = days.get(day, 0) + row["number"]
+        kinds, days, by_both = _counts(found["cells"])
         of_visitors, of_items = _as_spread(found["visitors"][0]), _as_spread(found["items"][0])
         of_items.pop("events")
         visitors_number, items_number = of_visitors.pop("number"), of_items.pop("number")
@@ -83,6 +81,11 @@ class EventProfile:
             "density": pairs / possible if possible else 0.0,
             "events_by_kind": dict(most_frequent),
             "events_by_day": dict(sorted(days.items())[-_MOST_DAYS:]),
+            "events_by_kind_and_day": {
+                kind: dict(sorted(by_both[kind].items()))
+                for kind, _ in most_frequent[:_DRAWN_KINDS]
+                if len(days) <= _DRAWN_DAYS
+            },
             "events_per_visitor": of_visitors,
             "events_per_item": of_items,
             "heaviest_visitors": _named(found["heaviest_visitors"], C.VISITOR),
@@ -98,6 +101,19 @@ def _cells(events: DataFrame) -> DataFrame:
     day = F.floor(F.col(C.TIMESTAMP) / _DAY).cast("int").alias("day")
     counts = events.groupBy(F.col(C.EVENT).alias("kind"), day).agg(F.count(F.lit(1)).alias("number"))
     return counts.orderBy(F.desc("number"), "kind", "day").limit(_MOST_KINDS * _MOST_DAYS)
+
+
+def _counts(cells: Sequence[Row]) -> tuple[dict[str, int], dict[str, int], dict[str, dict[str, int]]]:
+    """Return the events by kind, by day, and by both."""
+    kinds: dict[str, int] = {}
+    days: dict[str, int] = {}
+    by_both: dict[str, dict[str, int]] = {}
+    for row in cells:
+        kind, day, number = row["kind"], as_time(row["day"] * _DAY)[:10], row["number"]
+        kinds[kind] = kinds.get(kind, 0) + number
+        days[day] = days.get(day, 0) + number
+        by_both.setdefault(kind, {})[day] = number
+    return kinds, days, by_both
 
 
 def _spread(counts: DataFrame) -> DataFrame:

@@ -47,7 +47,7 @@ class RunReport:
         A list of at most `examples` `Example`.
     Raises:
         ConfigError: a parameter is out of range.
-    Persist strategy: none; the examples are printed.
+    Persist strategy: none; the examples are printed, and stage 4 puts them into its commit's record.
     """
 
     examples: Annotated[int, Field(ge=0, le=20)] = 3
