@@ -12,11 +12,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
+from recommender.run.arguments import chosen_stages, existing_config, override_reason, parser
 from recommender.run.config import STAGES, Config, load_config
 from recommender.run.preflight import check_overlap, size_of_inputs
 from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
@@ -33,7 +34,7 @@ from recommender.terminal.text import title, visible
 _SETTLING = 0.5  # seconds
 
 
-def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None = None) -> int:
+def run_job(stages: Sequence[str], script: str | Path, arguments: Sequence[str] | None = None) -> int:
     """Run stages in order in one session.
 
     Args:
@@ -49,63 +50,11 @@ def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None 
     session = _Session(verbose)
     with heeding_signals():
         try:
-            _run(_parser(stages, script).parse_args(arguments), where, session)
+            _run(parser(stages, script).parse_args(arguments), where, session)
             session.stop()
         except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary of all errors
             return elsewhere(functools.partial(_leave, error, session, where, verbose))
     return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are told as all others are."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
-
-
-def _parser(stages: Sequence[str], script: str) -> argparse.ArgumentParser:
-    what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
-    parser = _Parser(
-        prog=f"spark-submit jobs/{Path(script).name}",
-        description=f"Run, each from what is stored to what is stored:\n\n{what}",
-        epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
-        "16 damaged artifact, 17 storage, 18 try again.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
-    parser.add_argument("--config", metavar="FILE", default=default, help="the YAML file (default: conf/local.yaml)")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override one parameter, as often as needed: --set stage1.score_filter.min_score=5",
-    )
-    parser.add_argument("--root", metavar="FOLDER", help="where results are stored (default: root of the YAML file)")
-    parser.add_argument(
-        "--run-id",
-        metavar="ID",
-        help="name of this run, for one result for good: "
-        "what it has committed is not done again (default: made from the time)",
-    )
-    if "stage4" in stages:
-        parser.add_argument(
-            "--override-gate",
-            metavar="REASON",
-            help="publish also a model that is not blessed; the reason stays in the record",
-        )
-    parser.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
-    if len(stages) > 1:
-        parser.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
-        parser.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")
-    parser.set_defaults(override_gate=None, stages=tuple(stages), first=stages[0], last=stages[-1])
-    parser.add_argument("--verbose", action="store_true", help="show the stack trace of an error")
-    return parser
-
-
-def _first_line(documented: type) -> str:
-    return (documented.__doc__ or "").split("\n", 1)[0].split(": ", 1)[-1]
 
 
 class _Session:
@@ -154,10 +103,10 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
     wrong_id = run_id_mistake(where.run)
     if wrong_id:
         raise ConfigError(Mistake("RUN_ID", "--run-id", f"{wrong_id}, got {options.run_id[:60]!r}"))
-    stages = _chosen(options)
+    stages = chosen_stages(options)
     session.name = f"recommender {' '.join(stages)} {where.run}"
-    config = load_config(options.config, options.set)
-    store = Store(open_files(options.root or config.root, hadoop, config.file_mode))
+    config = load_config(existing_config(options.config, options.checkout), options.set, root=options.root or None)
+    store = Store(open_files(config.root, hadoop, config.file_mode))
     built: dict[str, Stage] = {name: STAGES[name](config.stage(name)) for name in stages}
     for stage in built.values():
         stage.given, stage.warn = _given(config, options), warn
@@ -171,7 +120,7 @@ def _run(options: argparse.Namespace, where: Progress, session: _Session) -> Non
         return told
 
     named = options.run_id is not None
-    override = _reason(options.override_gate)
+    override = override_reason(options.override_gate)
     runner = Runner(store, session.start, where, named=named, force=options.force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
         _run_stages(runner, built, config, store, session)
@@ -200,23 +149,6 @@ def _run_stages(runner: Runner, built: dict[str, Stage], config: Config, store: 
         stage.publish(store, outcome.commit, session.start)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
-
-
-def _reason(given: str | None) -> str | None:
-    """Return why the gate is overridden."""
-    if given is not None and not given.strip():
-        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
-    return given
-
-
-def _chosen(options: argparse.Namespace) -> list[str]:
-    """Return the stages from the first to the last that were asked for."""
-    first, last = options.stages.index(options.first), options.stages.index(options.last)
-    if first > last:
-        sentence = f"--from {options.first} comes after --until {options.last}; there is nothing to run"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--from", sentence))
-    return list(options.stages[first : last + 1])
 
 
 def _given(config: Config, options: argparse.Namespace) -> dict[str, Any]:
