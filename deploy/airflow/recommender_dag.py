@@ -14,9 +14,9 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 GATE, TRANSIENT = 14, 18
 STAGES = ("stage1", "stage2", "stage3", "stage4")

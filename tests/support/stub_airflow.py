@@ -9,7 +9,7 @@ import pytest
 
 
 class Exceptions(ModuleType):
-    """Stands for airflow.exceptions."""
+    """Stands for airflow.sdk.exceptions."""
 
     AirflowException = type("AirflowException", (Exception,), {})
     AirflowFailException = type("AirflowFailException", (Exception,), {})
@@ -56,7 +56,7 @@ def dag_module(path: Path) -> dict[str, Any]:
     sdk = ModuleType("airflow.sdk")
     vars(sdk)["DAG"] = Dag
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "airflow.exceptions", Exceptions("airflow.exceptions"))
+        patch.setitem(sys.modules, "airflow.sdk.exceptions", Exceptions("airflow.sdk.exceptions"))
         patch.setitem(sys.modules, "airflow.providers.apache.spark.operators.spark_submit", operators)
         patch.setitem(sys.modules, "airflow.sdk", sdk)
         for name in ("airflow", "airflow.providers", "airflow.providers.apache", "airflow.providers.apache.spark"):
