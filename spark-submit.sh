@@ -10,10 +10,10 @@ JOB is workflow (the default), stage1, stage2, stage3, stage4, tune or sample.
 Options of spark-submit (--master, --conf, --packages, ...) go before JOB. Options of the job are
   --config FILE, --set KEY=VALUE, --root FOLDER, --run-id ID, --force, --from STAGE, --until STAGE,
   --override-gate REASON, --verbose
-and may also stand alone: ./spark-submit.sh --set stage1.data_loader.event_filename=events.csv
-./spark-submit.sh JOB --help tells more about a job.
+and may stand alone: ./spark-submit.sh --set stage1.data_loader.event_filename=events.csv
+./spark-submit.sh JOB --help shows its options.
 
-The first start makes a virtual environment in .venv and, where there is no Java 17 or newer, fetches one.
+The first start makes a virtual environment in .venv and, if there is no Java 17 or newer, fetches one.
 An activated environment and an existing SPARK_HOME are used instead.
 USAGE
 }
@@ -47,31 +47,42 @@ while [ $# -gt 0 ]; do
             shift 2
             ;;
         *)
-            echo "$1 is no job: use workflow, stage1, stage2, stage3, stage4, tune or sample" >&2
+            echo "$1 is not a job: use workflow, stage1, stage2, stage3, stage4, tune or sample" >&2
             exit 10
             ;;
     esac
 done
 
-# Half of the machine's memory, 1 to 8 GB: on one machine the driver does all of Spark's work.
-half_of_memory() {
-    "$PYTHON" -c 'import os; pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-print(f"{min(max(pages // 2**31, 1), 8)}g")'
-}
-
 # shellcheck source=requirements/environment.sh
 . "$home/requirements/environment.sh"
+use_utf8
 use_python "$home/requirements/spark4.txt" "$home/.venv"
 use_java "$home/requirements/java.txt"
 
-# Workers run "python3" from PATH unless they are told.
+# Half of the machine's memory, 1 to 8 GB: on one machine the driver does all of Spark's work. The log's settings as a URI:
+# SPARK_SUBMIT_OPTS is split at blanks. The folder of pyspark: its script in an environment fails below a path with a blank.
+facts=$("$PYTHON" -c '
+import importlib.util, os, pathlib, sys
+print(min(max(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**31, 1), 8))
+print(pathlib.Path(sys.argv[1]).as_uri())
+found = importlib.util.find_spec("pyspark")
+print(os.path.dirname(found.origin) if found and found.origin else "")
+' "$home/conf/log4j2.properties")
+{ read -r memory; read -r logging; read -r pyspark || true; } <<<"$facts"
+export SPARK_HOME=${SPARK_HOME:-$pyspark}
+program=$SPARK_HOME/bin/spark-submit
+[ -n "$SPARK_HOME" ] || die "The environment of $PYTHON has no pyspark; set SPARK_HOME to a Spark 3.5 or 4 installation."
+[ -x "$program" ] || die "$program does not exist; set SPARK_HOME to a Spark 3.5 or 4 installation, or unset it."
+defaults=$(cat "${SPARK_CONF_DIR:-$SPARK_HOME/conf}/spark-defaults.conf" 2>/dev/null || true)
+
+# The default of PYSPARK_PYTHON is the "python3" in PATH, which may lack the packages.
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$PYTHON} PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$PYTHON}
 export PYTHONUNBUFFERED=1
-# These apply only where neither the command line nor spark-defaults.conf says otherwise.
-export SPARK_DRIVER_MEMORY=${SPARK_DRIVER_MEMORY:-$(half_of_memory)}
+# These apply only if neither the command line nor spark-defaults.conf sets them.
+export SPARK_DRIVER_MEMORY=${SPARK_DRIVER_MEMORY:-${memory}g}
 # Cached blocks are chunks of 4 MB, which Java's default collector (G1) stores so badly in a heap of a few GB that it runs out
-# of memory: see docs/decisions/0013. Who names a collector keeps it; two would keep Java from starting.
-case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-} $(cat "${SPARK_CONF_DIR:-${SPARK_HOME:-/nowhere}/conf}/spark-defaults.conf" 2>/dev/null || true)" in
+# of memory: see docs/decisions/0013. A collector that is named already stays; two would keep Java from starting.
+case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-} $defaults" in
     *-XX:+Use*GC*) ;;
     *) SPARK_SUBMIT_OPTS="-XX:+UseParallelGC ${SPARK_SUBMIT_OPTS:-}" ;;
 esac
@@ -82,20 +93,26 @@ case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-}" in
     *) SPARK_SUBMIT_OPTS="-Xss4m -XX:Tier4InvocationThreshold=1000000 -XX:Tier4MinInvocationThreshold=120000 \
 -XX:Tier4CompileThreshold=3000000 -XX:Tier4BackEdgeThreshold=8000000 ${SPARK_SUBMIT_OPTS:-}" ;;
 esac
-export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=file:$home/conf/log4j2.properties ${SPARK_SUBMIT_OPTS:-}"
-case " ${submit[*]-} ${MASTER:-} " in
-    *--master*|*spark://*|*yarn*|*k8s*) ;;
-    *) export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1} ;; # one machine: no need to be heard outside
+export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=$logging ${SPARK_SUBMIT_OPTS:-}"
+
+# The master, in spark-submit's order: the command line, spark-defaults.conf, MASTER.
+master=$(sed -n 's/^[[:space:]]*spark\.master[[:space:]=]*//p' <<<"$defaults")
+master=${master:-${MASTER:-local}}
+previous=
+for option in ${submit[@]+"${submit[@]}"}; do
+    case "$previous $option" in
+        "--master "*) master=$option ;;
+        *" --master="*) master=${option#--master=} ;;
+        *" spark.master="* | *" --conf=spark.master="*) master=${option##*spark.master=} ;;
+        *" --properties-file"* | *" --remote"*) master=unknown ;;
+    esac
+    previous=$option
+done
+case $master in
+    local | local\[*) export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1} ;; # one machine: the driver needs no outer address
 esac
 # A BLAS thread per task: the cores are busy with tasks already.
 export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
 
-if [ -n "${SPARK_HOME:-}" ]; then
-    program=$SPARK_HOME/bin/spark-submit
-else
-    unset SPARK_HOME
-    program=$(dirname "$PYTHON")/spark-submit
-fi
-[ -x "$program" ] || die "$program does not exist; set SPARK_HOME to a Spark 3.5 or 4 installation, or unset it."
 [ -t 2 ] && export RECOMMENDER_TERMINAL=1
 exec "$program" ${submit[@]+"${submit[@]}"} "$home/jobs/$job.py" ${arguments[@]+"${arguments[@]}"}

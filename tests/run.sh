@@ -8,6 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . requirements/environment.sh
+use_utf8
 if [ "${SPARK:-4}" = 3.5 ]; then
     use_python requirements/spark35-dev.txt .venv-spark35
     warnings=() # Spark 3.5 has some of its own

@@ -89,7 +89,12 @@ class Config:
         return {**self.stages.get(name, {}), **{step: given for step, given in lent.items() if given is not None}}
 
 
-def load_config(path: str | Path, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Config:
+def load_config(
+    path: str | Path,
+    overrides: Iterable[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    root: str | None = None,
+) -> Config:
     """Read a YAML file; see `parse_config`.
 
     Raises:
@@ -100,16 +105,19 @@ def load_config(path: str | Path, overrides: Iterable[str] = (), environ: Mappin
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(Mistake("CFG_FILE", "", f"the configuration {path} cannot be read: {reason}")) from None
-    return parse_config(text, overrides, environ)
+    return parse_config(text, overrides, environ, root)
 
 
-def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Config:
+def parse_config(
+    text: str, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ, root: str | None = None
+) -> Config:
     """Check a configuration as a whole.
 
     Args:
         text: YAML.
         overrides: ``path=value`` each, the value in YAML, for example ``stage1.score_filter.min_score=5``.
         environ: the environment variables that values may use.
+        root: replaces the root of the YAML text, whose variables need no values then; None: it stays.
 
     Raises:
         ConfigError: listing all mistakes, each with its path, the rule, the value and the nearest known name.
@@ -123,7 +131,8 @@ def parse_config(text: str, overrides: Iterable[str] = (), environ: Mapping[str,
     for override in overrides:
         _apply(document, override, mistakes)
     mistakes += inline_secrets(document, "")
-    given, document = document, substituted(document, "", environ, mistakes)
+    given = document
+    document = substituted(document if root is None else {**document, "root": root}, "", environ, mistakes)
     told = {mistake.path for mistake in mistakes}
     hidden = {mistake.path for mistake in mistakes if mistake.id == "SECRET_INLINE"}
     mistakes += [

@@ -11,12 +11,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
+from recommender.run.arguments import chosen_stages, existing_config, override_reason, parser
 from recommender.run.config import STAGES, Config, load_config
 from recommender.run.preflight import check_overlap, size_of_inputs
 from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
@@ -33,7 +35,7 @@ from recommender.terminal.text import title, visible
 _SETTLING = 0.5  # seconds
 
 
-def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None = None) -> int:
+def run_job(stages: Sequence[str], script: str | Path, arguments: Sequence[str] | None = None) -> int:
     """Run stages in order in one session.
 
     Args:
@@ -49,63 +51,11 @@ def run_job(stages: Sequence[str], script: str, arguments: Sequence[str] | None 
     session = Session(verbose)
     with heeding_signals():
         try:
-            _run(_parser(stages, script).parse_args(arguments), where, session)
+            _run(parser(stages, script).parse_args(arguments), where, session)
             session.stop()
         except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary of all errors
             return elsewhere(functools.partial(_leave, error, session, where, verbose))
     return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are told as all others are."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
-
-
-def _parser(stages: Sequence[str], script: str) -> argparse.ArgumentParser:
-    what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
-    parser = _Parser(
-        prog=f"spark-submit jobs/{Path(script).name}",
-        description=f"Run, each from what is stored to what is stored:\n\n{what}",
-        epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
-        "16 damaged artifact, 17 storage, 18 try again.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    default = Path(script).resolve().parent.parent / "conf" / "local.yaml"
-    parser.add_argument("--config", metavar="FILE", default=default, help="the YAML file (default: conf/local.yaml)")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override one parameter, as often as needed: --set stage1.score_filter.min_score=5",
-    )
-    parser.add_argument("--root", metavar="FOLDER", help="where results are stored (default: root of the YAML file)")
-    parser.add_argument(
-        "--run-id",
-        metavar="ID",
-        help="name of this run, for one result for good: "
-        "what it has committed is not done again (default: made from the time)",
-    )
-    if "stage4" in stages:
-        parser.add_argument(
-            "--override-gate",
-            metavar="REASON",
-            help="publish also a model that is not blessed; the reason stays in the record",
-        )
-    parser.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
-    if len(stages) > 1:
-        parser.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
-        parser.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")
-    parser.set_defaults(override_gate=None, stages=tuple(stages), first=stages[0], last=stages[-1])
-    parser.add_argument("--verbose", action="store_true", help="show the stack trace of an error")
-    return parser
-
-
-def _first_line(documented: type) -> str:
-    return (documented.__doc__ or "").split("\n", 1)[0].split(": ", 1)[-1]
 
 
 class Session:
@@ -150,17 +100,16 @@ class Session:
 
 def _run(options: argparse.Namespace, where: Progress, session: Session) -> None:
     where.run = checked_run_id(options.run_id)
-    stages = _chosen(options)
-    config = load_config(options.config, options.set)
+    stages = chosen_stages(options)
+    config = load_config(existing_config(options.config, options.checkout), options.set, root=options.root or None)
     run_stages(
-        config,
+        _with_root(config, options.root),
         stages,
         where,
         session,
-        root=options.root,
         run_id=options.run_id,
         force=options.force,
-        override=_reason(options.override_gate),
+        override=override_reason(options.override_gate),
     )
 
 
@@ -179,7 +128,6 @@ def run_stages(
     where: Progress,
     session: Session,
     *,
-    root: str | None = None,
     run_id: str | None = None,
     force: bool = False,
     override: str | None = None,
@@ -191,14 +139,13 @@ def run_stages(
         stages: names of stages, in order.
         where: is kept up to date; its run id is that of the run.
         session: starts Spark when it is needed.
-        root: where results are stored; null: the configuration's.
         run_id: as the user has given it; null: the run has an id of its own.
         force: compute also what was computed before.
         override: why a model that is not blessed is published all the same; null: it is not.
     """
     session.name = f"recommender {' '.join(stages)} {where.run}"
-    store = Store(open_files(root or config.root, hadoop, config.file_mode))
-    built = {name: _built(config, name, config.stage(name), root) for name in stages}
+    store = Store(open_files(config.root, hadoop, config.file_mode))
+    built = {name: _built(config, name, config.stage(name)) for name in stages}
     sources = [source for stage in built.values() for source in stage.sources()]
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 
@@ -211,14 +158,13 @@ def run_stages(
     named = run_id is not None
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
-        return store, _run_stages(runner, built, config, store, session, root)
+        return store, _run_stages(runner, built, config, store, session)
 
 
-def _built(config: Config, name: str, section: Mapping[str, Any], root: str | None) -> Stage:
+def _built(config: Config, name: str, section: Mapping[str, Any]) -> Stage:
     """Return a stage that shows its warnings, and knows the whole configuration as it was written."""
     stage: Stage = STAGES[name](section)
-    own_root = {"root": root} if root and not holds_secret(root) else {}
-    stage.given, stage.warn = {**config.document, **own_root}, warn
+    stage.given, stage.warn = config.document, warn
     return stage
 
 
@@ -235,14 +181,14 @@ def _alone(store: Store, run: str) -> Iterator[None]:
 
 
 def _run_stages(
-    runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: Session, root: str | None
+    runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: Session
 ) -> dict[str, Commit]:
     """Run the stages one after the other, and show what came of each."""
     commits = {}
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     if "stage1" in built and not built["stage1"].is_sourced:
-        built["stage1"] = _built(config, "stage1", _with_events(config, runner.sample()), root)
+        built["stage1"] = _built(config, "stage1", _with_events(config, runner.sample()))
     for name, stage in built.items():
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start)
@@ -252,21 +198,10 @@ def _run_stages(
     return commits
 
 
-def _reason(given: str | None) -> str | None:
-    """Return why the gate is overridden."""
-    if given is not None and not given.strip():
-        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
-    return given
-
-
-def _chosen(options: argparse.Namespace) -> list[str]:
-    """Return the stages from the first to the last that were asked for."""
-    first, last = options.stages.index(options.first), options.stages.index(options.last)
-    if first > last:
-        sentence = f"--from {options.first} comes after --until {options.last}; there is nothing to run"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--from", sentence))
-    return list(options.stages[first : last + 1])
+def _with_root(config: Config, root: str | None) -> Config:
+    """Return a configuration whose document has the root of the command line, as if it had been written there."""
+    own = {"root": root} if root and not holds_secret(root) else {}
+    return replace(config, document={**config.document, **own})
 
 
 def _with_events(config: Config, path: str) -> dict[str, Any]:

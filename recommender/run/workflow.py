@@ -74,15 +74,15 @@ def run_workflow(
     Raises:
         RecommenderError: of any kind; see ``recommender.errors``.
     """
-    checked = _config(config, list(overrides))
+    checked = _config(config, list(overrides), root)
     where = Progress(run=checked_run_id(run_id))
     store, commits = run_stages(
-        checked, stages, where, Session(verbose=False), root=root, run_id=run_id, force=force, override=override_gate
+        checked, stages, where, Session(verbose=False), run_id=run_id, force=force, override=override_gate
     )
     return {name: Result(store, commit) for name, commit in commits.items()}
 
 
-def _config(given: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> Config:
+def _config(given: str | Path | Mapping[str, Any], overrides: Sequence[str], root: str | None) -> Config:
     if isinstance(given, Mapping):
-        return parse_config(yaml.safe_dump(dict(given)), overrides)
-    return load_config(given, overrides)
+        return parse_config(yaml.safe_dump(dict(given)), overrides, root=root)
+    return load_config(given, overrides, root=root)

@@ -79,8 +79,8 @@ def open_files(root: str, hadoop: Callable[[], Hadoop | None], mode: int | None 
     """Return the files below a root.
 
     Args:
-        root: a path, or a URI; its scheme chooses: none and ``file:`` are paths that Python reaches; ``hdfs:``,
-            ``s3a:``, ``abfss:`` and ``dbfs:`` go through Hadoop's FileSystem. Without a JVM, as over Spark Connect,
+        root: a path, or a URI; its scheme chooses: none and ``file:`` are paths that Python reaches; the others, such
+            as ``hdfs:``, ``s3:`` and ``gs:``, go through Hadoop's FileSystem. Without a JVM, as over Spark Connect,
             ``dbfs:`` is where Databricks mounts it.
         hadoop: returns the gateway to a JVM, or None; called where the scheme needs one.
         mode: that of files which `restrict` is asked for, such as 0o640; None: as the process makes them.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-SCHEMES: Final = ("hdfs", "s3a", "abfss", "abfs", "dbfs")
+SCHEMES: Final = ("hdfs", "s3a", "s3", "gs", "abfss", "abfs", "wasbs", "dbfs")
 
 
 @dataclass(frozen=True)

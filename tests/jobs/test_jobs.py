@@ -160,11 +160,30 @@ def test_all_mistakes_are_told_before_spark_starts(python: Callable[..., Done]) 
 
 
 def test_a_missing_configuration_is_told(python: Callable[..., Done]) -> None:
-    done = python("stage1", "--config", "no.yaml")
+    done = python("stage1", "--config", "conf/no.yaml")
     assert (done.code, done.last.split(": ", 1)[1]) == (
         10,
-        "the configuration no.yaml cannot be read: No such file or directory",
+        f"the configuration conf/no.yaml does not exist; looked in {Path.cwd()}/conf and {JOBS.parent}/conf",
     )
+
+
+def test_a_configuration_is_looked_for_in_the_job_s_checkout_too(
+    python: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(JOBS)
+    events = setting("stage1.data_loader.event_filename=events.csv")
+    done = python("stage2", "--config", "conf/production.yaml", "--root", "/nowhere/root", *events)
+    assert "stage1 has no committed result below /nowhere/root" in done.last
+
+
+@pytest.mark.parametrize("job", sorted(JOBS.glob("*.py")), ids=lambda job: job.stem)
+def test_a_script_runs_where_no_file_is_defined(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(JOBS)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    names = {"__name__": "elsewhere"}
+    exec(compile(job.read_text(), str(job), "exec"), names)  # noqa: S102 - as a platform does
+    assert names["SCRIPT"] == job
+    assert sys.path[0] == str(JOBS.parent)
 
 
 def test_a_stage_whose_input_was_not_made_says_what_to_run(python: Callable[..., Done]) -> None:

@@ -187,6 +187,12 @@ def test_every_configuration_in_the_repository_is_valid() -> None:
         load_config(path, environ={"RECOMMENDER_ROOT": "/srv/out", "EVENTS_PATH": "/srv/events"})
 
 
+def test_a_root_from_the_command_line_replaces_that_of_the_file() -> None:
+    config = parse_config("root: ${RECOMMENDER_ROOT}", environ={}, root="/srv/out")
+    assert config.root == "/srv/out"
+    assert config.document == {"root": "${RECOMMENDER_ROOT}"}  # as it was given
+
+
 def test_the_stored_json_schema_is_current() -> None:
     stored = json.loads((CONF / "config.schema.json").read_text())
     assert stored == config_schema(), "run: python -m recommender schema > conf/config.schema.json"

@@ -11,7 +11,7 @@ SCRIPT = str(Path(__file__).resolve().parents[2] / "jobs" / "stage1.py")
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def failing(*_: object) -> None:
+    def failing(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(job, "load_config", failing)

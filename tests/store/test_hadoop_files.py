@@ -246,9 +246,20 @@ def test_a_storage_that_refuses_says_why(
     assert str(error.value) == sentence.format(files.url(NAME), f"{java.rpartition('.')[2]}: {message}")
 
 
-def test_a_scheme_whose_library_is_missing_is_told(spark: SparkSession) -> None:
-    root = "abfss://box@shop.dfs.core.windows.net/root"
-    with pytest.raises(StorageError, match=rf"STORAGE_SCHEME root {root}: this Spark cannot reach abfss: \(.*library"):
+@pytest.mark.parametrize(
+    "root",
+    [
+        "abfss://box@shop.dfs.core.windows.net/r",
+        "wasbs://box@shop.blob.core.windows.net/r",
+        "s3://shop/r",
+        "gs://shop/r",
+    ],
+)
+def test_a_scheme_whose_library_is_missing_is_told(spark: SparkSession, root: str) -> None:
+    scheme = root.partition(":")[0]
+    with pytest.raises(
+        StorageError, match=rf"STORAGE_SCHEME root {root}: this Spark cannot reach {scheme}: \(.*library"
+    ):
         open_files(root, hadoop)
 
 
