@@ -42,6 +42,7 @@ class SolverSettings(_Part):
     alpha: float
     reg_param: float
     nonnegative: bool = False
+    reg_exponent: float = 1.0  # older snapshots do not have it
 
 
 class Blend(_Part):

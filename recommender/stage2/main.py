@@ -27,7 +27,6 @@ from dataclasses import asdict
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
@@ -149,7 +148,7 @@ class Stage2(RuledStage):
         )
         ((self.evaluated,),), (of_fit,), (extent,) = facts["visitors"], facts["als"], facts["extent"]
         self.announce("fitting ALS")
-        model: ALSModel = als.execute(scores, of_fit)
+        model = als.execute(scores, of_fit)
         self._weights = als.histogram(of_fit["weights"])
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
         counted = self.counter("scores", scores)
