@@ -176,6 +176,7 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage2/block_als.py": 1,  # a matrix of rank x rank per block
         "stage2/rating_blocks.py": 1,  # a number per block
         "stage2/main.py": 2,  # numbers of scores and visitors; the metrics, and the replicates of one
+        "stage2/steps/als_fitter.py": 1,  # the extremes of the factors
         "stage2/steps/model_gate.py": 1,  # the metrics at one cut-off; the replicates of one metric
         "stage4/snapshot.py": 3,  # the files of a snapshot, one at a time; the kinds of events
         "stage4/steps/release_diff.py": 2,  # the items, and the visitors, that change most

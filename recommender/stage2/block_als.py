@@ -169,7 +169,7 @@ def _read(factors: pa.Table) -> tuple[NDArray[np.int32], Factors]:
 
 def _beside_all(own: _Side, fixed: _Side) -> DataFrame:
     """Return each block with all factors of the fixed side, which are sent to all workers."""
-    pieces = fixed.factors.agg(F.collect_list(_FACTORS).alias(_PIECES))
+    pieces = fixed.factors.coalesce(1).agg(F.collect_list(_FACTORS).alias(_PIECES))
     return own.blocks.crossJoin(F.broadcast(pieces))
 
 

@@ -214,6 +214,7 @@ class Stage2(RuledStage):
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         als: AlsFitter = self.steps["als"]
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
+        kind += "" if als.solver == "mllib" else f", solver {als.solver}"
         lists = f"held-out visitors, their lists by {', '.join(self.models)}"
         return [
             StepRows("als", rows["scores"], None, f"rank {als.rank}, regParam {als.reg_param:g}, {kind}"),

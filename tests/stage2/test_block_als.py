@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, SparkSession
 from support.clusters import MASTERS, on_cluster
-from test_als_fitter import SCORES, factors_of, random_pairs
+from test_als_fitter import SCORES, VISITORS, factors_of, random_pairs
 
 from recommender.errors import ConfigError, DataQualityError
 from recommender.ranking import random_factors
@@ -15,6 +15,7 @@ from recommender.spark.session import checkpoints
 from recommender.stage2 import block_als
 from recommender.stage2.rating_blocks import BLOCK, rating_blocks
 from recommender.stage2.steps import AlsFitter
+from recommender.steps import FoldIn, solver_of
 from recommender.tables.als_model import load_model
 
 Floats = NDArray[np.float64]
@@ -121,6 +122,18 @@ def test_another_seed_finds_other_factors(spark: SparkSession) -> None:
     assert not np.isclose(one[0], other[0]).any()
     assert not np.isclose(one[0][: len(one[1])], one[1]).any()
     np.testing.assert_allclose(np.linalg.norm(one[1], axis=1), 1, rtol=1e-6)
+
+
+def test_visitors_are_folded_in_as_they_were_fitted(spark: SparkSession) -> None:
+    scores = spark.createDataFrame(random_pairs(), SCORES)
+    als = AlsFitter(rank=4, max_iter=2, alpha=2.0, reg_param=3.0, reg_exponent=0.5, **EXACT)
+    model = als.execute(scores)
+    folded = FoldIn().execute(scores, model.itemFactors, **solver_of(vars(als)), visitor_count=VISITORS)
+    found = {row["id"]: row["features"] for row in folded.collect()}
+    expected = {row["id"]: row["features"] for row in model.userFactors.collect()}
+    assert found.keys() == expected.keys()
+    for visitor, features in expected.items():
+        np.testing.assert_allclose(found[visitor], features, rtol=0, atol=1e-5)
 
 
 # The stored model
