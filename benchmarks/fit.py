@@ -1,7 +1,7 @@
-"""A fit of the matrix model: AlsFitter beside MLlib's ALS as it comes, and beside implicit, with the quality of each.
+"""A fit of the matrix model: AlsFitter by either solver beside MLlib's ALS as it comes, implicit and irspack.
 
     python -m venv .venv-peers
-    .venv-peers/bin/pip install implicit==0.7.3 pyarrow
+    .venv-peers/bin/pip install implicit==0.7.3 irspack==0.5.2 pyarrow
     python benchmarks/fit.py --train ../shared/data/gowalla/train.txt.gz --test ../shared/data/gowalla/test.txt.gz \
         --peers .venv-peers/bin/python
 
@@ -13,7 +13,8 @@ beyond that. CPU seconds are those of the JVM and of all Python processes; memor
 memory of all processes, from start to end (Linux only).
 
 MLlib as it comes cuts visitors and items into ten blocks each; ours chooses by the number of pairs (--blocks: also with
-these numbers). implicit solves by Cholesky, as MLlib does, or by conjugate gradients (CG), which is its default.
+these numbers). "blocks" is AlsFitter with solver blocks. implicit solves by Cholesky, as MLlib does, or by conjugate
+gradients (CG), which is its default; irspack by CG, or in subspaces of 64 factors (iALS++).
 
 Quality: every visitor of the test file gets the 20 items with the largest products, of all items but its own of the
 training file. Recall@20 is the share of its test items among them; NDCG@20 has a gain of 1 for these, over the best
@@ -38,14 +39,21 @@ AIM = 1.3  # times as fast as MLlib as it comes
 SAME_QUALITY = 0.99
 CUTOFF = 20
 BATCH = 512  # visitors
+TIMES_MLLIB = {64: 5.0, 128: 10.0}  # rank -> how many times as fast blocks, CG should be as MLlib as it comes
+TIMES_CG = 3.0  # implicit's time by CG that blocks, CG may take
 OURS, MLLIB, CHOLESKY, CG = "AlsFitter", "MLlib ALS()", "implicit, Cholesky", "implicit, CG"
+BLOCKS_CG, BLOCKS_EXACT, IRSPACK_CG, IRSPACK = "blocks, CG", "blocks, Cholesky", "irspack, CG", "irspack, iALS++"
 CONTENDERS: dict[str, tuple[str, list[object]]] = {
     OURS: ("fit_ours.py", []),
     MLLIB: ("fit_mllib.py", []),
+    BLOCKS_CG: ("fit_ours.py", ["--method", "cg"]),
+    BLOCKS_EXACT: ("fit_ours.py", ["--method", "cholesky"]),
     CHOLESKY: ("fit_implicit.py", []),
     CG: ("fit_implicit.py", ["--cg"]),
+    IRSPACK_CG: ("fit_irspack.py", ["--cg"]),
+    IRSPACK: ("fit_irspack.py", []),
 }
-PEERS = (CHOLESKY, CG)  # that need an environment of their own
+PEERS = (CHOLESKY, CG, IRSPACK_CG, IRSPACK)  # that need an environment of their own
 
 Figures = dict[str, float]
 Pairs = tuple[NDArray[np.int32], NDArray[np.int32]]  # visitors and items
@@ -169,11 +177,22 @@ def aims_table(found: dict[int, dict[str, Figures]]) -> str:
     both = [each for each in found.values() if {OURS, MLLIB} <= each.keys()]
     faster = [each[MLLIB]["seconds"] / each[OURS]["seconds"] for each in both]
     better = [each[OURS]["ndcg"] / each[MLLIB]["ndcg"] for each in both]
+    aims = [
+        f"| blocks, CG at rank {rank}: times as fast as MLlib as it comes | "
+        f"{verdict([each[MLLIB]['seconds'] / each[BLOCKS_CG]['seconds']], TIMES_MLLIB[rank])} |"
+        for rank, each in found.items()
+        if rank in TIMES_MLLIB and {MLLIB, BLOCKS_CG} <= each.keys()
+    ]
+    slower = [
+        each[CG]["seconds"] / each[BLOCKS_CG]["seconds"] for each in found.values() if {CG, BLOCKS_CG} <= each.keys()
+    ]
     return "\n".join(
         [
             "\n| aim | figure | |\n|---|---|---|",
             f"| times as fast as MLlib as it comes | {verdict(faster, AIM)} |",
             f"| NDCG@{CUTOFF}, of MLlib's | {verdict(better, SAME_QUALITY)} |",
+            *aims,
+            f"| implicit's time by CG, of that of blocks, CG | {verdict(slower, 1 / TIMES_CG)} |",
         ]
     )
 
@@ -189,7 +208,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--reg-param", type=float, default=0.1, help="MLlib's (default: %(default)s)")
     parser.add_argument("--blocks", type=int, nargs="+", default=[], help="ours also with these numbers of blocks")
     parser.add_argument("--runs", type=int, default=1, help="whose median counts (default: %(default)s)")
-    parser.add_argument("--peers", help="Python of an environment with implicit")
+    parser.add_argument("--peers", help="Python of an environment with implicit and irspack")
     parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), help="leave the others out")
     parser.add_argument("--warm", action="store_true", help="each has fitted one iteration before")
     parser.add_argument("--driver-memory", default="4g", help="heap of Spark's JVM (default: %(default)s)")
@@ -200,7 +219,7 @@ def arguments() -> argparse.Namespace:
         name for name in CONTENDERS if not options.only or name in options.only or name.startswith(f"{OURS},")
     ]
     if not options.peers:
-        print("implicit is left out: --peers names no Python.\n")
+        print("implicit and irspack are left out: --peers names no Python.\n")
         options.only = [name for name in options.only if name not in PEERS]
     return options
 

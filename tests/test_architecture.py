@@ -24,7 +24,8 @@ ARROWS: dict[str, set[str]] = {
     "steps": {"constants", "errors", "ranking", "settings", "sources", "spark", "tables"},
     "ruled_stage": {"settings", "stage", "steps", "terminal"},
     "stage1": {"constants", "errors", "settings", "sources", "spark", "stage", "tables", "terminal", "times"},
-    "stage2": {"constants", "errors", "evaluation", "ruled_stage", "settings", "spark", "stage", "steps", "store"}
+    "stage2": {"constants", "errors", "evaluation", "ranking", "ruled_stage", "settings", "spark", "stage"}
+    | {"steps", "store"}
     | {"tables", "terminal"},
     "stage3": {"constants", "ranking", "ruled_stage", "settings", "spark", "steps", "tables"},
     "stage4": {"constants", "errors", "publishing", "report", "settings", "snapshot", "sources", "spark", "stage"}
@@ -156,7 +157,10 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage1/steps/column_encoder.py": 2,  # one id in 2,048; the sizes of at most 1,024 buckets
         "stage1/steps/event_profile.py": 1,  # a row per kind and day; the heaviest ids
         "stage1/steps/train_test_split.py": 1,  # the distinct values of few events, or inside the bracket
+        "stage2/block_als.py": 1,  # a matrix of rank x rank per block
+        "stage2/rating_blocks.py": 1,  # a number per block
         "stage2/main.py": 2,  # numbers of scores and visitors; the metrics, and the replicates of one
+        "stage2/steps/als_fitter.py": 1,  # the extremes of the factors
         "stage2/steps/model_gate.py": 1,  # the metrics at one cut-off; the replicates of one metric
         "stage4/snapshot.py": 3,  # the files of a snapshot, one at a time; the kinds of events
         "stage4/steps/release_diff.py": 2,  # the items, and the visitors, that change most

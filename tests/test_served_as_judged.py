@@ -10,6 +10,7 @@ from recommender.evaluation import Evaluation
 from recommender.run.config import parse_config
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
+from recommender.steps import solver_of
 from recommender.tables import schemas
 
 DAY = 86_400_000
@@ -65,7 +66,7 @@ def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
         (row["visitor_index"], row["rank"]): (row["item_index"], row["score"], row["source"])
         for row in listening.lists.where("model = 'als'").collect()
     }
-    als = {name: getattr(second.steps.als, name) for name in ("implicit_prefs", "alpha", "reg_param", "nonnegative")}
+    als = solver_of(vars(second.steps.als))
     served = third.execute(
         made["model"].userFactors,
         made["model"].itemFactors,

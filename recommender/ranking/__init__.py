@@ -1,5 +1,6 @@
 """The arithmetic of recommending, on numpy arrays and without Spark."""
 
+from recommender.ranking.als_kernel import random_factors, solve_rows
 from recommender.ranking.explain import explain
 from recommender.ranking.fold_in import Solver, fold_in, gram
 from recommender.ranking.popular import fill_up
@@ -33,5 +34,7 @@ __all__ = [
     "improve",
     "norms_of",
     "nothing_found",
+    "random_factors",
+    "solve_rows",
     "top_k",
 ]

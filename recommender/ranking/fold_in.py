@@ -5,7 +5,8 @@ implicit solution (Hu, Koren and Volinsky 2008, equation 4, with MLlib's regular
 
     c_i = alpha |r_i|        x = (YᵀY + Σ c_i y_i y_iᵀ + λ n I)⁻¹ Σ_{r_i > 0} (1 + c_i) y_i
 
-and the explicit one x = (Σ y_i y_iᵀ + λ n I)⁻¹ Σ r_i y_i, with n the number of items. YᵀY is shared by all visitors:
+and the explicit one x = (Σ y_i y_iᵀ + λ n I)⁻¹ Σ r_i y_i, with n the number of items. A model that was fitted with
+another exponent than 1 has λ nᵖ in place of λ n. YᵀY is shared by all visitors:
 who folds in one at a time computes it once.
 
 Example usage:
@@ -48,12 +49,23 @@ class Solver:
         alpha: confidence per unit of score; only implicit.
         reg_param: regularisation.
         nonnegative: whether factors may not be negative.
+        reg_exponent: power of the number of items that regularisation grows with; 1 is MLlib's.
     """
 
     implicit_prefs: bool
     alpha: float
     reg_param: float
     nonnegative: bool = False
+    reg_exponent: float = 1.0
+
+    def ridge(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the regularisation of visitors with so many items (implicit: with a score above 0).
+
+        A visitor without any has the solution 0, whatever the left side; it gets 1.
+        """
+        counts = np.asarray(counts)
+        power = np.power(np.maximum(counts, 1).astype(np.float64), self.reg_exponent)
+        return np.where(counts > 0, self.reg_param * power, 1.0)
 
     def system(
         self, items: NDArray[np.float64], scores: NDArray[np.float64], gram: NDArray[np.float64]
@@ -70,8 +82,7 @@ class Solver:
             weights, counted = np.where(positive, 1 + confidence, 0.0), int(positive.sum())
         else:
             left, weights, counted = items.T @ items, scores, len(scores)
-        # A visitor without feedback has the solution 0, whatever the left side.
-        return left + (self.reg_param * counted if counted else 1.0) * np.eye(items.shape[1]), weights
+        return left + self.ridge(np.array(counted)) * np.eye(items.shape[1]), weights
 
     def solve(self, left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
         """Solve systems, (visitors, rank, rank) and (visitors, rank, 1), whose factors may be negative.

@@ -69,8 +69,7 @@ class Engine:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        settings = snapshot.manifest.solver
-        self.solver = Solver(settings.implicit_prefs, settings.alpha, settings.reg_param, settings.nonnegative)
+        self.solver = Solver(**dict(snapshot.manifest.solver))
         self._model = snapshot.model
         self._popular = snapshot.items.popular
         self._fills = snapshot.manifest.fill_with_popular

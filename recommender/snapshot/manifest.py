@@ -9,6 +9,8 @@ Example usage:
 ...     "counts": {"visitors": 0, "items": 0, "lists": 0}, "files": {}})
 >>> Manifest.read(manifest.sealed(), "manifest.json").run
 'monday'
+>>> manifest.solver.reg_exponent  # older snapshots do not have it
+1.0
 >>> Manifest.read(b"{}", "manifest.json")
 Traceback (most recent call last):
 recommender.errors.ArtifactError: ARTIFACT_CORRUPT manifest.json is damaged: ...
@@ -42,6 +44,7 @@ class SolverSettings(_Part):
     alpha: float
     reg_param: float
     nonnegative: bool = False
+    reg_exponent: float = 1.0  # older snapshots do not have it
 
 
 class Blend(_Part):

@@ -15,14 +15,19 @@ from pyspark.sql import DataFrame
 
 
 class Cache:
-    """The frames that somebody has cached."""
+    """The frames that somebody has cached.
 
-    def __init__(self) -> None:
+    Init parameters:
+        level: where they are kept.
+    """
+
+    def __init__(self, level: StorageLevel = StorageLevel.MEMORY_AND_DISK) -> None:
+        self._level = level
         self._rows: list[DataFrame] = []
 
     def __call__(self, rows: DataFrame) -> DataFrame:
         """Cache rows when they are computed for the first time, and return them."""
-        self._rows.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
+        self._rows.append(rows.persist(self._level))
         return rows
 
     def release(self) -> None:

@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame, functions as F
 import recommender.constants as C
 from recommender.ruled_stage import RuledSteps
 from recommender.stage2.steps import ItemToItem
-from recommender.steps import SOLVER, TopKRecommender
+from recommender.steps import TopKRecommender, solver_of
 from recommender.tables import schemas  # noqa: F401 - for the example
 
 
@@ -59,7 +59,7 @@ class ListMaker:
             als: the parameters that these were fitted with.
         """
         fold_in = self.steps.fold_in
-        solver = {name: als[name] for name in SOLVER}
+        solver = solver_of(als)
         folded = fold_in.execute(self.history, item_factors, **solver, visitor_count=self.number)
         folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
         factors = self.visitors.join(folded, C.VISITOR_INDEX, "left")

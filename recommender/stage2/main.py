@@ -27,7 +27,6 @@ from dataclasses import asdict
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
@@ -150,7 +149,7 @@ class Stage2(RuledStage):
         )
         ((self.evaluated,),), (of_fit,), (extent,) = facts["visitors"], facts["als"], facts["extent"]
         self.announce("fitting ALS")
-        model: ALSModel = als.execute(scores, of_fit)
+        model = als.execute(scores, of_fit)
         self._weights = als.histogram(of_fit["weights"])
         # MLlib reads its input past the SQL engine, so the scores are counted on their way to the baseline.
         counted = self.counter("scores", scores)
@@ -221,6 +220,7 @@ class Stage2(RuledStage):
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         als = self.steps.als
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
+        kind += "" if als.solver == "mllib" else f", solver {als.solver}"
         lists = f"held-out visitors, their lists by {', '.join(self.models)}"
         return [
             StepRows("als", rows["scores"], None, f"rank {als.rank}, regParam {als.reg_param:g}, {kind}"),

@@ -35,7 +35,7 @@ from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import size_of
 from recommender.spark.row_counts import StepRows
 from recommender.stage3.steps import SimilarItems, VisitorShards
-from recommender.steps import SOLVER
+from recommender.steps import solver_of
 from recommender.tables.parquet import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
@@ -178,7 +178,7 @@ class Stage3(RuledStage):
         """Return visitor_index, source and features of every visitor, null where there are no factors."""
         trained, others = visitors.where(C.TRAINED), visitors.where(~F.col(C.TRAINED))
         outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
-        solver = {name: als[name] for name in SOLVER}
+        solver = solver_of(als)
         folded = self.steps.fold_in.execute(outside, item_factors, **solver, visitor_count=number)
         # Who has no positive score gets zeros from MLlib: no item is better than another then.
         usable = visitor_factors.where(F.exists(C.FEATURES, lambda factor: factor != 0))

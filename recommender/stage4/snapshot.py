@@ -24,7 +24,7 @@ from recommender.stage import Made
 from recommender.stage4.steps import ServingSnapshot
 from recommender.stage4.steps.run_report import Example
 from recommender.stage4.steps.serving_snapshot import SOURCES
-from recommender.steps import SOLVER, ItemRules, PopularityBlend
+from recommender.steps import ItemRules, PopularityBlend, solver_of
 
 FOLDER = "snapshot"
 _IDS = {C.VISITOR: "visitors", C.ITEM: "items"}  # id -> table that has it
@@ -132,7 +132,7 @@ class Snapshot:
             "created_at": made.at,
             "id_types": {name: "string" if type_ == "string" else "long" for name, type_ in types.items()},
             "rank": als["rank"],
-            "solver": {name: als[name] for name in SOLVER},
+            "solver": solver_of(als),
             "score_map": self._inputs.settings["score_events"]["score_map"],
             "events": list(kinds),
             "sources": list(SOURCES),

@@ -8,7 +8,8 @@ Example usage:
 [Row(id=7, features=[0.857..., 0.0])]
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,9 +23,18 @@ from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import map_blocks, matrix, pack, positions_of, size_of
 from recommender.spark.cluster import partitions_for, room_for_a_block
 
-SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")  # parameters of the fit that visitors are folded in by
+_SOLVER = ("implicit_prefs", "alpha", "reg_param", "nonnegative")
 
 _SCHEMA = f"{C.ID} int, {C.FEATURES} array<float>"
+
+
+def solver_of(als: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a fit that visitors are folded in by; older records have no reg_exponent.
+
+    >>> solver_of({"implicit_prefs": True, "alpha": 1.0, "reg_param": 0.1, "nonnegative": False, "rank": 8})
+    {'implicit_prefs': True, 'alpha': 1.0, 'reg_param': 0.1, 'nonnegative': False, 'reg_exponent': 1.0}
+    """
+    return {name: als[name] for name in _SOLVER} | {"reg_exponent": als.get("reg_exponent", 1.0)}
 
 
 @step
@@ -44,7 +54,7 @@ class FoldIn:
         interactions: visitor_index int, item_index int, score float, any number of rows per pair; more columns are
             ignored. Items without factors are left out.
         item_factors: id int, features array<float>.
-        implicit_prefs, alpha, reg_param, nonnegative: as the item factors were fitted with.
+        implicit_prefs, alpha, reg_param, nonnegative, reg_exponent: as the item factors were fitted with.
         visitor_count: about how many distinct visitors there are; it sets the number of blocks.
     Execution returns:
         id int, features array<float>, one row per visitor whose factors are not all zero: one with a positive score
@@ -66,10 +76,11 @@ class FoldIn:
         alpha: float,
         reg_param: float,
         nonnegative: bool = False,
+        reg_exponent: float = 1.0,
         visitor_count: int,
     ) -> DataFrame:
         """Return the visitors' factors; see the class."""
-        solver = Solver(implicit_prefs, alpha, reg_param, nonnegative)
+        solver = Solver(implicit_prefs, alpha, reg_param, nonnegative, reg_exponent)
         spark = interactions.sparkSession
         pairs = interactions.groupBy(C.VISITOR_INDEX, C.ITEM_INDEX).agg(F.sum(C.SCORE).cast("double").alias(C.SCORE))
         count, rank = single_row(size_of(item_factors))

@@ -127,7 +127,7 @@ class Tune(RuledStage):
         """Return whether a trial may have so many iterations that Spark needs a folder for checkpoints."""
         als = self.steps.als
         tuner = self.steps.tuner
-        return 0 < als.checkpoint_interval < max(als.max_iter, *tuner.max_iter)
+        return als.needs_checkpoints or 0 < als.checkpoint_interval < max(als.max_iter, *tuner.max_iter)
 
     def searched(self, made_of: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the trials depend on: not how many there are, and not what is configured of other stages."""

@@ -131,6 +131,15 @@ def test_no_visitors_have_no_factors() -> None:
     assert solve(Case(np.ones((2, 3), np.float32), [], 1.0, 0.1), implicit=True).shape == (0, 3)
 
 
+@pytest.mark.parametrize("implicit", [True, False])
+def test_the_regularisation_grows_with_the_power_of_the_count_that_the_model_was_fitted_with(implicit: bool) -> None:
+    # Four items alike: (4 + 2 * 4 + 0.5 * 4 ** 0.5) x = 4 * 3 implicit, (4 + 0.5 * 4 ** 0.5) x = 4 * 2 explicit.
+    items, history = np.ones((4, 1), np.float32), (np.arange(4), np.array([0, 4]))
+    solver = Solver(implicit, alpha=1.0, reg_param=0.5, reg_exponent=0.5)
+    found = fold_in(history, np.full(4, 2.0), items, solver)
+    np.testing.assert_allclose(found, [[12 / 13 if implicit else 8 / 5]], rtol=1e-6)
+
+
 def test_the_item_factors_are_left_as_they_were() -> None:
     items = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
     solve(Case(items, [{0: 1.0}], 1.0, 0.1), implicit=True)

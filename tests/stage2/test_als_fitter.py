@@ -17,6 +17,7 @@ from recommender.spark.cluster import has_checkpoint_folder
 from recommender.spark.session import checkpoints
 from recommender.stage2.steps import AlsFitter
 from recommender.stage2.steps.als_fitter import blocks_for
+from recommender.tables.factor_model import FactorModel
 
 SCORES = "visitor_index int, item_index int, score float"
 VISITORS, ITEMS = 120, 80
@@ -42,16 +43,17 @@ PARAMETERS: list[tuple[str, str, Any, Any]] = [
     ("rating_col", "ratingCol", "score", "stars"),
     ("prediction_col", "predictionCol", "prediction", "guess"),
 ]
-OURS_ALONE = {"nonpositive_scores"}
+OURS_ALONE = {"nonpositive_scores", "solver", "method", "cg_steps", "reg_exponent"}
 
 
 class Spy:
     """Stands in for the fit, and keeps what it was called with."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+        factors = spark.createDataFrame([(0, [1.0])], "id int, features array<float>")
         self.als: ALS
         self.rows: DataFrame
-        self.model: Any = object()
+        self.model: Any = FactorModel(1, factors, factors)
         monkeypatch.setattr(ALS, "fit", self._fitter())
 
     def _fitter(self) -> Any:
@@ -66,8 +68,8 @@ class Spy:
 
 
 @pytest.fixture
-def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
-    return Spy(monkeypatch)
+def spy(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Spy:
+    return Spy(spark, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,21 @@ def test_the_defaults_reach_mllib(scores: DataFrame, spy: Spy) -> None:
         ({"checkpoint_interval": -2}, "CFG_RANGE checkpoint_interval must be -1..1000, got -2"),
         ({"nonpositive_scores": "drop"}, "CFG_RANGE nonpositive_scores must be one of refuse, keep, got 'drop'"),
         ({"cold_start_strategy": "keep"}, "CFG_RANGE cold_start_strategy must be one of nan, drop, got 'keep'"),
+        ({"reg_exponent": 3}, "CFG_RANGE reg_exponent must be 0..2, got 3"),
+        (
+            {"reg_exponent": 0.5},
+            "CFG_VALUE reg_exponent must be 1 with solver mllib, got 0.5; set solver to blocks",
+        ),
+        ({"method": "cg"}, "CFG_VALUE method must be null with solver mllib, got cg; set solver to blocks"),
+        ({"cg_steps": 3}, "CFG_VALUE cg_steps must be null with solver mllib, got 3; set solver to blocks"),
+        (
+            {"solver": "blocks", "nonnegative": True},
+            "CFG_VALUE nonnegative must be false with solver blocks; set solver to mllib",
+        ),
+        (
+            {"solver": "blocks", "method": "cholesky", "cg_steps": 3},
+            "CFG_VALUE cg_steps must be null with method cholesky, got 3",
+        ),
         ({"rank": "ten"}, "CFG_TYPE rank must be an integer 1..1000, got 'ten'"),
         ({"implicit_prefs": 1}, "CFG_TYPE implicit_prefs must be true or false, got 1"),
         ({"rnak": 3}, "CFG_UNKNOWN_KEY rnak, did you mean rank"),
@@ -350,6 +367,37 @@ def test_equations_without_a_single_solution_are_told(spark: SparkSession) -> No
 def test_explicit_ratings_may_all_be_negative_where_they_are_kept(spark: SparkSession, spy: Spy) -> None:
     scores = spark.createDataFrame([(0, 0, 0.0), (0, 1, -1.0)], SCORES)
     assert AlsFitter(implicit_prefs=False, nonpositive_scores="keep").execute(scores) is spy.model
+
+
+def model_of(spark: SparkSession, *features: list[float]) -> FactorModel:
+    """A model whose visitors and items have these factors."""
+    frames = (spark.createDataFrame([(0, [1.0, 0.0]), (1, each)], "id int, features array<float>") for each in features)
+    return FactorModel(2, *frames)
+
+
+@pytest.mark.parametrize("bad", [nan, inf, -inf])
+def test_fitted_factors_that_are_not_finite_are_refused(
+    spark: SparkSession, scores: DataFrame, spy: Spy, bad: float
+) -> None:
+    told = r"BAD_FACTORS als has fitted factors that are not finite; lower als\.alpha, or raise als\.reg_param"
+    for users, items in (([0.5, bad], [0.0, 0.0]), ([0.0, 0.0], [bad, 0.5])):
+        spy.model = model_of(spark, users, items)
+        with pytest.raises(DataQualityError, match=told):
+            AlsFitter().execute(scores)
+
+
+def test_fitted_factors_that_are_all_zero_are_refused(spark: SparkSession, scores: DataFrame, spy: Spy) -> None:
+    zeros = spark.createDataFrame([(0, [0.0, 0.0]), (1, [0.0, 0.0])], "id int, features array<float>")
+    spy.model = FactorModel(2, model_of(spark, [0.0, 0.0], [0.0, 0.0]).userFactors, zeros)
+    with pytest.raises(DataQualityError, match=r"BAD_FACTORS als has fitted factors that are all 0; lower als\.reg"):
+        AlsFitter().execute(scores)
+    spy.model = model_of(spark, [0.0, 0.0], [0.0, 0.0])
+    assert AlsFitter().execute(scores) is spy.model
+
+
+def test_more_pairs_than_an_int_holds_are_fitted(scores: DataFrame, spy: Spy) -> None:
+    AlsFitter().execute(scores, (2**31 + 1, 0, 2**31 + 1, []))
+    assert spy.value("numUserBlocks") == 512
 
 
 # Checkpoints

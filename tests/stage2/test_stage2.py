@@ -174,6 +174,7 @@ def test_the_evaluated_visitors_are_folded_in_with_the_parameters_of_the_fit(run
         "alpha": 3.0,
         "reg_param": 0.2,
         "nonnegative": False,
+        "reg_exponent": 1.0,
         "visitor_count": 3,
     }
 

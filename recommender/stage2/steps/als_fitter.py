@@ -1,4 +1,4 @@
-"""Fit the matrix model: MLlib's ALS.
+"""Fit the matrix model: by MLlib's ALS, or by our own in blocks of numpy arrays.
 
 Example usage:
 >>> scores = spark.createDataFrame([(0, 0, 1.0), (1, 1, 2.0)], "visitor_index int, item_index int, score float")
@@ -15,14 +15,19 @@ from itertools import pairwise
 from math import inf
 from typing import Any, Final, Literal
 
+import numpy as np
+from pyspark import StorageLevel
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.errors import ConfigError, DataQualityError, Mistake
+from recommender.ranking import Solver
 from recommender.settings.step import Annotated, ColumnName, Field, step
-from recommender.spark.aggregates import single_row
-from recommender.spark.cluster import has_checkpoint_folder
+from recommender.spark.aggregates import fetch, single_row
+from recommender.spark.cluster import has_checkpoint_folder, partitions_for, room_for_a_block
+from recommender.stage2.block_als import BlockAls
+from recommender.tables.factor_model import FactorModel
 from recommender.tables.persistent import Persistent
 
 StorageLevelName = Literal[
@@ -31,6 +36,7 @@ StorageLevelName = Literal[
 
 PAIRS_PER_BLOCK: Final = 1_000_000
 LEAST_BLOCKS, MOST_BLOCKS = 2, 512
+CG_STEPS: Final = 5
 BINS: Final = 16  # of the weights: from 1 to 2, from 2 to 4, ..., from 2 to the power of 15 on
 _EDGES: Final = [2.0**power for power in range(BINS)]
 
@@ -78,7 +84,13 @@ class AlsFitter(Persistent):
         num_item_blocks: blocks of items; null: likewise.
         implicit_prefs: whether scores are confidence in a preference (implicit) or ratings (explicit).
         alpha: confidence per unit of score, >= 0; only implicit.
-        nonnegative: whether factors may not be negative.
+        nonnegative: whether factors may not be negative; only mllib.
+        solver: mllib: Spark's own ALS. blocks: the same objective, minimised by numpy in Spark tasks
+            (``recommender.stage2.block_als``), several times as fast; the random start is another one.
+        method: how blocks solves: cg: by conjugate gradients. cholesky: exactly, as mllib does. null: cg. Only blocks.
+        cg_steps: steps of cg, 1 to 100; null: 5. Only blocks.
+        reg_exponent: reg_param is multiplied by n to this power, 0 to 2; mllib has 1. With 0 everybody is held back
+            alike. Visitors are folded in by the same one.
         checkpoint_interval: iterations between checkpoints, 1 to 1000, or -1 for none: then the plan of a long fit may
             be too long for Spark (StackOverflowError).
         seed: seed of the random start.
@@ -96,15 +108,16 @@ class AlsFitter(Persistent):
         scores: one row per pair: `user_col` int, `item_col` int, `rating_col` float; more columns are ignored.
         facts: the row of `facts(scores)`; null: it is fetched here.
     Execution returns:
-        The ``pyspark.ml.recommendation.ALSModel``; its factors are id int, features array<float>. They do not depend on
-        the order or the partitions of the scores, nor on the cluster (to 1e-6: Spark adds some sums in the order in
-        which tasks end).
+        The ``pyspark.ml.recommendation.ALSModel``, or with solver blocks a ``FactorModel``, which is saved as one; its
+        factors are id int, features array<float>. They do not depend on the order or the partitions of the scores, nor
+        on the cluster (mllib to 1e-6: Spark adds some sums in the order in which tasks end; blocks to 1e-5: processors
+        round differently).
     Raises:
         ConfigError: a parameter is out of range; or there are more iterations than `checkpoint_interval`, and Spark has
         no folder for checkpoints (CHECKPOINT_FOLDER).
         DataQualityError: there are no scores (NO_ROWS), some are null, NaN, infinite or, if refused, not positive
         (BAD_SCORE), or none is positive (NO_POSITIVE), or reg_param is 0 and the equations of a visitor or an item have
-        no single solution (SINGULAR_MATRIX).
+        no single solution (SINGULAR_MATRIX), or the fitted factors are not finite or all 0 (BAD_FACTORS).
     Persist strategy: as MLlib saves a model; stage 2 does so. ``recommender.tables.als_model`` loads it, checked.
     """
 
@@ -116,6 +129,10 @@ class AlsFitter(Persistent):
     implicit_prefs: bool = True
     alpha: Annotated[float, Field(ge=0)] = 1.0
     nonnegative: bool = False
+    solver: Literal["mllib", "blocks"] = "mllib"
+    method: Literal["cg", "cholesky"] | None = None
+    cg_steps: Annotated[int, Field(ge=1, le=100)] | None = None
+    reg_exponent: Annotated[float, Field(ge=0, le=2)] = 1.0
     checkpoint_interval: Annotated[int, Field(ge=-1, le=1000)] = 10
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] = 0
     nonpositive_scores: Literal["refuse", "keep"] = "refuse"
@@ -131,18 +148,38 @@ class AlsFitter(Persistent):
     def __post_init__(self) -> None:
         if self.checkpoint_interval == 0:
             raise ValueError("checkpoint_interval must be >= 1, or -1 for none, got 0")
+        if self.solver == "blocks":
+            if self.nonnegative:
+                raise ValueError("nonnegative must be false with solver blocks; set solver to mllib")
+            if self.method == "cholesky" and self.cg_steps is not None:
+                raise ValueError(f"cg_steps must be null with method cholesky, got {self.cg_steps}")
+            return
+        for name, usual in (("method", None), ("cg_steps", None), ("reg_exponent", 1)):
+            if getattr(self, name) != usual:
+                must = f"{name} must be {'null' if usual is None else usual} with solver mllib"
+                raise ValueError(f"{must}, got {getattr(self, name)}; set solver to blocks")
 
     @property
     def needs_checkpoints(self) -> bool:
-        """Whether a fit is so long that its lineage is cut, for which Spark needs a folder."""
+        """Whether a job should give Spark a folder for checkpoints: for a long fit, and for solver blocks."""
+        return self.solver == "blocks" or self._is_long
+
+    @property
+    def _is_long(self) -> bool:
         return 0 < self.checkpoint_interval < self.max_iter
 
-    def execute(self, scores: DataFrame, facts: Sequence[Any] | None = None) -> ALSModel:
+    def execute(self, scores: DataFrame, facts: Sequence[Any] | None = None) -> ALSModel | FactorModel:
         """Return the fitted model; see the class."""
-        if self.needs_checkpoints and not has_checkpoint_folder(scores.sparkSession):
+        if self._is_long and not has_checkpoint_folder(scores.sparkSession):
             raise ConfigError(Mistake("CHECKPOINT_FOLDER", "als.checkpoint_interval", self._no_folder()))
         pairs, bad, positive, _ = single_row(self.facts(scores)) if facts is None else facts
         self._check(pairs, bad, positive)
+        model = (self._by_blocks if self.solver == "blocks" else self._by_mllib)(scores, pairs)
+        self._check_factors(model)
+        return model
+
+    def _by_mllib(self, scores: DataFrame, pairs: int) -> ALSModel:
+        """Return the model that MLlib fits."""
         blocks = blocks_for(pairs)
         users, items = self.num_user_blocks or blocks, self.num_item_blocks or blocks
         try:
@@ -150,8 +187,41 @@ class AlsFitter(Persistent):
         except Exception as error:
             if "SingularMatrixException" not in str(error):
                 raise
-            sentence = f"als cannot solve its equations with reg_param {self.reg_param:g}; raise als.reg_param above 0"
-            raise DataQualityError("SINGULAR_MATRIX", sentence) from error
+            raise self._singular() from error
+
+    def _by_blocks(self, scores: DataFrame, pairs: int) -> FactorModel:
+        """Return the model that `BlockAls` fits."""
+        spark = scores.sparkSession
+        blocks = min(partitions_for(spark, pairs, room_for_a_block(spark) // (4 * self.rank + 8)), MOST_BLOCKS)
+        als = BlockAls(
+            rank=self.rank,
+            max_iter=self.max_iter,
+            solver=Solver(self.implicit_prefs, self.alpha, self.reg_param, reg_exponent=self.reg_exponent),
+            cg_steps=None if self.method == "cholesky" else self.cg_steps or CG_STEPS,
+            seed=self.seed,
+            blocks=(self.num_user_blocks or blocks, self.num_item_blocks or blocks),
+            level=getattr(StorageLevel, self.intermediate_storage_level.removesuffix("_SER")),
+        )
+        columns = {self.user_col: "int", self.item_col: "int", self.rating_col: "float"}
+        factors = als.fit(scores.select(*(F.col(name).cast(type_) for name, type_ in columns.items())))
+        return FactorModel(self.rank, *factors, parameters=self._of_model())
+
+    def _check_factors(self, model: ALSModel | FactorModel) -> None:
+        """Refuse factors that are not finite, or all 0."""
+        extent = [F.max(F.array_max(C.FEATURES)), F.min(F.array_min(C.FEATURES))]  # NaN is the largest
+        found = fetch(users=model.userFactors.agg(*extent), items=model.itemFactors.agg(*extent))
+        extremes = [value for rows in found.values() for row in rows for value in row]
+        if not np.isfinite(extremes).all():
+            if self.reg_param == 0:
+                raise self._singular()
+            sentence = "als has fitted factors that are not finite; lower als.alpha, or raise als.reg_param"
+            raise DataQualityError("BAD_FACTORS", sentence)
+        if not all(any(row) for rows in found.values() for row in rows):
+            raise DataQualityError("BAD_FACTORS", "als has fitted factors that are all 0; lower als.reg_param")
+
+    def _singular(self) -> DataQualityError:
+        sentence = f"als cannot solve its equations with reg_param {self.reg_param:g}; raise als.reg_param above 0"
+        return DataQualityError("SINGULAR_MATRIX", sentence)
 
     def facts(self, scores: DataFrame) -> DataFrame:
         """Return one row with what has to be known of the scores: pairs, bad, positive, weights.
@@ -238,9 +308,16 @@ class AlsFitter(Persistent):
             seed=self.seed,
             intermediateStorageLevel=self.intermediate_storage_level,
             finalStorageLevel=self.final_storage_level,
-            coldStartStrategy=self.cold_start_strategy,
-            blockSize=self.block_size,
-            userCol=self.user_col,
-            itemCol=self.item_col,
             ratingCol=self.rating_col,
+            **{name: value for name, value in self._of_model().items() if name != "predictionCol"},
         ).setPredictionCol(self.prediction_col)
+
+    def _of_model(self) -> dict[str, Any]:
+        """Return the parameters that MLlib stores with a model."""
+        return {
+            "coldStartStrategy": self.cold_start_strategy,
+            "blockSize": self.block_size,
+            "userCol": self.user_col,
+            "itemCol": self.item_col,
+            "predictionCol": self.prediction_col,
+        }
