@@ -345,6 +345,19 @@ def test_a_process_in_berlin_reads_the_same_times(server: postgres.Postgres) -> 
     assert done.stdout.splitlines() == ["Europe/Berlin", str(times)]
 
 
+@pytest.mark.slow
+def test_a_job_finds_the_driver_that_jars_names(server: postgres.Postgres, tmp_path: Path) -> None:
+    source = {"event_filename": "null", "jdbc_url": server.url, "query": "SELECT * FROM shop.events LIMIT 900"}
+    options = [word for name, value in source.items() for word in ("--set", f"stage1.data_loader.{name}={value}")]
+    login = {"JDBC_USER": postgres.USER, "JDBC_PASSWORD": postgres.PASSWORD}
+    command = ["./spark-submit.sh", "--jars", str(postgres.DRIVER), "stage1", "--root", str(tmp_path / "out"), *options]
+    place = {"cwd": Path(__file__).resolve().parents[2], "env": {**os.environ, **login}}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **place)  # type: ignore[call-overload]
+    assert "SOURCE_DRIVER" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:2] for line in done.stdout.splitlines() if "data_loader" in line] == [["data_loader", "900"]]
+
+
 # Numbers
 
 
