@@ -64,7 +64,8 @@ LIVE: Final = "live"  # the model that the channel live was made from
 DEFAULT_SCORES: Final = {VIEW: 1.0, ADD_TO_CART: 5.0, PURCHASE: 10.0}
 
 # What a source is, for who reads it and for who only looks at it.
-NULL_WORDS: Final = ("null", "nan", "none", "\\N", "undefined", "n/a", "-")  # for a missing id, case ignored
+# Words for a missing id, case ignored.
+NULL_WORDS: Final = ("null", "(null)", "nil", "nan", "na", "<na>", "n/a", "#n/a", "none", "\\N", "undefined", "-")
 EARLIEST: Final = "1971-01-01"  # no shop has older events: what is in 1970 is in another unit, or a zero
 FORMATS: Final = {  # end of a file's name -> its format
     **dict.fromkeys(("csv", "tsv", "tab", "txt", "dat", "data"), "csv"),

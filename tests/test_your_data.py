@@ -130,7 +130,7 @@ FILES: dict[str, dict[str, str | bytes]] = {
     },
     "Instacart": {
         "instacart/orders.csv": lines(
-            (f"{n},{v},prior,{n + 1},2,08,{'' if n < 2 else '7.0'}" for n, (v, _, _) in enumerate(SEEN)),
+            (f"{n},{v},prior,{n + 1},2,08,{'' if n < 2 else '30.0'}" for n, (v, _, _) in enumerate(SEEN)),
             "order_id,user_id,eval_set,order_number,order_dow,order_hour_of_day,days_since_prior_order",
         ),
         "instacart/order_products__prior.csv": lines(

@@ -6,7 +6,7 @@ events is for the step that loads them.
 
 from recommender.sources.chosen import is_empty, of_partitions, where
 from recommender.sources.csv_head import Layout
-from recommender.sources.files import format_of, format_within, read_files, read_list
+from recommender.sources.files import format_of, format_within, read_files, read_list, shortened
 from recommender.sources.jdbc import Database, is_url, read_database
 from recommender.sources.loaded import EMPTY, FILE, HEAD, MALFORMED, Loaded, quoted, shown, trimmed
 from recommender.sources.moments import Clock
@@ -49,6 +49,7 @@ __all__ = [
     "read_lake",
     "read_list",
     "read_query",
+    "shortened",
     "shown",
     "trimmed",
     "unknown_option",

@@ -12,7 +12,7 @@ marked as such, to be counted.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from operator import and_, or_
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
@@ -72,7 +72,9 @@ def read_csv(
         parts = [_part(spark, list(map(literal, its)), head, based, kept) for head, its in by_head.items()]
     rows = reduce(DataFrame.unionByName, parts)
     folders = [name for name in rows.columns if name not in columns and f"/{name}=" in files[0]]
-    return Loaded(rows, [*columns, *folders], path, _warnings(path, by_names, wanted, empty))
+    is_cut = bool(layout.quote) and not layout.has_multiline
+    is_open = partial(_is_open, layout=layout) if is_cut else None
+    return Loaded(rows, [*columns, *folders], path, _warnings(path, by_names, wanted, empty), is_open=is_open)
 
 
 def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) -> None:
@@ -144,9 +146,13 @@ def _of_lines(spark: SparkSession, paths: str | list[str], head: Head, layout: L
         mark = mark.when(line == text, head.lines.count(text))
     malformed = F.col(f"{_CELLS}.{MALFORMED}")
     if layout.quote:
-        is_open = line.contains(layout.quote) & (quotes(line, layout) % 2 != 0)
-        malformed = F.when(is_open, line).otherwise(malformed)
+        malformed = F.when(_is_open(line, layout), line).otherwise(malformed)
     return rows.withColumns({MALFORMED: malformed, HEAD: mark})
+
+
+def _is_open(line: Column, layout: Layout) -> Column:
+    """Return whether a line has a quote that is not closed in it."""
+    return line.contains(layout.quote) & (quotes(line, layout) % 2 != 0)
 
 
 def _of_whole_files(spark: SparkSession, paths: str | list[str], head: Head, layout: Layout) -> DataFrame:

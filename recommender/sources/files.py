@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pyspark.sql import SparkSession, functions as F
+from pyspark.sql import SparkSession, functions as F, types as T
 
 import recommender.constants as C
 from recommender.errors import InputError, RecommenderError, SchemaError
@@ -40,6 +40,12 @@ _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (
         "two columns of {path} have names that differ in case only; rename one",
     ),
     (
+        ("UNSUPPORTED_TIME_TYPE", "PARQUET_TYPE_", "Illegal Parquet type", "Parquet type not"),
+        SchemaError,
+        "SCHEMA_TYPE",
+        "{path} has a column of a type that Spark cannot read{kind}; write it without this column",
+    ),
+    (
         ("CANNOT_MERGE_SCHEMAS", "CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE"),
         SchemaError,
         "SCHEMA_TYPE",
@@ -62,24 +68,26 @@ _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (
 
 # A format at the end of a name, before the suffix of a compression and the sign for more.
 _SUFFIX = re.compile(r"\.([a-z]+)(?:\.(?:gz|gzip|bz2|zst|lz4|snappy|deflate))?\**(?:/\**)*$")
+_KIND = re.compile(r"(?:Parquet type[\w ]*: |data type )([A-Z].*?)(?:\.| is not|$)", re.MULTILINE)
 _OF_TABS = ("tsv", "tab")
 
 
-def format_of(path: str) -> str:
-    """Return the format that the name of a file, folder or glob ends in, before that of a compression; else parquet.
+def format_of(path: str) -> str | None:
+    """Return the format that the name of a file, folder or glob ends in, before a compression; None if in no format.
 
     >>> format_of("logs/2026.csv.gz"), format_of("day=*/*.ndjson"), format_of("u.data"), format_of("my.csv_export/x")
-    ('csv', 'json', 'csv', 'parquet')
+    ('csv', 'json', 'csv', None)
     """
-    return C.FORMATS.get(_suffix(path), "parquet")
+    return C.FORMATS.get(_suffix(path))
 
 
 def format_within(spark: SparkSession, path: str) -> str:
-    """Return the format of a path by its name, or else by the names of the files in it, if they agree."""
-    if _suffix(path) in C.FORMATS:
-        return format_of(path)
+    """Return the format of a path by its name, else by the names of its files if they agree; else parquet."""
+    named = format_of(path)
+    if named:
+        return named
     try:
-        formats = {C.FORMATS.get(_suffix(file)) for file in listed(spark, path)}
+        formats = {format_of(file) for file in listed(spark, path)}
     except Exception:  # noqa: BLE001 - who reads it says what is wrong
         formats = set()
     return formats.pop() or "parquet" if len(formats) == 1 else "parquet"
@@ -150,6 +158,17 @@ def read_files(
         raise ours from error
 
 
+def shortened(found: Loaded, names: Sequence[str]) -> list[str]:
+    """Return a sentence about folders such as itemid=007, of which Spark makes numbers, if a column is made of them."""
+    kinds = {column.name: column.dataType for column in found.rows.schema}
+    numbers = [name for name in names if isinstance(kinds.get(name), T.IntegralType)]
+    signs = re.compile(rf"/({'|'.join(map(re.escape, numbers))})=(0\d+)/")
+    match = next(filter(None, map(signs.search, found.rows.inputFiles() if numbers else ())), None)
+    if match is None:
+        return []
+    return [f"the folder {match[1]}={match[2]} is read as {int(match[2])}: Spark makes numbers of the names of folders"]
+
+
 def read_list(spark: SparkSession, path: str, wanted: Sequence[str], optional: Sequence[str] = ()) -> Loaded:
     """Read files of a list beside the log by the end of their name; lines that repeat a header are none of its rows.
 
@@ -169,7 +188,8 @@ def _mistake(error: Exception, path: str, file_format: str, options: Mapping[str
     text = str(error)
     for signs, made, name, sentence in _MISTAKES:
         if any(sign in text for sign in signs):
-            return made(name, sentence.format(path=path))
+            kind = _KIND.search(text)
+            return made(name, sentence.format(path=path, kind=f", {kind[1]}" if kind else ""))
     if "is not a Parquet file" in text and _suffix(path) != "parquet":
         sentence = f"{path} is no parquet, as which it is read where its name does not say otherwise"
         return InputError("SOURCE_FORMAT", f"{sentence}; see data_loader.file_format")

@@ -88,6 +88,12 @@ _MISTAKES: Sequence[tuple[re.Pattern[str], type[RecommenderError], str, str]] = 
         "{place} has a number with more digits than Spark reads; cast it to text in data_loader.query",
     ),
     (
+        re.compile(r"ArithmeticException: long overflow"),
+        SchemaError,
+        "SCHEMA_TYPE",
+        "{place} has a time that Spark cannot hold, such as infinity; see data_loader.jdbc_upper_bound",
+    ),
+    (
         re.compile(r"(?:SQL\w*|PSQL)Exception: (?P<said>.*)"),
         InputError,
         "SOURCE_QUERY",
@@ -215,10 +221,14 @@ def _read(
     # A query may end in a comment, which ends with its line.
     inside = source.strip().rstrip("; \t\r\n")
     table = f"({inside}\n) recommender_source" if is_query else database.quoted(source)
+    reader = spark.read.format("jdbc").options(**connection).option("url", database.url)
+    texts = _texts(reader.option("dbtable", table).load()) if database.kind == "postgresql" else {}
+    if texts:
+        more = ", ".join(f"{database.quoted_column(name)}::text AS {text}" for name, text in texts.items())
+        table = f"(SELECT *, {more} FROM {table}) recommender_source"  # noqa: S608 - quoted
     if database.predicates:
         rows = spark.read.jdbc(database.url, table, predicates=list(database.predicates), properties=connection)
     else:
-        reader = spark.read.format("jdbc").options(**connection).option("url", database.url)
         rows = reader.option("dbtable", table).load()
         if database.partition_column is not None:
             column = _found(rows, database.partition_column, place)
@@ -227,7 +237,17 @@ def _read(
                 parted = {"partitionColumn": column, "lowerBound": bounds[0], "upperBound": bounds[1]}
                 reader = reader.options(**parted, numPartitions=str(database.partitions))
                 rows = reader.option("dbtable", table).load()
-    return loaded(rows, place)
+    found = loaded(rows, place)
+    return replace(found, columns=[name for name in found.columns if name not in texts.values()], texts=texts)
+
+
+def _texts(rows: DataFrame) -> dict[str, str]:
+    """Return columns with times without a zone, each with a name for its text.
+
+    The driver reads such a time in this machine's zone, and moves one that the zone's change to summer time leaves out.
+    """
+    local = [column.name for column in rows.schema if isinstance(column.dataType, T.TimestampNTZType)]
+    return {name: f"__text{place}" for place, name in enumerate(local)}
 
 
 def _bounds(reader: object, database: Database, table: str, column: str, kind: T.DataType) -> tuple[str, str] | None:

@@ -5,9 +5,9 @@ Example usage:
 '`visitor``id`'
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, functions as F
@@ -39,6 +39,9 @@ class Loaded:
         mistake: returns what an error that is met while the rows are read says about the source; None: it is a bug.
         is_query: whether the rows are computed by an expression of the user's in Spark's SQL.
         nanoseconds: whether times in nanoseconds are among the rows as numbers, since Spark has no type for them.
+        texts: column -> the one with its text, of times that the driver may change. A filter on the column itself is
+            right, as the source evaluates it.
+        is_open: returns whether the text of a row has a quote that is not closed in it; None if no row may have one.
         left_out: number of rows, and of those that are left out by `where`; None without it.
     """
 
@@ -49,7 +52,14 @@ class Loaded:
     mistake: Callable[[Exception], RecommenderError | None] = explained
     is_query: bool = False
     nanoseconds: bool = False
+    texts: Mapping[str, str] = field(default_factory=dict)
+    is_open: Callable[[Column], Column] | None = None
     left_out: tuple[int, int] | None = None
+
+    def as_text(self) -> "Loaded":
+        """Return the rows with the text of those columns that have one."""
+        own = {name: F.col(quoted(text)) for name, text in self.texts.items()}
+        return replace(self, rows=self.rows.withColumns(own).drop(*self.texts.values())) if own else self
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -32,6 +32,7 @@ _ISO = "^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
 _DATE = f"{_ISO}$"
 _ZONED = "(Z|UTC|GMT|[+-][0-9]{1,2}(:?[0-9]{2}){0,2}|[A-Za-z]+/[A-Za-z_/+-]+)$"
 _TIMED = f"{_ISO}[T ]+[0-9]{{1,2}}:"
+_MINUTES = f"{_TIMED}[0-9]{{2}}(?![0-9:])"  # a time without seconds, which no cast takes
 _ZONE_LETTERS = re.compile(r"[VzOXxZ]")
 
 
@@ -62,8 +63,8 @@ class Clock:
             return F.expr(f"unix_millis({name})")
         if isinstance(found, T.DateType | T.TimestampNTZType):
             return F.expr(_of_calendar(name, found)) if self.zone == "UTC" else self._local(name, found)
-        if isinstance(found, T.StringType) and self.pattern is not None:
-            return F.expr(self._by_pattern(name))
+        if self._has_pattern(found):
+            return F.expr(self._by_pattern(f"cast({name} AS string)"))
         if isinstance(found, T.StringType) and self.unit == "iso":
             return F.expr(f"unix_millis({self._iso(f'trim({name})')})")
         if isinstance(found, T.StringType | T.NumericType) and self.unit != "iso":
@@ -74,7 +75,8 @@ class Clock:
     def bounded(self, source: str, found: T.DataType, place: str) -> tuple[Column, Callable[[int], Column]]:
         """Return the times as the source has them where that can be, and what makes one of a time in ms."""
         column = F.col(quoted(source))
-        if isinstance(found, T.IntegralType) and self.unit != "iso" and not self.nanoseconds:
+        is_number = isinstance(found, T.IntegralType) and not self._has_pattern(found)
+        if is_number and self.unit != "iso" and not self.nanoseconds:
             return column, lambda time: F.lit(in_unit(time, self.unit))
         if isinstance(found, T.DateType) and self.zone == "UTC":
             return column, lambda time: F.expr(f"date_from_unix_date({in_unit(time, 'day')})")
@@ -83,6 +85,11 @@ class Clock:
         if isinstance(found, T.TimestampNTZType) and self.zone == "UTC":
             return column, lambda time: F.expr(f"timestamp_ntz '{_calendar(time)}'")
         return self.milliseconds(source, found, place), F.lit
+
+    def _has_pattern(self, found: T.DataType) -> bool:
+        """Return whether the pattern is that of a column of a type: text, or whole numbers such as 20190131."""
+        is_text = isinstance(found, T.StringType) or (isinstance(found, T.IntegralType) and not self.nanoseconds)
+        return self.pattern is not None and is_text
 
     def check(self) -> str | None:
         """Return what is wrong with the zone, as far as it can be known without Spark."""
@@ -134,10 +141,15 @@ class Clock:
 
     def _iso(self, text: str) -> str:
         """Return SQL for the time of a text that is a full date, with a time or without."""
-        local = f"CASE WHEN {text} RLIKE '{_DATE}' THEN concat({text}, ' 00:00:00 {self.zone}') "
-        zoned = f"WHEN {text} RLIKE '{_ZONED}' THEN {text} ELSE concat({text}, ' {self.zone}') END"
+        time = f"try_cast({self._with_zone(text)} AS timestamp)"
+        with_seconds = self._with_zone(f"regexp_replace({text}, '{_MINUTES}', '$0:00')")
+        without = f"CASE WHEN {text} RLIKE '{_MINUTES}' THEN try_cast({with_seconds} AS timestamp) END"
         is_full = f"{text} RLIKE '{_DATE}' OR {text} RLIKE '{_TIMED}'"
-        return f"CASE WHEN {is_full} THEN try_cast({local}{zoned} AS timestamp) END"
+        return f"CASE WHEN {is_full} THEN coalesce({time}, {without}) END"
+
+    def _with_zone(self, text: str) -> str:
+        local = f"CASE WHEN {text} RLIKE '{_DATE}' THEN concat({text}, ' 00:00:00 {self.zone}') "
+        return f"{local}WHEN {text} RLIKE '{_ZONED}' THEN {text} ELSE concat({text}, ' {self.zone}') END"
 
     def _by_pattern(self, name: str) -> str:
         pattern, text = str(self.pattern), f"trim({name})"

@@ -32,8 +32,8 @@ from recommender.sources.loaded import BLANKS, quoted, trimmed
 _EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
 _UUID_BYTES = 16
 _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-# A number as a program writes it that takes it for one with a fraction.
-_FLOAT = "^ *[+-]?[0-9]+[.]?[0-9]*([eE][+]?[0-9]+)? *$"
+# A whole number as a program writes it that takes it for one with a fraction; of 18 places, for more are rounded.
+_FLOAT = "^ *[+-]?[0-9]+([.]0*|[.]?[0-9]{0,18}[eE][+]?[0-9]+) *$"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def exact_number(name: str, limit: int = 2**53) -> str:
         limit: the greatest number that one with a point or an exponent may be: a program may have rounded others.
     """
     column = quoted(name)  # a cast to a number trims all blanks
-    number = f"try_cast({column} AS decimal(38, 10))"
+    number = f"try_cast({column} AS decimal(38, 18))"
     is_whole = f"{column} RLIKE '{_FLOAT}' AND abs({number}) <= {limit} AND {number} = floor({number})"
     return f"coalesce(try_cast({column} AS bigint), CASE WHEN {is_whole} THEN try_cast({number} AS bigint) END)"
 
@@ -124,7 +124,9 @@ def weight(name: str, found: T.DataType, place: str) -> Column:
     if not isinstance(found, T.StringType | T.NumericType):
         raise SchemaError("SCHEMA_TYPE", f"{name} expected double found {found.simpleString()}, file {place}")
     number = f"try_cast({quoted(name)} AS double)"
-    return F.expr(f"CASE WHEN abs({number}) < double('Infinity') THEN {number} END")
+    # A cast takes 2d and 2f for 2, as Java does.
+    is_plain = f"NOT {quoted(name)} RLIKE '[dfDF] *$' AND " if isinstance(found, T.StringType) else ""
+    return F.expr(f"CASE WHEN {is_plain}abs({number}) < double('Infinity') THEN {number} END")
 
 
 def _way_out(found: T.DataType) -> str:

@@ -143,9 +143,12 @@ class EventLog:
         if self.empty:
             self.warnings.append(f"{self.empty:,} rows have no element in {loader.explode}, and make no event")
         self._note_zeros(loader, loaded)
+        self._note_quotes(loaded)
         validator.check(self.rows, self.quarantined, median)
         if not self.distinct and not loader.allow_empty:
-            raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use")
+            reasons = ", ".join(f"{name} {count:,}" for name, count in self.quarantined.items())
+            found = f": of {self.rows:,} rows {reasons}" if reasons else ""
+            raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use{found}")
         self._counter.came_out("event_deduplicator", events, self.distinct)
         self._weigh(events, of_weights, of_kinds)
         return self._not_too_many(events)
@@ -269,6 +272,19 @@ class EventLog:
         sentence = f"{self._zeros:,} rows have an id that begins with zeros, which a number does not"
         more = f"; ids that differ in them alone are now one: {', '.join(merged)}" if merged else ""
         self.warnings.append(f"{sentence}{more}; see data_loader.id_type")
+
+    def _note_quotes(self, loaded: Loaded) -> None:
+        """Warn of quotes that are not closed in their line; the lines are looked at once more only if some are bad."""
+        if self.quarantine is None or loaded.is_open is None or "MALFORMED" not in self.quarantined:
+            return
+        bad = self.quarantine.where(F.col(C.REASON) == "MALFORMED")
+        (number,) = single_row(bad.agg(F.sum(F.when(loaded.is_open(F.col(C.RAW)), F.col(C.ROWS)))))
+        if number:
+            sentence = (
+                f"{number:,} rows have a quote that is not closed in their line, so a line after one may be part of"
+            )
+            hint = "if cells have line breaks, set data_loader.options.multiLine to 'true'"
+            self.warnings.append(f"{sentence} a cell and no event; {hint}")
 
     def _count(self, rows: DataFrame, loaded: Loaded) -> tuple[int | None, Sequence[Any], Sequence[int]]:
         """Count the distinct rows and those that they stand for.

@@ -90,20 +90,20 @@ class ItemRules:
             kept = kept.where(F.col(C.LAST_TIMESTAMP) >= F.lit((last or 0) - self.max_days_unseen * _MS_PER_DAY))
         for how, lists in (("left_semi", allowed), ("left_anti", denied)):
             for listed in lists:
-                ids = _checked(items, listed, found)
+                ids = _checked(items, *listed, found)
                 kept = kept.join(ids, C.ITEM, how)
         return kept.select(C.ITEM_INDEX)
 
 
-def _list_of_files(path: str) -> DataFrame:
+def _list_of_files(path: str) -> tuple[DataFrame, str]:
     return _column(read_list(SparkSession.active(), path, [C.ITEM]))
 
 
-def _list_of_table(table: str, version: str | None) -> DataFrame:
+def _list_of_table(table: str, version: str | None) -> tuple[DataFrame, str]:
     return _column(read_catalog(SparkSession.active(), table, version, None))
 
 
-def _column(loaded: Loaded) -> DataFrame:
+def _column(loaded: Loaded) -> tuple[DataFrame, str]:
     """Return the ids of a list as text, null of a row that cannot be read, and where they are from."""
     place = loaded.name
     if C.ITEM not in loaded.columns:
@@ -118,12 +118,13 @@ def _column(loaded: Loaded) -> DataFrame:
     if not is_whole:
         sentence = f"{C.ITEM} expected whole numbers or text found {found.simpleString()} in {place}"
         raise SchemaError("SCHEMA_TYPE", f"{sentence}; its numbers would match no item, see item_rules")
-    text = F.when(F.col(MALFORMED).isNull(), F.expr(trimmed(C.ITEM)))
-    return loaded.rows.select(text.alias(_LISTED), F.lit(place).alias("_place"))
+    text = F.expr(trimmed(C.ITEM))
+    is_text = F.col(MALFORMED).isNull() & ~text.contains("\x00") & ~text.contains("\ufffd")
+    return loaded.rows.select(F.when(is_text, text).alias(_LISTED)), place
 
 
-def _checked(items: DataFrame, listed: DataFrame, warnings: list[str]) -> DataFrame:
-    """Return the ids of a list as the log has them; warn of a list that has none of the items.
+def _checked(items: DataFrame, listed: DataFrame, place: str, warnings: list[str]) -> DataFrame:
+    """Return the ids of a list as the log has them; warn of a list that is empty or has none of the items.
 
     Raises:
         InputError: a row cannot be read. SchemaError: an id is none that the log can have.
@@ -132,16 +133,19 @@ def _checked(items: DataFrame, listed: DataFrame, warnings: list[str]) -> DataFr
     kind = listed.schema[_LISTED].dataType
     ids = listed.withColumn(C.ITEM, Ids(wanted.simpleString(), ()).column(_LISTED, kind, "the list"))
     found = ids.join(items.select(C.ITEM, F.lit(True).alias("_is_item")), C.ITEM, "left")
-    wrong = F.when(F.col(C.ITEM).isNull(), F.coalesce(_LISTED, F.lit("")))
-    number, known, place, bad = single_row(
-        found.agg(F.count(F.lit(1)), F.count("_is_item"), F.min("_place"), F.max(wrong))
-    )
-    if bad:
-        sentence = f"{C.ITEM} expected {wanted.simpleString()} found {bad[:40]!r} in {place}"
+    is_given, is_id = F.coalesce(F.col(_LISTED) != "", F.lit(False)), F.col(C.ITEM).isNotNull()
+    counts = F.count_if(is_given & ~is_id), F.count_if(~is_given & ~is_id)
+    number, known, wrong, missing = single_row(found.agg(F.count(F.lit(1)), F.count("_is_item"), *counts))
+    if wrong:
+        sentence = (
+            f"{C.ITEM} expected {wanted.simpleString()} found other text in {wrong:,} of {number:,} rows of {place}"
+        )
         raise SchemaError("SCHEMA_TYPE", f"{sentence}; it would match no item, see item_rules")
-    if bad is not None:
-        sentence = f"{place} has a row with too many or too few cells, or without an {C.ITEM}"
+    if missing:
+        sentence = f"{place} has a row with too many or too few cells, or without an {C.ITEM} that is text"
         raise InputError("INPUT_CORRUPT", f"{sentence}; mend it, for a list is read as a whole, see item_rules")
-    if number and not known:
+    if not number:
+        warnings.append(f"{place} has no ids: see item_rules")
+    elif not known:
         warnings.append(f"none of the {number:,} ids in {place} is one of an item: see item_rules")
     return ids.select(C.ITEM)

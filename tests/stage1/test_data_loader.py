@@ -570,10 +570,10 @@ def test_the_header_is_read_with_the_options_for_comments_and_quotes(csv: Path) 
         ("/log/x.csv/*", "csv"),
         ("s3a://log/a.ndjson.zst", "json"),
         ("/log/a.orc", "orc"),
-        ("/log/my.csv_export/x", "parquet"),
-        ("/log/my.csv/x", "parquet"),
+        ("/log/my.csv_export/x", None),
+        ("/log/my.csv/x", None),
         ("/log/a.csv.parquet", "parquet"),
     ],
 )
-def test_a_format_is_the_end_of_the_name(name: str, expected: str) -> None:
+def test_a_format_is_the_end_of_the_name(name: str, expected: str | None) -> None:
     assert DataLoader(event_filename=name)._format() == expected

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession, functions as F
+from support.reading import event_log, events, read, told, warnings_of
 
 from recommender.errors import ConfigError, InputError, SchemaError
-from recommender.spark.row_counts import RowCounter
-from recommender.stage1.event_kinds import EventKinds
-from recommender.stage1.event_log import EventLog, EventLogSteps
-from recommender.stage1.steps import DataLoader, ScoreEvents
+from recommender.stage1.steps import DataLoader
 
 HEADER = "timestamp,visitorid,event,itemid,note\n"
 T = 1430622000000
@@ -24,44 +21,6 @@ T = 1430622000000
 @pytest.fixture
 def log(tmp_path: Path, spark: SparkSession) -> Path:
     return tmp_path / "events.csv"
-
-
-def event_log(config: dict[str, Any]) -> EventLog:
-    """Return a log whose events need no weight."""
-    kinds = EventKinds(ScoreEvents(max_unweighted=1), known=None)
-    return EventLog(EventLogSteps.build(config), lambda rows: rows.cache(), RowCounter(), kinds)
-
-
-def read(path: Path, **loader: Any) -> EventLog:
-    """Return a log that was read, whatever is wrong with its rows."""
-    loader = {"event_filename": str(path), "allow_empty": True, **loader}
-    config = {"data_loader": loader, "event_validator": {"max_quarantined": 1.0}}
-    found = event_log(config)
-    found.good_events = found.load().collect()  # type: ignore[attr-defined]
-    return found
-
-
-def warnings_of(log: EventLog) -> list[str]:
-    """Return the warnings, but for those about kinds: few of them occur here."""
-    return [warning for warning in log.warnings if "score_events" not in warning]
-
-
-def told(path: Path, **loader: Any) -> dict[str, int]:
-    """Return the reasons of the rows of a log, good ones as good; the table quarantine has as many of them."""
-    found = read(path, **loader)
-    assert found.quarantine is not None
-    kept: Counter[str] = Counter()
-    for row in found.quarantine.collect():
-        kept[row.reason] += row.rows
-    assert kept == found.quarantined
-    assert found.rows == found.good + sum(kept.values())
-    return {**found.quarantined, **({"good": found.good} if found.good else {})}
-
-
-def events(path: Path, **loader: Any) -> list[tuple[Any, ...]]:
-    """Return (time, visitor, kind, item, and the weight if there is one) of the good events."""
-    good = read(path, **loader).good_events  # type: ignore[attr-defined]
-    return sorted(tuple(value for place, value in enumerate(row) if place != 4) for row in good)
 
 
 # Rows and their cells
@@ -436,6 +395,7 @@ def test_the_files_of_a_table_are_not_read_as_plain_ones(
         ({"timezone": "Berlin"}, "timezone must be the name of a time zone as Europe/Berlin, got 'Berlin'"),
         ({"timestamp_format": "yyyy", "timestamp_unit": "s"}, "give either timestamp_format or timestamp_unit s"),
         ({"columns": {"timestamp": ["a", "b"]}}, "columns.timestamp of several columns is text"),
+        ({"columns": {"itemid": "visitorid"}}, "columns has visitorid as visitorid and as itemid: name the column of"),
         ({"columns": {"itemid": ["a", "b"]}}, "columns.itemid must be one column"),
         ({"columns": {"timestamp": ["a", "b;c"]}}, "BAD_IDENTIFIER columns.timestamp must be a name"),
         ({"delimiter": '"'}, "delimiter must be text that matches"),

@@ -1,5 +1,8 @@
 """Events from a real PostgreSQL: in parts, with quoted names, and what is told when it is down, refuses or dies."""
 
+import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession, functions as F
 from support import postgres
+from support.reading import event_log
 
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, RecommenderError, SchemaError, TransientError
@@ -43,7 +47,15 @@ def server() -> Iterator[postgres.Postgres]:
             CREATE TABLE victim (id int);
             CREATE TABLE odd AS SELECT n AS timestamp, (n % 5)::numeric AS visitorid, 'view'::text AS event,
               n AS itemid, n + 0.5 AS half, n::float8 AS approximate, n AS "a.b", date '2020-01-01' + n AS day
-              FROM generate_series(1, 100) n;"""
+              FROM generate_series(1, 100) n;
+            CREATE TABLE clock AS SELECT timestamp '2021-03-28 00:30' + n * interval '30 minutes' AS timestamp,
+              n AS visitorid, 'view'::text AS event, n AS itemid FROM generate_series(0, 6) n;
+            CREATE TABLE autumn AS SELECT timestamptz '2021-10-31 00:00Z' + n * interval '30 minutes' AS timestamp,
+              n AS visitorid, 'view'::text AS event, n AS itemid FROM generate_series(0, 4) n;
+            CREATE TABLE ever AS SELECT v::timestamp AS timestamp, 1 AS visitorid, 'view'::text AS event, 1 AS itemid
+              FROM (VALUES ('infinity'), ('2021-03-28 02:30:00.123456'), (NULL)) t(v);
+            CREATE TABLE long AS SELECT 1430622000000 AS timestamp, v::numeric(25) AS visitorid, v AS free,
+              'view'::text AS event, 1 AS itemid FROM (VALUES (1234567890123456789012345::numeric), (7)) t(v);"""
         )
         yield running
 
@@ -240,6 +252,125 @@ def test_numbers_without_a_precision_are_ids_where_they_are_whole(load: Any) -> 
     assert {row.visitorid for row in load(table="odd", id_type="string").collect()} == set("01234")
     half = load(table="odd", columns={"visitorid": "half"})
     assert half.where("visitorid IS NOT NULL").isEmpty()
+
+
+# Times
+
+
+HALF_AN_HOUR = 1_800_000
+SPRING, AUTUMN = 1_616_891_400_000, 1_635_638_400_000  # the first times of clock, taken as UTC, and of autumn
+CUTS: list[dict[str, Any]] = [
+    {"table": "clock"},
+    {"query": "SELECT * FROM clock -- all"},
+    {"table": "clock", "jdbc_partition_column": "timestamp", "jdbc_partitions": 3},
+    {"table": "clock", "jdbc_predicates": ["visitorid < 4", "visitorid >= 4"]},
+]
+
+
+def times_of(load: Any, **parameters: Any) -> list[int]:
+    return sorted(row.timestamp for row in load(**parameters).select("timestamp").collect())
+
+
+@pytest.fixture(params=["UTC", "Europe/Berlin"])
+def zone(request: pytest.FixtureRequest, spark: SparkSession) -> Iterator[str]:
+    """Return the zone that the JVM is in, of the driver of the database too."""
+    zones = spark._jvm.java.util.TimeZone
+    before = zones.getDefault()
+    zones.setDefault(zones.getTimeZone(request.param))
+    yield request.param
+    zones.setDefault(before)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_time_without_a_zone_is_the_same_whatever_the_zone_of_the_jvm(
+    load: Any, zone: str, cut: dict[str, Any]
+) -> None:
+    every = [SPRING + n * HALF_AN_HOUR for n in range(7)]  # in Berlin there is none from 2 to 3
+    assert times_of(load, **cut) == every
+    between = {"since": "2021-03-28T01:30:00Z", "until": "2021-03-28T03:00:00Z"}
+    assert times_of(load, **cut, **between) == every[2:5]
+
+
+def test_a_time_without_a_zone_is_one_of_the_zone_that_is_given(load: Any, zone: str) -> None:
+    local = [-2, -1, 0, 1, 1, 2, 2]  # half hours from 00:30: those of the hour that is left out are moved forward
+    found = times_of(load, table="clock", timezone="Europe/Berlin")
+    assert found == [SPRING + n * HALF_AN_HOUR for n in local]
+    assert times_of(load, table="clock", timezone="Europe/Berlin", since="2021-03-28T01:00:00Z") == found[3:]
+
+
+@pytest.mark.parametrize("hour", [0, 1])
+def test_a_bound_in_the_hour_that_happens_twice_is_exact(load: Any, zone: str, hour: int) -> None:
+    since, until = f"2021-10-31T0{hour}:30:00Z", f"2021-10-31T0{hour + 1}:30:00Z"
+    first = 1 + 2 * hour
+    found = times_of(load, table="autumn", since=since, until=until)
+    assert found == [AUTUMN + n * HALF_AN_HOUR for n in range(first, min(first + 2, 5))]
+
+
+def test_a_filter_of_a_time_without_a_zone_is_pushed_down(load: Any) -> None:
+    events = load(table="clock", since="2021-03-28T01:30:00Z")
+    pushed = events._jdf.queryExecution().executedPlan().toString().split("PushedFilters: ")[1].split("\n")[0]
+    assert "GreaterThanOrEqual(timestamp,2021-03-28T01:30)" in pushed
+
+
+def test_a_time_that_is_none_is_reported(load: Any) -> None:
+    found = {row.timestamp: row.problem for row in load(table="ever", columns={"itemid": "itemid"}).collect()}
+    assert sorted(time for time in found if time is not None) == [1_616_898_600_123]
+    problems = [row.problem for row in load(table="ever").collect() if row.timestamp is None]
+    assert sorted(map(str, problems)) == ["BAD_TIMESTAMP", "None"]
+    with pytest.raises(
+        SchemaError, match=r"SCHEMA_TYPE ever at .* has a time that Spark cannot hold, such as infinity"
+    ):
+        load(table="ever", jdbc_partition_column="timestamp")
+
+
+IN_BERLIN = """
+import sys
+from pyspark.sql import SparkSession
+from recommender.stage1.steps import DataLoader
+
+builder = SparkSession.builder.master("local[1]").config("spark.driver.extraClassPath", sys.argv[2])
+spark = builder.config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC").getOrCreate()
+print(spark._jvm.java.util.TimeZone.getDefault().getID())
+loader = DataLoader(jdbc_url=sys.argv[1], table="clock", since="2021-03-28T01:30:00Z", until="2021-03-28T03:00:00Z")
+print(sorted(row.timestamp for row in loader.execute().select("timestamp").collect()))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_in_berlin_reads_the_same_times(server: postgres.Postgres) -> None:
+    login = {"JDBC_USER": postgres.USER, "JDBC_PASSWORD": postgres.PASSWORD}
+    command = [sys.executable, "-c", IN_BERLIN, server.url, str(postgres.DRIVER)]
+    place = {"cwd": Path(__file__).resolve().parents[2], "env": {**os.environ, **login, "TZ": "Europe/Berlin"}}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, **place)  # type: ignore[call-overload]
+    times = [SPRING + n * HALF_AN_HOUR for n in (2, 3, 4)]
+    assert done.stdout.splitlines() == ["Europe/Berlin", str(times)]
+
+
+@pytest.mark.slow
+def test_a_job_finds_the_driver_that_jars_names(server: postgres.Postgres, tmp_path: Path) -> None:
+    source = {"event_filename": "null", "jdbc_url": server.url, "query": "SELECT * FROM shop.events LIMIT 900"}
+    options = [word for name, value in source.items() for word in ("--set", f"stage1.data_loader.{name}={value}")]
+    login = {"JDBC_USER": postgres.USER, "JDBC_PASSWORD": postgres.PASSWORD}
+    command = ["./spark-submit.sh", "--jars", str(postgres.DRIVER), "stage1", "--root", str(tmp_path / "out"), *options]
+    place = {"cwd": Path(__file__).resolve().parents[2], "env": {**os.environ, **login}}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **place)  # type: ignore[call-overload]
+    assert "SOURCE_DRIVER" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:2] for line in done.stdout.splitlines() if "data_loader" in line] == [["data_loader", "900"]]
+
+
+# Numbers
+
+
+def test_numbers_of_more_than_20_digits_are_exact_or_reported(load: Any, server: postgres.Postgres) -> None:
+    assert {row.visitorid for row in load(table="long", id_type="string").collect()} == {
+        "1234567890123456789012345",
+        "7",
+    }
+    assert {(row.visitorid, row.problem) for row in load(table="long").collect()} == {(None, "BAD_ID"), (7, None)}
+    loader = {"jdbc_url": server.url, "table": "long", "columns": {"visitorid": "free"}}
+    with pytest.raises(SchemaError, match=r"SCHEMA_TYPE long at .* more digits than Spark reads; cast it to text in"):
+        event_log({"data_loader": loader}).load()
 
 
 def test_21_a_server_that_dies_while_it_is_read(load: Any, server: postgres.Postgres) -> None:

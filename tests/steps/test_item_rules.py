@@ -87,9 +87,42 @@ def test_a_list_of_fractions_that_would_match_nothing_is_refused(spark: SparkSes
 @pytest.mark.parametrize("listed", ["502x", "5.5"])
 def test_an_id_that_the_log_cannot_have_is_refused(spark: SparkSession, tmp_path: Path, listed: str) -> None:
     (tmp_path / "list.csv").write_text(f"itemid\n501\n{listed}\n")
-    told = rf"^SCHEMA_TYPE itemid expected bigint found '{listed}' in \S+; it would match no item, see item_rules$"
+    told = (
+        r"^SCHEMA_TYPE itemid expected bigint found other text in 1 of 2 rows of \S+; it would match no item, see item"
+    )
     with pytest.raises(SchemaError, match=told):
         allowed(spark, deny_filename=f"{tmp_path}/list.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "id_type"),
+    [
+        ("itemid\n501\ncustomer@shop.org\n", "long"),
+        ("itemid,note\n501,a\n502,b,c\n", "long"),
+        ("501\n", "long"),
+        ("itemid\n501\ncaf\u00e9\n", "string"),
+        ("", "long"),
+    ],
+)
+def test_a_list_with_a_row_that_cannot_be_read_is_refused_and_the_row_not_shown(
+    spark: SparkSession, tmp_path: Path, text: str, id_type: str
+) -> None:
+    (tmp_path / "list.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError) as raised:
+        allowed(spark, id_type, deny_filename=f"{tmp_path}/list.csv")
+    assert "customer" not in str(raised.value)
+
+
+def test_a_list_that_denies_nothing_is_reported(spark: SparkSession, tmp_path: Path) -> None:
+    items = spark.createDataFrame(ITEMS, "itemid long, item_index int, last_timestamp long")
+    for text, told in (
+        ("itemid\n", "has no ids: see item_rules"),
+        ("itemid\n9\n", "is one of an item: see item_rules"),
+    ):
+        (tmp_path / "list.csv").write_text(text)
+        warnings: list[str] = []
+        assert ItemRules(deny_filename=f"{tmp_path}/list.csv").execute(items, warnings=warnings) is not None
+        assert [warning.endswith(told) for warning in warnings] == [True]
 
 
 def test_days_out_of_range_are_an_error() -> None:

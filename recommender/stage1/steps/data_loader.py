@@ -15,12 +15,12 @@ Example usage:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
 from typing import Literal
 
-from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
@@ -48,6 +48,7 @@ from recommender.sources import (
     read_files,
     read_lake,
     read_query,
+    shortened,
     shown,
     trimmed,
     unknown_option,
@@ -61,6 +62,7 @@ _REQUIRED = (C.TIMESTAMP, C.VISITOR, C.EVENT, C.ITEM)
 _LAKES = ("delta", "iceberg")
 _OF_CSV = {"header": True, "column_names": [], "skip_rows": 0}  # parameters that only CSV files have, and defaults
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")  # into an object, in a condition
+_CHANGE_OF_TIME = 3 * 3_600_000  # in ms; no summer time is so far from the time of winter
 _NOT_OPTIONS = {
     **dict.fromkeys(("ignorecorruptfiles", "ignoremissingfiles"), "a file that cannot be read must not be skipped"),
     **dict.fromkeys(("user", "password"), "the login comes from the environment, see jdbc_login"),
@@ -100,7 +102,8 @@ class DataLoader:
         null_words: text that stands for no id, case ignored.
         timestamp_unit: ms, s, us or ns since 1970 (UTC), or iso: text that is a date, with a time or without, such as
             2015-05-03T03:00:00Z. A column of a timestamp type needs none.
-        timestamp_format: Spark's pattern for timestamps that are other text, for example dd.MM.yyyy HH:mm.
+        timestamp_format: Spark's pattern for timestamps that are other text, for example dd.MM.yyyy HH:mm, or whole
+            numbers such as 20190131 (yyyyMMdd).
         timezone: of times without a zone, as Europe/Berlin. A time that the change to summer time leaves out is moved
             forward by what is left out; of a time that happens twice the first is taken.
         table: table to read, as catalog.schema.table; what is left out is the session's current one.
@@ -192,6 +195,8 @@ class DataLoader:
         for name, source in self.columns.items():
             if not isinstance(source, str) and (name != C.TIMESTAMP or not source):
                 raise ValueError(f"columns.{name} must be one column, got {source}")
+        if self._name(C.VISITOR) == self._name(C.ITEM):
+            raise ValueError(f"columns has {self._name(C.ITEM)} as visitorid and as itemid: name the column of each")
         if self.constant_event is not None and (C.EVENT in self.columns or self.event_map):
             raise ValueError("constant_event is the kind of every event: leave out columns.event and event_map")
         if len(self._kinds) < len(self.event_map):
@@ -208,7 +213,7 @@ class DataLoader:
             reason = _NOT_OPTIONS.get(option.lower())
             if reason:
                 raise ValueError(f"options.{option} is refused: {reason}")
-        unknown = unknown_option(self._format(), self.options) if self.event_filename else None
+        unknown = unknown_option(self._format() or "", self.options) if self.event_filename else None
         if unknown:
             raise ValueError(unknown)
         if is_csv and self.skip_rows and self._layout.has_multiline:
@@ -301,11 +306,14 @@ class DataLoader:
         loaded = loaded if self.where is None else where(loaded, self.where)
         if self.explode is not None:
             loaded = exploded(loaded, self.explode)
-        loaded = self._with_time(reached(loaded, self._wanted()))
-        rows = self._of_time(loaded.rows, loaded)
-        if not self.allow_empty and is_empty(loaded, rows):
+        # Only then may the source filter by time; Spark 3.5 writes such a filter without quotes for a database.
+        is_utc = self.timezone == "UTC" and int(spark.version.split(".")[0]) > 3  # noqa: PLR2004
+        loaded = self._with_time(reached(loaded if is_utc else loaded.as_text(), self._wanted()))
+        loaded = replace(loaded, rows=self._of_time(loaded.rows, loaded))
+        loaded = loaded.as_text() if is_utc else loaded
+        if not self.allow_empty and is_empty(loaded, loaded.rows):
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no events{self._asked()}; see data_loader.allow_empty")
-        return replace(loaded, rows=rows)
+        return loaded
 
     def _check_format(self, spark: SparkSession, loaded: Loaded) -> None:
         wrong = self._clock(loaded).wrong_pattern(spark) if self.timestamp_format is not None else None
@@ -332,6 +340,7 @@ class DataLoader:
         parts = [f"{name} {' or '.join(map(str, values))}" for name, values in self.partitions.items()]
         times = [f"{name} {value}" for name, value in (("since", self.since), ("until", self.until)) if value]
         asked = [f"partitions {' and '.join(parts)}"] if parts else []
+        asked += ["the condition data_loader.where"] if self.where else []
         return f" for {', '.join([*asked, *times])}" if asked or times else ""
 
     def events(self, loaded: Loaded) -> DataFrame:
@@ -375,9 +384,11 @@ class DataLoader:
             return read_catalog(spark, self.table, version, self.as_of)
         if self.query:
             return read_query(spark, self.query)
-        path, file_format = str(self.event_filename), self._format()
-        if self.file_format == "auto":
-            file_format = format_within(spark, path)
+        path = str(self.event_filename)
+        file_format = self._format() or format_within(spark, path)
+        unknown = unknown_option(file_format, self.options)
+        if unknown:
+            raise ConfigError(Mistake("CFG_OPTION", "data_loader.options", f"data_loader.{unknown}"))
         if file_format in _LAKES:
             return read_lake(spark, path, file_format, version, self.as_of, self.options)
         wanted = self._wanted()
@@ -386,7 +397,11 @@ class DataLoader:
             inside = [name for name in _PATH.findall(self.where) if name not in wanted]
             wanted, optional = [*wanted, *inside], [*optional, *inside]
         has_where = self.where is not None
-        return read_files(spark, path, file_format, wanted, self._layout, optional, array=self.explode, whole=has_where)
+        found = read_files(
+            spark, path, file_format, wanted, self._layout, optional, array=self.explode, whole=has_where
+        )
+        told = shortened(found, [self._name(C.VISITOR), self._name(C.ITEM)])
+        return replace(found, warnings=[*found.warnings, *told])
 
     def _wanted(self) -> list[str]:
         """Return the names of the columns that are needed."""
@@ -422,9 +437,12 @@ class DataLoader:
         return {kind.strip().lower(): other for kind, other in self.event_map.items()}
 
     def _clock(self, loaded: Loaded) -> Clock:
+        if self._name(C.TIMESTAMP) in loaded.texts:
+            return Clock("iso", self.timezone)
         return Clock(self.timestamp_unit, self.timezone, self.timestamp_format, loaded.nanoseconds)
 
-    def _format(self) -> str:
+    def _format(self) -> str | None:
+        """Return the format of the files, as far as it is known without looking at them."""
         return format_of(str(self.event_filename)) if self.file_format == "auto" else self.file_format
 
     def _database(self, url: str) -> Database:
@@ -447,13 +465,22 @@ class DataLoader:
             return rows
         source = str(self._source_column(loaded, C.TIMESTAMP))
         found = loaded.rows.schema[source].dataType
-        column, bound = self._clock(loaded).bounded(source, found, loaded.name)
+        clock = self._clock(loaded)
+        column, bound = clock.bounded(source, found, loaded.name)
+        if self.jdbc_url and isinstance(found, T.TimestampType):
+            # A driver writes a bound as local time, of which an hour happens twice when summer time ends.
+            rows = rows.where(self._is_wanted(column, bound, more=_CHANGE_OF_TIME) | column.isNull())
+            column, bound = clock.milliseconds(source, found, loaded.name), F.lit
+        return rows.where(self._is_wanted(column, bound) | column.isNull())
+
+    def _is_wanted(self, column: Column, bound: Callable[[int], Column], more: int = 0) -> Column:
+        """Return whether a time lies between since and until, or up to so many ms besides."""
         wanted = F.lit(True)
         if self.since is not None:
-            wanted &= column >= bound(in_milliseconds(self.since) or 0)
+            wanted &= column >= bound((in_milliseconds(self.since) or 0) - more)
         if self.until is not None:
-            wanted &= column < bound(in_milliseconds(self.until) or 0)
-        return rows.where(wanted | column.isNull())
+            wanted &= column < bound((in_milliseconds(self.until) or 0) + more)
+        return wanted
 
     def _source_column(self, loaded: Loaded, name: str) -> str | None:
         """Return the log's column of the mapped name; None for a column that the log may lack."""

@@ -1,0 +1,234 @@
+"""More of what users bring, several of a kind in one log: each cell is right, or reported."""
+
+import datetime
+import decimal
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+from support.reading import events, read, told, warnings_of
+
+from recommender.errors import ConfigError, InputError, SchemaError
+
+HEADER = "timestamp,visitorid,event,itemid"
+T = 1546300800000
+
+
+@pytest.fixture
+def log(tmp_path: Path, spark: SparkSession) -> Path:
+    return tmp_path / "events.csv"
+
+
+def lines(*rows: str, header: str = HEADER) -> str:
+    return "".join(f"{row}\n" for row in (header, *rows))
+
+
+def items(log: Path, cells: list[str], **loader: Any) -> list[Any]:
+    """Return the item of each cell, None where it is none."""
+    log.write_text(lines(*(f"{T},{place},view,{cell}" for place, cell in enumerate(cells))))
+    found = {int(row[1]): row[3] for row in events(log, **loader)}
+    return [found.get(place) for place in range(len(cells))]
+
+
+# Ids
+
+
+def test_a_number_is_an_id_if_it_is_whole_to_its_last_place(log: Path) -> None:
+    exact = {"007": 7, "1e5": 100000, "1.0": 1, "5.": 5, "-0": 0, "+7": 7, " 7 ": 7, "1.5E+1": 15}
+    wrong = ["0x1F", "1_000", "9٣", "1e-1", "1E400", "1.00000000000001", "7.000000000000000000001", "1.25E+1"]
+    assert items(log, [*exact, *wrong]) == [*exact.values(), *[None] * len(wrong)]
+
+
+def test_words_that_programs_write_for_nothing_are_no_ids(log: Path) -> None:
+    words = ["NA", "N/A", "(null)", "nil", "<NA>", "#N/A", " None ", "NaN", "\\N"]
+    assert items(log, [*words, "Na-7", "nilla"], id_type="string") == [*[None] * len(words), "Na-7", "nilla"]
+    assert told(log, id_type="string") == {"NULL_ID": len(words), "good": 2}
+
+
+def test_zeros_that_the_name_of_a_folder_loses_are_reported(tmp_path: Path, spark: SparkSession) -> None:
+    for folder in ("itemid=007", "itemid=12"):
+        (tmp_path / "log" / folder).mkdir(parents=True)
+        (tmp_path / "log" / folder / "a.csv").write_text(f"timestamp,visitorid,event\n{T},a,view\n")
+    warnings = warnings_of(read(tmp_path / "log", file_format="csv", id_type="string"))
+    assert warnings == ["the folder itemid=007 is read as 7: Spark makes numbers of the names of folders"]
+
+
+def test_decimals_that_are_not_whole_or_too_long_are_no_ids(tmp_path: Path, spark: SparkSession) -> None:
+    cells = [decimal.Decimal("3.00"), decimal.Decimal("4.50"), decimal.Decimal(10**30)]
+    columns = {"timestamp": [T] * 3, "visitorid": [1, 2, 3], "event": ["view"] * 3}
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table({**columns, "itemid": pa.array(cells, pa.decimal128(38, 2))}), path)
+    assert told(path) == {"BAD_ID": 2, "good": 1}
+    assert [row[3] for row in events(path, id_type="string")] == [str(10**30), "3"][::-1]
+
+
+# Times
+
+
+def times(log: Path, cells: list[str], **loader: Any) -> list[int | None]:
+    """Return the time of each cell, None where it is none."""
+    log.write_text(lines(*(f'"{cell}",{place},view,3' for place, cell in enumerate(cells))))
+    found = {row[1]: row[0] for row in events(log, **loader)}
+    return [found.get(place) for place in range(len(cells))]
+
+
+def test_a_time_of_iso_may_lack_its_seconds_and_nothing_else_of_a_full_date(log: Path) -> None:
+    exact = [
+        "2019-01-01 00:00",
+        "2019-1-1 0:00",
+        "2019-01-01T00:00Z",
+        "2019-01-01T01:00+01:00",
+        "2019-01-01T01:00:00+0100",
+    ]
+    wrong = ["2019-01-01 01:00 PM", "2019-01-01 24:00", "2019-02-30", "20190101", "2019-W01-1", "now", "2019-01-01Tnow"]
+    assert times(log, [*exact, *wrong], timestamp_unit="iso") == [*[T] * len(exact), *[None] * len(wrong)]
+
+
+def test_seconds_with_a_fraction_keep_their_milliseconds(log: Path) -> None:
+    cells = {"1546300800.0": T, "1546300801.999999": T + 1999, "1.546300802e9": T + 2000, "NaN": None}
+    assert times(log, [*cells], timestamp_unit="s") == [*cells.values()]
+
+
+@pytest.mark.parametrize(
+    ("unit", "rows", "reasons"),
+    [
+        ("ms", [T, T * 1000, T * 10**6, T // 1000], {"FUTURE_TIMESTAMP": 2, "ZERO_TIMESTAMP": 1}),
+        ("s", [T // 1000, T, T * 10**6], {"FUTURE_TIMESTAMP": 1, "BAD_TIMESTAMP": 1}),
+        ("us", [T * 1000, T // 1000, T * 10**6], {"ZERO_TIMESTAMP": 1, "FUTURE_TIMESTAMP": 1}),
+    ],
+)
+def test_rows_in_another_unit_are_kept_apart(log: Path, unit: str, rows: list[int], reasons: dict[str, int]) -> None:
+    log.write_text(lines(*(f"{row},{place},view,3" for place, row in enumerate(rows))))
+    assert told(log, timestamp_unit=unit) == {**reasons, "good": 1}
+
+
+def test_a_pattern_of_time_is_one_of_whole_numbers_too(tmp_path: Path, spark: SparkSession) -> None:
+    columns = {"timestamp": [20190101, 20190102, 20191301], "visitorid": [1, 2, 3], "event": ["view"] * 3}
+    pq.write_table(pa.table({**columns, "itemid": [1, 2, 3]}), tmp_path / "events.parquet")
+    found = events(tmp_path / "events.parquet", timestamp_format="yyyyMMdd")
+    assert [row[0] for row in found] == [T, T + 86_400_000]
+    found = events(tmp_path / "events.parquet", timestamp_format="yyyyMMdd", since="2019-01-01T12:00:00Z")
+    assert [row[0] for row in found] == [T + 86_400_000]
+
+
+# Weights
+
+
+def test_a_weight_is_a_number_as_people_write_it(log: Path) -> None:
+    cells = {"1": 1.0, " 3 ": 3.0, "1e2": 100.0, "2.": 2.0, ".5": 0.5}
+    wrong = ["1d", "2f", "5 stars", "true", "0x10", "1e400", "-inf", "nan"]
+    rows = [f"{T},{place},3,{cell}" for place, cell in enumerate([*cells, *wrong])]
+    log.write_text(lines(*rows, header="timestamp,visitorid,itemid,stars"))
+    rated: dict[str, Any] = {"constant_event": "rating", "columns": {"weight": "stars"}}
+    assert told(log, **rated) == {"BAD_WEIGHT": len(wrong), "good": len(cells)}
+    assert [row[4] for row in events(log, **rated)] == [*cells.values()]
+
+
+# Rows and their cells
+
+
+def test_rows_of_a_compressed_file_are_compared_with_its_header(tmp_path: Path, spark: SparkSession) -> None:
+    text = lines(f"{T},1,view,3,x,", f"{T},2,view,3,x", f"{T},3,view,3,x,,", header=f"{HEADER},note,")
+    (tmp_path / "events.csv.gz").write_bytes(gzip.compress(text.encode()))
+    assert told(tmp_path / "events.csv.gz") == {"MALFORMED": 2, "good": 1}
+
+
+def test_a_line_inside_of_a_quoted_cell_that_looks_like_a_row_is_reported(log: Path) -> None:
+    log.write_text(lines(f'{T},1,view,3,"one', f"{T},9,transaction,77,two", 'three"', header=f"{HEADER},note"))
+    found = read(log)
+    assert found.quarantined == {"MALFORMED": 2}
+    sentence = "2 rows have a quote that is not closed in their line, so a line after one may be part of a cell and no"
+    assert [warning[: len(sentence)] for warning in warnings_of(found)] == [sentence]
+    assert events(log, options={"multiLine": "true"}) == [(T, 1, "view", 3)]
+    log.write_text(lines(f"{T},1,view,3,one", f"{T},9,view", header=f"{HEADER},note"))
+    assert warnings_of(read(log)) == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("UTF-16LE", "茶"), ("UTF-32", "茶"), ("koi8-r", "чай"), ("ISO-8859-15", "5€")]
+)
+def test_an_encoding_that_is_named_is_read(log: Path, encoding: str, text: str) -> None:
+    log.write_bytes(lines(f"{T},7,view,{text}").encode(encoding))
+    assert events(log, id_type="string", options={"encoding": encoding}) == [(T, "7", "view", text)]
+
+
+def test_bytes_that_are_no_characters_are_never_an_id(log: Path) -> None:
+    log.write_bytes(lines(f"{T},7,view,café", f"{T},8,view,tea").encode("latin-1"))
+    assert told(log, id_type="string") == {"ENCODING": 1, "good": 1}
+
+
+def test_parents_that_are_missing_or_no_objects_leave_no_id(tmp_path: Path, spark: SparkSession) -> None:
+    own = [{"id": 5}, {}, None, "x", [1], {"id": {"a": 1}}, {"id": [7]}]
+    rows = [{"timestamp": T, "visitorid": "a", "event": "view", "p": parent} for parent in own]
+    path = tmp_path / "events.jsonl"
+    path.write_text("\ufeff" + "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    reasons = {"MALFORMED": 2, "BAD_ID": 2, "NULL_ID": 2, "good": 1}
+    assert told(path, columns={"itemid": "p.id"}, id_type="string") == reasons
+
+
+# Files and folders
+
+
+def test_files_of_a_folder_are_read_each_by_its_header(tmp_path: Path, spark: SparkSession) -> None:
+    files = {
+        "a.csv": lines(f"{T},1,view,3"),
+        "b.csv": lines(f"4,view,{T},2,x", header="itemid,event,timestamp,visitorid,more"),
+        "empty.csv": "",
+        "header.csv": lines(),
+        ".hidden.csv": lines(f"{T},99,view,9"),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    found = read(tmp_path)
+    assert (found.rows, found.good, found.quarantined) == (2, 2, {})
+    headers, empty = warnings_of(found)
+    assert headers.endswith("have 2 different headers; cells are found by name")
+    assert empty.startswith("1 files of ")
+
+
+def test_options_of_a_folder_are_those_of_the_format_of_its_files(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "part-0.csv").write_text(lines(f'{T},1,view,"TV \\"55\\""'))
+    assert events(tmp_path / "log", id_type="string", options={"escape": "\\"}) == [(T, "1", "view", 'TV "55"')]
+    with pytest.raises(ConfigError, match=r"data_loader\.options\.mergeSchema is no option of Spark's csv reader"):
+        read(tmp_path / "log", options={"mergeSchema": "true"})
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("time", pa.array([datetime.time(1, 2)], pa.time64("us"))),
+        ("half", pa.array([np.float16(1)], pa.float16())),
+    ],
+)
+def test_a_type_that_spark_cannot_read_is_reported(tmp_path: Path, spark: SparkSession, name: str, column: Any) -> None:
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table({"timestamp": [T], "visitorid": [1], "event": ["view"], "itemid": [3], name: column}), path)
+    with pytest.raises(SchemaError, match=r"SCHEMA_TYPE \S+ has a column of a type that Spark cannot read.*; write it"):
+        read(path)
+
+
+# Filters
+
+
+def test_a_filter_that_keeps_nothing_or_fails_is_named_without_a_row(log: Path) -> None:
+    log.write_text(lines(f"{T},7,view,3,cheap", header=f"{HEADER},price"))
+    with pytest.raises(InputError, match=r"has no events for the condition data_loader\.where"):
+        read(log, where="price = 'dear'", allow_empty=False)
+    with pytest.raises(
+        InputError, match=r"SOURCE_QUERY \S+ fails on a row, with CAST_INVALID_INPUT; write it with"
+    ) as raised:
+        read(log, where="int(price) > 2")
+    assert "cheap" not in str(raised.value)
+
+
+def test_a_log_of_which_nothing_is_fit_for_use_has_its_reasons_in_the_error(log: Path) -> None:
+    log.write_text(lines(f"{T},7,view", f"{T},x,view,3"))
+    with pytest.raises(InputError, match=r"no event that is fit for use: of 2 rows MALFORMED 1, BAD_ID 1$"):
+        read(log, allow_empty=False)
