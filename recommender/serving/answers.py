@@ -12,7 +12,7 @@ import numpy as np
 
 from recommender.constants import FOLD_IN, POPULAR
 from recommender.serving.engine import Feedback, Ranked
-from recommender.serving.refusals import RequestError, unknown_item, unknown_visitor
+from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
 from recommender.serving.version import Version
 
 PUBLISHED: Final = "published"

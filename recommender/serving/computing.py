@@ -8,16 +8,27 @@ Example usage:
 """
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
-from recommender.serving.aside import give_way
-from recommender.serving.refusals import busy, too_slow
+from recommender.serving.problems import busy, too_slow
 
 T = TypeVar("T")
 _NICE = 5  # about a third of the share of the loop
+
+
+def give_way(nice: int) -> None:
+    """Let the calling thread run behind those that answer, if the system has priorities of threads."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 class Computer:

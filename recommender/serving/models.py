@@ -33,6 +33,39 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class VersionQuery(_Asked):
+    """Which version answers."""
+
+    version: Literal["current", "previous"] = Field("current", description="the version that answers")
+
+
+class ListQuery(VersionQuery):
+    """The parameters of a visitor's list."""
+
+    k: int | None = Field(
+        None, ge=1, le=MOST_ITEMS, description="how many items; by default 10, or as many as are published, if fewer"
+    )
+    history: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
+        [], max_length=MOST_EVENTS, description="items that the visitor has viewed"
+    )
+
+
+class SimilarQuery(VersionQuery):
+    """The parameters of similar items."""
+
+    k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+
+
+class HistoryQuery(VersionQuery):
+    """The parameters of a visitor's history."""
+
+    limit: int = Field(50, ge=1, le=MOST_EVENTS, description="how many events")
+
+
+class NoQuery(_Asked):
+    """No parameters."""
+
+
 class ItemEvent(_Asked):
     """Something that a visitor did with an item."""
 
@@ -185,13 +218,10 @@ class Live(BaseModel):
 
 
 class Problem(BaseModel):
-    """What is wrong with a request."""
+    """Why a request cannot be answered: problem details (RFC 9457)."""
 
-    id: str = Field(description="for machines")
-    sentence: str = Field(description="for people")
-
-
-class ErrorBody(BaseModel):
-    """The answer to a request that cannot be answered."""
-
-    error: Problem
+    type: str = Field(description="a URN for each kind of problem")
+    title: str = Field(description="the phrase of the status")
+    status: int
+    detail: str = Field(description="one sentence for people")
+    id: str = Field(description="for machines", examples=["ITEM_UNKNOWN"])

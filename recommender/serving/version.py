@@ -42,7 +42,8 @@ class Version:
         self.snapshot = snapshot
         self.identity = Identity(manifest.run, number, manifest.created_at)
         self.shown = self.identity.shown()
-        self.header = str(number).encode()
+        self.number = number
+        self.header = str(number)
         self.engine = Engine(snapshot)
         self.customary = min(CUSTOMARY, manifest.k)  # items of a list, where nobody says how many
         self.weights = manifest.score_map

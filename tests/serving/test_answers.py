@@ -10,7 +10,7 @@ from support.literal_snapshot import EVENTS, WEIGHTS, Shop
 
 from recommender.serving import answers
 from recommender.serving.answers import Request
-from recommender.serving.refusals import RequestError
+from recommender.serving.problems import RequestError
 from recommender.serving.version import Version
 from recommender.snapshot.checks import checked_files, read_manifest
 
@@ -149,9 +149,9 @@ def test_what_cannot_be_explained_is_refused(both: tuple[Shop, Version], tmp_pat
     with pytest.raises(RequestError, match=r"ITEM_NOT_EXPLAINED the model has no factors of item .*: nothing") as told:
         answers.explanation(version, visitorid, item)
     assert told.value.status == 409
-    with pytest.raises(RequestError, match="ITEM_UNKNOWN no item zzz in this version"):
+    with pytest.raises(RequestError, match="ITEM_UNKNOWN item zzz is not in this version"):
         answers.explanation(version, visitorid, "zzz")
-    with pytest.raises(RequestError, match="VISITOR_UNKNOWN no visitor zzz in this version"):
+    with pytest.raises(RequestError, match="VISITOR_UNKNOWN visitor zzz is not in this version"):
         answers.explanation(version, "zzz", item)
     solver = {"implicit_prefs": True, "alpha": 1.0, "reg_param": 0.1, "nonnegative": True}
     shop, version = opened(tmp_path, solver=solver, golden=[])
@@ -179,7 +179,7 @@ def test_similar_items_are_told_with_what_people_see(both: tuple[Shop, Version])
     assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in best]
     assert [item["similarity"] for item in answer["items"]] == pytest.approx([float(cosine[item]) for item in best])
     assert all(item["title"] is None or item["title"] for item in answer["items"])
-    with pytest.raises(RequestError, match=r"ITEM_UNKNOWN no item i{64}\.\.\. in this version"):
+    with pytest.raises(RequestError, match=r"ITEM_UNKNOWN item i{64}\.\.\. is not in this version"):
         answers.similar(version, "i" * 200, 2)
 
 

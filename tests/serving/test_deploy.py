@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+pytest.importorskip("prometheus_client", reason="the extra serve is not installed")
+
 from recommender.commands import serve
+from recommender.serving.metrics import Metrics
+from recommender.serving.versions import Versions
 
 DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy" / "serve"
 
@@ -61,3 +65,24 @@ def test_the_pod_serves_without_root_and_is_asked_what_there_is(pod: dict[str, A
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert pod["terminationGracePeriodSeconds"] > 10
     assert container["env"][0]["name"] == "RECOMMENDER_TOKEN"
+
+
+def test_the_pod_has_a_place_for_its_metrics(pod: dict[str, Any]) -> None:
+    (container,) = pod["containers"]
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+    assert {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}} in pod["volumes"]
+
+
+@pytest.mark.parametrize("name", ["alerts.yaml", "grafana.json"])
+def test_dashboard_and_alerts_use_metrics_that_there_are(name: str) -> None:
+    exposition = Metrics().exposition(Versions(), 0.0).decode()
+    known = set(re.findall(r"^# TYPE (\S+)", exposition, re.MULTILINE))
+    used = set(re.findall(r"\brecommender_[a-z_]+", (DEPLOY / name).read_text(encoding="utf-8")))
+    assert used
+    assert {each.removesuffix("_bucket") for each in used} <= known
+    if name == "alerts.yaml":
+        rules = yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))["groups"][0]["rules"]
+        assert all({"alert", "expr", "annotations"} <= rule.keys() for rule in rules)
+    else:
+        panels = json.loads((DEPLOY / name).read_text(encoding="utf-8"))["panels"]
+        assert len({panel["id"] for panel in panels}) == len(panels)
