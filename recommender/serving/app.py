@@ -30,11 +30,11 @@ from recommender.serving.computing import Computer, give_way
 from recommender.serving.follower import Follower
 from recommender.serving.logs import configure_logs
 from recommender.serving.metrics import Metrics
-from recommender.serving.middleware import BodyLimit, Observe
+from recommender.serving.middleware import BodyLimit, FirstRoutes, Observe
 from recommender.serving.operations import add_operations
 from recommender.serving.pages import add_pages
-from recommender.serving.problems import RequestError, invalid, problem_response, too_large
-from recommender.serving.routes import Recommender, add_routes
+from recommender.serving.problems import RequestError, internal, invalid, too_large
+from recommender.serving.routes import Recommender, add_routes, fast_routes
 from recommender.serving.settings import LARGEST_BODY, Settings
 from recommender.serving.sources import source_of
 from recommender.serving.versions import Versions
@@ -90,18 +90,16 @@ def create_app(settings: Settings, recommender: Recommender, lifespan: Lifespan 
     add_routes(api, recommender, with_history=settings.history)
     add_operations(api, recommender, settings)
     add_pages(api, explorer=settings.explorer)
-    _add_problems(api, recommender.metrics)
+    _add_problems(api, recommender)
     _describe_problems(api)
     api.add_middleware(BodyLimit, most=LARGEST_BODY)
-    return Observe(api, recommender.metrics, recommender.versions, access_log=settings.access_log)
+    app = FirstRoutes(fast_routes(recommender), api)
+    return Observe(app, recommender.metrics, recommender.versions, access_log=settings.access_log)
 
 
-def _add_problems(api: FastAPI, metrics: Metrics) -> None:
+def _add_problems(api: FastAPI, recommender: Recommender) -> None:
     """Answer what fails with problem details."""
-
-    def problem(error: RequestError) -> Response:
-        metrics.rejected.labels(error.id).inc()
-        return problem_response(error)
+    problem = recommender.refused
 
     async def refused(_: Request, error: Any) -> Response:
         return problem(error)
@@ -110,7 +108,7 @@ def _add_problems(api: FastAPI, metrics: Metrics) -> None:
         return problem(invalid(error.errors()))
 
     async def broken(_: Request, __: Exception) -> Response:
-        return problem(RequestError(500, "INTERNAL", "this is a bug; the log has the details"))
+        return problem(internal())
 
     async def http(_: Request, error: Any) -> Response:
         if error.status_code == 413:  # noqa: PLR2004

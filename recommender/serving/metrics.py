@@ -3,7 +3,7 @@
 Example usage:
 >>> metrics = Metrics()
 >>> metrics.answered("/v1/status", 200, 0.003)
->>> metrics.sources.labels("popular").inc()
+>>> metrics.from_source("popular").inc()
 >>> b'recommender_answers_total{source="popular"} 1.0' in metrics.exposition(Versions(), uptime=3.0)
 True
 """
@@ -12,6 +12,7 @@ import os
 import resource
 import time
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,9 +39,10 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
-        self.sources = self._counter("answers", "Lists by where they came from", "source")
+        self._sources = self._counter("answers", "Lists by where they came from", "source")
         self.rejected = self._counter("rejected", "Requests that were not answered, by the id of the problem", "id")
-        self.in_flight = self._gauge("requests_in_flight", "Requests that are being answered", "livesum")
+        self.in_flight = 0
+        self._in_flight = self._gauge("requests_in_flight", "Requests that are being answered", "livesum")
         self._failures = self._counter("reload_failures", "Versions that could not be loaded, by all workers")
         self._ready = self._gauge("ready", "Whether every worker serves a version", "livemin")
         self._version = self._gauge("version", "Number of the version that is served", "livemax")
@@ -51,18 +53,22 @@ class Metrics:
         self._cpu = self._counter("process_cpu_seconds", "CPU time")
         self._used = 0.0
         self._counted_failures = 0
+        self._of_route = lru_cache(1000)(lambda route, status: self._requests.labels(route, str(status)))
+        self._seconds_of = lru_cache(1000)(self._seconds.labels)
+        self.from_source = lru_cache(10)(self._sources.labels)
         self._workers.set(1)
         _forget_ended_workers()
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._of_route(route, status).inc()
+        self._seconds_of(route).observe(seconds)
 
     def update(self, versions: Versions) -> None:
         """Set what is not counted by requests."""
         current, _ = versions.both()
         self._ready.set(versions.is_ready)
+        self._in_flight.set(self.in_flight)
         if current:
             self._version.set(current.number)
         self._failures.inc(versions.failures - self._counted_failures)

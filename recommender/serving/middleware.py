@@ -1,22 +1,30 @@
 """What every request passes: its id, the bound on its body, the counters, and the log."""
 
+import itertools
 import logging
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recommender.serving.logs import REQUEST_ID
 from recommender.serving.metrics import Metrics
-from recommender.serving.problems import problem_response, too_large
+from recommender.serving.problems import internal, problem_response, too_large
 from recommender.serving.versions import Versions
 
 OTHER: Final = "other"  # the route of what no path matches
 _GIVEN_ID: Final = re.compile(r"[!-~]{1,128}")
+_NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_CLOSE: Final = (b"connection", b"close")
+_PROCESS: Final = secrets.token_hex(6)
+_numbers = itertools.count(1)
 _log = logging.getLogger("recommender.serving")
 _access_log = logging.getLogger("recommender.access")
 
@@ -52,6 +60,28 @@ class BodyLimit:
         await self._app(scope, limited, send)
 
 
+class FirstRoutes:
+    """Try some routes for GET before an application, and save what surrounds the application's own.
+
+    Init parameters:
+        routes: that are tried. app: what answers all other requests.
+    """
+
+    def __init__(self, routes: Sequence[Route], app: ASGIApp) -> None:
+        self._routes, self._app = routes, app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and scope["method"] == "GET":
+            for route in self._routes:
+                match, found = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(found, route=route)
+                    await route.handle(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
 class Observe:
     """Give each request an id, count it and log it; the outermost part of the application.
 
@@ -78,23 +108,23 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(raw=message.setdefault("headers", []))
-                headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
+                headers = [*message.get("headers", ()), _NO_SNIFF, (b"x-request-id", request_id.encode())]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(_NO_STORE)
                 if self._versions.draining:
-                    headers["Connection"] = "close"
+                    headers.append(_CLOSE)
+                message["headers"] = headers
             await send(message)
 
-        self._metrics.in_flight.inc()
+        self._metrics.in_flight += 1
         try:
             await self._app(scope, receive, sending)
         except Exception:  # noqa: BLE001 - the boundary: the log has the details
             _log.exception("%s %s failed", method, _route(scope))
-            if not status:  # the application itself answers 500, unless it was the server that failed
-                status = 500
+            if not status:
+                await problem_response(internal())(scope, receive, sending)
         finally:
-            self._metrics.in_flight.dec()
+            self._metrics.in_flight -= 1
             seconds = time.perf_counter() - started
             self._metrics.answered(_route(scope), status, seconds)
             if self._access_log:
@@ -106,8 +136,9 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             given = str(value, "latin-1")
-            return given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
-    return secrets.token_hex(8)
+            if _GIVEN_ID.fullmatch(given):
+                return given
+    return f"{_PROCESS}-{next(_numbers):x}"
 
 
 def _route(scope: Scope) -> str:

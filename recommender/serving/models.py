@@ -46,7 +46,7 @@ class ListQuery(VersionQuery):
         None, ge=1, le=MOST_ITEMS, description="how many items; by default 10, or as many as are published, if fewer"
     )
     history: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
-        [], max_length=MOST_EVENTS, description="items that the visitor has viewed"
+        default_factory=list, max_length=MOST_EVENTS, description="items that the visitor has viewed"
     )
 
 

@@ -116,6 +116,11 @@ def not_json() -> RequestError:
     return RequestError(415, "CONTENT_TYPE", "the body must be JSON, with the header Content-Type: application/json")
 
 
+def internal() -> RequestError:
+    """Return the error of a bug."""
+    return RequestError(500, "INTERNAL", "this is a bug; the log has the details")
+
+
 def invalid(mistakes: Iterable[Mapping[str, Any]]) -> RequestError:
     """Return the error for invalid parameters or an invalid body, from pydantic's list of mistakes."""
     return RequestError(422, "REQUEST_INVALID", "; ".join(sentence(each) for each in [*mistakes][:_MISTAKES_SHOWN]))

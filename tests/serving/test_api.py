@@ -92,7 +92,7 @@ def test_a_request_has_an_id_that_is_taken_or_made(served: tuple[Asked, Shop]) -
     asked, _ = served
     assert asked.ask("/livez", headers={"x-request-id": "shop-7"}).headers["x-request-id"] == "shop-7"
     made = asked.ask("/livez", headers={"x-request-id": "two words"}).headers["x-request-id"]
-    assert len(made) == 16
+    assert re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]+", made)
     assert made != asked.ask("/x").headers["x-request-id"]
 
 

@@ -41,9 +41,12 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
-        self.process.kill()
-        self.process.wait()
-        self._reader.join(5)
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self._reader.join(30)  # workers whose first process was killed end by themselves
         if self.process.stderr:
             self.process.stderr.close()
 
