@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
-from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS
+from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
 
 
 def _whole(value: Any) -> Any:
@@ -49,6 +49,12 @@ class ListQuery(VersionQuery):
         default_factory=list, max_length=MOST_EVENTS, description="items that the visitor has viewed"
     )
 
+    exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
+        default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
+    )
+    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
+
 
 class SimilarQuery(VersionQuery):
     """The parameters of similar items."""
@@ -78,7 +84,27 @@ class ItemEvent(_Asked):
 class ListRequest(_Asked):
     """What a list is to be made of."""
 
-    events: list[ItemEvent] = Field(max_length=MOST_EVENTS, description="what the visitor did")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"visitorid": "7", "events": [{"itemid": "12", "event": "view"}], "k": 10}]},
+    )
+
+    visitorid: ItemId | None = Field(None, description="a visitor whose stored history comes before the events")
+    events: list[ItemEvent] = Field([], max_length=MOST_EVENTS, description="what the visitor did in this session")
+    exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
+    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+    offset: Whole = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
+
+
+class BatchRequest(_Asked):
+    """Visitors that get a list each."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"visitorids": ["7", "9"], "exclude": ["12"], "k": 10}]}
+    )
+
+    visitorids: list[ItemId] = Field(max_length=MOST_VISITORS, description="each gets the list that GET returns")
     exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
     k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
 
@@ -117,6 +143,13 @@ class Recommendations(BaseModel):
     unknown_items: int = Field(description="events of items that are not in the version")
     unknown_events: int = Field(description="events of a kind that has no weight")
     items: list[Recommendation]
+
+
+class Batch(BaseModel):
+    """A list for each visitor, in the order of the request."""
+
+    version: VersionOf
+    lists: list[Recommendations]
 
 
 class SimilarItem(Shown):

@@ -85,26 +85,32 @@ class Recommender:
         return Depends(check)
 
     async def recommendations(self, visitorid: str, asked: models.ListQuery, seen: int) -> Response:
-        """Return the published list; else one that is computed from the history; else popular items.
+        """Return the published list; else one that is computed; else popular items.
 
-        If more items are wanted than are published, the list is computed from the stored history.
+        A list is computed from the stored history and from `history`, if that is given, or if more items are wanted
+        than are published.
         """
         version = self._chosen(asked, seen)
+        events = [(item, None) for item in asked.history]
         k = asked.k or version.customary
-        answer = answers.published(version, visitorid, k)
-        if answer is None and not asked.history and version.snapshot.visitors.find(visitorid) is None:
-            answer = answers.popular(version, visitorid, k)
+        request = answers.Request(k, visitorid, events, asked.exclude, asked.offset, asked.include_seen)
+        answer = answers.recommended(version, request)
         if answer is None:
-            request = answers.Request(k, visitorid, [(item, None) for item in asked.history])
             answer = await self.computer.run(answers.computed, version, request)
         return self._listed(version, answer)
 
     async def recommendations_for(self, body: models.ListRequest, seen: int) -> Response:
-        """Return a list for what a visitor did, which need not be in the log."""
+        """Return a list for what a visitor did in this session, after what is stored of it; both may be left out."""
         version = self.versions.current(seen)
         events = [(event.itemid, event.event) for event in body.events]
-        request = answers.Request(body.k, None, events, body.exclude)
+        request = answers.Request(body.k, body.visitorid, events, body.exclude, body.offset, body.include_seen)
         return self._listed(version, await self.computer.run(answers.computed, version, request))
+
+    async def batch(self, body: models.BatchRequest, seen: int) -> Response:
+        """Return a list for each visitor, as GET returns it, all from one version."""
+        version = self.versions.current(seen)
+        requests = [answers.Request(body.k, visitorid, (), body.exclude) for visitorid in body.visitorids]
+        return answered(version, await self.computer.run(answers.batch, version, requests))
 
     async def similar(self, itemid: str, asked: models.SimilarQuery, seen: int) -> Response:
         """Return the items that are most like one."""
@@ -174,6 +180,17 @@ def _add_lists(api: FastAPI, recommender: Recommender) -> None:
         body: models.ListRequest, _: Annotated[models.NoQuery, Query()], seen: Seen = 0
     ) -> Response:
         return await recommender.recommendations_for(body, seen)
+
+    @router.post(
+        "/v1/recommendations:batch",
+        operation_id="recommendForVisitors",
+        response_model=models.Batch,
+        responses=problems(*_WITH_BODY),
+        dependencies=[Depends(_is_json)],
+        description=recommender.batch.__doc__,
+    )
+    async def batch(body: models.BatchRequest, _: Annotated[models.NoQuery, Query()], seen: Seen = 0) -> Response:
+        return await recommender.batch(body, seen)
 
     @router.get(
         SIMILAR,
@@ -261,9 +278,12 @@ _SEEN: TypeAdapter[int] = TypeAdapter(Annotated[int, Query(ge=0)])
 def _values(query: type[BaseModel], given: QueryParams) -> dict[str, Any]:
     """Return the parameters, those that may be repeated as lists."""
     values: dict[str, Any] = dict(given)
-    if "history" in values and "history" in query.model_fields:
-        values["history"] = given.getlist("history")
+    for name in _REPEATED & values.keys() & query.model_fields.keys():
+        values[name] = given.getlist(name)
     return values
+
+
+_REPEATED = {"history", "exclude"}
 
 
 def _checked(place: str, validate: Callable[[Any], Any], value: Any, name: str = "") -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 MOST_ITEMS: Final = 1000  # of a list
+MOST_VISITORS: Final = 1000  # of a batch
 MOST_EVENTS: Final = 1000  # of a request
 LONGEST_ID: Final = 256  # characters
 LARGEST_BODY: Final = 64 * 1024  # bytes

@@ -42,7 +42,7 @@ def test_every_visitor_gets_what_is_published_for_it(both: tuple[Shop, Version])
     shop, version = both
     sources = ("als", "fold_in", "popular")
     for row, visitorid in enumerate(shop.visitorids):
-        answer = answers.published(version, str(visitorid), 3)
+        answer = answers.published(version, Request(3, str(visitorid)))
         assert answer is not None
         assert pairs(answer) == [(str(shop.itemids[item]), sources[source]) for item, _, source in shop.lists[row][:3]]
         assert [item["score"] for item in answer["items"]] == pytest.approx([s for _, s, _ in shop.lists[row][:3]])
@@ -53,7 +53,7 @@ def test_every_visitor_gets_what_is_published_for_it(both: tuple[Shop, Version])
 def test_a_longer_list_is_computed_from_the_stored_history(both: tuple[Shop, Version]) -> None:
     shop, version = both
     for row, visitorid in enumerate(shop.visitorids):
-        assert answers.published(version, str(visitorid), 12) is None
+        assert answers.published(version, Request(12, str(visitorid))) is None
         answer = answers.computed(version, Request(12, str(visitorid)))
         assert pairs(answer) == named(shop, shop.expected(shop.histories[row], 12))
         assert answer["source"] == ("popular" if shop.score(shop.histories[row]) is None else "fold_in")
@@ -113,10 +113,10 @@ def test_an_event_without_a_kind_is_a_view_or_what_weighs_least(tmp_path: Path) 
 
 def test_an_unknown_visitor_gets_what_is_popular(both: tuple[Shop, Version]) -> None:
     shop, version = both
-    answer = answers.popular(version, "nobody", 4)
+    answer = answers.popular(version, Request(4, "nobody"))
     assert pairs(answer) == named(shop, shop.expected([], 4))
     assert (answer["source"], answer["known"], answer["visitorid"]) == ("popular", False, "nobody")
-    assert answers.published(version, "nobody", 4) is None
+    assert answers.published(version, Request(4, "nobody")) is None
 
 
 def test_short_lists_stay_short_where_nothing_is_to_fill_them(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_short_lists_stay_short_where_nothing_is_to_fill_them(tmp_path: Path) ->
     item = int(np.flatnonzero(shop.known)[0])
     answer = answers.computed(version, Request(1000, None, [(str(shop.itemids[item]), "view")]))
     assert {source for _, source in pairs(answer)} == {"fold_in"}
-    assert len(answers.popular(version, None, 3)["items"]) == 3
+    assert len(answers.popular(version, Request(3))["items"]) == 3
 
 
 def test_the_shares_and_the_popularity_sum_to_the_score(both: tuple[Shop, Version]) -> None:
@@ -191,4 +191,58 @@ def test_any_visitor_is_one_of_them(both: tuple[Shop, Version], tmp_path: Path) 
     _, empty = opened(tmp_path, visitors=0, parts=1)
     with pytest.raises(RequestError, match="VISITOR_UNKNOWN this version has no visitors"):
         answers.any_visitor(empty)
-    assert answers.popular(empty, "anybody", 3)["source"] == "popular"
+    assert answers.popular(empty, Request(3, "anybody"))["source"] == "popular"
+
+
+def test_events_of_a_session_are_added_to_the_stored_history(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    liked, bought = (int(item) for item in np.flatnonzero(shop.known)[:2])
+    told = [(str(shop.itemids[liked]), "view"), (str(shop.itemids[bought]), "transaction")]
+    session = [(liked, 0, 1.0, 0), (bought, 2, 10.0, 0)]
+    for row, visitorid in enumerate(shop.visitorids):
+        answer = answers.computed(version, Request(8, str(visitorid), told))
+        assert pairs(answer) == named(shop, shop.expected([*shop.histories[row], *session], 8))
+        assert (answer["source"], answer["known"]) == ("fold_in", True)
+
+
+def test_seen_items_are_listed_once_they_are_asked_for(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    for row, visitorid in enumerate(shop.visitorids):
+        history = [(item, 0, weight, at) for item, _, weight, at in shop.histories[row]]  # nothing keeps an item out
+        answer = answers.computed(version, Request(12, str(visitorid), include_seen=True))
+        assert pairs(answer) == named(shop, shop.expected(history, 12))
+
+
+def test_a_published_list_leaves_out_what_is_not_wanted_and_begins_later(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    sources = ("als", "fold_in", "popular")
+    for row, visitorid in enumerate(shop.visitorids):
+        listed = [(item, sources[source]) for item, _, source in shop.lists[row]]
+        first = str(shop.itemids[listed[0][0]])
+        answer = answers.published(version, Request(3, str(visitorid), exclude=[first, "none"]))
+        assert answer is not None
+        assert pairs(answer) == named(shop, listed[1:4])
+        assert answers.published(version, Request(5, str(visitorid), exclude=[first])) is None  # too few are left
+        later = answers.published(version, Request(2, str(visitorid), offset=3))
+        assert later is not None
+        assert [item["rank"] for item in later["items"]] == [4, 5]
+        assert [item["itemid"] for item in later["items"]] == [str(shop.itemids[item]) for item, _ in listed[3:5]]
+
+
+def test_pages_of_a_computed_list_follow_each_other(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    visitorid = str(shop.visitorids[0])
+    whole = answers.computed(version, Request(12, visitorid))["items"]
+    pages = [answers.computed(version, Request(4, visitorid, offset=offset))["items"] for offset in (0, 4, 8)]
+    assert [item for page in pages for item in page] == whole
+
+
+def test_a_batch_has_the_lists_that_each_visitor_gets(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    visitorids = [str(shop.visitorids[0]), "nobody", str(shop.visitorids[3])]
+    for k in (3, 9):
+        requests = [Request(k, visitorid) for visitorid in visitorids]
+        answer = answers.batch(version, requests)
+        alone = [answers.recommended(version, each) or answers.computed(version, each) for each in requests]
+        assert answer == {"version": version.shown, "lists": alone}
+        assert [each["visitorid"] for each in answer["lists"]] == visitorids

@@ -130,6 +130,33 @@ def test_an_unknown_visitor_is_told_that_it_gets_popular_items(served: tuple[Ask
     assert (response.json()["source"], response.json()["unknown_items"]) == ("fold_in", 1)
 
 
+def test_a_known_visitor_s_session_changes_its_list_at_once(served: tuple[Asked, Shop]) -> None:
+    asked, shop = served
+    visitorid, known = str(shop.visitorids[0]), [str(shop.itemids[int(place)]) for place in shop.known.nonzero()[0][:2]]
+    path = path_of("v1", "visitors", visitorid, "recommendations")
+    before = asked.ask(path).json()
+    by_get = asked.ask(path, params={"history": known, "k": 5}).json()
+    body = {"visitorid": visitorid, "events": [{"itemid": item, "event": "view"} for item in known], "k": 5}
+    by_post = asked.ask("/v1/recommendations", "POST", json=body).json()
+    assert by_get == by_post
+    assert (by_post["known"], by_post["source"]) == (True, "fold_in")
+    assert by_post["items"] != before["items"]
+    first = before["items"][0]["itemid"]
+    without = asked.ask(path, params={"exclude": first, "k": 2, "offset": 1}).json()
+    assert [item["itemid"] for item in without["items"]] == [item["itemid"] for item in before["items"][2:4]]
+
+
+def test_a_batch_of_visitors_is_answered_at_once(served: tuple[Asked, Shop]) -> None:
+    asked, shop = served
+    visitorids = [shop.visitorids[0], "nobody", shop.visitorids[1]]
+    response = asked.ask("/v1/recommendations:batch", "POST", json={"visitorids": visitorids, "k": 4})
+    assert (response.status_code, response.headers["x-recommender-version"]) == (200, "2")
+    for visitorid, listed in zip(visitorids, response.json()["lists"], strict=True):
+        assert listed == asked.ask(path_of("v1", "visitors", visitorid, "recommendations") + "?k=4").json()
+    found = error_of(asked.ask("/v1/recommendations:batch", "POST", json={"visitorids": ["1"] * 1001}))
+    assert found == (422, "REQUEST_INVALID", "visitorids must have at most 1000 entries")
+
+
 def test_a_list_for_events_leaves_out_what_is_to_be_left_out(served: tuple[Asked, Shop]) -> None:
     asked, shop = served
     bought, viewed, unwanted = (shop.itemids[int(place)] for place in shop.known.nonzero()[0][:3])
@@ -191,7 +218,6 @@ def test_the_callers_mistakes_are_told_in_a_sentence(
         (b"{", "the body is not JSON at character 1"),
         (b"{bad", "the body is not JSON at character 1"),
         (b"[]", "the body: input should be a valid dictionary"),
-        (b"{}", "events is missing"),
         (b'{"events": [], "k": "3"}', "k must be a whole number"),
         (b'{"events": [], "k": 0}', "k must be at least 1"),
         (b'{"events": [], "n": 3}', "n is not known here"),

@@ -60,6 +60,7 @@ OPERATIONS = [
     ("GET", "/v1/visitors/{visitorid}/explain/{itemid}"),
     ("GET", "/v1/visitors/{visitorid}/history"),
     ("POST", "/v1/recommendations"),
+    ("POST", "/v1/recommendations:batch"),
     ("GET", "/v1/items/{itemid}/similar"),
     ("GET", "/v1/status"),
     ("GET", "/livez"),
