@@ -32,7 +32,7 @@ class _Command(Protocol):
         """Return what people read of a result."""
 
 
-_COMMANDS = ("runs", "show", "diff", "verify", "gc", "release", "promote", "rollback")
+_COMMANDS = ("runs", "show", "diff", "verify", "gc", "release", "promote", "rollback", "hide", "unhide", "hidden")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,15 +76,19 @@ def _modules() -> dict[str, _Command]:
     from recommender.commands import (  # noqa: PLC0415 - serve does without them
         diff,
         gc,
+        hidden,
+        hide,
         promote,
         release,
         rollback,
         runs,
         show,
+        unhide,
         verify,
     )
 
-    return dict(zip(_COMMANDS, (runs, show, diff, verify, gc, release, promote, rollback), strict=True))
+    modules = (runs, show, diff, verify, gc, release, promote, rollback, hide, unhide, hidden)
+    return dict(zip(_COMMANDS, modules, strict=True))
 
 
 def _first_line(module: Any) -> str:

@@ -4,11 +4,12 @@ Every answer names the version that it was made from, and is made from that one 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
 from recommender.serving.engine import Ranked
@@ -65,8 +66,8 @@ def published(version: Version, request: Request) -> Answer | None:
     found = snapshot.visitors.published(place)
     item, score, source = found.item, found.score, found.source
     wanted, longest = request.offset + request.k, max(snapshot.manifest.k, len(item))
-    excluded = _known(version, request.exclude)
-    if excluded:
+    excluded = _excluded(version, request)
+    if len(excluded):
         kept = ~np.isin(item, excluded)
         item, score, source = item[kept], score[kept], source[kept]
         longest = longest if kept.all() else len(item)
@@ -80,7 +81,7 @@ def published(version: Version, request: Request) -> Answer | None:
 
 def popular(version: Version, request: Request) -> Answer:
     """Return the most popular items."""
-    excluded = np.unique(np.array(_known(version, request.exclude), dtype=np.int64))
+    excluded = np.unique(_excluded(version, request))
     ranked = version.engine.best(None, request.offset + request.k, excluded)
     known = request.visitorid is not None and version.snapshot.visitors.find(request.visitorid) is not None
     return _ranked(version, request, POPULAR, ranked, known=known)
@@ -96,8 +97,9 @@ def computed(version: Version, request: Request) -> Answer:
         stored = version.feedback(visitors.history(place))
         items, scores = [*stored.item.tolist(), *items], [*stored.score.tolist(), *scores]
         barred = [*stored.excluded.tolist(), *barred]
-    excluded = [*([] if request.include_seen else barred), *_known(version, request.exclude)]
-    feedback = version.engine.feedback(np.array(items, np.int64), np.array(scores), np.array(excluded, np.int64))
+    seen = np.array([] if request.include_seen else barred, np.int64)
+    excluded = np.append(seen, _excluded(version, request))
+    feedback = version.engine.feedback(np.array(items, np.int64), np.array(scores), excluded)
     factors = version.engine.folded_in(feedback)
     ranked = version.engine.best(factors, request.offset + request.k, feedback.excluded)
     source = POPULAR if factors is None else FOLD_IN
@@ -119,11 +121,14 @@ def similar(version: Version, itemid: str, k: int) -> Answer:
     """
     items = version.snapshot.items
     index = _index(version, itemid)
-    item, similarity = items.similar.values
     own = items.similar.place(index)
+    item, similarity = (column[own] for column in items.similar.values)
+    if len(version.hidden):
+        kept = ~np.isin(item, version.hidden)
+        item, similarity = item[kept], similarity[kept]
     listed = [
         {"rank": rank, "similarity": float(str(cosine)), **items.shown(other)}
-        for rank, (other, cosine) in enumerate(zip(item[own][:k].tolist(), similarity[own][:k], strict=True), 1)
+        for rank, (other, cosine) in enumerate(zip(item[:k].tolist(), similarity[:k], strict=True), 1)
     ]
     return {"version": version.shown, **items.shown(index), "items": listed}
 
@@ -219,9 +224,12 @@ def _events(version: Version, request: Request) -> _Events:
     return found
 
 
-def _known(version: Version, itemids: Iterable[str]) -> list[int]:
-    found = (version.snapshot.items.find(itemid) for itemid in itemids)
-    return [index for index in found if index is not None]
+def _excluded(version: Version, request: Request) -> NDArray[np.int64]:
+    """Return the items that a list must not have, whatever the visitor did: unwanted and hidden ones."""
+    if not request.exclude:
+        return version.hidden
+    found = (version.snapshot.items.find(itemid) for itemid in request.exclude)
+    return np.append(np.array([index for index in found if index is not None], np.int64), version.hidden)
 
 
 def _ranked(version: Version, request: Request, source: str, ranked: Ranked, *, known: bool) -> Answer:

@@ -72,9 +72,12 @@ class Follower:
 
     def look(self) -> None:
         """Take over what is newest; a worker without a version takes the one before if the newest is damaged."""
-        if self._versions.is_waiting:
-            return  # one change at a time
         try:
+            hidden = self._source.hidden()
+            if self._versions.hide(hidden):
+                _log.info("%d items are hidden", len(hidden))
+            if self._versions.is_waiting:
+                return  # one change at a time
             for place, found in enumerate(self._source.newest_first()):
                 before, is_served = self.served, self._is_served(found)
                 if is_served and not place and (self.error or self.served != before):

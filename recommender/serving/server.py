@@ -11,14 +11,13 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from recommender.errors import ConfigError, Mistake, RecommenderError
-from recommender.serving.app import create_worker
 from recommender.serving.follower import open_version
 from recommender.serving.settings import Settings
 from recommender.serving.sources import Folder, check_source, source_of
+from recommender.serving.worker import create_worker
 
 _KEEP_ALIVE: Final = 75  # seconds; longer than proxies keep an idle connection, so that they are the ones to close it
 _FINISH: Final = 6  # seconds for the answers that are being written
-_STARTED_LATE: Final = 60  # seconds without a sign of life after which a worker is replaced
 _BACKLOG: Final = 2048
 _log = logging.getLogger("recommender.serving")
 
@@ -58,7 +57,6 @@ def _config(settings: Settings) -> uvicorn.Config:
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_FINISH,
-        timeout_worker_healthcheck=_STARTED_LATE,
     )
 
 

@@ -19,7 +19,7 @@ from recommender.errors import ArtifactError, ConfigError, Mistake, StorageError
 from recommender.serving.settings import Settings
 from recommender.snapshot.checks import read_manifest
 from recommender.snapshot.layout import MANIFEST
-from recommender.store import Channels, Commit, Publication, Store, open_files
+from recommender.store import Channels, Commit, Hidden, Publication, Store, open_files
 
 SNAPSHOT: Final = "snapshot"
 
@@ -50,6 +50,9 @@ class Source(Protocol):
     def newest_first(self) -> Iterator[Found]:
         """Return what is to be served now, and then what was before it."""
 
+    def hidden(self) -> frozenset[str]:
+        """Return the ids of the items that are hidden now."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -61,6 +64,10 @@ class Folder:
     def newest_first(self) -> Iterator[Found]:
         """Return the snapshot."""
         yield Found(self.path)
+
+    def hidden(self) -> frozenset[str]:
+        """Return none: they are in a store."""
+        return frozenset()
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,14 @@ class Channel:
         channels = Channels(self.store)
         for publication in channels.history(self.channel):
             yield self._found(publication, channels.commit(publication))
+
+    def hidden(self) -> frozenset[str]:
+        """Return the ids of the items that are hidden now.
+
+        Raises:
+            ArtifactError: their record is damaged.
+        """
+        return frozenset(item.itemid for item in Hidden(self.store).items())
 
     def _found(self, publication: Publication, commit: Commit | None) -> Found:
         if commit is None:

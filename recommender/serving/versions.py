@@ -34,15 +34,28 @@ class Versions:
         self._current: Version | None = None
         self._previous: Version | None = None
         self._next: tuple[float, Version] | None = None
+        self._hidden: frozenset[str] = frozenset()
         self.last_reload: Mapping[str, Any] | None = None
         self.failures = 0
         self.draining = False
 
     def add(self, version: Version, moment: float = 0.0) -> None:
         """Let a version take effect at a moment, in seconds since the epoch; the first one does at once."""
+        version.hide(self._hidden)
         with self._lock:
             self._next = (moment if self._current else 0.0, version)
         self.switch_if_due()
+
+    def hide(self, itemids: frozenset[str]) -> bool:
+        """Let no list of any version have these items; return whether they are others than before."""
+        if itemids == self._hidden:
+            return False
+        self._hidden = itemids
+        waiting = self._next
+        for version in (self._current, self._previous, waiting[1] if waiting else None):
+            if version is not None:
+                version.hide(itemids)
+        return True
 
     def switch_if_due(self) -> None:
         """Let the next version take effect if its moment has come."""

@@ -246,3 +246,22 @@ def test_a_batch_has_the_lists_that_each_visitor_gets(both: tuple[Shop, Version]
         alone = [answers.recommended(version, each) or answers.computed(version, each) for each in requests]
         assert answer == {"version": version.shown, "lists": alone}
         assert [each["visitorid"] for each in answer["lists"]] == visitorids
+
+
+def test_hidden_items_are_in_no_list(tmp_path: Path) -> None:
+    shop, version = opened(tmp_path)
+    gone = sorted({shop.lists[0][0][0], shop.lists[1][1][0]})
+    version.hide([*(str(shop.itemids[item]) for item in gone), "none"])
+    for row, visitorid in enumerate(shop.visitorids):
+        answer = answers.computed(version, Request(9, str(visitorid)))
+        assert pairs(answer) == named(shop, shop.expected(shop.histories[row], 9, gone))
+        kept = [shop.itemids[item] for item, _, _ in shop.lists[row] if item not in gone]
+        published = answers.published(version, Request(len(kept), str(visitorid)))
+        assert published is not None
+        assert [item["itemid"] for item in published["items"]] == [str(itemid) for itemid in kept]
+    assert pairs(answers.popular(version, Request(9))) == named(shop, shop.expected([], 9, gone))
+    for itemid in shop.itemids:
+        listed = [item["itemid"] for item in answers.similar(version, str(itemid), 5)["items"]]
+        assert not {str(shop.itemids[item]) for item in gone} & set(listed)
+    version.hide([])
+    assert answers.published(version, Request(5, str(shop.visitorids[0]))) is not None

@@ -14,7 +14,7 @@ from recommender.serving.follower import Follower, open_version
 from recommender.serving.problems import RequestError
 from recommender.serving.sources import Folder, Found, channel_of
 from recommender.serving.versions import Versions
-from recommender.store import Attempt, Channels
+from recommender.store import Attempt, Channels, Hidden
 
 
 class Worker:
@@ -168,6 +168,22 @@ def test_a_damaged_version_leaves_the_old_one_serving(root: Path, name: str, how
     publish(root, "wednesday", seed=3)
     assert worker.look() == 3
     assert (worker.versions.failures, worker.error) == (1, None)
+
+
+def test_hidden_items_are_followed_and_stay_hidden_in_the_next_version(root: Path) -> None:
+    worker, hidden = Worker(root), Hidden(store_at(root))
+    worker.look()
+    itemid = worker.versions.current().snapshot.items.ids.text(3)
+    hidden.hide([itemid], "recalled")
+    worker.look()
+    assert worker.versions.current().hidden.tolist() == [3]
+    publish(root, "tuesday")
+    worker.look()
+    assert worker.versions.current().number == 2
+    assert worker.versions.current().hidden.tolist() == worker.versions.previous().hidden.tolist() == [3]
+    hidden.unhide([itemid])
+    worker.look()
+    assert worker.versions.current().hidden.tolist() == worker.versions.previous().hidden.tolist() == []
 
 
 def test_a_new_worker_takes_the_version_before_one_that_is_damaged(root: Path) -> None:

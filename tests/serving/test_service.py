@@ -18,6 +18,7 @@ pytest.importorskip("httpx", reason="httpx is not installed")
 import httpx
 from support.running import Load, Running, is_alive
 
+from recommender.__main__ import main
 from recommender.store import Channels
 
 pytestmark = [
@@ -159,6 +160,23 @@ def test_no_process_is_left_when_the_first_one_is_killed(root: Path, workers: st
         while any(map(is_alive, left)) and time.monotonic() < until:
             time.sleep(0.05)
         assert not any(map(is_alive, left))
+
+
+def test_a_hidden_item_is_gone_everywhere_within_ten_seconds_under_load(root: Path) -> None:
+    with Running("--root", str(root), *FAST, "--poll", "5", "--workers", "2") as service:
+        service.ready()
+        path = "/v1/visitors/nobody/recommendations?k=5"
+        before = [item["itemid"] for item in service.client.get(path).json()["items"]]
+        load = Load(service, 14, 4, *paths(service))
+        assert main(["hide", before[0], "--reason", "recalled", "--root", str(root)]) == 0
+        hidden, last = time.monotonic(), 0.0
+        while time.monotonic() - hidden < 13:
+            items = httpx.get(f"http://127.0.0.1:{service.port}{path}").json()["items"]  # whichever worker accepts it
+            if before[0] in [item["itemid"] for item in items]:
+                last = time.monotonic() - hidden
+            time.sleep(0.1)
+        assert last < 10
+        assert load.result()["wrong"] == []
 
 
 def test_a_new_worker_serves_the_version_before_one_that_is_damaged(root: Path) -> None:
