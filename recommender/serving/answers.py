@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import pydantic_core
 from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
@@ -18,8 +19,6 @@ from recommender.serving.version import Version
 
 PUBLISHED: Final = "published"
 SOURCES: Final = (PUBLISHED, FOLD_IN, POPULAR)
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Answer = dict[str, Any]
 Event = tuple[str, str | None]  # itemid, kind
@@ -46,7 +45,10 @@ class Request:
 
 def to_json(answer: Answer) -> bytes:
     """Return an answer as it is sent."""
-    return _encode(answer).encode()
+    try:
+        return pydantic_core.to_json(answer)
+    except pydantic_core.PydanticSerializationError:  # half a character, as JSON can have it in an id
+        return json.dumps(answer).encode()
 
 
 def recommended(version: Version, request: Request) -> Answer | None:
@@ -127,8 +129,8 @@ def similar(version: Version, itemid: str, k: int) -> Answer:
         kept = ~np.isin(item, version.hidden)
         item, similarity = item[kept], similarity[kept]
     listed = [
-        {"rank": rank, "similarity": float(str(cosine)), **items.shown(other)}
-        for rank, (other, cosine) in enumerate(zip(item[:k].tolist(), similarity[:k], strict=True), 1)
+        {"rank": rank, "similarity": cosine, **items.shown(other)}
+        for rank, (other, cosine) in enumerate(zip(item[:k].tolist(), _numbers(similarity[:k]), strict=True), 1)
     ]
     return {"version": version.shown, **items.shown(index), "items": listed}
 
@@ -254,9 +256,14 @@ def _list(version: Version, visitorid: str | None, source: str, items: list[Answ
 def _listed(version: Version, indexes: list[int], scores: Any, sources: list[str], offset: int = 0) -> list[Answer]:
     shown = version.snapshot.items.shown
     return [
-        {"rank": rank, **shown(index), "score": float(str(score)), "source": source}
-        for rank, (index, score, source) in enumerate(zip(indexes, scores, sources, strict=True), offset + 1)
+        {"rank": rank, **shown(index), "score": score, "source": source}
+        for rank, (index, score, source) in enumerate(zip(indexes, _numbers(scores), sources, strict=True), offset + 1)
     ]
+
+
+def _numbers(values: NDArray[np.float32]) -> list[float]:
+    """Return numbers of 32 bits without the digits that they do not have."""
+    return [float(f"{value:.7g}") for value in values.tolist()]
 
 
 def _index(version: Version, itemid: str) -> int:
