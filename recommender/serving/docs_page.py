@@ -1,5 +1,6 @@
 """The OpenAPI description as a page for people, without scripts, for use offline and behind a strict policy."""
 
+import json
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -15,13 +16,14 @@ def docs_page(description: Mapping[str, Any]) -> str:
     info = description["info"]
     title = escape(f"{info['title']} {info['version']}")
     operations = [
-        _operation(method, path, operation)
+        _operation(method, path, operation, description.get("components", {}).get("schemas", {}))
         for path, methods in description["paths"].items()
         for method, operation in methods.items()
     ]
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"></head>\n<body>\n<main>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="stylesheet" href="static/docs.css"></head>\n<body>\n<main>'
         f"<h1>{title}</h1>\n<p>{escape(info.get('description', ''))} "
         'For machines: <a href="openapi.json">openapi.json</a>.</p>\n'
         + "\n".join(operations)
@@ -29,13 +31,13 @@ def docs_page(description: Mapping[str, Any]) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
+def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     rows = [
         (parameter["name"], parameter["in"], _constraint(parameter.get("schema", {})), parameter.get("description", ""))
         for parameter in operation.get("parameters", ())
     ]
     answers = [(status, answer.get("description", "")) for status, answer in operation["responses"].items()]
-    body = "<p>Body: JSON, see openapi.json.</p>" if "requestBody" in operation else ""
+    body = _body(operation["requestBody"], schemas) if "requestBody" in operation else ""
     return "\n".join(
         [
             f"<section><h2><code>{escape(method.upper())} {escape(path)}</code></h2>",
@@ -45,6 +47,14 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
             "</section>",
         ]
     )
+
+
+def _body(described: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
+    """Return the keys of a JSON body, and an example."""
+    schema = schemas[described["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]]
+    rows = [(name, each.get("description", "")) for name, each in schema["properties"].items()]
+    examples = "".join(f"<pre>{escape(json.dumps(each))}</pre>" for each in schema.get("examples", ()))
+    return _table(("key of the body", "meaning"), rows) + examples
 
 
 def _constraint(schema: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What is deployed calls the service as it can be called, without root."""
 
 import argparse
+import configparser
 import json
 import re
 import shlex
@@ -42,6 +43,7 @@ def test_the_container_serves_without_root() -> None:
     entry, command = (
         json.loads(re.findall(rf"^{word} (\[.*\])$", text, re.MULTILINE)[0]) for word in ("ENTRYPOINT", "CMD")
     )
+    assert "--require-hashes -r /source/requirements/serve.txt" in text
     options = parsed(after_serve(entry) + command)
     assert (options.host, options.root, options.channel, options.port) == ("0.0.0.0", "/data", "live", 8000)  # noqa: S104
     assert re.search(r"^USER 10001", text, re.MULTILINE)
@@ -86,3 +88,13 @@ def test_dashboard_and_alerts_use_metrics_that_there_are(name: str) -> None:
     else:
         panels = json.loads((DEPLOY / name).read_text(encoding="utf-8"))["panels"]
         assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_what_the_container_installs_is_what_the_extra_needs() -> None:
+    locked = (DEPLOY.parents[1] / "requirements" / "serve.txt").read_text(encoding="utf-8")
+    parser = configparser.ConfigParser()
+    parser.read(DEPLOY.parents[1] / "setup.cfg", encoding="utf-8")
+    wanted = parser["options.extras_require"]["serve"] + parser["options"]["install_requires"]
+    names = {re.split(r"[<>=;]", line)[0].strip().lower() for line in wanted.splitlines() if line.strip()}
+    assert {name for name in names if not re.search(rf"^{name}==", locked, re.MULTILINE)} == set()
+    assert "pyspark" not in locked
