@@ -13,7 +13,7 @@ import pydantic_core
 from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
-from recommender.serving.engine import Ranked
+from recommender.serving.engine import Feedback, Ranked
 from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
 from recommender.serving.version import Version
 
@@ -91,22 +91,55 @@ def popular(version: Version, request: Request) -> Answer:
 
 def computed(version: Version, request: Request) -> Answer:
     """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
-    visitors = version.snapshot.visitors
-    place = None if request.visitorid is None else visitors.find(request.visitorid)
-    events = _events(version, request)
-    items, scores, barred = events.items, events.scores, events.barred
-    if place is not None:
-        stored = version.feedback(visitors.history(place))
-        items, scores = [*stored.item.tolist(), *items], [*stored.score.tolist(), *scores]
-        barred = [*stored.excluded.tolist(), *barred]
-    seen = np.array([] if request.include_seen else barred, np.int64)
-    excluded = np.append(seen, _excluded(version, request))
-    feedback = version.engine.feedback(np.array(items, np.int64), np.array(scores), excluded)
+    feedback, events, known = _feedback(version, request)
     factors = version.engine.folded_in(feedback)
     ranked = version.engine.best(factors, request.offset + request.k, feedback.excluded)
     source = POPULAR if factors is None else FOLD_IN
-    answer = _ranked(version, request, source, ranked, known=place is not None)
+    answer = _ranked(version, request, source, ranked, known=known)
     return {**answer, "unknown_items": events.unknown_items, "unknown_events": events.unknown_kinds}
+
+
+def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
+    """Return the given items in the order of a visitor's scores, and those that the model does not know last.
+
+    Without anything that is known of the visitor, the order is that of the popularity. Hidden items are left out.
+    """
+    feedback, events, known = _feedback(version, request)
+    factors = version.engine.folded_in(feedback)
+    found = _indexes(version, itemids)
+    given = np.setdiff1d(np.array(found, np.int64), version.hidden)
+    if factors is None:
+        scores, may_score = version.snapshot.items.popularity[given], np.ones(len(given), dtype=np.bool_)
+    else:
+        may_score = version.snapshot.model.known[given]
+        scores = np.full(len(given), -np.inf)
+        scores[may_score] = version.engine.scores(factors, given[may_score])
+    order = np.lexsort((given, -scores))[: request.k]
+    number = int(may_score[order].sum())
+    source = POPULAR if factors is None else FOLD_IN
+    items = _listed(version, given[order[:number]].tolist(), scores[order[:number]], [source] * number)
+    rest = [
+        {"rank": rank, **version.snapshot.items.shown(int(given[row])), "score": None, "source": source}
+        for rank, row in enumerate(order[number:], number + 1)
+    ]
+    answer = _list(version, request.visitorid, source, [*items, *rest], known=known)
+    unknown = events.unknown_items + len(itemids) - len(found)
+    return {**answer, "unknown_items": unknown, "unknown_events": events.unknown_kinds}
+
+
+def similar_to_several(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
+    """Return the items of the whole catalogue that are most like several, such as a cart, by the mean cosine."""
+    found = _indexes(version, itemids)
+    given = np.unique(np.array([index for index in found if version.snapshot.model.known[index]], np.int64))
+    excluded = np.concatenate([np.array(found, np.int64), _excluded(version, request)])
+    listed: list[Answer] = []
+    if len(given):
+        ranked = version.engine.alike(given, request.k, excluded)
+        pairs = enumerate(zip(ranked.item.tolist(), _numbers(ranked.score), strict=True), 1)
+        listed = [
+            {"rank": n, "similarity": cosine, **version.snapshot.items.shown(item)} for n, (item, cosine) in pairs
+        ]
+    return {"version": version.shown, "unknown_items": len(itemids) - len(found), "items": listed}
 
 
 def batch(version: Version, requests: Sequence[Request]) -> Answer:
@@ -226,12 +259,33 @@ def _events(version: Version, request: Request) -> _Events:
     return found
 
 
+def _feedback(version: Version, request: Request) -> tuple[Feedback, _Events, bool]:
+    """Return what is known of a visitor, stored and told; what the request told; and whether the visitor is known."""
+    visitors = version.snapshot.visitors
+    place = None if request.visitorid is None else visitors.find(request.visitorid)
+    events = _events(version, request)
+    items, scores, barred = events.items, events.scores, events.barred
+    if place is not None:
+        stored = version.feedback(visitors.history(place))
+        items, scores = [*stored.item.tolist(), *items], [*stored.score.tolist(), *scores]
+        barred = [*stored.excluded.tolist(), *barred]
+    seen = np.array([] if request.include_seen else barred, np.int64)
+    excluded = np.append(seen, _excluded(version, request))
+    feedback = version.engine.feedback(np.array(items, np.int64), np.array(scores), excluded)
+    return feedback, events, place is not None
+
+
+def _indexes(version: Version, itemids: Sequence[str]) -> list[int]:
+    """Return the indexes of the items that are in the version."""
+    found = (version.snapshot.items.find(itemid) for itemid in itemids)
+    return [index for index in found if index is not None]
+
+
 def _excluded(version: Version, request: Request) -> NDArray[np.int64]:
     """Return the items that a list must not have, whatever the visitor did: unwanted and hidden ones."""
     if not request.exclude:
         return version.hidden
-    found = (version.snapshot.items.find(itemid) for itemid in request.exclude)
-    return np.append(np.array([index for index in found if index is not None], np.int64), version.hidden)
+    return np.append(np.array(_indexes(version, request.exclude), np.int64), version.hidden)
 
 
 def _ranked(version: Version, request: Request, source: str, ranked: Ranked, *, known: bool) -> Answer:
@@ -261,7 +315,7 @@ def _listed(version: Version, indexes: list[int], scores: Any, sources: list[str
     ]
 
 
-def _numbers(values: NDArray[np.float32]) -> list[float]:
+def _numbers(values: NDArray[np.floating]) -> list[float]:
     """Return numbers of 32 bits without the digits that they do not have."""
     return [float(f"{value:.7g}") for value in values.tolist()]
 

@@ -82,6 +82,7 @@ def create_app(settings: Settings, recommender: Recommender, lifespan: Lifespan 
         title="recommender",
         version=__version__,
         description="Recommendations of a published version. Slashes in ids are percent-encoded.",
+        openapi_tags=_TAGS,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -130,6 +131,12 @@ def _describe_problems(api: FastAPI) -> None:
     description["components"]["schemas"]["Problem"] = models.Problem.model_json_schema()
 
 
+_TAGS: Final = [
+    {"name": "recommendations", "description": "Lists for visitors."},
+    {"name": "items", "description": "Similar, popular and given items."},
+    {"name": "histories", "description": "What visitors did, and why they get an item."},
+    {"name": "operations", "description": "Status, probes and metrics."},
+]
 _OF_HTTP: Final = {
     400: ("BODY_UNREADABLE", "the body cannot be read"),
     404: ("NOT_FOUND", "there is nothing here; see /docs"),

@@ -62,6 +62,16 @@ class SimilarQuery(VersionQuery):
     k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
 
 
+class PopularQuery(VersionQuery):
+    """The parameters of popular items."""
+
+    k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+    exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
+        default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
+    )
+    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+
+
 class HistoryQuery(VersionQuery):
     """The parameters of a visitor's history."""
 
@@ -105,6 +115,28 @@ class BatchRequest(_Asked):
     )
 
     visitorids: list[ItemId] = Field(max_length=MOST_VISITORS, description="each gets the list that GET returns")
+    exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
+    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+
+
+class RankRequest(_Asked):
+    """Items that are put into the order of a visitor."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"visitorid": "7", "itemids": ["12", "15", "19"]}]}
+    )
+
+    itemids: list[ItemId] = Field(max_length=MOST_ITEMS, description="the items")
+    visitorid: ItemId | None = Field(None, description="a visitor whose stored history comes before the events")
+    events: list[ItemEvent] = Field([], max_length=MOST_EVENTS, description="what the visitor did in this session")
+
+
+class SimilarRequest(_Asked):
+    """Items, such as a cart, that others are compared with."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"itemids": ["12", "15"], "k": 4}]})
+
+    itemids: list[ItemId] = Field(min_length=1, max_length=MOST_EVENTS, description="the items")
     exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
     k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
 
@@ -156,7 +188,7 @@ class SimilarItem(Shown):
     """An item that is like another one."""
 
     rank: int = Field(ge=1)
-    similarity: float = Field(description="cosine, -1 to 1")
+    similarity: float = Field(description="cosine, or the mean of several, -1 to 1")
 
 
 class SimilarItems(Shown):
@@ -164,6 +196,34 @@ class SimilarItems(Shown):
 
     version: VersionOf
     items: list[SimilarItem]
+
+
+class SimilarToSeveral(BaseModel):
+    """The items that are most like several."""
+
+    version: VersionOf
+    unknown_items: int = Field(description="given items that are not in the version")
+    items: list[SimilarItem]
+
+
+class ScoredItem(Shown):
+    """A given item, in its place."""
+
+    rank: int = Field(ge=1)
+    score: float | None = Field(description="as in a list; null: the model does not know the item")
+    source: Literal["fold_in", "popular"]
+
+
+class RankedItems(BaseModel):
+    """The given items, best first."""
+
+    version: VersionOf
+    visitorid: str | None
+    source: Literal["fold_in", "popular"]
+    known: bool = Field(description="whether the visitor is in the version")
+    unknown_items: int = Field(description="given items, and events of items, that are not in the version")
+    unknown_events: int = Field(description="events of a kind that has no weight")
+    items: list[ScoredItem]
 
 
 class Share(Shown):

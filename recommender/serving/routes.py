@@ -4,7 +4,7 @@ FastAPI describes and checks all of them. The two routes that nearly all request
 which are tried first and run the same handlers: they cost half as much.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response, Security
@@ -102,7 +102,7 @@ class Recommender:
     async def recommendations_for(self, body: models.ListRequest, seen: int) -> Response:
         """Return a list for what a visitor did in this session, after what is stored of it; both may be left out."""
         version = self.versions.current(seen)
-        events = [(event.itemid, event.event) for event in body.events]
+        events = _events(body.events)
         request = answers.Request(body.k, body.visitorid, events, body.exclude, body.offset, body.include_seen)
         return self._listed(version, await self.computer.run(answers.computed, version, request))
 
@@ -116,6 +116,25 @@ class Recommender:
         """Return the items that are most like one."""
         version = self._chosen(asked, seen)
         return answered(version, answers.similar(version, itemid, asked.k))
+
+    async def popular(self, asked: models.PopularQuery, seen: int) -> Response:
+        """Return the most popular items."""
+        version = self._chosen(asked, seen)
+        return self._listed(
+            version, answers.popular(version, answers.Request(asked.k, None, (), asked.exclude, asked.offset))
+        )
+
+    async def similar_to_several(self, body: models.SimilarRequest, seen: int) -> Response:
+        """Return the items that are most like several, such as a cart: by the mean cosine, from the whole catalogue."""
+        version = self.versions.current(seen)
+        request = answers.Request(body.k, exclude=body.exclude)
+        return answered(version, await self.computer.run(answers.similar_to_several, version, request, body.itemids))
+
+    async def rank(self, body: models.RankRequest, seen: int) -> Response:
+        """Return the given items in the order of a visitor's scores."""
+        version = self.versions.current(seen)
+        request = answers.Request(len(body.itemids), body.visitorid, _events(body.events))
+        return answered(version, await self.computer.run(answers.scored, version, request, body.itemids))
 
     async def explain(self, visitorid: str, itemid: str, asked: models.VersionQuery, seen: int) -> Response:
         """Return what each item of the stored history adds to the visitor's score of an item."""
@@ -143,6 +162,7 @@ class Recommender:
 def add_routes(api: FastAPI, recommender: Recommender, *, with_history: bool = True) -> None:
     """Add the routes below /v1."""
     _add_lists(api, recommender)
+    _add_items(api, recommender)
     if with_history:
         _add_histories(api, recommender)
 
@@ -192,6 +212,12 @@ def _add_lists(api: FastAPI, recommender: Recommender) -> None:
     async def batch(body: models.BatchRequest, _: Annotated[models.NoQuery, Query()], seen: Seen = 0) -> Response:
         return await recommender.batch(body, seen)
 
+    api.include_router(router)
+
+
+def _add_items(api: FastAPI, recommender: Recommender) -> None:
+    router = APIRouter(tags=["items"], dependencies=[recommender.needs(RECOMMEND)])
+
     @router.get(
         SIMILAR,
         operation_id="getSimilarItems",
@@ -201,6 +227,40 @@ def _add_lists(api: FastAPI, recommender: Recommender) -> None:
     )
     async def similar(itemid: Id, asked: Annotated[models.SimilarQuery, Query()], seen: Seen = 0) -> Response:
         return await recommender.similar(itemid, asked, seen)
+
+    @router.get(
+        "/v1/items/popular",
+        operation_id="getPopularItems",
+        response_model=models.Recommendations,
+        responses=problems(*_USUAL),
+        description=recommender.popular.__doc__,
+    )
+    async def popular(asked: Annotated[models.PopularQuery, Query()], seen: Seen = 0) -> Response:
+        return await recommender.popular(asked, seen)
+
+    @router.post(
+        "/v1/items:similar",
+        operation_id="getItemsSimilarToSeveral",
+        response_model=models.SimilarToSeveral,
+        responses=problems(*_WITH_BODY),
+        dependencies=[Depends(_is_json)],
+        description=recommender.similar_to_several.__doc__,
+    )
+    async def similar_to_several(
+        body: models.SimilarRequest, _: Annotated[models.NoQuery, Query()], seen: Seen = 0
+    ) -> Response:
+        return await recommender.similar_to_several(body, seen)
+
+    @router.post(
+        "/v1/rank",
+        operation_id="rankItems",
+        response_model=models.RankedItems,
+        responses=problems(*_WITH_BODY),
+        dependencies=[Depends(_is_json)],
+        description=recommender.rank.__doc__,
+    )
+    async def rank(body: models.RankRequest, _: Annotated[models.NoQuery, Query()], seen: Seen = 0) -> Response:
+        return await recommender.rank(body, seen)
 
     api.include_router(router)
 
@@ -241,6 +301,10 @@ def _add_histories(api: FastAPI, recommender: Recommender) -> None:
         return await recommender.history(visitorid, asked, seen)
 
     api.include_router(router)
+
+
+def _events(events: Sequence[models.ItemEvent]) -> list[answers.Event]:
+    return [(event.itemid, event.event) for event in events]
 
 
 def answered(version: Version, answer: Answer) -> Response:

@@ -265,3 +265,50 @@ def test_hidden_items_are_in_no_list(tmp_path: Path) -> None:
         assert not {str(shop.itemids[item]) for item in gone} & set(listed)
     version.hide([])
     assert answers.published(version, Request(5, str(shop.visitorids[0]))) is not None
+
+
+def test_items_are_compared_with_several_by_the_mean_cosine(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    cart = [int(item) for item in np.flatnonzero(shop.known)[:3]]
+    unwanted = int(np.flatnonzero(shop.known)[5])
+    unit = shop.factors / np.linalg.norm(shop.factors, axis=1, keepdims=True)
+    mean = (unit @ unit[cart].T).mean(axis=1)
+    may = [item for item in range(30) if shop.known[item] and shop.allowed[item] and item not in (*cart, unwanted)]
+    best = sorted(may, key=lambda item: -mean[item])[:4]
+    itemids = [*(str(shop.itemids[item]) for item in cart), "none"]
+    answer = answers.similar_to_several(version, Request(4, exclude=[str(shop.itemids[unwanted])]), itemids)
+    assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in best]
+    assert [item["similarity"] for item in answer["items"]] == pytest.approx(
+        [float(mean[item]) for item in best], rel=1e-5
+    )
+    assert answer["unknown_items"] == 1
+    everything = answers.similar_to_several(version, Request(1000), itemids)["items"]
+    assert len(everything) == len(may) + bool(shop.allowed[unwanted])
+    unknown = str(shop.itemids[int(np.flatnonzero(~shop.known)[0])])
+    assert answers.similar_to_several(version, Request(4), [unknown])["items"] == []
+
+
+def test_given_items_are_put_into_the_order_of_the_scores(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    row = next(row for row, history in enumerate(shop.histories) if shop.score(history) is not None)
+    scores = shop.score(shop.histories[row])
+    assert scores is not None
+    given = [item for item in range(12) if shop.allowed[item]]
+    known = sorted((item for item in given if shop.known[item]), key=lambda item: -scores[item])
+    rest = [item for item in given if not shop.known[item]]
+    request = Request(len(given), str(shop.visitorids[row]))
+    answer = answers.scored(version, request, [*(str(shop.itemids[item]) for item in given), "none"])
+    assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in [*known, *rest]]
+    assert [item["rank"] for item in answer["items"]] == list(range(1, len(given) + 1))
+    expected = [*(pytest.approx(float(scores[item]), rel=1e-4, abs=1e-6) for item in known), *([None] * len(rest))]
+    assert [item["score"] for item in answer["items"]] == expected
+    assert (answer["source"], answer["known"], answer["unknown_items"]) == ("fold_in", True, 1)
+
+
+def test_given_items_are_put_into_the_order_of_the_popularity_for_somebody_unknown(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    answer = answers.scored(version, Request(30), [str(itemid) for itemid in shop.itemids])
+    order = sorted(range(30), key=lambda item: (-shop.popularity[item], item))
+    assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in order]
+    assert [item["score"] for item in answer["items"]] == [shop.popularity[item] for item in order]
+    assert (answer["source"], answer["known"]) == ("popular", False)

@@ -157,6 +157,23 @@ def test_a_batch_of_visitors_is_answered_at_once(served: tuple[Asked, Shop]) -> 
     assert found == (422, "REQUEST_INVALID", "visitorids must have at most 1000 entries")
 
 
+def test_items_may_be_asked_for_without_a_visitor(served: tuple[Asked, Shop]) -> None:
+    asked, shop = served
+    whole = asked.ask("/v1/items/popular?k=4").json()
+    assert (whole["source"], whole["visitorid"], len(whole["items"])) == ("popular", None, 4)
+    first = whole["items"][0]["itemid"]
+    later = asked.ask("/v1/items/popular", params={"k": 2, "exclude": first, "offset": 1}).json()
+    assert [item["itemid"] for item in later["items"]] == [item["itemid"] for item in whole["items"][2:4]]
+    cart = [str(shop.itemids[int(place)]) for place in shop.known.nonzero()[0][:2]]
+    alike = asked.ask("/v1/items:similar", "POST", json={"itemids": cart, "k": 3}).json()
+    assert len(alike["items"]) == 3
+    assert not set(cart) & {item["itemid"] for item in alike["items"]}
+    body = {"itemids": cart, "visitorid": str(shop.visitorids[0])}
+    ranked = asked.ask("/v1/rank", "POST", json=body).json()
+    assert {item["itemid"] for item in ranked["items"]} == set(cart)
+    assert error_of(asked.ask("/v1/items:similar", "POST", json={"itemids": []}))[0] == 422
+
+
 def test_a_list_for_events_leaves_out_what_is_to_be_left_out(served: tuple[Asked, Shop]) -> None:
     asked, shop = served
     bought, viewed, unwanted = (shop.itemids[int(place)] for place in shop.known.nonzero()[0][:3])
