@@ -28,13 +28,14 @@ from recommender.serving import models
 from recommender.serving.auth import Tokens
 from recommender.serving.computing import Computer, give_way
 from recommender.serving.follower import Follower
+from recommender.serving.handlers import Recommender
 from recommender.serving.logs import configure_logs
 from recommender.serving.metrics import Metrics
 from recommender.serving.middleware import BodyLimit, FirstRoutes, Observe
 from recommender.serving.operations import add_operations
 from recommender.serving.pages import add_pages
 from recommender.serving.problems import RequestError, internal, invalid, too_large
-from recommender.serving.routes import Recommender, add_routes, fast_routes
+from recommender.serving.routes import add_routes, fast_routes
 from recommender.serving.settings import LARGEST_BODY, Settings
 from recommender.serving.sources import source_of
 from recommender.serving.versions import Versions

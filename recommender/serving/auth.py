@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from recommender.errors import ConfigError, Mistake
-from recommender.serving.problems import forbidden, unauthorized
+from recommender.serving.problems import RequestError
 
 RECOMMEND: Final = "recommend"
 HISTORY: Final = "history"
@@ -73,9 +73,10 @@ class Tokens:
             if hmac.compare_digest(token.encode(), given.encode("utf-8", "replace")):
                 found = scopes
         if found is None or kind.lower() != "bearer":
-            raise unauthorized()
+            sentence = "a token is wanted, in the header Authorization: Bearer TOKEN"
+            raise RequestError(401, "UNAUTHORIZED", sentence)
         if scope not in found:
-            raise forbidden(scope)
+            raise RequestError(403, "FORBIDDEN", f"this token does not have the scope {scope}")
 
     def _are_metrics_closed(self) -> bool:
         """Return whether a token names the scope metrics; without one, the metrics are for everybody."""

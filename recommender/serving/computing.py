@@ -17,7 +17,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
-from recommender.serving.problems import busy, too_slow
+from recommender.serving.problems import RequestError
 
 T = TypeVar("T")
 _NICE = 5  # about a third of the share of the loop
@@ -51,7 +51,7 @@ class Computer:
             RequestError: too many wait already, or it took too long.
         """
         if self._open > self._waiting:
-            raise busy()
+            raise RequestError(503, "BUSY", "too many lists are being computed; try again in a second")
         with self._lock:
             self._open += 1
         future: Future[T] = self._thread.submit(function, *arguments)
@@ -59,7 +59,8 @@ class Computer:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
         except asyncio.TimeoutError:
-            raise too_slow(self._seconds) from None
+            sentence = f"no answer within {self._seconds:g} s; try again, or ask for fewer items"
+            raise RequestError(503, "TIMEOUT", sentence) from None
 
     def _done(self, _: Future[Any]) -> None:
         with self._lock:

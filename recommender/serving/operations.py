@@ -1,16 +1,17 @@
 """What those who run the service ask for: its status, the probes and the metrics."""
 
 import time
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 
 from recommender.serving import models
 from recommender.serving.answers import to_json
 from recommender.serving.auth import METRICS, RECOMMEND
+from recommender.serving.handlers import JSON, Recommender
 from recommender.serving.metrics import age
-from recommender.serving.problems import draining
-from recommender.serving.routes import JSON, Recommender, problems
+from recommender.serving.problems import RequestError
+from recommender.serving.routes import no_query, problems
 from recommender.serving.settings import Settings
 
 
@@ -24,9 +25,9 @@ def add_operations(api: FastAPI, recommender: Recommender, settings: Settings) -
         response_model=models.Status,
         responses=problems(401, 403, 422),
         tags=["operations"],
-        dependencies=[recommender.needs(RECOMMEND)],
+        dependencies=[recommender.needs(RECOMMEND), Depends(no_query)],
     )
-    async def status(_: Annotated[models.NoQuery, Query()]) -> Response:
+    async def status() -> Response:
         """Return the version, its age, counts and metrics, and how the last reload went."""
         found = status_of(recommender, settings)
         headers = {"X-Recommender-Version": str(found["version"]["number"])} if found["version"] else {}
@@ -47,7 +48,7 @@ def add_operations(api: FastAPI, recommender: Recommender, settings: Settings) -
     async def ready() -> Response:
         """Return whether requests are to be sent here: not before the first version, nor while ending."""
         if versions.draining:
-            raise draining()
+            raise RequestError(503, "DRAINING", "the service is ending; ask another one")
         versions.current()
         return Response(b'{"ready":true}', media_type=JSON)
 

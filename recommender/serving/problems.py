@@ -65,55 +65,9 @@ def unknown_visitor(visitorid: str) -> RequestError:
     return RequestError(404, "VISITOR_UNKNOWN", f"visitor {_short(visitorid)} is not in this version")
 
 
-def not_ready() -> RequestError:
-    """Return the error of a service that has not loaded a version yet."""
-    return RequestError(503, "NOT_READY", "no version is loaded yet; try again, and see /v1/status")
-
-
-def draining() -> RequestError:
-    """Return the error of a worker that is about to end."""
-    return RequestError(503, "DRAINING", "the service is ending; ask another one")
-
-
-def no_previous() -> RequestError:
-    """Return the error if no version came before the current one."""
-    return RequestError(404, "VERSION_UNKNOWN", "no previous version is kept; leave version out for the current one")
-
-
-def behind(wanted: int, found: int) -> RequestError:
-    """Return the error for a client that has seen a newer version than this worker has."""
-    sentence = f"this worker has version {found} and not yet {wanted}, which the header X-Recommender-Version asks for"
-    return RequestError(503, "VERSION_BEHIND", f"{sentence}; try again, or leave the header out")
-
-
-def busy() -> RequestError:
-    """Return the error of a service that has too much to compute."""
-    return RequestError(503, "BUSY", "too many lists are being computed; try again in a second")
-
-
-def too_slow(seconds: float) -> RequestError:
-    """Return the error for a request that took too long."""
-    return RequestError(503, "TIMEOUT", f"no answer within {seconds:g} s; try again, or ask for fewer items")
-
-
-def unauthorized() -> RequestError:
-    """Return the error for a request without a valid token."""
-    return RequestError(401, "UNAUTHORIZED", "a token is wanted, in the header Authorization: Bearer TOKEN")
-
-
-def forbidden(scope: str) -> RequestError:
-    """Return the error for a token without the scope that the request needs."""
-    return RequestError(403, "FORBIDDEN", f"this token does not have the scope {scope}")
-
-
 def too_large(limit: int) -> RequestError:
     """Return the error for a body that is too long."""
     return RequestError(413, "BODY_TOO_LARGE", f"the body must have at most {limit:,} bytes; send fewer events")
-
-
-def not_json() -> RequestError:
-    """Return the error for a body of another content type."""
-    return RequestError(415, "CONTENT_TYPE", "the body must be JSON, with the header Content-Type: application/json")
 
 
 def internal() -> RequestError:

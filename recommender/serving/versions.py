@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from recommender.serving.problems import behind, no_previous, not_ready
+from recommender.serving.problems import RequestError
 from recommender.serving.version import Version
 
 
@@ -95,12 +95,13 @@ class Versions:
         self.switch_if_due()
         version = self._current
         if version is None:
-            raise not_ready()
+            raise RequestError(503, "NOT_READY", "no version is loaded yet; try again, and see /v1/status")
         if version.number >= least:
             return version
         newest = self.newest
         if newest is None or newest.number < least:
-            raise behind(least, version.number)
+            sentence = f"this worker has version {version.number} and not yet {least}, which the header asks for"
+            raise RequestError(503, "VERSION_BEHIND", f"{sentence}; try again, or leave X-Recommender-Version out")
         return newest
 
     def previous(self) -> Version:
@@ -110,7 +111,8 @@ class Versions:
             RequestError: there is none.
         """
         if self._previous is None:
-            raise no_previous()
+            sentence = "no previous version is kept; leave version out for the current one"
+            raise RequestError(404, "VERSION_UNKNOWN", sentence)
         return self._previous
 
     def both(self) -> tuple[Version | None, Version | None]:
