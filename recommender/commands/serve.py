@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="answering while no longer ready, when told to end (default: 1)",
     )
+    parser.add_argument(
+        "--hidden-file", metavar="FILE", help="ids of items that no list has, a line each; read again with every look"
+    )
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="of the log (default: text)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--access-log", action="store_true", help="log every request, without ids of visitors")
@@ -71,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         root=options.root,
         channel=options.channel,
         snapshot=options.snapshot,
+        hidden_file=options.hidden_file,
         poll=options.poll,
         effective_after=options.effective_after,
         workers=options.workers,

@@ -53,7 +53,13 @@ def create_worker(settings: Settings) -> ASGIApp:
     configure_logs(settings.log_format, settings.log_level)
     sys.setswitchinterval(_SWITCH)
     recommender = recommender_of(settings)
-    follower = Follower(source_of(settings), recommender.versions, settings.effective_after, settings.poll)
+    follower = Follower(
+        source_of(settings),
+        recommender.versions,
+        settings.effective_after,
+        settings.poll,
+        hidden_file=settings.hidden_file,
+    )
     looked = threading.Event()
 
     @asynccontextmanager

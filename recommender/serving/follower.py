@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 
 from recommender.errors import ArtifactError, RecommenderError
-from recommender.serving.sources import Found, Source
+from recommender.serving.sources import Found, Source, ids_in
 from recommender.serving.version import Version
 from recommender.serving.versions import Versions
 from recommender.snapshot.checks import checked_files, corrupt, read_manifest
@@ -52,6 +52,7 @@ class Follower:
         effective_after: seconds from the publication of a version to the moment at which it takes effect.
         retry: seconds until a version that failed is tried again, at first.
         open_version: opens a version.
+        hidden_file: ids of items that no list has, beside those of the source; None: no file.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class Follower:
         effective_after: float = 10.0,
         retry: float = 5.0,
         open_version: Callable[[Found], Version] = open_version,
+        hidden_file: str | None = None,
     ) -> None:
+        self._hidden_file = hidden_file
         self._source, self._versions, self._effective_after = source, versions, effective_after
         self._open = open_version
         self.served: Found | None = None
@@ -73,7 +76,7 @@ class Follower:
     def look(self) -> None:
         """Take over what is newest; a worker without a version takes the one before if the newest is damaged."""
         try:
-            hidden = self._source.hidden()
+            hidden = self._source.hidden() | ids_in(self._hidden_file)
             if self._versions.hide(hidden):
                 _log.info("%d items are hidden", len(hidden))
             if self._versions.is_waiting:

@@ -17,6 +17,7 @@ class Settings:
 
     Attributes:
         root, channel: the channel to follow. snapshot: a folder to serve instead; None: the channel.
+        hidden_file: ids of items that no list has, a line each, beside those of the store; None: no file.
         poll: seconds between two looks at the channel.
         effective_after: seconds after its publication at which a version takes effect, in all workers at once.
         workers: number of processes.
@@ -31,6 +32,7 @@ class Settings:
     root: str = "output"
     channel: str = "live"
     snapshot: str | None = None
+    hidden_file: str | None = None
     poll: float = 5.0
     effective_after: float = 10.0
     workers: int = 1

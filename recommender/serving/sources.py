@@ -132,6 +132,22 @@ def channel_of(root: str, channel: str) -> Channel:
     return Channel(Store(files), Path(files.root), channel)
 
 
+def ids_in(file: str | None) -> frozenset[str]:
+    """Return the ids of a file with one in each line; none without a file.
+
+    Raises:
+        ArtifactError: it cannot be read; that does not mean that no item is hidden.
+    """
+    if file is None:
+        return frozenset()
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ArtifactError("HIDDEN_FILE", f"{file} cannot be read: {reason}; see --hidden-file") from error
+    return frozenset(filter(None, map(str.strip, lines)))
+
+
 def source_of(settings: Settings) -> Source:
     """Return where versions come from.
 

@@ -186,6 +186,24 @@ def test_hidden_items_are_followed_and_stay_hidden_in_the_next_version(root: Pat
     assert worker.versions.current().hidden.tolist() == worker.versions.previous().hidden.tolist() == []
 
 
+def test_a_file_of_hidden_items_is_followed_too(root: Path, tmp_path: Path) -> None:
+    file, versions = tmp_path / "sold-out", Versions()
+    follower = Follower(channel_of(str(root), "live"), versions, retry=0.0, hidden_file=str(file))
+    follower.look()
+    assert str(follower.error).startswith(f"HIDDEN_FILE {file} cannot be read: No such file")
+    assert versions.newest is None  # nobody knows what is hidden
+    file.write_text("")
+    follower.look()
+    itemids = [versions.current().snapshot.items.ids.text(row) for row in (2, 5)]
+    file.write_text(f"{itemids[0]}\n\nnone\n")
+    Hidden(store_at(root)).hide([itemids[1]], "recalled")
+    follower.look()
+    assert versions.current().hidden.tolist() == [2, 5]
+    file.unlink()
+    follower.look()
+    assert versions.current().hidden.tolist() == [2, 5]
+
+
 def test_a_new_worker_takes_the_version_before_one_that_is_damaged(root: Path) -> None:
     path = snapshot_of(root, publish(root, "tuesday", seed=2)) / "items.arrow"
     content = path.read_bytes()
