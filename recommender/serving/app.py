@@ -5,6 +5,7 @@ Example usage:
 >>> app = create_app(settings, recommender_of(settings))
 """
 
+import asyncio
 import gc
 import multiprocessing
 import os
@@ -17,7 +18,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import FrameType
 from typing import Any, Final
 
-import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -65,7 +65,7 @@ def create_worker(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=_follow, args=(follower, recommender, settings.poll, looked), daemon=True).start()
-        await anyio.to_thread.run_sync(looked.wait, _STARTUP)
+        await asyncio.to_thread(looked.wait, _STARTUP)
         _drain_before_the_end(recommender.versions, settings.drain_seconds)
         gc.freeze()  # what is there now stays, and need not be looked at again and again
         yield
@@ -101,7 +101,9 @@ def create_app(settings: Settings, recommender: Recommender, lifespan: Lifespan 
     _add_problems(api, recommender)
     _describe_problems(api)
     api.add_middleware(BodyLimit, most=LARGEST_BODY)
-    app = FirstRoutes(fast_routes(recommender), api)
+    # FastAPI traces what passes it, if OpenTelemetry is configured, as its SDK is by variables.
+    is_traced = any(name.startswith("OTEL_") for name in os.environ)
+    app = FirstRoutes([] if is_traced else fast_routes(recommender), api)
     return Observe(app, recommender.metrics, recommender.versions, access_log=settings.access_log)
 
 

@@ -293,7 +293,8 @@ class Status(BaseModel):
     gate: dict[str, Any] | None
     channel: str | None
     last_reload: Reload | None
-    failures: int = Field(description="versions that could not be taken over")
+    failures: int = Field(description="versions that could not be loaded")
+    hidden: int = Field(description="items that are hidden from all lists")
     workers: int
     uptime_seconds: float
 

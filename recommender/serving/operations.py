@@ -83,6 +83,7 @@ def status_of(recommender: Recommender, settings: Settings) -> dict[str, Any]:
         "channel": None if settings.snapshot else settings.channel,
         "last_reload": versions.last_reload,
         "failures": versions.failures,
+        "hidden": versions.hidden,
         "workers": settings.workers,
         "uptime_seconds": round(time.time() - settings.started, 3),
     }

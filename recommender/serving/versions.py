@@ -67,6 +67,11 @@ class Versions:
                 self._previous, self._current, self._next = self._current, waiting[1], None
 
     @property
+    def hidden(self) -> int:
+        """Return how many items are hidden."""
+        return len(self._hidden)
+
+    @property
     def newest(self) -> Version | None:
         """Return the newest version that is loaded, in effect or not."""
         waiting = self._next

@@ -96,3 +96,22 @@ def test_what_is_rejected_is_counted_by_its_reason(tmp_path: Path) -> None:
     for reason, number in (("ITEM_UNKNOWN", 1), ("REQUEST_INVALID", 1), ("NOT_FOUND", 2)):
         assert f'recommender_rejected_total{{id="{reason}"}} {number}.0' in exposition
     assert "recommender_requests_in_flight 1.0" in exposition  # the one that asks for the metrics
+
+
+def test_all_requests_pass_fastapi_where_it_traces_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, shop = served(tmp_path)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+    traced = Asked()
+    traced.serve(tmp_path, 1)
+    visitor, item = f"/v1/visitors/{shop.visitorids[0]}/recommendations", f"/v1/items/{shop.itemids[0]}/similar"
+    for path in (
+        visitor,
+        f"{visitor}?k=9&exclude=1&exclude=2",
+        f"{visitor}?k=0",
+        f"{visitor}?x=1",
+        item,
+        f"{item}?k=x",
+    ):
+        one, other = plain.ask(path), traced.ask(path)
+        assert (one.status_code, one.json()) == (other.status_code, other.json())
+        assert one.headers.get("x-recommender-version") == other.headers.get("x-recommender-version")
