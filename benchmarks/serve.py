@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ class Service:
         os.sched_setaffinity(0, cores)
         assert self.process.stderr is not None
         line = next(line for line in self.process.stderr if "listening on" in line)
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
         self.port = int(line.rsplit(":", 1)[1])
         while not self._ready():
             time.sleep(0.005)
@@ -77,19 +79,22 @@ class Service:
     def megabytes(self) -> list[dict[str, float]]:
         """Return the memory of the first process and of the one that answers: their own, and the mapped files'."""
         parent = self.process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         found = []
-        for process in [str(parent), *children]:
+        for process in [str(parent), *self._workers()]:
             status = Path(f"/proc/{process}/status").read_text()
             lines = dict(line.split(":", 1) for line in status.splitlines())
             found.append({name: int(lines[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile")})
         return found
 
-    def cpu(self) -> float:
-        """Return the CPU seconds that the service has used: they hardly depend on what else the machine does."""
+    def _workers(self) -> list[str]:
+        """Return the processes that answer: not the one that keeps multiprocessing's books."""
         parent = self.process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        stats = (Path(f"/proc/{process}/stat").read_text() for process in [str(parent), *children])
+        return [each for each in children if b"resource_tracker" not in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that the service has used: they hardly depend on what else the machine does."""
+        stats = (Path(f"/proc/{process}/stat").read_text() for process in [str(self.process.pid), *self._workers()])
         ticks = sum(sum(map(int, stat.rsplit(")", 1)[1].split()[11:13])) for stat in stats)
         return ticks / os.sysconf("SC_CLK_TCK")
 

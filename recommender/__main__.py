@@ -32,7 +32,10 @@ class _Command(Protocol):
         """Return what people read of a result."""
 
 
-_COMMANDS = ("runs", "show", "report", "diff", "log", "verify", "gc", "release", "promote", "rollback")
+_COMMANDS = (
+    *("runs", "show", "report", "diff", "log", "verify", "gc", "release", "promote", "rollback"),
+    *("hide", "unhide", "hidden"),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,6 +79,8 @@ def _modules() -> dict[str, _Command]:
     from recommender.commands import (  # noqa: PLC0415 - serve does without them
         diff,
         gc,
+        hidden,
+        hide,
         log,
         promote,
         release,
@@ -83,10 +88,11 @@ def _modules() -> dict[str, _Command]:
         rollback,
         runs,
         show,
+        unhide,
         verify,
     )
 
-    modules = (runs, show, report, diff, log, verify, gc, release, promote, rollback)
+    modules = (runs, show, report, diff, log, verify, gc, release, promote, rollback, hide, unhide, hidden)
     return dict(zip(_COMMANDS, modules, strict=True))
 
 

@@ -3,8 +3,6 @@
 import argparse
 import logging
 import os
-import sys
-from pathlib import Path
 from typing import Any
 
 from recommender.errors import ConfigError, Mistake
@@ -12,8 +10,7 @@ from recommender.settings.redaction import remember
 
 _PACKAGES = ("fastapi", "httptools", "prometheus_client", "pyarrow", "uvicorn")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_OTHER_FILES = 256  # those of three versions, and what an interpreter has open
-_LONGEST_DRAIN = 3.0  # seconds: what is being answered then still has time, within ten
+_LONGEST_DRAIN = 60.0  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--poll", type=_seconds(0.05, 3600), default=5.0, metavar="S", help="between looks at the channel (default: 5)"
     )
     parser.add_argument(
-        "--token-file", metavar="FILE", help="requests must bring the token in it; or RECOMMENDER_TOKEN"
+        "--effective-after",
+        type=_seconds(0, 3600),
+        default=10.0,
+        metavar="S",
+        help="seconds after its publication at which all workers change to a version (default: 10)",
     )
     parser.add_argument(
-        "--connections", type=_whole(1, 100_000), default=1000, metavar="N", help="open per worker (default: 1000)"
+        "--token-file",
+        metavar="FILE",
+        help="requests must bring a token of this file, a line each: TOKEN [recommend,history,metrics]; "
+        "or RECOMMENDER_TOKEN",
     )
     parser.add_argument(
         "--drain",
@@ -42,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="answering while no longer ready, when told to end (default: 1)",
     )
+    parser.add_argument(
+        "--hidden-file", metavar="FILE", help="ids of items that no list has, a line each; read again with every look"
+    )
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="of the log (default: text)")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parser.add_argument("--access-log", action="store_true", help="log every request, without ids of visitors")
+    parser.add_argument("--no-explorer", action="store_true", help="do not serve the page at /")
+    parser.add_argument("--no-history", action="store_true", help="serve no histories, explanations or random visitors")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,51 +63,34 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: an argument is wrong, or a package is missing. ArtifactError: the snapshot is damaged.
         StorageError: the root cannot be reached.
     """
-    # A worker has one thread that computes, and the process that forks the workers has no thread but its first.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker has one thread that computes
     _need_packages()
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(process)d %(message)s"
-    )
+    from recommender.serving.logs import configure_logs  # noqa: PLC0415 - an extra; no other command needs it
+    from recommender.serving.server import serve  # noqa: PLC0415
     from recommender.serving.settings import Settings  # noqa: PLC0415
-    from recommender.serving.sources import Folder, Source, channel_of  # noqa: PLC0415
-    from recommender.serving.supervisor import Supervisor, listening  # noqa: PLC0415
-    from recommender.snapshot.checks import read_manifest  # noqa: PLC0415 - an extra; no other command needs it
 
-    source: Source
-    if options.snapshot:
-        folder = Path(options.snapshot).absolute()
-        read_manifest(folder)
-        source = Folder(folder)
-    else:
-        source = channel_of(options.root, options.channel)
-    settings = Settings(token=_token(options), connections=options.connections, drain_seconds=options.drain)
-    listener = listening(options.host, options.port)
-    _open_files(options.connections)
-    log = logging.getLogger("recommender.serving")
-    if options.host not in _LOOPBACK and settings.token is None:
-        log.warning("anybody who reaches %s can ask for any visitor; see --token-file", options.host)
-    host, port = listener.getsockname()[:2]
-    log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-    return Supervisor(source, listener, settings, options.workers, options.poll).run()
-
-
-def _open_files(connections: int) -> None:
-    """Let a process open as many files as it needs.
-
-    Raises:
-        ConfigError: the system does not allow that.
-    """
-    import resource  # noqa: PLC0415 - only where processes can be forked
-
-    needed = connections + _OTHER_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY != hard < needed:
-        sentence = f"--connections {connections} needs {needed} open files, and {hard} are allowed; see ulimit -n"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--connections", sentence))
-    if resource.RLIM_INFINITY != soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    configure_logs(options.log_format, options.log_level)
+    settings = Settings(
+        root=options.root,
+        channel=options.channel,
+        snapshot=options.snapshot,
+        hidden_file=options.hidden_file,
+        poll=options.poll,
+        effective_after=options.effective_after,
+        workers=options.workers,
+        token=_token(options),
+        token_file=options.token_file,
+        drain_seconds=options.drain,
+        log_format=options.log_format,
+        log_level=options.log_level,
+        access_log=options.access_log,
+        explorer=not options.no_explorer,
+        history=not options.no_history,
+    )
+    if options.host not in _LOOPBACK and not (settings.token or settings.token_file):
+        sentence = "anybody who reaches %s can ask for any visitor; see --token-file"
+        logging.getLogger("recommender.serving").warning(sentence, options.host)
+    return serve(settings, options.host, options.port)
 
 
 def _need_packages() -> None:
@@ -108,27 +103,23 @@ def _need_packages() -> None:
 
 
 def _token(options: argparse.Namespace) -> str | None:
-    """Return the token that requests must bring, None for none."""
-    if not options.token_file:
-        token = os.environ.get("RECOMMENDER_TOKEN")
-    else:
-        try:
-            token = Path(options.token_file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            raise ConfigError(Mistake("TOKEN_FILE", "", f"{options.token_file} cannot be read: {reason}")) from error
-    if token is None:
-        return None
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError(Mistake("TOKEN_FILE", "", "the token must be one word of ASCII characters; see --token-file"))
-    remember(token)
+    """Return the token of the environment, None if there is none; check the file of tokens.
+
+    Raises:
+        ConfigError: one of them is not a token.
+    """
+    from recommender.serving.auth import Tokens  # noqa: PLC0415
+
+    token = None if options.token_file else os.environ.get("RECOMMENDER_TOKEN")
+    for word in Tokens(token, options.token_file).words():
+        remember(word)
     return token
 
 
 def _whole(least: int, most: int) -> Any:
     def number(value: str) -> int:
         if not value.isdecimal() or not least <= int(value) <= most:
-            raise argparse.ArgumentTypeError(f"{value!r} is no whole number, {least} to {most}")
+            raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from {least} to {most}")
         return int(value)
 
     return number
@@ -141,7 +132,7 @@ def _seconds(least: float, most: float) -> Any:
         except ValueError:
             given = float("nan")
         if not least <= given <= most:
-            raise argparse.ArgumentTypeError(f"{value!r} is no number of seconds, {least:g} to {most:g}")
+            raise argparse.ArgumentTypeError(f"{value!r} is not a number of seconds from {least:g} to {most:g}")
         return given
 
     return seconds

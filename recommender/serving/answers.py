@@ -4,21 +4,21 @@ Every answer names the version that it was made from, and is made from that one 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import pydantic_core
+from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
 from recommender.serving.engine import Feedback, Ranked
-from recommender.serving.refusals import RequestError, unknown_item, unknown_visitor
+from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
 from recommender.serving.version import Version
 
 PUBLISHED: Final = "published"
 SOURCES: Final = (PUBLISHED, FOLD_IN, POPULAR)
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Answer = dict[str, Any]
 Event = tuple[str, str | None]  # itemid, kind
@@ -30,60 +30,122 @@ class Request:
 
     Attributes:
         k: how many items. visitorid: of whom, None if nobody says.
-        events: what the visitor did, as the request tells. exclude: items that it must not get.
+        events: what the visitor did, added to its stored history. exclude: items that it must not get.
+        offset: how many items are left out at the head. include_seen: whether the kinds of events that keep an item out
+            of the lists do not.
     """
 
     k: int
     visitorid: str | None = None
     events: Sequence[Event] = ()
     exclude: Sequence[str] = field(default_factory=tuple)
+    offset: int = 0
+    include_seen: bool = False
 
 
 def to_json(answer: Answer) -> bytes:
     """Return an answer as it is sent."""
-    return _encode(answer).encode()
+    try:
+        return pydantic_core.to_json(answer)
+    except pydantic_core.PydanticSerializationError:  # half a character, as JSON can have it in an id
+        return json.dumps(answer).encode()
 
 
-def published(version: Version, visitorid: str, k: int) -> Answer | None:
-    """Return what is published for a visitor; None where nothing is, or not so many items as are wanted."""
+def recommended(version: Version, request: Request) -> Answer | None:
+    """Return a list that needs no computing: the published one, or popular items; None if there is none."""
+    answer = published(version, request)
+    if answer is None and not request.events and version.snapshot.visitors.find(str(request.visitorid)) is None:
+        answer = popular(version, request)
+    return answer
+
+
+def published(version: Version, request: Request) -> Answer | None:
+    """Return the published list of a visitor; None if there is none, or it has fewer items than are wanted."""
     snapshot = version.snapshot
-    place = snapshot.visitors.find(visitorid)
-    if place is None:
+    place = None if request.visitorid is None else snapshot.visitors.find(request.visitorid)
+    if place is None or request.events or request.include_seen:
         return None
     found = snapshot.visitors.published(place)
-    if not len(found.item) or k > max(snapshot.manifest.k, len(found.item)):
+    item, score, source = found.item, found.score, found.source
+    wanted, longest = request.offset + request.k, max(snapshot.manifest.k, len(item))
+    excluded = _excluded(version, request)
+    if len(excluded):
+        kept = ~np.isin(item, excluded)
+        item, score, source = item[kept], score[kept], source[kept]
+        longest = longest if kept.all() else len(item)
+    if not len(item) or wanted > longest:
         return None
-    sources = [version.sources[source] for source in found.source[:k].tolist()]
-    items = _listed(version, found.item[:k].tolist(), found.score[:k], sources)
-    return _list(version, visitorid, PUBLISHED, items, known=True)
+    own = slice(request.offset, wanted)
+    sources = [version.sources[each] for each in source[own].tolist()]
+    items = _listed(version, item[own].tolist(), score[own], sources, request.offset)
+    return _list(version, request.visitorid, PUBLISHED, items, known=True)
 
 
-def popular(version: Version, visitorid: str | None, k: int) -> Answer:
+def popular(version: Version, request: Request) -> Answer:
     """Return the most popular items."""
-    ranked = version.engine.best(None, k, np.array([], dtype=np.int64))
-    known = visitorid is not None and version.snapshot.visitors.find(visitorid) is not None
-    return _ranked(version, Request(k, visitorid), POPULAR, ranked, known=known)
+    excluded = np.unique(_excluded(version, request))
+    ranked = version.engine.best(None, request.offset + request.k, excluded)
+    known = request.visitorid is not None and version.snapshot.visitors.find(request.visitorid) is not None
+    return _ranked(version, request, POPULAR, ranked, known=known)
 
 
 def computed(version: Version, request: Request) -> Answer:
-    """Return a list that is computed now, for a visitor whose published list is too short, or from the events given.
-
-    A stored history goes before the events of the request, and these before what is popular.
-    """
-    visitors = version.snapshot.visitors
-    place = None if request.visitorid is None else visitors.find(request.visitorid)
-    told, unknown_items, unknown_events = _told(version, request)
-    feedback, factors = told, None
-    if place is not None:
-        feedback = version.feedback(visitors.history(place))
-        factors = version.engine.folded_in(feedback)
-    if factors is None:
-        factors = version.engine.folded_in(told)
-    excluded = np.union1d(feedback.excluded, told.excluded)
-    ranked = version.engine.best(factors, request.k, excluded)
+    """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
+    feedback, events, known = _feedback(version, request)
+    factors = version.engine.folded_in(feedback)
+    ranked = version.engine.best(factors, request.offset + request.k, feedback.excluded)
     source = POPULAR if factors is None else FOLD_IN
-    answer = _ranked(version, request, source, ranked, known=place is not None)
-    return {**answer, "unknown_items": unknown_items, "unknown_events": unknown_events}
+    answer = _ranked(version, request, source, ranked, known=known)
+    return {**answer, "unknown_items": events.unknown_items, "unknown_events": events.unknown_kinds}
+
+
+def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
+    """Return the given items in the order of a visitor's scores, and those that the model does not know last.
+
+    Without anything that is known of the visitor, the order is that of the popularity. Hidden items are left out.
+    """
+    feedback, events, known = _feedback(version, request)
+    factors = version.engine.folded_in(feedback)
+    found = _indexes(version, itemids)
+    given = np.setdiff1d(np.array(found, np.int64), version.hidden)
+    if factors is None:
+        scores, may_score = version.snapshot.items.popularity[given], np.ones(len(given), dtype=np.bool_)
+    else:
+        may_score = version.snapshot.model.known[given]
+        scores = np.full(len(given), -np.inf)
+        scores[may_score] = version.engine.scores(factors, given[may_score])
+    order = np.lexsort((given, -scores))[: request.k]
+    number = int(may_score[order].sum())
+    source = POPULAR if factors is None else FOLD_IN
+    items = _listed(version, given[order[:number]].tolist(), scores[order[:number]], [source] * number)
+    rest = [
+        {"rank": rank, **version.snapshot.items.shown(int(given[row])), "score": None, "source": source}
+        for rank, row in enumerate(order[number:], number + 1)
+    ]
+    answer = _list(version, request.visitorid, source, [*items, *rest], known=known)
+    unknown = events.unknown_items + len(itemids) - len(found)
+    return {**answer, "unknown_items": unknown, "unknown_events": events.unknown_kinds}
+
+
+def similar_to_several(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
+    """Return the items of the whole catalogue that are most like several, such as a cart, by the mean cosine."""
+    found = _indexes(version, itemids)
+    given = np.unique(np.array([index for index in found if version.snapshot.model.known[index]], np.int64))
+    excluded = np.concatenate([np.array(found, np.int64), _excluded(version, request)])
+    listed: list[Answer] = []
+    if len(given):
+        ranked = version.engine.alike(given, request.k, excluded)
+        pairs = enumerate(zip(ranked.item.tolist(), _numbers(ranked.score), strict=True), 1)
+        listed = [
+            {"rank": n, "similarity": cosine, **version.snapshot.items.shown(item)} for n, (item, cosine) in pairs
+        ]
+    return {"version": version.shown, "unknown_items": len(itemids) - len(found), "items": listed}
+
+
+def batch(version: Version, requests: Sequence[Request]) -> Answer:
+    """Return a list for each of several visitors, in their order."""
+    lists = [recommended(version, request) or computed(version, request) for request in requests]
+    return {"version": version.shown, "lists": lists}
 
 
 def similar(version: Version, itemid: str, k: int) -> Answer:
@@ -94,11 +156,14 @@ def similar(version: Version, itemid: str, k: int) -> Answer:
     """
     items = version.snapshot.items
     index = _index(version, itemid)
-    item, similarity = items.similar.values
     own = items.similar.place(index)
+    item, similarity = (column[own] for column in items.similar.values)
+    if len(version.hidden):
+        kept = ~np.isin(item, version.hidden)
+        item, similarity = item[kept], similarity[kept]
     listed = [
-        {"rank": rank, "similarity": float(str(cosine)), **items.shown(other)}
-        for rank, (other, cosine) in enumerate(zip(item[own][:k].tolist(), similarity[own][:k], strict=True), 1)
+        {"rank": rank, "similarity": cosine, **items.shown(other)}
+        for rank, (other, cosine) in enumerate(zip(item[:k].tolist(), _numbers(similarity[:k]), strict=True), 1)
     ]
     return {"version": version.shown, **items.shown(index), "items": listed}
 
@@ -164,36 +229,69 @@ def any_visitor(version: Version) -> Answer:
     return {"version": version.shown, "visitorid": visitorid}
 
 
-def _told(version: Version, request: Request) -> tuple[Feedback, int, int]:
-    """Return what the events of a request say, how many name an unknown item, and how many a kind without a weight.
+@dataclass
+class _Events:
+    """The events of a request: items and weights, items that are kept out of lists, and how many are unknown."""
 
-    A kind without a weight says nothing of what the visitor likes, not even that it likes it not.
+    items: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    barred: list[int] = field(default_factory=list)
+    unknown_items: int = 0
+    unknown_kinds: int = 0
+
+
+def _events(version: Version, request: Request) -> _Events:
+    """Return what the events of a request say.
+
+    A kind without a weight says nothing about what the visitor likes, not even that it does not like it.
     """
-    items, scores, barred = [], [], []
-    unknown_items = unknown_events = 0
+    found = _Events()
     for itemid, kind in request.events:
         index = version.snapshot.items.find(itemid)
         event = version.default_event if kind is None else kind
-        unknown_items += index is None
-        unknown_events += event not in version.weights
+        found.unknown_items += index is None
+        found.unknown_kinds += event not in version.weights
         if index is not None and event in version.weights:
-            items.append(index)
-            scores.append(version.weights[event])
+            found.items.append(index)
+            found.scores.append(version.weights[event])
         if index is not None and event in version.barred_kinds:
-            barred.append(index)
-    excluded = [*barred, *_known(version, request.exclude)]
-    told = version.engine.feedback(np.array(items, np.int64), np.array(scores), np.array(excluded, np.int64))
-    return told, unknown_items, unknown_events
+            found.barred.append(index)
+    return found
 
 
-def _known(version: Version, itemids: Iterable[str]) -> list[int]:
+def _feedback(version: Version, request: Request) -> tuple[Feedback, _Events, bool]:
+    """Return what is known of a visitor, stored and told; what the request told; and whether the visitor is known."""
+    visitors = version.snapshot.visitors
+    place = None if request.visitorid is None else visitors.find(request.visitorid)
+    events = _events(version, request)
+    items, scores, barred = events.items, events.scores, events.barred
+    if place is not None:
+        stored = version.feedback(visitors.history(place))
+        items, scores = [*stored.item.tolist(), *items], [*stored.score.tolist(), *scores]
+        barred = [*stored.excluded.tolist(), *barred]
+    seen = np.array([] if request.include_seen else barred, np.int64)
+    excluded = np.append(seen, _excluded(version, request))
+    feedback = version.engine.feedback(np.array(items, np.int64), np.array(scores), excluded)
+    return feedback, events, place is not None
+
+
+def _indexes(version: Version, itemids: Sequence[str]) -> list[int]:
+    """Return the indexes of the items that are in the version."""
     found = (version.snapshot.items.find(itemid) for itemid in itemids)
     return [index for index in found if index is not None]
 
 
+def _excluded(version: Version, request: Request) -> NDArray[np.int64]:
+    """Return the items that a list must not have, whatever the visitor did: unwanted and hidden ones."""
+    if not request.exclude:
+        return version.hidden
+    return np.append(np.array(_indexes(version, request.exclude), np.int64), version.hidden)
+
+
 def _ranked(version: Version, request: Request, source: str, ranked: Ranked, *, known: bool) -> Answer:
-    sources = [POPULAR if filled else source for filled in ranked.popular.tolist()]
-    items = _listed(version, ranked.item.tolist(), ranked.score, sources)
+    own = slice(request.offset, None)
+    sources = [POPULAR if filled else source for filled in ranked.popular[own].tolist()]
+    items = _listed(version, ranked.item[own].tolist(), ranked.score[own], sources, request.offset)
     return _list(version, request.visitorid, source, items, known=known)
 
 
@@ -209,12 +307,17 @@ def _list(version: Version, visitorid: str | None, source: str, items: list[Answ
     }
 
 
-def _listed(version: Version, indexes: list[int], scores: Any, sources: list[str]) -> list[Answer]:
+def _listed(version: Version, indexes: list[int], scores: Any, sources: list[str], offset: int = 0) -> list[Answer]:
     shown = version.snapshot.items.shown
     return [
-        {"rank": rank, **shown(index), "score": float(str(score)), "source": source}
-        for rank, (index, score, source) in enumerate(zip(indexes, scores, sources, strict=True), 1)
+        {"rank": rank, **shown(index), "score": score, "source": source}
+        for rank, (index, score, source) in enumerate(zip(indexes, _numbers(scores), sources, strict=True), offset + 1)
     ]
+
+
+def _numbers(values: NDArray[np.floating]) -> list[float]:
+    """Return numbers of 32 bits without the digits that they do not have."""
+    return [float(f"{value:.7g}") for value in values.tolist()]
 
 
 def _index(version: Version, itemid: str) -> int:

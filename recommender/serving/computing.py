@@ -8,16 +8,27 @@ Example usage:
 """
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
-from recommender.serving.aside import give_way
-from recommender.serving.refusals import busy, too_slow
+from recommender.serving.problems import RequestError
 
 T = TypeVar("T")
 _NICE = 5  # about a third of the share of the loop
+
+
+def give_way(nice: int) -> None:
+    """Let the calling thread run behind those that answer, if the system has priorities of threads."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 class Computer:
@@ -40,7 +51,7 @@ class Computer:
             RequestError: too many wait already, or it took too long.
         """
         if self._open > self._waiting:
-            raise busy()
+            raise RequestError(503, "BUSY", "too many lists are being computed; try again in a second")
         with self._lock:
             self._open += 1
         future: Future[T] = self._thread.submit(function, *arguments)
@@ -48,7 +59,8 @@ class Computer:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
         except asyncio.TimeoutError:
-            raise too_slow(self._seconds) from None
+            sentence = f"no answer within {self._seconds:g} s; try again, or ask for fewer items"
+            raise RequestError(503, "TIMEOUT", sentence) from None
 
     def _done(self, _: Future[Any]) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ An answer to a visitor that is folded in here is the list that stage 3 would hav
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -122,6 +123,32 @@ class Engine:
         shares = explain(item, feedback.item, feedback.score, model.factors, self.solver, model.gram)
         gain = self._gain(model, item) if shares.any() else 0.0
         return Explained(float(shares.sum()) + gain, shares, gain)
+
+    def scores(self, factors: Factors, items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the scores of some items that have factors, as a list would have them."""
+        gains = [self._gain(self._model, int(item)) for item in items]
+        scores: NDArray[np.float32] = self._model.factors[items] @ factors[0] + np.array(gains, np.float32)
+        return scores
+
+    def alike(self, items: NDArray[np.int64], k: int, excluded: NDArray[np.int64]) -> Ranked:
+        """Return the k items with the largest mean cosine to some items that have factors; equal ones by index."""
+        ranked, rank = self._model.ranked, self._model.rank
+        given = self._model.factors[items]
+        lengths = np.linalg.norm(given, axis=1, keepdims=True)
+        mean = np.divide(given, lengths, out=np.zeros_like(given), where=lengths > 0).mean(axis=0)
+        cosines = (ranked.factors[:, :rank] @ mean) / self._lengths
+        may = np.flatnonzero(~np.isin(ranked.indexes, excluded))
+        if len(may) > k:
+            may = may[cosines[may] >= np.partition(cosines[may], len(may) - k)[len(may) - k]]
+        best = may[np.lexsort((ranked.indexes[may], -cosines[may]))][:k]
+        return Ranked(ranked.indexes[best], cosines[best], np.zeros(len(best), dtype=np.bool_))
+
+    @cached_property
+    def _lengths(self) -> NDArray[np.float32]:
+        """Return the lengths of the factors without what is blended in; 1 instead of 0."""
+        ranked = self._model.ranked
+        lengths = np.linalg.norm(ranked.factors[:, : self._model.rank], axis=1)
+        return np.where(lengths > 0, lengths, 1).astype(np.float32)
 
     def _gain(self, model: Model, item: int) -> float:
         """Return what popularity adds to the score of an item; 0 for one that is not ranked."""

@@ -1,204 +1,155 @@
-"""Follow the versions that are published: check, let every process load, and only then take over, all at one moment.
+"""Follow the published versions: one thread per worker checks and opens a version, and only then lets it take effect.
 
-A version goes through these steps; where one fails, the version before it stays, and the failure is counted:
-- its manifest and the hash of each file are compared, once, here;
-- every worker maps it into memory, checks what belongs together, warms it up and asks the golden questions;
-- when all have said that they are ready, one number in shared memory is set, and all answer from it.
-The version before is kept, to be compared with; the one before that is let go. A version that failed is tried again
-later, less and less often; a rollback is a newer record, and is followed like any other.
+A version goes through these steps, and if one fails, the version before it stays:
+- its manifest and the hash of each file are compared;
+- its files are mapped into memory, checked, read once, and the golden questions are asked;
+- it takes effect some seconds after its publication, in all workers that have loaded it at the same moment.
+A version that failed is tried again later, less and less often; a rollback is a newer record, followed like any other.
+
+Example usage:
+>>> import tempfile
+>>> from recommender.serving.sources import channel_of
+>>> versions = Versions()
+>>> Follower(channel_of(tempfile.mkdtemp(), "live"), versions).look()
+>>> versions.newest is None
+True
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, TypeGuard
+from collections.abc import Callable
 
 from recommender.errors import ArtifactError, RecommenderError
-from recommender.serving.held import State
-from recommender.serving.shared import Shared
-from recommender.serving.sources import Found, Source
+from recommender.serving.sources import Found, Source, ids_in
+from recommender.serving.version import Version
+from recommender.serving.versions import Versions
 from recommender.snapshot.checks import checked_files, corrupt, read_manifest
 from recommender.store import now
 
-_LONGEST_WAIT: Final = 600.0  # seconds between two tries of a version that failed
-_LONGEST_LOAD: Final = 300.0  # seconds that workers may take to load a version
+_LONGEST_WAIT = 600.0  # seconds between two tries of a version that failed
+_log = logging.getLogger("recommender.serving")
 
 
-@dataclass
-class Loading:
-    """A version that workers load.
-
-    Attributes:
-        number: by which the workers know it. found: where it is.
-        waiting: the workers that have not said that they are ready. since: when they were told, monotonic seconds.
-    """
-
-    number: int
-    found: Found
-    waiting: set[int] = field(default_factory=set)
-    since: float = 0.0
-
-    def message(self) -> dict[str, Any]:
-        """Return what a worker is told."""
-        found = self.found
-        return {"load": self.number, "folder": str(found.folder), "record": found.number, "sha256": found.sha256}
-
-
-def checked(found: Found) -> Iterator[None]:
-    """Compare a version with its hashes, a piece at a time.
+def open_version(found: Found) -> Version:
+    """Return a version, after all checks.
 
     Raises:
-        ArtifactError: it is damaged, or the version of another run.
+        ArtifactError: it is damaged, answers wrongly, or is the version of another run.
     """
     manifest = read_manifest(found.folder, found.sha256)
     if found.run is not None and manifest.run != found.run:
         raise corrupt(f"{found.folder} is of run {manifest.run}, not of run {found.run}")
-    yield from checked_files(found.folder, manifest)
+    for _ in checked_files(found.folder, manifest):
+        pass
+    return Version.open(found.folder, manifest, found.number)
 
 
 class Follower:
-    """Which version is served, and which is about to be.
+    """Which version a worker serves.
 
     Init parameters:
-        source: where versions come from. shared: the memory of all processes.
-        tell: sends a message to all workers.
-        log: where it tells what it does.
-        check: compares a version with its hashes; returns False if that was broken off.
+        source: where versions come from. versions: of the worker.
+        effective_after: seconds from the publication of a version to the moment at which it takes effect.
         retry: seconds until a version that failed is tried again, at first.
+        open_version: opens a version.
+        hidden_file: ids of items that no list has, beside those of the source; None: no file.
     """
 
     def __init__(
         self,
         source: Source,
-        shared: Shared,
-        tell: Callable[[Mapping[str, Any]], None],
-        log: logging.Logger,
-        check: Callable[[Found], bool] = lambda found: all(True for _ in checked(found)),
+        versions: Versions,
+        effective_after: float = 10.0,
         retry: float = 5.0,
+        open_version: Callable[[Found], Version] = open_version,
+        hidden_file: str | None = None,
     ) -> None:
-        self._source, self._shared, self._tell, self._log, self._check = source, shared, tell, log, check
-        self.state = State(channel=source.channel)
-        self.active: Loading | None = None
-        self.previous: Loading | None = None
-        self.candidate: Loading | None = None
+        self._hidden_file = hidden_file
+        self._source, self._versions, self._effective_after = source, versions, effective_after
+        self._open = open_version
+        self.served: Found | None = None
         self.error: RecommenderError | None = None  # why the newest version is not served
-        self._workers: set[int] = set()
-        self._numbers = 0
+        self._retry = retry
+        self._failed: dict[Found | None, tuple[float, float]] = {}  # seconds to wait, and until when, monotonic
         self._behind: float | None = None  # since when the channel shows an older record, monotonic seconds
-        self._failed: tuple[Found | None, str] | None = None
-        self._retry, self._wait, self._again = retry, retry, 0.0
 
     def look(self) -> None:
-        """See whether there is another version, and begin to take it over."""
-        if self.candidate is not None:
-            if time.monotonic() - self.candidate.since > _LONGEST_LOAD:
-                self._fail(self.candidate.found, corrupt(f"{self.candidate.found.folder} could not be loaded in time"))
-            return
-        found: Found | None = None
+        """Take over what is newest; a worker without a version takes the one before if the newest is damaged."""
         try:
-            found = self._source.newest()
-            if self.error and self.active and found == self.active.found:
-                self._recovered()
-            is_wanted = self._is_due(found) and self._check(found)
+            hidden = self._source.hidden() | ids_in(self._hidden_file)
+            if self._versions.hide(hidden):
+                _log.info("%d items are hidden", len(hidden))
+            if self._versions.is_waiting:
+                return  # one change at a time
+            for place, found in enumerate(self._source.newest_first()):
+                before, is_served = self.served, self._is_served(found)
+                if is_served and not place and (self.error or self.served != before):
+                    self._recovered()
+                if is_served or self.served or place:
+                    return
+        except RecommenderError as error:
+            self._fail(None, error)
+        except Exception as error:  # noqa: BLE001 - nothing that is published may end the service
+            self._fail(None, _unreadable(error))
+
+    def _is_served(self, found: Found) -> bool:
+        """Return whether a version is served, after trying to open it if that is due."""
+        if found == self.served:
+            return True
+        if self._is_behind(found) or not self._is_due(found):
+            return False
+        started = time.monotonic()
+        try:
+            version = self._open(found)
         except RecommenderError as error:
             self._fail(found, error)
-            return
+            return False
         except Exception as error:  # noqa: BLE001 - nothing that is published may end the service
-            reason = str(error).split("\n", 1)[0][:200]
-            self._fail(found, corrupt(f"what is published cannot be read: {type(error).__name__}: {reason}"))
-            return
-        # Workers that have ended meanwhile cannot say whether the version is sound.
-        if found is None or not is_wanted or not self._workers:
-            return
-        self._numbers += 1
-        self.candidate = Loading(self._numbers, found, set(self._workers), time.monotonic())
-        self._tell(self.candidate.message())
-        self._take_over_if_ready()
-
-    def joined(self, worker: int) -> list[dict[str, Any]]:
-        """Return what a new worker is to load; it is waited for from now on."""
-        self._workers.add(worker)
-        if self.candidate:
-            self.candidate.waiting.add(worker)
-        return [each.message() for each in (self.previous, self.active, self.candidate) if each]
-
-    def ready(self, worker: int, number: int) -> None:
-        """Note that a worker has loaded a version."""
-        if self.candidate and number == self.candidate.number:
-            self.candidate.waiting.discard(worker)
-            self._take_over_if_ready()
-
-    def failed(self, number: int, error: RecommenderError) -> None:
-        """Note that a worker could not load a version."""
-        if self.candidate and number == self.candidate.number:
-            self._fail(self.candidate.found, error)
-        elif self.active and number == self.active.number:
-            self._log.warning("a new worker cannot load what is served, and goes on trying: %s", error)
-
-    def left(self, worker: int) -> None:
-        """Note that a worker is gone."""
-        self._workers.discard(worker)
-        if self.candidate and worker in self.candidate.waiting:
-            self._fail(self.candidate.found, corrupt(f"a process died while it loaded {self.candidate.found.folder}"))
-
-    def told(self) -> dict[str, Any]:
-        """Return what the workers know of the service."""
-        return {"state": asdict(self.state)}
-
-    def _take_over_if_ready(self) -> None:
-        if self.candidate is None or self.candidate.waiting:
-            return
-        let_go, self.previous, self.active, self.candidate = self.previous, self.active, self.candidate, None
-        self._shared.previous = self._shared.active
-        self._shared.active = self.active.number  # all processes answer from it, from now on
-        if let_go:
-            self._tell({"drop": let_go.number})
-        self._recovered()
-        found, seconds = self.active.found, time.monotonic() - self.active.since
-        self._log.info("serving version %d from %s, loaded in %.2f s", found.number, found.folder, seconds)
-
-    def _is_due(self, found: Found | None) -> TypeGuard[Found]:
-        """Return whether a version is to be taken over, now: another one, which may have failed before."""
-        if found is None or (self.active and found == self.active.found):
+            self._fail(found, _unreadable(error))
             return False
-        if self._is_behind(found):
-            return False
-        return self._failed is None or self._failed[0] != found or time.monotonic() >= self._again
+        # A publisher whose clock is ahead does not delay its version by more than the usual time.
+        moment = min(found.at, time.time()) + self._effective_after
+        self._versions.add(version, moment)
+        self.served = found
+        seconds = time.monotonic() - started
+        _log.info("loaded version %d from %s in %.2f s", found.number, found.folder, seconds)
+        return True
+
+    def _is_due(self, found: Found) -> bool:
+        return time.monotonic() >= self._failed.get(found, (0.0, 0.0))[1]
 
     def _is_behind(self, found: Found) -> bool:
         """Return whether a record is older than the one that is served, and not for so long that it must be meant.
 
         A file system may be behind for a while; a store that was restored, or made anew, stays so.
         """
-        if self.active is None or found.number >= self.active.found.number:
+        if self.served is None or found.number >= self.served.number:
             self._behind = None
             return False
         if self._behind is None:
             self._behind = time.monotonic()
-            sentence = f"the channel shows record {found.number} after record {self.active.found.number}"
+            sentence = f"the channel shows record {found.number} after record {self.served.number}"
             wait = f"it is followed if that is still so in {_LONGEST_WAIT:.0f} s"
             self._fail(found, ArtifactError("CHANNEL_BEHIND", f"{sentence}; {wait}"))
         return time.monotonic() - self._behind < _LONGEST_WAIT
 
     def _recovered(self) -> None:
         """Forget what failed: what the channel names is served."""
-        self._failed, self._wait, self.error = None, self._retry, None
-        self.state.last_reload = {"at": now(), "error": None}
-        self._tell(self.told())
+        self._failed, self.error = {}, None
+        self._versions.last_reload = {"at": now(), "error": None}
 
     def _fail(self, found: Found | None, error: RecommenderError) -> None:
         """Stay with what is served, and say why."""
-        if self.candidate:
-            self._tell({"drop": self.candidate.number})
-        self.candidate, self.error = None, error
-        is_known = self._failed == (found, str(error))
-        is_tried_again = self._failed is not None and self._failed[0] == found
-        self._wait = min(2 * self._wait, _LONGEST_WAIT) if is_tried_again else self._retry
-        self._failed, self._again = (found, str(error)), time.monotonic() + self._wait
-        if is_known and found is None:
+        wait = min(2 * self._failed[found][0], _LONGEST_WAIT) if found in self._failed else self._retry
+        is_known = found is None and str(self.error) == str(error)
+        self._failed[found], self.error = (wait, time.monotonic() + wait), error
+        if is_known:
             return  # the channel itself cannot be read, still
-        self.state.failures += 1
-        self.state.last_reload = {"at": now(), "error": str(error)}
-        self._tell(self.told())
-        self._log.warning("not taken over: %s", error)
+        self._versions.failures += 1
+        self._versions.last_reload = {"at": now(), "error": str(error)}
+        _log.warning("not taken over: %s", error)
+
+
+def _unreadable(error: Exception) -> ArtifactError:
+    reason = str(error).split("\n", 1)[0][:200]
+    return corrupt(f"what is published cannot be read: {type(error).__name__}: {reason}")

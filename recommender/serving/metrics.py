@@ -1,136 +1,123 @@
-"""What the service counts, for Prometheus: requests and their durations by route, and the sources of answers.
-
-Each process counts in its own row of the shared memory, and whichever is asked adds the rows up. A process that takes
-the place of one that died goes on with its numbers, so that no counter falls.
+"""What the service counts, for Prometheus; prometheus_client adds up the workers, also those that have ended.
 
 Example usage:
->>> counters = Counters(Shared(1, Counters.SIZE), worker=0)
->>> counters.answered("/v1/status", 200, 0.003)
->>> counters.from_source("popular")
->>> b'recommender_answers_total{source="popular"} 1.0' in counters.exposition({})
+>>> metrics = Metrics()
+>>> metrics.answered("/v1/status", 200, 0.003)
+>>> metrics.from_source("popular").inc()
+>>> b'recommender_answers_total{source="popular"} 1.0' in metrics.exposition(Versions(), uptime=3.0)
 True
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Final
+import os
+import resource
+import time
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from recommender.serving.answers import SOURCES
-from recommender.serving.shared import Shared
+from recommender.serving.versions import Versions
 
-OTHER: Final = "other"
-PUBLISHED_ROUTE: Final = "/v1/visitors/{visitorid}/recommendations"
-SIMILAR_ROUTE: Final = "/v1/items/{itemid}/similar"
-ROUTES: Final = (
-    PUBLISHED_ROUTE,
-    "/v1/recommendations",
-    SIMILAR_ROUTE,
-    "/v1/visitors/{visitorid}/explain/{itemid}",
-    "/v1/visitors/{visitorid}/history",
-    "/v1/visitors/random",
-    "/v1/status",
-    "/livez",
-    "/readyz",
-    "/metrics",
-    OTHER,
-)
-STATUSES: Final = (200, 304, 400, 401, 404, 405, 408, 409, 413, 422, 431, 500, 503, 0)  # 0: any other
+FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable; the workers count in files there
+_PROC: Final = Path("/proc")
 BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-_OF_A_ROUTE: Final = len(BUCKETS) + 2  # and what is slower, and the sum of the seconds
 
 
-class Counters:
-    """The counters of one process.
+class Metrics:
+    """The metrics of a worker."""
 
-    Init parameters:
-        shared: memory with `SIZE` numbers for each process.
-        worker: number of this one.
-    """
-
-    SIZE: ClassVar[int] = len(ROUTES) * (len(STATUSES) + _OF_A_ROUTE) + len(SOURCES)
-
-    def __init__(self, shared: Shared, worker: int) -> None:
-        self._shared = shared
-        self._row = shared.row(worker)
-        self._routes = {route: number for number, route in enumerate(ROUTES)}
-        self._statuses = {status: number for number, status in enumerate(STATUSES)}
-        self._sources = {source: _SOURCES + number for number, source in enumerate(SOURCES)}
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = self._counter("requests", "Requests answered", "route", "status")
+        self._seconds = Histogram(
+            "recommender_request_duration_seconds",
+            "Seconds from the request to the end of its answer",
+            ["route"],
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._sources = self._counter("answers", "Lists by where they came from", "source")
+        self.rejected = self._counter("rejected", "Requests that were not answered, by the id of the problem", "id")
+        self.in_flight = 0
+        self._in_flight = self._gauge("requests_in_flight", "Requests that are being answered", "livesum")
+        self._failures = self._counter("reload_failures", "Versions that could not be loaded, by all workers")
+        self._ready = self._gauge("ready", "Whether every worker serves a version", "livemin")
+        self._version = self._gauge("version", "Number of the version that is served", "livemax")
+        self._age = self._gauge("version_age_seconds", "Age of the version that is served", "mostrecent")
+        self._workers = self._gauge("workers", "Processes that answer", "livesum")
+        self._uptime = self._gauge("uptime_seconds", "Age of the service", "mostrecent")
+        self._memory = self._gauge("process_resident_memory_bytes", "Memory, with the mapped files", "livesum")
+        self._cpu = self._counter("process_cpu_seconds", "CPU time")
+        self._used = 0.0
+        self._counted_failures = 0
+        self._of_route = lru_cache(1000)(lambda route, status: self._requests.labels(route, str(status)))
+        self._seconds_of = lru_cache(1000)(self._seconds.labels)
+        self.from_source = lru_cache(10)(self._sources.labels)
+        self._workers.set(1)
+        _forget_ended_workers()
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        number = self._routes.get(route, len(ROUTES) - 1)
-        code = self._statuses.get(status, len(STATUSES) - 1)
-        times = _TIMES + number * _OF_A_ROUTE
-        self._row[number * len(STATUSES) + code] += 1
-        self._row[times + bisect_left(BUCKETS, seconds)] += 1
-        self._row[times + len(BUCKETS) + 1] += seconds
+        self._of_route(route, status).inc()
+        self._seconds_of(route).observe(seconds)
 
-    def from_source(self, source: str) -> None:
-        """Count where a list came from."""
-        self._row[self._sources[source]] += 1
+    def update(self, versions: Versions) -> None:
+        """Set what is not counted by requests."""
+        current, _ = versions.both()
+        self._ready.set(versions.is_ready)
+        self._in_flight.set(self.in_flight)
+        if current:
+            self._version.set(current.number)
+        self._failures.inc(versions.failures - self._counted_failures)
+        self._counted_failures = versions.failures
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        used = usage.ru_utime + usage.ru_stime
+        self._cpu.inc(used - self._used)
+        self._used = used
+        if (_PROC / "self").exists():
+            pages = int((_PROC / "self" / "statm").read_text().split()[1])
+            self._memory.set(pages * resource.getpagesize())
 
-    def exposition(self, state: Mapping[str, Any]) -> bytes:
-        """Return all counters as Prometheus reads them, with what the status says."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collected(self._shared.sums(), state))
+    def exposition(self, versions: Versions, uptime: float) -> bytes:
+        """Return the metrics of all workers as Prometheus reads them."""
+        self.update(versions)
+        self._uptime.set(uptime)
+        current, _ = versions.both()
+        found = age(current.snapshot.manifest.created_at) if current else None
+        if found is not None:
+            self._age.set(found)
+        registry = self._registry
+        if FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"recommender_{name}", text, labels, registry=self._registry)
 
-_TIMES: Final = len(ROUTES) * len(STATUSES)
-_SOURCES: Final = _TIMES + len(ROUTES) * _OF_A_ROUTE
-
-
-class _Collected(Collector):
-    """Numbers that were added up, with their names."""
-
-    def __init__(self, sums: list[float], state: Mapping[str, Any]) -> None:
-        self._sums, self._state = sums, state
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the metrics."""
-        yield self._requests()
-        yield self._durations()
-        answers = CounterMetricFamily("recommender_answers", "Lists by where they came from", labels=["source"])
-        for number, source in enumerate(SOURCES):
-            answers.add_metric([source], self._sums[_SOURCES + number])
-        yield answers
-        failures = CounterMetricFamily("recommender_reload_failures", "Versions that could not be taken over")
-        failures.add_metric([], self._state.get("failures", 0))
-        yield failures
-        for name, text in _GAUGES.items():
-            value = self._state.get(name)
-            if value is not None:
-                yield GaugeMetricFamily(f"recommender_{name}", text, value=float(value))
-
-    def _requests(self) -> Metric:
-        requests = CounterMetricFamily("recommender_requests", "Requests answered", labels=["route", "status"])
-        for place, value in enumerate(self._sums[:_TIMES]):
-            route, status = divmod(place, len(STATUSES))
-            if value:
-                requests.add_metric([ROUTES[route], str(STATUSES[status] or OTHER)], value)
-        return requests
-
-    def _durations(self) -> Metric:
-        text = "Seconds from the request to the end of its answer"
-        durations = HistogramMetricFamily("recommender_request_duration_seconds", text, labels=["route"])
-        for number, route in enumerate(ROUTES):
-            start = _TIMES + number * _OF_A_ROUTE
-            counts, seconds = self._sums[start : start + _OF_A_ROUTE - 1], self._sums[start + _OF_A_ROUTE - 1]
-            if any(counts):
-                totals = [sum(counts[: place + 1]) for place in range(len(counts))]
-                buckets = list(zip([*map(str, BUCKETS), "+Inf"], totals, strict=True))
-                durations.add_metric([route], buckets, seconds)
-        return durations
+    def _gauge(self, name: str, text: str, mode: Any) -> Gauge:
+        return Gauge(f"recommender_{name}", text, registry=self._registry, multiprocess_mode=mode)
 
 
-_GAUGES: Final = {
-    "ready": "Whether a version is served",
-    "version": "Number of the version that is served",
-    "version_age_seconds": "Age of the version that is served",
-    "workers": "Processes that answer",
-    "uptime_seconds": "Age of the service",
-}
+def age(created_at: str) -> float | None:
+    """Return the seconds since a time, None if it cannot be read."""
+    try:
+        created = datetime.fromisoformat(created_at)
+    except ValueError:
+        return None
+    if created.tzinfo is None:
+        created = created.replace(tzinfo=timezone.utc)
+    return round(time.time() - created.timestamp(), 3)
+
+
+def _forget_ended_workers() -> None:
+    """Leave out the gauges of workers that have ended; their counters stay."""
+    if FOLDER not in os.environ or not (_PROC / "self").exists():
+        return
+    for path in Path(os.environ[FOLDER]).glob("gauge_live*_*.db"):
+        process = int(path.stem.rsplit("_", 1)[1])
+        if not (_PROC / str(process)).exists():
+            mark_process_dead(process)  # type: ignore[no-untyped-call]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
-from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS
+from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
 
 
 def _whole(value: Any) -> Any:
@@ -33,6 +33,55 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class VersionQuery(_Asked):
+    """Which version answers."""
+
+    version: Literal["current", "previous"] = Field("current", description="the version that answers")
+
+
+class ListQuery(VersionQuery):
+    """The parameters of a visitor's list."""
+
+    k: int | None = Field(
+        None, ge=1, le=MOST_ITEMS, description="how many items; by default 10, or as many as are published, if fewer"
+    )
+    history: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
+        default_factory=list, max_length=MOST_EVENTS, description="items that the visitor has viewed"
+    )
+
+    exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
+        default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
+    )
+    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
+
+
+class SimilarQuery(VersionQuery):
+    """The parameters of similar items."""
+
+    k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+
+
+class PopularQuery(VersionQuery):
+    """The parameters of popular items."""
+
+    k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+    exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
+        default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
+    )
+    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+
+
+class HistoryQuery(VersionQuery):
+    """The parameters of a visitor's history."""
+
+    limit: int = Field(50, ge=1, le=MOST_EVENTS, description="how many events")
+
+
+class NoQuery(_Asked):
+    """No parameters."""
+
+
 class ItemEvent(_Asked):
     """Something that a visitor did with an item."""
 
@@ -45,7 +94,49 @@ class ItemEvent(_Asked):
 class ListRequest(_Asked):
     """What a list is to be made of."""
 
-    events: list[ItemEvent] = Field(max_length=MOST_EVENTS, description="what the visitor did")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"visitorid": "7", "events": [{"itemid": "12", "event": "view"}], "k": 10}]},
+    )
+
+    visitorid: ItemId | None = Field(None, description="a visitor whose stored history comes before the events")
+    events: list[ItemEvent] = Field([], max_length=MOST_EVENTS, description="what the visitor did in this session")
+    exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
+    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+    offset: Whole = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
+
+
+class BatchRequest(_Asked):
+    """Visitors that get a list each."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"visitorids": ["7", "9"], "exclude": ["12"], "k": 10}]}
+    )
+
+    visitorids: list[ItemId] = Field(max_length=MOST_VISITORS, description="each gets the list that GET returns")
+    exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
+    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+
+
+class RankRequest(_Asked):
+    """Items that are put into the order of a visitor."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"visitorid": "7", "itemids": ["12", "15", "19"]}]}
+    )
+
+    itemids: list[ItemId] = Field(max_length=MOST_ITEMS, description="the items")
+    visitorid: ItemId | None = Field(None, description="a visitor whose stored history comes before the events")
+    events: list[ItemEvent] = Field([], max_length=MOST_EVENTS, description="what the visitor did in this session")
+
+
+class SimilarRequest(_Asked):
+    """Items, such as a cart, that others are compared with."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"itemids": ["12", "15"], "k": 4}]})
+
+    itemids: list[ItemId] = Field(min_length=1, max_length=MOST_EVENTS, description="the items")
     exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
     k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
 
@@ -86,11 +177,18 @@ class Recommendations(BaseModel):
     items: list[Recommendation]
 
 
+class Batch(BaseModel):
+    """A list for each visitor, in the order of the request."""
+
+    version: VersionOf
+    lists: list[Recommendations]
+
+
 class SimilarItem(Shown):
     """An item that is like another one."""
 
     rank: int = Field(ge=1)
-    similarity: float = Field(description="cosine, -1 to 1")
+    similarity: float = Field(description="cosine, or the mean of several, -1 to 1")
 
 
 class SimilarItems(Shown):
@@ -98,6 +196,34 @@ class SimilarItems(Shown):
 
     version: VersionOf
     items: list[SimilarItem]
+
+
+class SimilarToSeveral(BaseModel):
+    """The items that are most like several."""
+
+    version: VersionOf
+    unknown_items: int = Field(description="given items that are not in the version")
+    items: list[SimilarItem]
+
+
+class ScoredItem(Shown):
+    """A given item, in its place."""
+
+    rank: int = Field(ge=1)
+    score: float | None = Field(description="as in a list; null: the model does not know the item")
+    source: Literal["fold_in", "popular"]
+
+
+class RankedItems(BaseModel):
+    """The given items, best first."""
+
+    version: VersionOf
+    visitorid: str | None
+    source: Literal["fold_in", "popular"]
+    known: bool = Field(description="whether the visitor is in the version")
+    unknown_items: int = Field(description="given items, and events of items, that are not in the version")
+    unknown_events: int = Field(description="events of a kind that has no weight")
+    items: list[ScoredItem]
 
 
 class Share(Shown):
@@ -167,7 +293,8 @@ class Status(BaseModel):
     gate: dict[str, Any] | None
     channel: str | None
     last_reload: Reload | None
-    failures: int = Field(description="versions that could not be taken over")
+    failures: int = Field(description="versions that could not be loaded")
+    hidden: int = Field(description="items that are hidden from all lists")
     workers: int
     uptime_seconds: float
 
@@ -185,13 +312,10 @@ class Live(BaseModel):
 
 
 class Problem(BaseModel):
-    """What is wrong with a request."""
+    """Why a request cannot be answered: problem details (RFC 9457)."""
 
-    id: str = Field(description="for machines")
-    sentence: str = Field(description="for people")
-
-
-class ErrorBody(BaseModel):
-    """The answer to a request that cannot be answered."""
-
-    error: Problem
+    type: str = Field(description="a URN for each kind of problem")
+    title: str = Field(description="the phrase of the status")
+    status: int
+    detail: str = Field(description="one sentence for people")
+    id: str = Field(description="for machines", examples=["ITEM_UNKNOWN"])

@@ -2,20 +2,24 @@
 
 Example usage:
 >>> import tempfile
->>> channel_of(tempfile.mkdtemp(), "live").newest() is None
-True
+>>> list(channel_of(tempfile.mkdtemp(), "live").newest_first())
+[]
 >>> channel_of("hdfs://namenode/shop", "live")
 Traceback (most recent call last):
 recommender.errors.StorageError: STORAGE_SCHEME root hdfs://namenode/shop: snapshots are mapped into memory, ...
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from recommender.errors import ArtifactError, StorageError
+from recommender.errors import ArtifactError, ConfigError, Mistake, StorageError
+from recommender.serving.settings import Settings
+from recommender.snapshot.checks import read_manifest
 from recommender.snapshot.layout import MANIFEST
-from recommender.store import Channels, Store, open_files
+from recommender.store import Channels, Commit, Hidden, Publication, Store, open_files
 
 SNAPSHOT: Final = "snapshot"
 
@@ -26,13 +30,14 @@ class Found:
 
     Attributes:
         folder: where it is. number: of the channel's record, 0 for a folder. run: that it must be of, None: of any.
-        sha256: of its manifest's file, None: not known.
+        sha256: of its manifest's file, None: not known. at: when it was published, seconds since the epoch.
     """
 
     folder: Path
     number: int = 0
     run: str | None = None
     sha256: str | None = None
+    at: float = 0.0
 
 
 class Source(Protocol):
@@ -42,8 +47,11 @@ class Source(Protocol):
     def channel(self) -> str | None:
         """Return the channel that is followed, None for a folder."""
 
-    def newest(self) -> Found | None:
-        """Return what is to be served now, None if there is nothing yet."""
+    def newest_first(self) -> Iterator[Found]:
+        """Return what is to be served now, and then what was before it."""
+
+    def hidden(self) -> frozenset[str]:
+        """Return the ids of the items that are hidden now."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,13 @@ class Folder:
     path: Path
     channel: None = None
 
-    def newest(self) -> Found:
+    def newest_first(self) -> Iterator[Found]:
         """Return the snapshot."""
-        return Found(self.path)
+        yield Found(self.path)
+
+    def hidden(self) -> frozenset[str]:
+        """Return none: they are in a store."""
+        return frozenset()
 
 
 @dataclass(frozen=True)
@@ -70,18 +82,25 @@ class Channel:
     root: Path
     channel: str
 
-    def newest(self) -> Found | None:
-        """Return the snapshot that the channel names.
+    def newest_first(self) -> Iterator[Found]:
+        """Return the snapshot that the channel names, and then those that it named before.
 
         Raises:
-            ArtifactError: its record is damaged, or names a commit that has expired or has no snapshot.
+            ArtifactError: a record is damaged, or names a commit that has expired or has no snapshot.
         """
         channels = Channels(self.store)
-        publication = channels.current(self.channel)
-        if publication is None:
-            return None
-        record = publication.record
-        commit = channels.commit(publication)
+        for publication in channels.history(self.channel):
+            yield self._found(publication, channels.commit(publication))
+
+    def hidden(self) -> frozenset[str]:
+        """Return the ids of the items that are hidden now.
+
+        Raises:
+            ArtifactError: their record is damaged.
+        """
+        return frozenset(item.itemid for item in Hidden(self.store).items())
+
+    def _found(self, publication: Publication, commit: Commit | None) -> Found:
         if commit is None:
             sentence = f"channel {self.channel} names run {publication.run_id}, whose record has expired"
             raise ArtifactError("VERSION_EXPIRED", f"{sentence}; publish another version")
@@ -90,10 +109,11 @@ class Channel:
         if facts is None:
             sentence = f"run {publication.run_id} was published to channel {self.channel} without a serving snapshot"
             raise ArtifactError("SNAPSHOT_MISSING", f"{sentence}; let stage 4 make one, and publish again")
-        folder = self.root / record["stage"] / "data" / path
+        folder = self.root / publication.record["stage"] / "data" / path
         # What an earlier run has made, and this one only found again, names that run.
         run = None if "reused" in commit.record else publication.run_id
-        return Found(folder, publication.number, run, facts["sha256"])
+        at = datetime.fromisoformat(publication.record["at"]).timestamp()
+        return Found(folder, publication.number, run, facts["sha256"], at)
 
 
 def channel_of(root: str, channel: str) -> Channel:
@@ -110,3 +130,49 @@ def channel_of(root: str, channel: str) -> Channel:
             "STORAGE_SCHEME", f"{sentence}; mount it, or copy the snapshot and use --snapshot"
         ) from error
     return Channel(Store(files), Path(files.root), channel)
+
+
+def ids_in(file: str | None) -> frozenset[str]:
+    """Return the ids of a file with one in each line; none without a file.
+
+    Raises:
+        ArtifactError: it cannot be read; that does not mean that no item is hidden.
+    """
+    if file is None:
+        return frozenset()
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ArtifactError("HIDDEN_FILE", f"{file} cannot be read: {reason}; see --hidden-file") from error
+    return frozenset(filter(None, map(str.strip, lines)))
+
+
+def source_of(settings: Settings) -> Source:
+    """Return where versions come from.
+
+    Raises:
+        ConfigError: the root is not a path. StorageError: Python does not reach it.
+    """
+    if settings.snapshot:
+        return Folder(Path(settings.snapshot).absolute())
+    return channel_of(settings.root, settings.channel)
+
+
+def check_source(source: Source) -> None:
+    """Find out that nothing will ever come from a source, before anything is served.
+
+    Raises:
+        ConfigError: there is no such root, or no such channel though there are others.
+        ArtifactError: the folder has no manifest, or a damaged one.
+    """
+    if isinstance(source, Folder):
+        read_manifest(source.path)
+    elif isinstance(source, Channel):
+        if not source.root.is_dir():
+            sentence = f"there is no folder {source.root}; give the folder in which the stages store their results"
+            raise ConfigError(Mistake("ROOT_UNKNOWN", "root", sentence))
+        names = Channels(source.store).names()
+        if names and source.channel not in names:
+            sentence = f"there is no channel {source.channel} in {source.root}; there are {', '.join(sorted(names))}"
+            raise ConfigError(Mistake("CHANNEL_UNKNOWN", "channel", sentence))

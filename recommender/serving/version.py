@@ -1,5 +1,6 @@
 """A version that can be served: a snapshot, who it is, and what ranks its items."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +43,8 @@ class Version:
         self.snapshot = snapshot
         self.identity = Identity(manifest.run, number, manifest.created_at)
         self.shown = self.identity.shown()
-        self.header = str(number).encode()
+        self.number = number
+        self.header = str(number)
         self.engine = Engine(snapshot)
         self.customary = min(CUSTOMARY, manifest.k)  # items of a list, where nobody says how many
         self.weights = manifest.score_map
@@ -50,6 +52,7 @@ class Version:
         self.events = manifest.events
         self._barred = np.array([kind in manifest.exclude_events for kind in manifest.events], dtype=np.bool_)
         self.barred_kinds = frozenset(manifest.exclude_events)
+        self.hidden = np.array([], dtype=np.int64)  # indexes of items that nobody gets
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, number: int = 0) -> "Version":
@@ -62,6 +65,11 @@ class Version:
         version.warm_up()
         version.ask()
         return version
+
+    def hide(self, itemids: Iterable[str]) -> None:
+        """Let no list have these items, and no others, from now on; ids that are not in the version are ignored."""
+        found = (self.snapshot.items.find(itemid) for itemid in itemids)
+        self.hidden = np.array(sorted(index for index in found if index is not None), dtype=np.int64)
 
     @property
     def default_event(self) -> str:

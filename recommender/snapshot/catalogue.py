@@ -23,6 +23,7 @@ class Catalogue:
     by_id: NDArray[np.int32]
     titles: Texts
     pictures: Texts
+    popularity: NDArray[np.float64]
     popular: tuple[NDArray[np.int32], NDArray[np.float64]]  # as `fill_up` takes them
     similar: ListsOf
 
@@ -76,7 +77,7 @@ def catalogue_of(items: pa.Table, by_id: pa.Table, similar: pa.Table) -> Catalog
     chosen = np.flatnonzero(allowed & (popularity > 0)).astype(np.int32)
     chosen = chosen[np.lexsort((chosen, -popularity[chosen]))]
     titles, pictures = (Texts(_column(items, name)) for name in ("title", "picture"))
-    return Catalogue(ids_of(ids), order, titles, pictures, (chosen, popularity[chosen]), lists)
+    return Catalogue(ids_of(ids), order, titles, pictures, popularity, (chosen, popularity[chosen]), lists)
 
 
 def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, rank: int) -> Model:

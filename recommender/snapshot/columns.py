@@ -37,7 +37,7 @@ class Texts:
             column = pa.concat_arrays([column])
         validity, offsets, data = column.buffers()
         self._length = len(column)
-        self._offsets = np.frombuffer(offsets or b"\0\0\0\0", np.int32)
+        self._offsets = memoryview(offsets or b"\0\0\0\0").cast("i")
         self._data = memoryview(data) if data is not None else memoryview(b"")
         self._valid = None if validity is None or not column.null_count else np.frombuffer(validity, np.uint8)
 
@@ -51,7 +51,7 @@ class Texts:
     def __getitem__(self, row: int) -> str | None:
         if self._valid is not None and not self._valid[row >> 3] >> (row & 7) & 1:
             return None
-        return self.raw(row).decode("utf-8", "replace")
+        return str(self._data[self._offsets[row] : self._offsets[row + 1]], "utf-8", "replace")
 
 
 class Ids(Protocol):

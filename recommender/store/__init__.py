@@ -5,6 +5,7 @@
     <root>/<stage>/shards/<fingerprint>/<number>.json   finished parts of a stage that is not finished
     <root>/<stage>/trials/<fingerprint>/<number>.json   trials of a search that have ended
     <root>/channels/<channel>/<number>.json          which commit a channel names
+    <root>/hidden/<number>.json                      which items are hidden
 
 Example usage:
 >>> import pathlib, tempfile
@@ -24,6 +25,7 @@ from recommender.store.clean_up import Removal, clean_up, removals
 from recommender.store.file_info import FileInfo
 from recommender.store.files import Files, last_change, open_files
 from recommender.store.hadoop import Hadoop
+from recommender.store.hidden import Hidden, HiddenItem
 from recommender.store.log import Log
 from recommender.store.run_id import new_run_id, run_id_mistake
 from recommender.store.sealed import digest, seal, unseal
@@ -42,6 +44,8 @@ __all__ = [
     "FileInfo",
     "Files",
     "Hadoop",
+    "Hidden",
+    "HiddenItem",
     "Log",
     "Publication",
     "Removal",

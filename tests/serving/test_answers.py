@@ -10,7 +10,7 @@ from support.literal_snapshot import EVENTS, WEIGHTS, Shop
 
 from recommender.serving import answers
 from recommender.serving.answers import Request
-from recommender.serving.refusals import RequestError
+from recommender.serving.problems import RequestError
 from recommender.serving.version import Version
 from recommender.snapshot.checks import checked_files, read_manifest
 
@@ -42,7 +42,7 @@ def test_every_visitor_gets_what_is_published_for_it(both: tuple[Shop, Version])
     shop, version = both
     sources = ("als", "fold_in", "popular")
     for row, visitorid in enumerate(shop.visitorids):
-        answer = answers.published(version, str(visitorid), 3)
+        answer = answers.published(version, Request(3, str(visitorid)))
         assert answer is not None
         assert pairs(answer) == [(str(shop.itemids[item]), sources[source]) for item, _, source in shop.lists[row][:3]]
         assert [item["score"] for item in answer["items"]] == pytest.approx([s for _, s, _ in shop.lists[row][:3]])
@@ -53,7 +53,7 @@ def test_every_visitor_gets_what_is_published_for_it(both: tuple[Shop, Version])
 def test_a_longer_list_is_computed_from_the_stored_history(both: tuple[Shop, Version]) -> None:
     shop, version = both
     for row, visitorid in enumerate(shop.visitorids):
-        assert answers.published(version, str(visitorid), 12) is None
+        assert answers.published(version, Request(12, str(visitorid))) is None
         answer = answers.computed(version, Request(12, str(visitorid)))
         assert pairs(answer) == named(shop, shop.expected(shop.histories[row], 12))
         assert answer["source"] == ("popular" if shop.score(shop.histories[row]) is None else "fold_in")
@@ -113,10 +113,10 @@ def test_an_event_without_a_kind_is_a_view_or_what_weighs_least(tmp_path: Path) 
 
 def test_an_unknown_visitor_gets_what_is_popular(both: tuple[Shop, Version]) -> None:
     shop, version = both
-    answer = answers.popular(version, "nobody", 4)
+    answer = answers.popular(version, Request(4, "nobody"))
     assert pairs(answer) == named(shop, shop.expected([], 4))
     assert (answer["source"], answer["known"], answer["visitorid"]) == ("popular", False, "nobody")
-    assert answers.published(version, "nobody", 4) is None
+    assert answers.published(version, Request(4, "nobody")) is None
 
 
 def test_short_lists_stay_short_where_nothing_is_to_fill_them(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_short_lists_stay_short_where_nothing_is_to_fill_them(tmp_path: Path) ->
     item = int(np.flatnonzero(shop.known)[0])
     answer = answers.computed(version, Request(1000, None, [(str(shop.itemids[item]), "view")]))
     assert {source for _, source in pairs(answer)} == {"fold_in"}
-    assert len(answers.popular(version, None, 3)["items"]) == 3
+    assert len(answers.popular(version, Request(3))["items"]) == 3
 
 
 def test_the_shares_and_the_popularity_sum_to_the_score(both: tuple[Shop, Version]) -> None:
@@ -149,9 +149,9 @@ def test_what_cannot_be_explained_is_refused(both: tuple[Shop, Version], tmp_pat
     with pytest.raises(RequestError, match=r"ITEM_NOT_EXPLAINED the model has no factors of item .*: nothing") as told:
         answers.explanation(version, visitorid, item)
     assert told.value.status == 409
-    with pytest.raises(RequestError, match="ITEM_UNKNOWN no item zzz in this version"):
+    with pytest.raises(RequestError, match="ITEM_UNKNOWN item zzz is not in this version"):
         answers.explanation(version, visitorid, "zzz")
-    with pytest.raises(RequestError, match="VISITOR_UNKNOWN no visitor zzz in this version"):
+    with pytest.raises(RequestError, match="VISITOR_UNKNOWN visitor zzz is not in this version"):
         answers.explanation(version, "zzz", item)
     solver = {"implicit_prefs": True, "alpha": 1.0, "reg_param": 0.1, "nonnegative": True}
     shop, version = opened(tmp_path, solver=solver, golden=[])
@@ -179,7 +179,7 @@ def test_similar_items_are_told_with_what_people_see(both: tuple[Shop, Version])
     assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in best]
     assert [item["similarity"] for item in answer["items"]] == pytest.approx([float(cosine[item]) for item in best])
     assert all(item["title"] is None or item["title"] for item in answer["items"])
-    with pytest.raises(RequestError, match=r"ITEM_UNKNOWN no item i{64}\.\.\. in this version"):
+    with pytest.raises(RequestError, match=r"ITEM_UNKNOWN item i{64}\.\.\. is not in this version"):
         answers.similar(version, "i" * 200, 2)
 
 
@@ -191,4 +191,124 @@ def test_any_visitor_is_one_of_them(both: tuple[Shop, Version], tmp_path: Path) 
     _, empty = opened(tmp_path, visitors=0, parts=1)
     with pytest.raises(RequestError, match="VISITOR_UNKNOWN this version has no visitors"):
         answers.any_visitor(empty)
-    assert answers.popular(empty, "anybody", 3)["source"] == "popular"
+    assert answers.popular(empty, Request(3, "anybody"))["source"] == "popular"
+
+
+def test_events_of_a_session_are_added_to_the_stored_history(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    liked, bought = (int(item) for item in np.flatnonzero(shop.known)[:2])
+    told = [(str(shop.itemids[liked]), "view"), (str(shop.itemids[bought]), "transaction")]
+    session = [(liked, 0, 1.0, 0), (bought, 2, 10.0, 0)]
+    for row, visitorid in enumerate(shop.visitorids):
+        answer = answers.computed(version, Request(8, str(visitorid), told))
+        assert pairs(answer) == named(shop, shop.expected([*shop.histories[row], *session], 8))
+        assert (answer["source"], answer["known"]) == ("fold_in", True)
+
+
+def test_seen_items_are_listed_once_they_are_asked_for(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    for row, visitorid in enumerate(shop.visitorids):
+        history = [(item, 0, weight, at) for item, _, weight, at in shop.histories[row]]  # nothing keeps an item out
+        answer = answers.computed(version, Request(12, str(visitorid), include_seen=True))
+        assert pairs(answer) == named(shop, shop.expected(history, 12))
+
+
+def test_a_published_list_leaves_out_what_is_not_wanted_and_begins_later(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    sources = ("als", "fold_in", "popular")
+    for row, visitorid in enumerate(shop.visitorids):
+        listed = [(item, sources[source]) for item, _, source in shop.lists[row]]
+        first = str(shop.itemids[listed[0][0]])
+        answer = answers.published(version, Request(3, str(visitorid), exclude=[first, "none"]))
+        assert answer is not None
+        assert pairs(answer) == named(shop, listed[1:4])
+        assert answers.published(version, Request(5, str(visitorid), exclude=[first])) is None  # too few are left
+        later = answers.published(version, Request(2, str(visitorid), offset=3))
+        assert later is not None
+        assert [item["rank"] for item in later["items"]] == [4, 5]
+        assert [item["itemid"] for item in later["items"]] == [str(shop.itemids[item]) for item, _ in listed[3:5]]
+
+
+def test_pages_of_a_computed_list_follow_each_other(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    visitorid = str(shop.visitorids[0])
+    whole = answers.computed(version, Request(12, visitorid))["items"]
+    pages = [answers.computed(version, Request(4, visitorid, offset=offset))["items"] for offset in (0, 4, 8)]
+    assert [item for page in pages for item in page] == whole
+
+
+def test_a_batch_has_the_lists_that_each_visitor_gets(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    visitorids = [str(shop.visitorids[0]), "nobody", str(shop.visitorids[3])]
+    for k in (3, 9):
+        requests = [Request(k, visitorid) for visitorid in visitorids]
+        answer = answers.batch(version, requests)
+        alone = [answers.recommended(version, each) or answers.computed(version, each) for each in requests]
+        assert answer == {"version": version.shown, "lists": alone}
+        assert [each["visitorid"] for each in answer["lists"]] == visitorids
+
+
+def test_hidden_items_are_in_no_list(tmp_path: Path) -> None:
+    shop, version = opened(tmp_path)
+    gone = sorted({shop.lists[0][0][0], shop.lists[1][1][0]})
+    version.hide([*(str(shop.itemids[item]) for item in gone), "none"])
+    for row, visitorid in enumerate(shop.visitorids):
+        answer = answers.computed(version, Request(9, str(visitorid)))
+        assert pairs(answer) == named(shop, shop.expected(shop.histories[row], 9, gone))
+        kept = [shop.itemids[item] for item, _, _ in shop.lists[row] if item not in gone]
+        published = answers.published(version, Request(len(kept), str(visitorid)))
+        assert published is not None
+        assert [item["itemid"] for item in published["items"]] == [str(itemid) for itemid in kept]
+    assert pairs(answers.popular(version, Request(9))) == named(shop, shop.expected([], 9, gone))
+    for itemid in shop.itemids:
+        listed = [item["itemid"] for item in answers.similar(version, str(itemid), 5)["items"]]
+        assert not {str(shop.itemids[item]) for item in gone} & set(listed)
+    version.hide([])
+    assert answers.published(version, Request(5, str(shop.visitorids[0]))) is not None
+
+
+def test_items_are_compared_with_several_by_the_mean_cosine(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    cart = [int(item) for item in np.flatnonzero(shop.known)[:3]]
+    unwanted = int(np.flatnonzero(shop.known)[5])
+    unit = shop.factors / np.linalg.norm(shop.factors, axis=1, keepdims=True)
+    mean = (unit @ unit[cart].T).mean(axis=1)
+    may = [item for item in range(30) if shop.known[item] and shop.allowed[item] and item not in (*cart, unwanted)]
+    best = sorted(may, key=lambda item: -mean[item])[:4]
+    itemids = [*(str(shop.itemids[item]) for item in cart), "none"]
+    answer = answers.similar_to_several(version, Request(4, exclude=[str(shop.itemids[unwanted])]), itemids)
+    assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in best]
+    assert [item["similarity"] for item in answer["items"]] == pytest.approx(
+        [float(mean[item]) for item in best], rel=1e-5
+    )
+    assert answer["unknown_items"] == 1
+    everything = answers.similar_to_several(version, Request(1000), itemids)["items"]
+    assert len(everything) == len(may) + bool(shop.allowed[unwanted])
+    unknown = str(shop.itemids[int(np.flatnonzero(~shop.known)[0])])
+    assert answers.similar_to_several(version, Request(4), [unknown])["items"] == []
+
+
+def test_given_items_are_put_into_the_order_of_the_scores(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    row = next(row for row, history in enumerate(shop.histories) if shop.score(history) is not None)
+    scores = shop.score(shop.histories[row])
+    assert scores is not None
+    given = [item for item in range(12) if shop.allowed[item]]
+    known = sorted((item for item in given if shop.known[item]), key=lambda item: -scores[item])
+    rest = [item for item in given if not shop.known[item]]
+    request = Request(len(given), str(shop.visitorids[row]))
+    answer = answers.scored(version, request, [*(str(shop.itemids[item]) for item in given), "none"])
+    assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in [*known, *rest]]
+    assert [item["rank"] for item in answer["items"]] == list(range(1, len(given) + 1))
+    expected = [*(pytest.approx(float(scores[item]), rel=1e-4, abs=1e-6) for item in known), *([None] * len(rest))]
+    assert [item["score"] for item in answer["items"]] == expected
+    assert (answer["source"], answer["known"], answer["unknown_items"]) == ("fold_in", True, 1)
+
+
+def test_given_items_are_put_into_the_order_of_the_popularity_for_somebody_unknown(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    answer = answers.scored(version, Request(30), [str(itemid) for itemid in shop.itemids])
+    order = sorted(range(30), key=lambda item: (-shop.popularity[item], item))
+    assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in order]
+    assert [item["score"] for item in answer["items"]] == [shop.popularity[item] for item in order]
+    assert (answer["source"], answer["known"]) == ("popular", False)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.literal_snapshot import Shop
+from support.published import publish
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
@@ -19,15 +20,36 @@ from recommender.commands import serve
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
-        (["--port", "x"], 10, "CFG_ARGUMENT command=serve: argument --port: 'x' is no whole number, 0 to 65535; see"),
-        (["--workers", "0"], 10, "CFG_ARGUMENT command=serve: argument --workers: '0' is no whole number, 1 to 256"),
-        (["--poll", "nan"], 10, "CFG_ARGUMENT command=serve: argument --poll: 'nan' is no number of seconds, 0.05 to"),
-        (["--drain", "9"], 10, "CFG_ARGUMENT command=serve: argument --drain: '9' is no number of seconds, 0 to 3"),
+        (
+            ["--port", "x"],
+            10,
+            "CFG_ARGUMENT command=serve: argument --port: 'x' is not a whole number from 0 to",
+        ),
+        (
+            ["--workers", "0"],
+            10,
+            "CFG_ARGUMENT command=serve: argument --workers: '0' is not a whole number from 1 to",
+        ),
+        (
+            ["--poll", "nan"],
+            10,
+            "CFG_ARGUMENT command=serve: argument --poll: 'nan' is not a number of seconds from",
+        ),
+        (
+            ["--drain", "99"],
+            10,
+            "CFG_ARGUMENT command=serve: argument --drain: '99' is not a number of seconds from",
+        ),
         (["--chanel", "live"], 10, "CFG_ARGUMENT command=serve: unrecognized arguments: --chanel live; see --help"),
         (["--root", "hdfs://host/x"], 17, "STORAGE_SCHEME command=serve: root hdfs://host/x: snapshots are mapped"),
         (["--root", "a*"], 10, "CFG_VALUE command=serve: root must not contain any of"),
         (["--snapshot", "/nowhere"], 16, "SNAPSHOT_MISSING command=serve: /nowhere has no manifest.json; give"),
         (["--token-file", "/nowhere"], 10, "TOKEN_FILE command=serve: /nowhere cannot be read: No such file"),
+        (
+            ["--root", "/nowhere", "--port", "0"],
+            10,
+            "ROOT_UNKNOWN command=serve: there is no folder /nowhere; give",
+        ),
         (["--host", "999.0.0.1"], 10, "CANNOT_LISTEN command=serve: cannot listen on 999.0.0.1 port 8000: "),
     ],
 )
@@ -45,12 +67,15 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert f"CANNOT_LISTEN command=serve: cannot listen on 127.0.0.1 port {port}: Address" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("token", ["", "two words", "tökén", "a\tb"])
+@pytest.mark.parametrize("token", ["", "two words", "tökén", "a\tb", "a recommend,everything"])
 def test_a_token_is_one_word(tmp_path: Path, token: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "token").write_text(token)
     assert main(["serve", "--root", str(tmp_path), "--token-file", str(tmp_path / "token")]) == 10
     told = capsys.readouterr().err
-    assert "TOKEN_FILE command=serve: the token must be one word of ASCII characters; see --token-file" in told
+    assert (
+        "TOKEN_FILE command=serve: a token must be one word of ASCII characters, and behind it some of the scopes"
+        in told
+    )
 
 
 def test_a_secret_that_is_empty_leaves_no_door_open(
@@ -58,7 +83,16 @@ def test_a_secret_that_is_empty_leaves_no_door_open(
 ) -> None:
     monkeypatch.setenv("RECOMMENDER_TOKEN", "")
     assert main(["serve", "--root", str(tmp_path)]) == 10
-    assert "the token must be one word of ASCII characters" in capsys.readouterr().err
+    assert "a token must be one word of ASCII characters" in capsys.readouterr().err
+
+
+def test_a_channel_with_another_name_than_there_are_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(tmp_path, "monday")
+    assert main(["serve", "--root", str(tmp_path), "--channel", "lve", "--port", "0"]) == 10
+    told = capsys.readouterr().err
+    assert f"CHANNEL_UNKNOWN command=serve: there is no channel lve in {tmp_path}; there are live" in told
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +106,7 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_the_service_loads_nothing_of_spark(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['pyspark'] = sys.modules['py4j'] = sys.modules['pandas'] = None\n"
-        "import recommender.__main__, recommender.serving.supervisor, recommender.snapshot.write"
+        "import recommender.__main__, recommender.serving.server, recommender.snapshot.write"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(serve.__file__).parents[2])
 

@@ -2,9 +2,10 @@
 
     python load.py PORT SECONDS THREADS PATH [PATH ...]
 
-A request that was refused a connection, or whose connection was closed before an answer began, is counted apart: a
-client asks again then. What must never be seen: a status that is no 200, an answer whose header and body name two
-versions, a version that is older than one that was answered from before the request was sent.
+Each thread is a client, which sends back the version that it has seen. A request that was refused a connection, whose
+connection was closed before an answer began, or that a worker is not new enough for is counted apart: a client asks
+again then. What must never be seen: another status than 200, an answer whose header and body name two versions, a
+version older than one that the client was answered from before.
 """
 
 import http.client
@@ -25,8 +26,8 @@ class Seen:
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
 
-    def answered(self, before: int, status: int, header: str | None, body: bytes) -> None:
-        """Note an answer; `before` is the newest version that was seen before it was asked for."""
+    def answered(self, before: int, status: int, header: str | None, body: bytes) -> int:
+        """Note an answer, and return its version; `before` is the one that the client had seen before."""
         number, what = 0, ""
         if status != 200:
             what = f"status {status}: {body[:200]!r}"
@@ -45,16 +46,17 @@ class Seen:
             self.newest = max(self.newest, number)
             if what:
                 self.wrong.append(what)
+        return number
 
 
 def ask(port: int, until: float, paths: list[str], seen: Seen) -> None:
     """Ask until a time, on one connection while it is kept."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    turn = 0
+    turn = before = 0
     while time.monotonic() < until:
-        before, turn = seen.newest, turn + 1
+        turn += 1
         try:
-            connection.request("GET", paths[turn % len(paths)])
+            connection.request("GET", paths[turn % len(paths)], headers={"X-Recommender-Version": str(before)})
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -65,7 +67,12 @@ def ask(port: int, until: float, paths: list[str], seen: Seen) -> None:
                 seen.counts[kind.__name__] += 1
             time.sleep(0.01)
             continue
-        seen.answered(before, response.status, response.headers.get("x-recommender-version"), body)
+        if response.status == 503 and b"VERSION_BEHIND" in body:
+            with seen.lock:
+                seen.counts["behind"] += 1
+            time.sleep(0.01)
+            continue
+        before = seen.answered(before, response.status, response.headers.get("x-recommender-version"), body)
 
 
 def main(port: int, seconds: float, threads: int, paths: list[str]) -> dict[str, Any]:

@@ -41,13 +41,16 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
-        self.process.kill()
-        self.process.wait()
-        self._reader.join(5)
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self._reader.join(30)  # workers whose first process was killed end by themselves
         if self.process.stderr:
             self.process.stderr.close()
 
-    def logged(self, pattern: re.Pattern[str], seconds: float = 20) -> re.Match[str]:
+    def logged(self, pattern: re.Pattern[str], seconds: float = 40) -> re.Match[str]:
         """Wait for a line of the log."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -57,7 +60,7 @@ class Running:
             time.sleep(0.02)
         raise AssertionError(f"no {pattern.pattern} in the log:\n" + "\n".join(self.log))
 
-    def ready(self, number: int | None = None, seconds: float = 20) -> dict[str, Any]:
+    def ready(self, number: int | None = None, seconds: float = 40) -> dict[str, Any]:
         """Wait until the service is ready, or serves a version; return its status."""
         until, status = time.monotonic() + seconds, {}
         while time.monotonic() < until:
@@ -73,7 +76,7 @@ class Running:
             try:
                 status: dict[str, Any] = self.client.get("/v1/status").json()
             except httpx.TransportError:
-                time.sleep(0.05)
+                time.sleep(0.2)
             else:
                 return status
         raise AssertionError("no answer\n" + "\n".join(self.log))
@@ -81,7 +84,8 @@ class Running:
     def workers(self) -> list[int]:
         """Return the processes that answer."""
         process = self.process.pid
-        return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        return [int(each) for each in children if is_worker(each)]
 
     def end(self, seconds: float = 10) -> int:
         """Tell the service to end; return its exit code."""
@@ -101,6 +105,14 @@ class Load:
         told, _ = self._process.communicate(timeout=60)
         result: dict[str, Any] = json.loads(told)
         return result
+
+
+def is_worker(process: str) -> bool:
+    """Return whether a child of the first process is a worker, not what keeps its books."""
+    try:
+        return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def is_alive(process: int) -> bool:

@@ -241,4 +241,4 @@ def named(item: int) -> dict[str, Any]:
 
 
 def error(id_: str, sentence: str) -> Mapping[str, Any]:
-    return {"error": {"id": id_, "sentence": sentence}}
+    return {"type": "about:blank", "title": "", "status": 0, "detail": sentence, "id": id_}

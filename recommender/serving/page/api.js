@@ -65,7 +65,7 @@ export async function ask(path, parameters, signal) {
   const [status, text] = await fetched(query ? `${address}?${query}` : address, signal);
   const answer = parsed(text);
   if (status >= 200 && status < 300 && answer !== null) return answer;
-  const { id = `HTTP_${status}`, sentence = `The service answered with status ${status}` } = answer?.error ?? {};
+  const { id = `HTTP_${status}`, detail: sentence = `The service answered with status ${status}` } = answer ?? {};
   throw id === NOT_READY ? notReady() : new Failure(status, id, sentence);
 }
 

@@ -1,0 +1,140 @@
+"""What the requests are answered with: one method per operation, which FastAPI reads its parameters from."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Query, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from recommender.serving import answers, models
+from recommender.serving.answers import Answer, to_json
+from recommender.serving.auth import Tokens
+from recommender.serving.computing import Computer
+from recommender.serving.metrics import Metrics
+from recommender.serving.problems import RequestError, problem_response
+from recommender.serving.settings import LONGEST_ID
+from recommender.serving.version import Version
+from recommender.serving.versions import Versions
+
+JSON = "application/json"
+
+# An id may have slashes; in a path they are encoded as %2F, which the server decodes.
+Id = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
+Seen = Annotated[
+    int,
+    Header(alias="X-Recommender-Version", ge=0, description="the version that the client has seen: not an older one"),
+]
+ListAsked = Annotated[models.ListQuery, Query()]
+SimilarAsked = Annotated[models.SimilarQuery, Query()]
+PopularAsked = Annotated[models.PopularQuery, Query()]
+HistoryAsked = Annotated[models.HistoryQuery, Query()]
+VersionAsked = Annotated[models.VersionQuery, Query()]
+_bearer = HTTPBearer(auto_error=False, description="a token of --token-file, if the service has one")
+
+
+class Recommender:
+    """The handlers of the requests.
+
+    Init parameters:
+        versions, metrics: of the worker. computer: computes lists. tokens: who may ask.
+    """
+
+    def __init__(self, versions: Versions, metrics: Metrics, computer: Computer, tokens: Tokens) -> None:
+        self.versions, self.metrics, self.computer, self.tokens = versions, metrics, computer, tokens
+
+    def refused(self, problem: RequestError) -> Response:
+        """Return the answer to a request that cannot be answered, and count it."""
+        self.metrics.rejected.labels(problem.id).inc()
+        return problem_response(problem)
+
+    def needs(self, scope: str) -> Any:
+        """Return the dependency on a token with a scope."""
+
+        async def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
+            given = f"{credentials.scheme} {credentials.credentials}" if credentials else None
+            self.tokens.check(given, scope)
+
+        return Depends(check)
+
+    async def recommendations(self, visitorid: Id, asked: ListAsked, seen: Seen = 0) -> Response:
+        """Return the published list; else one that is computed; else popular items.
+
+        A list is computed from the stored history and from `history`, if that is given, or if more items are wanted
+        than are published.
+        """
+        version = self._chosen(asked, seen)
+        events = [(item, None) for item in asked.history]
+        k = asked.k or version.customary
+        request = answers.Request(k, visitorid, events, asked.exclude, asked.offset, asked.include_seen)
+        answer = answers.recommended(version, request)
+        if answer is None:
+            answer = await self.computer.run(answers.computed, version, request)
+        return self._listed(version, answer)
+
+    async def recommendations_for(self, body: models.ListRequest, seen: Seen = 0) -> Response:
+        """Return a list for what a visitor did in this session, after what is stored of it; both may be left out."""
+        version = self.versions.current(seen)
+        events = _events(body.events)
+        request = answers.Request(body.k, body.visitorid, events, body.exclude, body.offset, body.include_seen)
+        return self._listed(version, await self.computer.run(answers.computed, version, request))
+
+    async def batch(self, body: models.BatchRequest, seen: Seen = 0) -> Response:
+        """Return a list for each visitor, as GET returns it, all from one version."""
+        version = self.versions.current(seen)
+        requests = [answers.Request(body.k, visitorid, (), body.exclude) for visitorid in body.visitorids]
+        return answered(version, await self.computer.run(answers.batch, version, requests))
+
+    async def similar(self, itemid: Id, asked: SimilarAsked, seen: Seen = 0) -> Response:
+        """Return the items that are most like one."""
+        version = self._chosen(asked, seen)
+        return answered(version, answers.similar(version, itemid, asked.k))
+
+    async def popular(self, asked: PopularAsked, seen: Seen = 0) -> Response:
+        """Return the most popular items."""
+        version = self._chosen(asked, seen)
+        return self._listed(
+            version, answers.popular(version, answers.Request(asked.k, None, (), asked.exclude, asked.offset))
+        )
+
+    async def similar_to_several(self, body: models.SimilarRequest, seen: Seen = 0) -> Response:
+        """Return the items that are most like several, such as a cart: by the mean cosine, from the whole catalogue."""
+        version = self.versions.current(seen)
+        request = answers.Request(body.k, exclude=body.exclude)
+        return answered(version, await self.computer.run(answers.similar_to_several, version, request, body.itemids))
+
+    async def rank(self, body: models.RankRequest, seen: Seen = 0) -> Response:
+        """Return the given items in the order of a visitor's scores."""
+        version = self.versions.current(seen)
+        request = answers.Request(len(body.itemids), body.visitorid, _events(body.events))
+        return answered(version, await self.computer.run(answers.scored, version, request, body.itemids))
+
+    async def explain(self, visitorid: Id, itemid: Id, asked: VersionAsked, seen: Seen = 0) -> Response:
+        """Return what each item of the stored history adds to the visitor's score of an item."""
+        version = self._chosen(asked, seen)
+        return answered(version, await self.computer.run(answers.explanation, version, visitorid, itemid))
+
+    async def history(self, visitorid: Id, asked: HistoryAsked, seen: Seen = 0) -> Response:
+        """Return what a visitor did, newest first."""
+        version = self._chosen(asked, seen)
+        return answered(version, answers.history(version, visitorid, asked.limit))
+
+    async def any_visitor(self, seen: Seen = 0) -> Response:
+        """Return a visitor by chance, to look at."""
+        version = self.versions.current(seen)
+        return answered(version, answers.any_visitor(version))
+
+    def _chosen(self, asked: models.VersionQuery, seen: int) -> Version:
+        return self.versions.current(seen) if asked.version == "current" else self.versions.previous()
+
+    def _listed(self, version: Version, answer: Answer) -> Response:
+        self.metrics.from_source(answer["source"]).inc()
+        return answered(version, answer)
+
+
+def answered(version: Version, answer: Answer) -> Response:
+    """Return an answer, with its version in a header."""
+    return Response(to_json(answer), media_type=JSON, headers={"X-Recommender-Version": version.header})
+
+
+def _events(events: Sequence[models.ItemEvent]) -> list[answers.Event]:
+    return [(event.itemid, event.event) for event in events]

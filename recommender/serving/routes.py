@@ -1,0 +1,150 @@
+"""The HTTP interface to recommendations: which path goes to which handler, and how OpenAPI describes it.
+
+FastAPI describes and checks all of them. The two routes that nearly all requests go to are also plain Starlette routes,
+which are tried first and run the same handlers: they cost half as much.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.datastructures import QueryParams
+from starlette.routing import Route
+
+from recommender.serving import models
+from recommender.serving.auth import HISTORY, RECOMMEND
+from recommender.serving.handlers import JSON, Id, Recommender
+from recommender.serving.problems import MEDIA_TYPE, RequestError, invalid
+
+RECOMMENDATIONS = "/v1/visitors/{visitorid:path}/recommendations"
+SIMILAR = "/v1/items/{itemid:path}/similar"
+_MEANING = {
+    400: "The body cannot be read",
+    401: "A token is wanted",
+    403: "The token does not have the scope",
+    404: "There is no such visitor, item or version",
+    409: "The score cannot be explained",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    422: "The request is invalid",
+    503: "Not ready, or too busy: try again",
+}
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_ID: TypeAdapter[str] = TypeAdapter(Id)
+_SEEN: TypeAdapter[int] = TypeAdapter(Annotated[int, Query(ge=0)])
+_REPEATED = {"history", "exclude"}
+
+
+def add_routes(api: FastAPI, recommender: Recommender, *, with_history: bool = True) -> None:
+    """Add the routes below /v1."""
+
+    def get(path: str, handler: Any, operation: str, model: Any, tag: str = "recommendations", *more: int) -> None:
+        _add(api, recommender, "GET", path, handler, operation, model, tag, problems(401, 403, 404, 422, 503, *more))
+
+    def post(path: str, handler: Any, operation: str, model: Any, tag: str = "recommendations") -> None:
+        statuses = problems(400, 401, 403, 413, 415, 422, 503)
+        _add(api, recommender, "POST", path, handler, operation, model, tag, statuses)
+
+    get(RECOMMENDATIONS, recommender.recommendations, "getRecommendations", models.Recommendations)
+    post("/v1/recommendations", recommender.recommendations_for, "recommendForEvents", models.Recommendations)
+    post("/v1/recommendations:batch", recommender.batch, "recommendForVisitors", models.Batch)
+    get(SIMILAR, recommender.similar, "getSimilarItems", models.SimilarItems, "items")
+    get("/v1/items/popular", recommender.popular, "getPopularItems", models.Recommendations, "items")
+    several = "getItemsSimilarToSeveral"
+    post("/v1/items:similar", recommender.similar_to_several, several, models.SimilarToSeveral, "items")
+    post("/v1/rank", recommender.rank, "rankItems", models.RankedItems, "items")
+    if with_history:
+        visitor = "/v1/visitors/{visitorid:path}"
+        explain = f"{visitor}/explain/{{itemid:path}}"
+        get("/v1/visitors/random", recommender.any_visitor, "getRandomVisitor", models.AnyVisitor, "histories")
+        get(explain, recommender.explain, "explainRecommendation", models.Explanation, "histories", 409)
+        get(f"{visitor}/history", recommender.history, "getHistory", models.PastEvents, "histories")
+
+
+def fast_routes(recommender: Recommender) -> list[Route]:
+    """Return the routes that are tried before FastAPI's."""
+    return [
+        _fast(RECOMMENDATIONS, models.ListQuery, recommender.recommendations, recommender),
+        _fast(SIMILAR, models.SimilarQuery, recommender.similar, recommender),
+    ]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of problems, for OpenAPI."""
+    content = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    return {status: {"description": _MEANING[status], "content": content} for status in statuses}
+
+
+async def no_query(_: Annotated[models.NoQuery, Query()]) -> None:
+    """Refuse parameters where there are none."""
+
+
+async def _is_json(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
+        sentence = "the body must be JSON, with the header Content-Type: application/json"
+        raise RequestError(415, "CONTENT_TYPE", sentence)
+
+
+def _add(
+    api: FastAPI,
+    recommender: Recommender,
+    method: str,
+    path: str,
+    handler: Callable[..., Any],
+    operation: str,
+    model: Any,
+    tag: str,
+    responses: dict[int | str, dict[str, Any]],
+) -> None:
+    dependencies = [recommender.needs(HISTORY if tag == "histories" else RECOMMEND)]
+    if method == "POST":
+        dependencies.append(Depends(_is_json))
+    if method == "POST" or operation == "getRandomVisitor":
+        dependencies.append(Depends(no_query))
+    api.add_api_route(
+        path,
+        handler,
+        methods=[method],
+        operation_id=operation,
+        response_model=model,
+        responses=responses,
+        dependencies=dependencies,
+        tags=[tag],
+    )
+
+
+def _fast(path: str, query: Any, handler: Callable[..., Awaitable[Response]], recommender: Recommender) -> Route:
+    """Return a plain route to a handler, which reads and checks its parameters by the same models."""
+
+    async def endpoint(request: Request) -> Response:
+        headers = request.headers
+        try:
+            recommender.tokens.check(headers.get("authorization"), RECOMMEND)
+            (name, given), *_ = request.path_params.items()
+            id_ = _checked("path", _ID.validate_python, given, name)
+            asked = _checked("query", query.model_validate, _values(query, request.query_params))
+            seen = _checked("header", _SEEN.validate_python, headers.get("x-recommender-version", 0))
+            return await handler(id_, asked, seen)
+        except RequestError as problem:
+            return recommender.refused(problem)
+
+    return Route(path, endpoint)
+
+
+def _values(query: type[BaseModel], given: QueryParams) -> dict[str, Any]:
+    """Return the parameters, those that may be repeated as lists."""
+    values: dict[str, Any] = dict(given)
+    for name in _REPEATED & values.keys() & query.model_fields.keys():
+        values[name] = given.getlist(name)
+    return values
+
+
+def _checked(place: str, validate: Callable[[Any], Any], value: Any, name: str = "") -> Any:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        where = (place, name) if name else (place,)
+        mistakes = error.errors(include_url=False)
+        raise invalid({**each, "loc": (*where, *each["loc"])} for each in mistakes) from None
