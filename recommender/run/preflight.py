@@ -35,7 +35,7 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
         hadoop: returns the gateway to a JVM, or None.
     """
     return {
-        "config": redacted(stage.parameters()),
+        "config": redacted(stage.parameters(), numbers=False),
         "version": code_version(),
         "upstream": {name: commit.attempt for name, commit in sorted(upstream.items())},
         "inputs": {redacted(path): facts for source in stage.sources() for path, facts in _listed(source, hadoop)},

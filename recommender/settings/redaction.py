@@ -56,8 +56,17 @@ def remember(value: str) -> None:
         _known.add(value)
 
 
-def redacted(value: Any) -> Any:
-    """Return a text, or a tree of plain JSON types, without its secrets."""
+def redacted(value: Any, *, numbers: bool = True) -> Any:
+    """Return a text, or a tree of plain JSON types, without its secrets.
+
+    Args:
+        value: the text or tree.
+        numbers: whether a number is hidden if its key is named like a secret; not so where keys are kinds of events or
+            other words of a log, and numbers are counts.
+
+    >>> redacted({"token": "a1b2", "password_reset": {"2026-11-30": 7}}, numbers=False)
+    {'token': '***', 'password_reset': {'2026-11-30': 7}}
+    """
     if isinstance(value, str):
         for secret in sorted(_known, key=len, reverse=True):
             value = value.replace(secret, HIDDEN)
@@ -65,9 +74,19 @@ def redacted(value: Any) -> Any:
         return _PARAMETER.sub(rf"\g<1>{HIDDEN}", value)
     if isinstance(value, Mapping):
         return {
-            key: HIDDEN if item and not isinstance(item, bool) and is_secret_name(str(key)) else redacted(item)
+            key: HIDDEN if _is_hidden(str(key), item, numbers) else redacted(item, numbers=numbers)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [redacted(item) for item in value]
+        return [redacted(item, numbers=numbers) for item in value]
     return value
+
+
+def _is_hidden(key: str, item: Any, numbers: bool) -> bool:
+    is_kept = isinstance(item, bool) or (not numbers and not _has_text(item))
+    return bool(item) and not is_kept and is_secret_name(key)
+
+
+def _has_text(item: Any) -> bool:
+    inner = item.values() if isinstance(item, Mapping) else item if isinstance(item, list | tuple) else ()
+    return isinstance(item, str) or any(map(_has_text, inner))
