@@ -17,6 +17,7 @@ from recommender.errors import ArtifactError, ConflictError, InputError, Storage
 from recommender.publishing.gate import check_blessed, check_kept
 from recommender.run.execution import execute, read_inputs
 from recommender.run.preflight import differences, fingerprint, identity
+from recommender.run.reach import check_reach
 from recommender.run.sample import DEFAULT_EVENTS, sample_events
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
@@ -149,6 +150,7 @@ class Runner:
         self._where.stage = SAMPLE
         with self._attempt(SAMPLE) as attempt:
             spark = self._start()
+            check_reach(spark, attempt)
             with progress(f"generating {DEFAULT_EVENTS:,} sample events"):
                 sample = sample_events(spark)
                 sample.write.mode("error").parquet(f"{attempt.url}/events")
@@ -224,7 +226,7 @@ class Runner:
         made = [commit for key, commit in upstream.items() if key != stage.GATED_BY]
         verdict = check_blessed(upstream[stage.GATED_BY], self._override, made) if stage.GATED_BY else {}
         with self._attempt(name) as attempt:
-            self._start()
+            check_reach(self._start(), attempt)
             started = time.monotonic()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
