@@ -191,8 +191,9 @@ class AlsFitter(Persistent):
 
     def _by_blocks(self, scores: DataFrame, pairs: int) -> FactorModel:
         """Return the model that `BlockAls` fits."""
-        spark = scores.sparkSession
-        blocks = min(partitions_for(spark, pairs, room_for_a_block(spark) // (4 * self.rank + 8)), MOST_BLOCKS)
+        room = room_for_a_block(scores.sparkSession)
+        most = min(MOST_BLOCKS, room // (8 * self.rank**2))  # a task holds a matrix of each block
+        blocks = min(partitions_for(scores.sparkSession, pairs, room // (4 * self.rank + 8)), most)
         als = BlockAls(
             rank=self.rank,
             max_iter=self.max_iter,
