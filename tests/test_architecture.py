@@ -158,8 +158,6 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage1/steps/column_encoder.py": 2,  # one id in 2,048; the sizes of at most 1,024 buckets
         "stage1/steps/event_profile.py": 1,  # a row per kind and day; the heaviest ids
         "stage1/steps/train_test_split.py": 1,  # the distinct values of few events, or inside the bracket
-        "stage2/block_als.py": 1,  # a matrix of rank x rank per block
-        "stage2/rating_blocks.py": 1,  # a number per block
         "stage2/main.py": 2,  # numbers of scores and visitors; the metrics, and the replicates of one
         "stage2/steps/als_fitter.py": 1,  # the extremes of the factors
         "stage2/steps/model_gate.py": 1,  # the metrics at one cut-off; the replicates of one metric

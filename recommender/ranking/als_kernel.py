@@ -56,16 +56,18 @@ def solve_rows(
         history: the positions of each row's pairs in `fixed`, as (values, offsets).
         scores: the feedback r that belongs to each of the values.
         fixed: factors, shape (n, rank).
-        gram_matrix: `gram` of all factors of the fixed side, of which `fixed` may be a part; ignored if explicit.
+        gram_matrix: `gram` of all factors of the fixed side, of which `fixed` may be a part; implicit only.
         solver: what is minimised; its factors may be negative.
         cg_steps: steps of conjugate gradients; None: exact. Exact in any case: with reg_param 0, and a row longer than
             a batch.
 
     Returns:
         Factors, shape (rows, rank); zeros for a row without positive feedback (implicit) or pairs (explicit), NaN for
-        one whose equations do not have a single solution (reg_param 0).
+        one whose equations do not have a single solution (reg_param 0). All NaN if `gram_matrix` is not finite.
     """
     values, offsets = history
+    if not np.isfinite(gram_matrix).all():
+        return np.full((len(offsets) - 1, fixed.shape[1]), np.nan, np.float32)
     c, w, counts = _weights(solver, scores, offsets)
     eigenvalues, basis = np.linalg.eigh(gram_matrix) if solver.implicit_prefs else (np.zeros(fixed.shape[1]), None)
     rotated, ridge = _rotate(fixed, basis), solver.ridge(counts)

@@ -15,17 +15,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.ranking import Solver, gram, random_factors, solve_rows
 from recommender.ranking.top_k import Factors
+from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import map_blocks, matrix, positions_of, to_cell, unpack
 from recommender.spark.cache import Cache
 from recommender.spark.cluster import has_checkpoint_folder, room_for_a_block
 from recommender.stage2.rating_blocks import BLOCK, PAIRS, RatingRows, rating_blocks
 
-_FACTORS, _PIECES, _GRAM, _ROWS = "factors", "pieces", "gram", "rows"
+_FACTORS, _PIECES, _GRAM, _GRAMS, _ROWS = "factors", "pieces", "gram", "grams", "rows"
 _MADE = f"{BLOCK} int, {_FACTORS} binary, {_GRAM} binary, {_ROWS} long"
 
 
@@ -37,13 +38,12 @@ class _Side:
         blocks: block int, pairs binary: a row per block, in a partition of its own.
         number: how many there are.
         factors: block int, factors binary, gram binary, rows long; the blocks before there are any.
-        gram: of all factors. bytes: of all factors.
+        bytes: of all factors; 0 before there are any.
     """
 
     blocks: DataFrame
     number: int
     factors: DataFrame
-    gram: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     bytes: int = 0
 
 
@@ -53,7 +53,7 @@ class BlockAls:
 
     In a half step each block gets the factors of the fixed side: all of them, broadcast, if a worker has room for them,
     and else those that it needs, sent by the blocks of the other side. Every half step ends with a checkpoint, so that
-    neither plans nor lineage grow. The driver adds one rank x rank matrix per block.
+    neither plans nor lineage grow. YᵀY is the sum of a rank x rank matrix per block, which each task adds.
 
     Init parameters:
         rank: number of factors. max_iter: number of iterations: all items, then all visitors.
@@ -75,8 +75,7 @@ class BlockAls:
     def fit(self, scores: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the factors of visitors and of items, both id int, features array<float>.
 
-        A fit ends as soon as some are not finite, as they are if the equations of a visitor or an item do not have a
-        single solution.
+        They are not finite if the equations of a visitor or an item do not have a single solution.
 
         Args:
             scores: visitor int, item int, score float, in this order: one row per pair.
@@ -90,8 +89,6 @@ class BlockAls:
             if not self.max_iter:
                 self._replace(items, self._start(items, 1), is_reliable)
             for own, fixed in [(items, visitors), (visitors, items)] * self.max_iter:
-                if not np.isfinite(fixed.gram).all():
-                    break
                 self._replace(own, self._half_step(own, fixed), is_reliable)
         finally:
             cache.release()
@@ -109,7 +106,7 @@ class BlockAls:
 
     def _half_step(self, own: _Side, fixed: _Side) -> DataFrame:
         """Return the factors of one side, given those of the other."""
-        solver, cg_steps, rank, gram_matrix = self.solver, self.cg_steps, self.rank, fixed.gram
+        solver, cg_steps, rank = self.solver, self.cg_steps, self.rank
 
         def solved(row: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
             rows = RatingRows.read(unpack(row[PAIRS][0]))
@@ -118,7 +115,7 @@ class BlockAls:
                 ids, factors = _read(unpack(piece))
                 places, _, known = positions_of(rows.others, ids, np.array([0]))
                 given[places] = factors[known]
-            history = rows.positions, rows.offsets
+            history, gram_matrix = (rows.positions, rows.offsets), _added(row[_GRAMS][0].values, rank)
             yield _made(row[BLOCK], rows.ids, solve_rows(history, rows.scores, given, gram_matrix, solver, cg_steps))
 
         has_room = fixed.bytes <= room_for_a_block(own.blocks.sparkSession)
@@ -128,10 +125,9 @@ class BlockAls:
     def _replace(self, side: _Side, factors: DataFrame, is_reliable: bool) -> None:
         """Compute the next factors of a side."""
         side.factors = factors.checkpoint() if is_reliable else factors.localCheckpoint()
-        rows = sorted(side.factors.select(BLOCK, _GRAM, _ROWS).collect())
-        grams = np.stack([np.frombuffer(row[_GRAM]) for row in rows])
-        side.gram = grams.sum(axis=0).reshape(self.rank, self.rank)
-        side.bytes = 4 * (self.rank + 1) * sum(row[_ROWS] for row in rows)
+        if not side.bytes:
+            (rows,) = single_row(side.factors.agg(F.sum(_ROWS)))
+            side.bytes = 4 * (self.rank + 1) * rows
 
 
 def _by_row(
@@ -167,10 +163,24 @@ def _read(factors: pa.Table) -> tuple[NDArray[np.int32], Factors]:
     return factors[C.ID].to_numpy(), matrix(features, features.type.list_size)[0]
 
 
+def _grams() -> Column:
+    """Return the aggregate with the matrices of all blocks."""
+    return F.collect_list(F.struct(BLOCK, _GRAM)).alias(_GRAMS)
+
+
+def _added(grams: pa.StructArray, rank: int) -> NDArray[np.float64]:
+    """Return the sum of the matrices of all blocks, in the order of the blocks: then it always has the same bits."""
+    cells = grams.field(_GRAM)
+    total = np.zeros(rank * rank)
+    for place in np.argsort(grams.field(BLOCK).to_numpy()):
+        total += np.frombuffer(cells[int(place)].as_buffer())
+    return total.reshape(rank, rank)
+
+
 def _beside_all(own: _Side, fixed: _Side) -> DataFrame:
     """Return each block with all factors of the fixed side, which are sent to all workers."""
-    pieces = fixed.factors.coalesce(1).agg(F.collect_list(_FACTORS).alias(_PIECES))
-    return own.blocks.crossJoin(F.broadcast(pieces))
+    everything = fixed.factors.coalesce(1).agg(F.collect_list(_FACTORS).alias(_PIECES), _grams())
+    return own.blocks.crossJoin(F.broadcast(everything))
 
 
 def _beside_needed(own: _Side, fixed: _Side) -> DataFrame:
@@ -186,7 +196,8 @@ def _beside_needed(own: _Side, fixed: _Side) -> DataFrame:
     cells = fixed.blocks.hint("merge").join(factors, BLOCK, "inner")
     sent = cells.mapInArrow(_by_row(cut), f"{BLOCK} int, {_PIECES} binary").repartition(own.number, BLOCK)
     pieces = sent.groupBy(BLOCK).agg(F.collect_list(_PIECES).alias(_PIECES))
-    return own.blocks.hint("merge").join(pieces, BLOCK, "inner")
+    grams = fixed.factors.coalesce(1).agg(_grams())
+    return own.blocks.hint("merge").join(pieces, BLOCK, "inner").crossJoin(F.broadcast(grams))
 
 
 def _rows_of(side: _Side) -> DataFrame:

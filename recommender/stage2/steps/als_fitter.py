@@ -86,7 +86,7 @@ class AlsFitter(Persistent):
         alpha: confidence per unit of score, >= 0; only implicit.
         nonnegative: whether factors may not be negative; only mllib.
         solver: mllib: Spark's own ALS. blocks: the same objective, minimised by numpy in Spark tasks
-            (``recommender.stage2.block_als``), several times as fast; the random start is another one.
+            (``recommender.stage2.block_als``), faster; the random start is another one.
         method: how blocks solves: cg: by conjugate gradients. cholesky: exactly, as mllib does. null: cg. Only blocks.
         cg_steps: steps of cg, 1 to 100; null: 5. Only blocks.
         reg_exponent: reg_param is multiplied by n to this power, 0 to 2; mllib has 1. With 0 everybody is held back
@@ -191,8 +191,9 @@ class AlsFitter(Persistent):
 
     def _by_blocks(self, scores: DataFrame, pairs: int) -> FactorModel:
         """Return the model that `BlockAls` fits."""
-        spark = scores.sparkSession
-        blocks = min(partitions_for(spark, pairs, room_for_a_block(spark) // (4 * self.rank + 8)), MOST_BLOCKS)
+        room = room_for_a_block(scores.sparkSession)
+        most = min(MOST_BLOCKS, room // (8 * self.rank**2))  # a task holds a matrix of each block
+        blocks = min(partitions_for(scores.sparkSession, pairs, room // (4 * self.rank + 8)), most)
         als = BlockAls(
             rank=self.rank,
             max_iter=self.max_iter,
