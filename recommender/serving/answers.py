@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
 from recommender.serving.engine import Feedback, Ranked
+from recommender.serving.filters import Wanted
 from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
 from recommender.serving.version import Version
 
@@ -73,7 +74,7 @@ def published(version: Version, request: Request) -> Answer | None:
     excluded, wanted_items = _excluded(version, request), _wanted(version, request)
     if len(excluded) or wanted_items is not None:
         kept = ~np.isin(item, excluded)
-        kept &= True if wanted_items is None else wanted_items[item]
+        kept &= True if wanted_items is None else wanted_items.items[item]
         item, score, source = item[kept], score[kept], source[kept]
         longest = longest if kept.all() else len(item)
     if not len(item) or wanted > longest:
@@ -289,13 +290,13 @@ def _indexes(version: Version, itemids: Sequence[str]) -> list[int]:
     return [index for index in found if index is not None]
 
 
-def _wanted(version: Version, request: Request) -> NDArray[np.bool_] | None:
+def _wanted(version: Version, request: Request) -> Wanted | None:
     """Return which items the filter of a request lets through; None without a filter.
 
     Raises:
         RequestError: it is not a filter of this version's attributes.
     """
-    return None if request.filter is None else version.matching(request.filter)
+    return None if request.filter is None else version.filters.wanted(request.filter)
 
 
 def _excluded(version: Version, request: Request) -> NDArray[np.int64]:

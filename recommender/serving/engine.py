@@ -22,6 +22,7 @@ from recommender.ranking import (
     improve,
     nothing_found,
 )
+from recommender.serving.filters import Wanted
 from recommender.snapshot.catalogue import Model
 from recommender.snapshot.read import Snapshot
 
@@ -96,27 +97,30 @@ class Engine:
         return factors if factors.any() else None
 
     def best(
-        self, factors: Factors | None, k: int, excluded: NDArray[np.int64], wanted: NDArray[np.bool_] | None = None
+        self, factors: Factors | None, k: int, excluded: NDArray[np.int64], wanted: Wanted | None = None
     ) -> Ranked:
         """Return the k best items for a visitor, by the rules; popular ones if it has no factors.
 
         Args:
-            factors: of the visitor. k: how many. excluded: indexes, rising. wanted: by index; None: every item may.
+            factors: of the visitor. k: how many. excluded: indexes, rising. wanted: None: every item.
         """
         best, barred = nothing_found(1, k), (excluded, np.array([0, len(excluded)]))
         if factors is not None:
             if self._c is not None:
                 factors = np.append(factors, np.full((1, 1), self._c, np.float32), axis=1)
+            start = 0
             for block in self._blocks:
                 if not can_improve(best, factors, float(block.norms[0])).any():
                     break
-                improve(best, factors, block if wanted is None else _part(block, wanted), barred)
+                own = block if wanted is None else _part(block, wanted.ranked[start : start + len(block.indexes)])
+                improve(best, factors, own, barred)
+                start += len(block.indexes)
         indexes, scores = found(best)
         filled = np.zeros(indexes.shape, dtype=np.bool_)
         if self._fills or factors is None:
             popular = self._popular
-            if wanted is not None:
-                kept = wanted[popular[0]]
+            if wanted is not None and (indexes == NONE).any():
+                kept = wanted.items[popular[0]]
                 popular = popular[0][kept], popular[1][kept]
             filled = fill_up(indexes, scores, popular, barred)
         number = int((indexes[0] != NONE).sum())
@@ -173,7 +177,7 @@ class Engine:
 
 def _part(block: Items, wanted: NDArray[np.bool_]) -> Items:
     """Return the items of a block that are wanted."""
-    rows = np.flatnonzero(wanted[block.indexes])
+    rows = np.flatnonzero(wanted)
     return Items(block.indexes[rows], block.factors[rows], block.norms[rows])
 
 

@@ -1,10 +1,15 @@
 """Filters of items by what the shop knows of them: conditions that must all hold.
 
+What meets a condition is kept as bits, by the items' indexes and in the order of the search, so that the conditions of
+later filters are only put together.
+
 Example usage:
 >>> attributes = {"category": pa.array(["shoes", "hats", None]), "price": pa.array([49.0, 9.0, 1.0])}
->>> matching(attributes, 3, "category:shoes|hats,price<20").tolist()
-[False, True, False]
->>> matching(attributes, 3, "colour:red")
+>>> filters = Filters(attributes, ranked=np.array([2, 0, 1]))
+>>> wanted = filters.wanted("category:shoes|hats,price<20")
+>>> wanted.items.tolist(), wanted.ranked.tolist()
+([False, True, False], [False, False, True])
+>>> filters.wanted("colour:red")
 Traceback (most recent call last):
 recommender.serving.problems.RequestError: FILTER_INVALID items have no attribute 'colour'; they have category, price
 """
@@ -12,6 +17,7 @@ recommender.serving.problems.RequestError: FILTER_INVALID items have no attribut
 import operator
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -23,26 +29,59 @@ from recommender.serving.problems import RequestError
 
 _CONDITION: Final = re.compile(r"\s*([^:<>=]+?)\s*(:|<=|>=|<|>)\s*(.+?)\s*")
 _ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_KEPT: Final = 256  # conditions, a quarter of a byte per item each
 _WORDS: Final = {"true": True, "false": False}
 
 
-def matching(attributes: Mapping[str, pa.Array], count: int, text: str) -> NDArray[np.bool_]:
-    """Return whether each item meets all conditions; an item without a value meets none about it.
+@dataclass(frozen=True)
+class Wanted:
+    """Whether each item meets a filter: by index, and in the order in which items are searched."""
 
-    Args:
-        attributes: name -> values in the order of the items. count: of the items.
-        text: conditions with commas between them: name:value, name:one|other, name<number, <=, >, >=.
+    items: NDArray[np.bool_]
+    ranked: NDArray[np.bool_]
 
-    Raises:
-        RequestError: it is not a filter, or not of these attributes.
+
+class Filters:
+    """The filters of one version.
+
+    Init parameters:
+        attributes: name -> values in the order of the items. ranked: indexes of the items in the order of the search.
     """
-    found = np.ones(count, dtype=np.bool_)
-    for condition in text.split(","):
-        parts = _CONDITION.fullmatch(condition)
-        if parts is None:
-            raise _invalid(f"{condition[:64]!r} is not a condition such as category:shoes or price<50")
-        found &= _met(attributes, *parts.groups())
-    return found
+
+    def __init__(self, attributes: Mapping[str, pa.Array], ranked: NDArray[np.integer]) -> None:
+        self._attributes, self._ranked = attributes, ranked
+        self._met: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+        self._count = len(next(iter(attributes.values()), ()))
+
+    def wanted(self, text: str) -> Wanted:
+        """Return which items meet all conditions; an item without a value meets none about it.
+
+        Args:
+            text: conditions with commas between them: name:value, name:one|other, name<number, <=, >, >=.
+
+        Raises:
+            RequestError: it is not a filter, or not of these attributes.
+        """
+        met = [self._condition(each.strip()) for each in text.split(",")]
+        items, ranked = (np.bitwise_and.reduce(bits) for bits in zip(*met, strict=True))
+        return Wanted(_unpacked(items, self._count), _unpacked(ranked, len(self._ranked)))
+
+    def _condition(self, text: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        found = self._met.get(text)
+        if found is None:
+            parts = _CONDITION.fullmatch(text)
+            if parts is None:
+                raise _invalid(f"{text[:64]!r} is not a condition such as category:shoes or price<50")
+            met = _met(self._attributes, *parts.groups())
+            found = np.packbits(met), np.packbits(met[self._ranked])
+            while len(self._met) >= _KEPT:
+                self._met.pop(next(iter(self._met)), None)
+            self._met[text] = found
+        return found
+
+
+def _unpacked(bits: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
+    return np.unpackbits(bits, count=count).view(np.bool_)
 
 
 def _met(attributes: Mapping[str, pa.Array], name: str, sign: str, value: str) -> NDArray[np.bool_]:

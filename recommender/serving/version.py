@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recommender.errors import ArtifactError
 from recommender.serving.engine import Engine, Feedback
-from recommender.serving.filters import matching
+from recommender.serving.filters import Filters
 from recommender.snapshot.checks import corrupt
 from recommender.snapshot.manifest import Manifest
 from recommender.snapshot.read import Did, Snapshot
 
 _WARM_UPS: Final = 3
-_FILTERS: Final = 16  # that are kept, a byte per item
 CUSTOMARY: Final = 10
 
 
@@ -55,7 +53,7 @@ class Version:
         self.events = manifest.events
         self._barred = np.array([kind in manifest.exclude_events for kind in manifest.events], dtype=np.bool_)
         self.barred_kinds = frozenset(manifest.exclude_events)
-        self._filters: dict[str, NDArray[np.bool_]] = {}
+        self.filters = Filters(snapshot.items.attributes, snapshot.model.ranked.indexes)
         self.hidden = np.array([], dtype=np.int64)  # indexes of items that nobody gets
 
     @classmethod
@@ -69,21 +67,6 @@ class Version:
         version.warm_up()
         version.ask()
         return version
-
-    def matching(self, text: str) -> NDArray[np.bool_]:
-        """Return which items meet a filter; the last few filters are kept.
-
-        Raises:
-            RequestError: it is not a filter of this version's attributes.
-        """
-        found = self._filters.get(text)
-        if found is None:
-            items = self.snapshot.items
-            found = matching(items.attributes, len(items.popularity), text)
-            while len(self._filters) >= _FILTERS:
-                self._filters.pop(next(iter(self._filters)), None)
-            self._filters[text] = found
-        return found
 
     def hide(self, itemids: Iterable[str]) -> None:
         """Let no list have these items, and no others, from now on; ids that are not in the version are ignored."""

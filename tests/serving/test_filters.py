@@ -14,7 +14,7 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 from recommender.errors import ArtifactError
 from recommender.serving import answers
 from recommender.serving.answers import Request
-from recommender.serving.filters import matching
+from recommender.serving.filters import Filters
 from recommender.serving.problems import RequestError
 from recommender.serving.version import Version
 from recommender.snapshot.checks import read_manifest
@@ -108,15 +108,15 @@ def test_a_version_without_attributes_has_no_filters(tmp_path: Path) -> None:
     Shop().write(tmp_path)
     version = Version.open(tmp_path, read_manifest(tmp_path))
     with pytest.raises(RequestError, match="items have no attribute 'price'; they have none in this version"):
-        version.matching("price<5")
+        version.filters.wanted("price<5")
 
 
-def test_the_last_filters_are_kept(both: tuple[Shop, Version]) -> None:
-    version = both[1]
-    assert version.matching("price<50") is version.matching("price<50")
-    for number in range(40):
-        version.matching(f"price<{number}")
-    assert len(version._filters) == 16
+def test_the_last_conditions_are_kept(both: tuple[Shop, Version]) -> None:
+    filters = both[1].filters
+    for number in range(300):
+        filters.wanted(f"category:shoes,price<{number}")
+    assert len(filters._met) == 256
+    assert filters.wanted("category:shoes").items.tolist() == [meets(item, "category:shoes") for item in range(30)]
 
 
 def test_attributes_of_another_number_of_items_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +129,8 @@ def test_attributes_of_another_number_of_items_are_refused(tmp_path: Path, monke
 
 def test_no_value_meets_no_condition() -> None:
     attributes = {"price": pa.array([1.0, None, 3.0]), "brand": pa.array(["x", None, ""])}
-    assert matching(attributes, 3, "price>=0").tolist() == [True, False, True]
-    assert matching(attributes, 3, "brand:x|y").tolist() == [True, False, False]
-    assert np.array_equal(matching(attributes, 3, " price > 1 , price < 4 "), [False, False, True])
+    filters = Filters(attributes, np.array([2, 1]))
+    assert filters.wanted("price>=0").items.tolist() == [True, False, True]
+    assert filters.wanted("price>=0").ranked.tolist() == [True, False]
+    assert filters.wanted("brand:x|y").items.tolist() == [True, False, False]
+    assert filters.wanted(" price > 1 , price < 4 ").items.tolist() == [False, False, True]
