@@ -36,6 +36,7 @@ class _Asked(BaseModel):
 Filter = Annotated[
     str | None,
     Field(
+        min_length=1,
         max_length=LONGEST_FILTER,
         description="conditions on attributes of items, all of which must hold",
         examples=["category:shoes|boots,in_stock:true,price<50"],
