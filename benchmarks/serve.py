@@ -28,12 +28,13 @@ from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
-from serve_data import EVENTS, generated, itemid, visitorid
+from serve_data import CATEGORIES, EVENTS, generated, itemid, visitorid
 from serve_load import Measured, arrivals, closed_loop, get, open_loop, post
 
 from recommender.store import Channels, Store, open_files
 
 PUBLISHED, FOLDED, SIMILAR = "published list", "fold-in, whole catalogue", "similar items"
+FILTERED = "fold-in, a category in stock below a price"
 MANY = 32  # connections
 HISTORY = 10  # events of a list that is computed
 HEAD = (
@@ -138,11 +139,18 @@ class Requests:
         """Ask for what is published for a visitor."""
         return get(f"/v1/visitors/{visitorid(self._random.randrange(self._visitors))}/recommendations?k=10")
 
-    def folded(self) -> bytes:
+    def filtered(self) -> bytes:
+        """Ask for a list that is computed, of a category, in stock, below a price."""
+        limits = (
+            f"category:c{self._random.randrange(CATEGORIES)},in_stock:true,price<{self._random.randrange(20, 60, 5)}"
+        )
+        return self.folded(filter=limits)
+
+    def folded(self, **more: str) -> bytes:
         """Ask for a list that is computed."""
         chosen = [self._random.randrange(self._items) for _ in range(HISTORY)]
         events = [{"itemid": itemid(item), "event": self._random.choice(EVENTS)} for item in chosen]
-        return post("/v1/recommendations", json.dumps({"events": events, "k": 10}).encode())
+        return post("/v1/recommendations", json.dumps({"events": events, "k": 10, **more}).encode())
 
     def similar(self) -> bytes:
         """Ask for the items that are like one."""
@@ -154,6 +162,7 @@ def measure(service: Service, requests: Requests, seconds: float, rate: float, f
     streams: dict[str, tuple[Callable[[], bytes], float]] = {
         PUBLISHED: (requests.published, rate),
         FOLDED: (requests.folded, fold_rate),
+        FILTERED: (requests.filtered, fold_rate),
         SIMILAR: (requests.similar, rate),
     }
     late: list[float] = []
@@ -171,7 +180,7 @@ def measure(service: Service, requests: Requests, seconds: float, rate: float, f
     print(row(f"{PUBLISHED}, and beside it", rate / 2, mixed, PUBLISHED))
     print(row(f"... {FOLDED}", fold_rate / 2, mixed, FOLDED), flush=True)
     for kind, (make, _) in streams.items():
-        before, at_once = service.cpu(), 4 if kind == FOLDED else MANY
+        before, at_once = service.cpu(), 4 if kind in {FOLDED, FILTERED} else MANY
         measured = closed_loop(service.port, kind, make, seconds / 2, at_once)
         print(row(f"{kind}, {at_once} at once", None, measured, kind, service.cpu() - before), flush=True)
     print(ORYX)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from recommender.snapshot.layout import (
+    ATTRIBUTES,
     FACTORS,
     GRAM,
     ITEMS,
@@ -38,6 +39,8 @@ K = 10
 PART = 125_000  # visitors of a part
 MEAN_HISTORY = 12  # rows
 LONGEST_HISTORY = 200
+CATEGORIES = 50
+IN_STOCK = 0.8  # share of the items
 SPREAD = 0.6  # of the logarithm of the norms
 EVENTS = ("view", "addtocart", "transaction")
 WEIGHTS = (1.0, 5.0, 10.0)
@@ -73,6 +76,13 @@ def generated(folder: Path, visitors: int, items: int, rank: int, seed: int = 1,
         RANKING: ranking_table(indexes, factors, allowed),
         GRAM: gram_table(factors),
         SIMILAR_ITEMS: similar_items_table(items, np.repeat(indexes, K), similar, cosines),
+        ATTRIBUTES: pa.table(
+            {
+                "category": pa.array([f"c{number}" for number in random.integers(0, CATEGORIES, items)]),
+                "price": pa.array(np.round(random.lognormal(3, 1, items), 2)),
+                "in_stock": pa.array(random.random(items) < IN_STOCK),
+            }
+        ),
     }
     files = {path: write(folder, path, arrow_bytes(table)) for path, table in tables.items()}
     for number, start in enumerate(range(0, visitors, PART)):

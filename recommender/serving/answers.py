@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
 from recommender.serving.engine import Feedback, Ranked
+from recommender.serving.filters import Wanted
 from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
 from recommender.serving.version import Version
 
@@ -33,6 +34,7 @@ class Request:
         events: what the visitor did, added to its stored history. exclude: items that it must not get.
         offset: how many items are left out at the head. include_seen: whether the kinds of events that keep an item out
             of the lists do not.
+        filter: conditions on the attributes of the items, see ``filters``; None: none.
     """
 
     k: int
@@ -41,6 +43,7 @@ class Request:
     exclude: Sequence[str] = field(default_factory=tuple)
     offset: int = 0
     include_seen: bool = False
+    filter: str | None = None
 
 
 def to_json(answer: Answer) -> bytes:
@@ -68,9 +71,10 @@ def published(version: Version, request: Request) -> Answer | None:
     found = snapshot.visitors.published(place)
     item, score, source = found.item, found.score, found.source
     wanted, longest = request.offset + request.k, max(snapshot.manifest.k, len(item))
-    excluded = _excluded(version, request)
-    if len(excluded):
+    excluded, wanted_items = _excluded(version, request), _wanted(version, request)
+    if len(excluded) or wanted_items is not None:
         kept = ~np.isin(item, excluded)
+        kept &= True if wanted_items is None else wanted_items.items[item]
         item, score, source = item[kept], score[kept], source[kept]
         longest = longest if kept.all() else len(item)
     if not len(item) or wanted > longest:
@@ -84,7 +88,7 @@ def published(version: Version, request: Request) -> Answer | None:
 def popular(version: Version, request: Request) -> Answer:
     """Return the most popular items."""
     excluded = np.unique(_excluded(version, request))
-    ranked = version.engine.best(None, request.offset + request.k, excluded)
+    ranked = version.engine.best(None, request.offset + request.k, excluded, _wanted(version, request))
     known = request.visitorid is not None and version.snapshot.visitors.find(request.visitorid) is not None
     return _ranked(version, request, POPULAR, ranked, known=known)
 
@@ -93,7 +97,8 @@ def computed(version: Version, request: Request) -> Answer:
     """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
     feedback, events, known = _feedback(version, request)
     factors = version.engine.folded_in(feedback)
-    ranked = version.engine.best(factors, request.offset + request.k, feedback.excluded)
+    wanted = _wanted(version, request)
+    ranked = version.engine.best(factors, request.offset + request.k, feedback.excluded, wanted)
     source = POPULAR if factors is None else FOLD_IN
     answer = _ranked(version, request, source, ranked, known=known)
     return {**answer, "unknown_items": events.unknown_items, "unknown_events": events.unknown_kinds}
@@ -142,10 +147,14 @@ def similar_to_several(version: Version, request: Request, itemids: Sequence[str
     return {"version": version.shown, "unknown_items": len(itemids) - len(found), "items": listed}
 
 
+def recommended_or_computed(version: Version, request: Request) -> Answer:
+    """Return the published list, or popular items, or a computed list."""
+    return recommended(version, request) or computed(version, request)
+
+
 def batch(version: Version, requests: Sequence[Request]) -> Answer:
     """Return a list for each of several visitors, in their order."""
-    lists = [recommended(version, request) or computed(version, request) for request in requests]
-    return {"version": version.shown, "lists": lists}
+    return {"version": version.shown, "lists": [recommended_or_computed(version, request) for request in requests]}
 
 
 def similar(version: Version, itemid: str, k: int) -> Answer:
@@ -279,6 +288,15 @@ def _indexes(version: Version, itemids: Sequence[str]) -> list[int]:
     """Return the indexes of the items that are in the version."""
     found = (version.snapshot.items.find(itemid) for itemid in itemids)
     return [index for index in found if index is not None]
+
+
+def _wanted(version: Version, request: Request) -> Wanted | None:
+    """Return which items the filter of a request lets through; None without a filter.
+
+    Raises:
+        RequestError: it is not a filter of this version's attributes.
+    """
+    return None if request.filter is None else version.filters.wanted(request.filter)
 
 
 def _excluded(version: Version, request: Request) -> NDArray[np.int64]:

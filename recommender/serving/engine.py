@@ -22,6 +22,7 @@ from recommender.ranking import (
     improve,
     nothing_found,
 )
+from recommender.serving.filters import Wanted
 from recommender.snapshot.catalogue import Model
 from recommender.snapshot.read import Snapshot
 
@@ -94,20 +95,33 @@ class Engine:
         factors = fold_in(history, feedback.score, model.factors, self.solver, model.gram)
         return factors if factors.any() else None
 
-    def best(self, factors: Factors | None, k: int, excluded: NDArray[np.int64]) -> Ranked:
-        """Return the k best items for a visitor, by the rules; popular ones where it has no factors."""
+    def best(
+        self, factors: Factors | None, k: int, excluded: NDArray[np.int64], wanted: Wanted | None = None
+    ) -> Ranked:
+        """Return the k best items for a visitor, by the rules; popular ones if it has no factors.
+
+        Args:
+            factors: of the visitor. k: how many. excluded: indexes, rising. wanted: None: every item.
+        """
         best, barred = nothing_found(1, k), (excluded, np.array([0, len(excluded)]))
         if factors is not None:
             if self._c is not None:
                 factors = np.append(factors, np.full((1, 1), self._c, np.float32), axis=1)
+            start = 0
             for block in self._blocks:
                 if not can_improve(best, factors, float(block.norms[0])).any():
                     break
-                improve(best, factors, block, barred)
+                own = block if wanted is None else _part(block, wanted.ranked[start : start + len(block.indexes)])
+                improve(best, factors, own, barred)
+                start += len(block.indexes)
         indexes, scores = found(best)
         filled = np.zeros(indexes.shape, dtype=np.bool_)
         if self._fills or factors is None:
-            filled = fill_up(indexes, scores, self._popular, barred)
+            popular = self._popular
+            if wanted is not None and (indexes == NONE).any():
+                kept = wanted.items[popular[0]]
+                popular = popular[0][kept], popular[1][kept]
+            filled = fill_up(indexes, scores, popular, barred)
         number = int((indexes[0] != NONE).sum())
         return Ranked(indexes[0, :number], scores[0, :number], filled[0, :number])
 
@@ -158,6 +172,12 @@ class Engine:
         place = np.searchsorted(ranked.indexes, item, sorter=ranked.by_index)
         row = int(ranked.by_index[min(int(place), len(ranked.indexes) - 1)])
         return float(ranked.factors[row, -1]) * self._c if ranked.indexes[row] == item else 0.0
+
+
+def _part(block: Items, wanted: NDArray[np.bool_]) -> Items:
+    """Return the items of a block that are wanted."""
+    rows = np.flatnonzero(wanted)
+    return Items(block.indexes[rows], block.factors[rows], block.norms[rows])
 
 
 def _blocks(items: Items) -> list[Items]:

@@ -65,17 +65,19 @@ class Recommender:
         version = self._chosen(asked, seen)
         events = [(item, None) for item in asked.history]
         k = asked.k or version.customary
-        request = answers.Request(k, visitorid, events, asked.exclude, asked.offset, asked.include_seen)
-        answer = answers.recommended(version, request)
+        request = answers.Request(k, visitorid, events, asked.exclude, asked.offset, asked.include_seen, asked.filter)
+        answer = None if asked.filter else answers.recommended(version, request)
         if answer is None:
-            answer = await self.computer.run(answers.computed, version, request)
+            answer = await self.computer.run(answers.recommended_or_computed, version, request)
         return self._listed(version, answer)
 
     async def recommendations_for(self, body: models.ListRequest, seen: Seen = 0) -> Response:
         """Return a list for what a visitor did in this session, after what is stored of it; both may be left out."""
         version = self.versions.current(seen)
         events = _events(body.events)
-        request = answers.Request(body.k, body.visitorid, events, body.exclude, body.offset, body.include_seen)
+        request = answers.Request(
+            body.k, body.visitorid, events, body.exclude, body.offset, body.include_seen, body.filter
+        )
         return self._listed(version, await self.computer.run(answers.computed, version, request))
 
     async def batch(self, body: models.BatchRequest, seen: Seen = 0) -> Response:
@@ -92,9 +94,8 @@ class Recommender:
     async def popular(self, asked: PopularAsked, seen: Seen = 0) -> Response:
         """Return the most popular items."""
         version = self._chosen(asked, seen)
-        return self._listed(
-            version, answers.popular(version, answers.Request(asked.k, None, (), asked.exclude, asked.offset))
-        )
+        request = answers.Request(asked.k, exclude=asked.exclude, offset=asked.offset, filter=asked.filter)
+        return self._listed(version, await self.computer.run(answers.popular, version, request))
 
     async def similar_to_several(self, body: models.SimilarRequest, seen: Seen = 0) -> Response:
         """Return the items that are most like several, such as a cart: by the mean cosine, from the whole catalogue."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
-from recommender.serving.settings import LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
+from recommender.serving.settings import LONGEST_FILTER, LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
 
 
 def _whole(value: Any) -> Any:
@@ -33,6 +33,17 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Filter = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=LONGEST_FILTER,
+        description="conditions on attributes of items, all of which must hold",
+        examples=["category:shoes|boots,in_stock:true,price<50"],
+    ),
+]
+
+
 class VersionQuery(_Asked):
     """Which version answers."""
 
@@ -54,6 +65,7 @@ class ListQuery(VersionQuery):
     )
     offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
     include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
+    filter: Filter = None
 
 
 class SimilarQuery(VersionQuery):
@@ -70,6 +82,7 @@ class PopularQuery(VersionQuery):
         default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
     )
     offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    filter: Filter = None
 
 
 class HistoryQuery(VersionQuery):
@@ -105,6 +118,7 @@ class ListRequest(_Asked):
     k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
     offset: Whole = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
     include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
+    filter: Filter = None
 
 
 class BatchRequest(_Asked):

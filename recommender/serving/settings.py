@@ -8,6 +8,7 @@ MOST_ITEMS: Final = 1000  # of a list
 MOST_VISITORS: Final = 1000  # of a batch
 MOST_EVENTS: Final = 1000  # of a request
 LONGEST_ID: Final = 256  # characters
+LONGEST_FILTER: Final = 1024  # characters
 LARGEST_BODY: Final = 64 * 1024  # bytes
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from recommender.errors import ArtifactError
 from recommender.serving.engine import Engine, Feedback
+from recommender.serving.filters import Filters
 from recommender.snapshot.checks import corrupt
 from recommender.snapshot.manifest import Manifest
 from recommender.snapshot.read import Did, Snapshot
@@ -52,6 +53,7 @@ class Version:
         self.events = manifest.events
         self._barred = np.array([kind in manifest.exclude_events for kind in manifest.events], dtype=np.bool_)
         self.barred_kinds = frozenset(manifest.exclude_events)
+        self.filters = Filters(snapshot.items.attributes, snapshot.model.ranked.indexes)
         self.hidden = np.array([], dtype=np.int64)  # indexes of items that nobody gets
 
     @classmethod

@@ -4,6 +4,7 @@
 arithmetic: the factors, what is ranked and in which order, and YᵀY.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class Catalogue:
     popularity: NDArray[np.float64]
     popular: tuple[NDArray[np.int32], NDArray[np.float64]]  # as `fill_up` takes them
     similar: ListsOf
+    attributes: Mapping[str, pa.Array] = field(default_factory=dict)  # numbers, true and false, or text
 
     def find(self, itemid: str) -> int | None:
         """Return the index of an item, None if there is none with that id."""
@@ -57,14 +59,15 @@ class Model:
         object.__setattr__(self, "rank", self.factors.shape[1])
 
 
-def catalogue_of(items: pa.Table, by_id: pa.Table, similar: pa.Table) -> Catalogue:
-    """Return the items of three tables.
+def catalogue_of(items: pa.Table, by_id: pa.Table, similar: pa.Table, attributes: pa.Table | None = None) -> Catalogue:
+    """Return the items of their tables; attributes may be missing.
 
     Raises:
         ValueError: they do not belong together.
     """
+    known = {} if attributes is None else {name: _column(attributes, name) for name in attributes.column_names}
     count, order = len(items), _column(by_id, "item").to_numpy()
-    if len(order) != count or len(similar) != count:
+    if any(len(each) != count for each in (order, similar, *known.values())):
         raise ValueError("the tables of the items have different lengths")
     inside("item", order, count)
     ids = _column(items, "itemid")
@@ -77,7 +80,7 @@ def catalogue_of(items: pa.Table, by_id: pa.Table, similar: pa.Table) -> Catalog
     chosen = np.flatnonzero(allowed & (popularity > 0)).astype(np.int32)
     chosen = chosen[np.lexsort((chosen, -popularity[chosen]))]
     titles, pictures = (Texts(_column(items, name)) for name in ("title", "picture"))
-    return Catalogue(ids_of(ids), order, titles, pictures, popularity, (chosen, popularity[chosen]), lists)
+    return Catalogue(ids_of(ids), order, titles, pictures, popularity, (chosen, popularity[chosen]), lists, known)
 
 
 def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, rank: int) -> Model:

@@ -8,6 +8,7 @@
     ranking.arrow            what may be recommended and has factors, in the order in which it is searched
     gram.arrow               YᵀY, what every fold-in starts from
     similar_items.arrow      the most alike items of each item, in the order of the indexes
+    attributes.arrow         what the shop knows of each item, by which requests may filter; it may be missing
 
 All but the manifest are Arrow IPC files without compression: they are mapped into memory and used as they lie on disk,
 so that a version is there at once, and all processes share one copy.
@@ -30,6 +31,7 @@ FACTORS: Final = "factors.arrow"
 RANKING: Final = "ranking.arrow"
 GRAM: Final = "gram.arrow"
 SIMILAR_ITEMS: Final = "similar_items.arrow"
+ATTRIBUTES: Final = "attributes.arrow"
 SINGLE_FILES: Final = (ITEMS, ITEMS_BY_ID, FACTORS, RANKING, GRAM, SIMILAR_ITEMS)
 
 IdType = Literal["long", "string"]

@@ -18,6 +18,7 @@ from recommender.snapshot.catalogue import Catalogue, Model, catalogue_of, insid
 from recommender.snapshot.checks import corrupt
 from recommender.snapshot.columns import Ids, ListsOf, ids_of, rising
 from recommender.snapshot.layout import (
+    ATTRIBUTES,
     FACTORS,
     GRAM,
     ITEMS,
@@ -142,6 +143,7 @@ class Snapshot:
                 items,
                 reader.table(ITEMS_BY_ID, items_by_id_schema()),
                 reader.table(SIMILAR_ITEMS, similar_items_schema()),
+                reader.table(ATTRIBUTES) if ATTRIBUTES in manifest.files else None,
             )
             model = model_of(
                 reader.table(FACTORS, factors_schema(rank)),
@@ -178,11 +180,12 @@ class _Reader:
         self._folder = folder
         self.mapped: list[pa.MemoryMappedFile] = []
 
-    def table(self, path: str, schema: pa.Schema) -> pa.Table:
-        """Return a table as it lies on the disk, if it has these columns."""
+    def table(self, path: str, schema: pa.Schema | None = None) -> pa.Table:
+        """Return a table as it lies on the disk, if it has these columns; None: attributes, whatever they are."""
         file = pa.memory_map(str(self._folder / path))
         self.mapped.append(file)
         table = pa.ipc.open_file(file).read_all()
+        schema = _attributes(table.schema) if schema is None else schema
         if not table.schema.equals(schema):
             raise ValueError(f"{path} has other columns than {', '.join(schema.names)} of their types")
         table.validate(full=True)
@@ -190,6 +193,12 @@ class _Reader:
             if column.null_count and not field.nullable:
                 raise ValueError(f"{path} has nulls in the column {field.name}")
         return table
+
+
+def _attributes(found: pa.Schema) -> pa.Schema:
+    """Return a schema without the columns that cannot be attributes."""
+    kinds = (pa.float64(), pa.bool_(), pa.string())
+    return pa.schema([field for field in found if field.type in kinds])
 
 
 def _visitors(reader: _Reader, manifest: Manifest, items: int) -> Visitors:

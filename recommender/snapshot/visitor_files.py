@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recommender.snapshot.layout import FACTORS, GRAM, ITEMS, ITEMS_BY_ID, RANKING, SIMILAR_ITEMS
+from recommender.snapshot.layout import ATTRIBUTES, FACTORS, GRAM, ITEMS, ITEMS_BY_ID, RANKING, SIMILAR_ITEMS
 from recommender.snapshot.write import (
     History,
     Lists,
     arrow_bytes,
+    attributes_table,
     factors_table,
     gram_table,
     items_by_id_table,
@@ -57,7 +58,7 @@ def item_files(rows: pa.Table) -> Iterator[tuple[str, bytes]]:
     Args:
         rows: in the order of the indexes, which are dense: itemid, item_index, popularity, features, similar (structs
             of similar_item_index and similarity, the most alike first), gain, allowed, title and picture; null where
-            there is nothing.
+            there is nothing; attributes (a struct of texts) may be missing.
 
     Raises:
         ValueError: the indexes are not dense: the items are not those of one encoder.
@@ -79,6 +80,10 @@ def item_files(rows: pa.Table) -> Iterator[tuple[str, bytes]]:
     similar, similarity = (_numbers(places, name) for name in ("similar_item_index", "similarity"))
     items = np.repeat(np.arange(count), np.diff(offsets))
     yield SIMILAR_ITEMS, _bytes(similar_items_table(count, items, similar, similarity))
+    if "attributes" in rows.column_names:
+        structs = rows["attributes"].combine_chunks()
+        columns = {field.name: pc.struct_field(structs, field.name) for field in structs.type}
+        yield ATTRIBUTES, _bytes(attributes_table(columns))
 
 
 def _bytes(table: pa.Table) -> bytes:

@@ -23,6 +23,7 @@ True
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,30 @@ def items_table(
     nothing = pa.nulls(len(ids), pa.string())
     columns = [ids, pa.array(popularity), pa.array(allowed), titles or nothing, pictures or nothing]
     return _table(columns, items_schema(id_type(ids)))
+
+
+def attributes_table(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
+    """Return the attributes of the items: numbers if all values of a column are, else true and false, else text.
+
+    >>> texts = {"price": ["9.5", None], "in_stock": ["true", "false"], "brand": ["x", "1"]}
+    >>> table = attributes_table({name: pa.array(column) for name, column in texts.items()})
+    >>> [str(field.type) for field in table.schema]
+    ['double', 'bool', 'string']
+
+    Args:
+        columns: name -> texts in the order of the indexes, null for nothing.
+    """
+    return pa.table({name: _typed(column) for name, column in columns.items()}).combine_chunks()
+
+
+def _typed(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    texts = column.cast(pa.string())
+    for kind in () if texts.null_count == len(texts) else (pa.float64(), pa.bool_()):
+        try:
+            return texts.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return texts
 
 
 def items_by_id_table(ids: pa.Array | pa.ChunkedArray) -> pa.Table:

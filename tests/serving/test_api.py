@@ -157,6 +157,27 @@ def test_a_batch_of_visitors_is_answered_at_once(served: tuple[Asked, Shop]) -> 
     assert found == (422, "REQUEST_INVALID", "visitorids must have at most 1000 entries")
 
 
+def test_a_filter_is_taken_by_each_kind_of_list(tmp_path: Path) -> None:
+    shop = Shop(attributes={"category": ["shoes", "hats"], "price": ["10", "20", "30"]})
+    shop.write(tmp_path)
+    asked = Asked()
+    asked.serve(tmp_path, 1)
+    visitorid, text = str(shop.visitorids[0]), "category:shoes,price<25"
+    wanted = {str(itemid) for n, itemid in enumerate(shop.itemids) if n % 2 == 0 and n % 3 < 2}
+    answers = [
+        asked.ask(path_of("v1", "visitors", visitorid, "recommendations"), params={"filter": text, "k": 6}),
+        asked.ask("/v1/items/popular", params={"filter": text}),
+        asked.ask("/v1/recommendations", "POST", json={"visitorid": visitorid, "filter": text}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200
+        found = {item["itemid"] for item in answer.json()["items"]}
+        assert found
+        assert found <= wanted
+    refused = error_of(asked.ask("/v1/items/popular?filter=colour:red"))
+    assert refused == (422, "FILTER_INVALID", "items have no attribute 'colour'; they have category, price")
+
+
 def test_items_may_be_asked_for_without_a_visitor(served: tuple[Asked, Shop]) -> None:
     asked, shop = served
     whole = asked.ask("/v1/items/popular?k=4").json()

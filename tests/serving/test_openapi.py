@@ -28,12 +28,12 @@ pytestmark = [
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Return a service that has taken a second version over."""
     root = tmp_path_factory.mktemp("root")
-    publish(root, "monday")
+    publish(root, "monday", attributes=PRICES)
     arguments = ("--root", str(root), "--poll", "0.1", "--effective-after", "0.1", "--drain", "0")
     with Running(*arguments, RECOMMENDER_TOKEN=TOKEN) as service:
         service.client.headers.update(BEARER)
         service.ready()
-        publish(root, "tuesday", seed=2, strings=True)
+        publish(root, "tuesday", seed=2, strings=True, attributes=PRICES)
         service.ready(2)
         yield service
 
@@ -52,6 +52,7 @@ def described(service: Running) -> Any:
 
 
 TOKEN = "s3cret-token"  # noqa: S105
+PRICES = {"price": ["10", "60", None]}
 SEEN = {"X-Recommender-Version": "2"}  # a service that is behind would be a failure of the server
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 OPERATIONS = [
@@ -83,6 +84,9 @@ def test_answers_are_as_they_are_described(described: Any, known: dict[str, str]
         if is_known:
             for name in set(case.path_parameters or ()) & set(known):
                 case.path_parameters[name] = known[name]
+        for place in (case.query, case.body):
+            if isinstance(place, dict) and place.get("filter"):
+                place["filter"] = "price<50"  # a schema cannot say which attributes a version has
         statuses[case.call_and_validate(headers={**BEARER, **SEEN}).status_code] += 1
 
     check()

@@ -212,6 +212,24 @@ def test_the_record_has_the_examples_and_the_titles_of_their_items(
     }
 
 
+def test_attributes_come_from_the_same_table(spark: SparkSession, tmp_path: Path) -> None:
+    of = shop()
+    lines = ["itemid,title,price,in_stock,my brand", f"{of.items[0]},Tea,9.5,true,x", f"{of.items[2]},,20,false,7"]
+    (tmp_path / "items.csv").write_text("\n".join(lines) + "\n")
+    settings = {"items_filename": str(tmp_path / "items.csv"), "attributes": ["price", "in_stock", "my brand"]}
+    version = made(tmp_path, spark, of, {"snapshot": settings})
+    found = version.snapshot.items.attributes
+    assert {name: column.to_pylist()[:3] for name, column in found.items()} == {
+        "price": [9.5, None, 20.0],
+        "in_stock": [True, None, False],
+        "my brand": ["x", None, "7"],
+    }
+    assert version.snapshot.items.shown(0)["title"] == "Tea"
+    assert np.flatnonzero(version.filters.wanted("price<10").items).tolist() == [0]
+    with pytest.raises(SchemaError, match=r"SCHEMA_MISSING colour; found .* see stage4.snapshot"):
+        made(tmp_path / "again", spark, of, {"snapshot": {**settings, "attributes": ["colour"]}})
+
+
 def test_a_table_without_itemid_is_told(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("id,title\n1,Tea\n")
     with pytest.raises(SchemaError, match=r"SCHEMA_MISSING itemid; found .* see stage4.snapshot"):

@@ -1,6 +1,6 @@
 """A small shop as a serving snapshot, made by the functions that make the large ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from recommender.ranking import Solver, fold_in
 from recommender.snapshot.layout import (
+    ATTRIBUTES,
     FACTORS,
     GRAM,
     ITEMS,
@@ -23,6 +24,7 @@ from recommender.snapshot.write import (
     History,
     Lists,
     arrow_bytes,
+    attributes_table,
     factors_table,
     gram_table,
     id_type,
@@ -55,8 +57,10 @@ class Shop:
         blend: float | None = None,
         titles: Sequence[str | None] = TITLES,
         factor_seed: int = 0,
+        attributes: Mapping[str, Sequence[str | None]] | None = None,
         **changed: Any,
     ) -> None:
+        self.attributes = attributes  # by index, again and again
         self.random = np.random.default_rng(seed)
         self.rank, self.k, self.parts, self.blend, self.changed = rank, k, parts, blend, changed
         self.itemids = self._ids(items, "item", strings, ordered=False)
@@ -152,6 +156,12 @@ class Shop:
             GRAM: gram_table(self.factors[known]),
             SIMILAR_ITEMS: similar_items_table(count, *self._similar()),
         }
+        if self.attributes:
+            columns = {
+                name: pa.array([values[n % len(values)] for n in range(count)], pa.string())
+                for name, values in self.attributes.items()
+            }
+            tables[ATTRIBUTES] = attributes_table(columns)
         for number, rows in enumerate(np.array_split(np.arange(len(self.visitorids)), self.parts)):
             tables[part_name(number)] = self._part(rows.tolist())
         return tables

@@ -33,7 +33,7 @@ from recommender.snapshot.visitor_files import item_files, visitor_file
 from recommender.sources import MALFORMED, catalog_versions, quoted, read_catalog, read_list, shown, trimmed
 
 SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order
-TITLE, PICTURE = "title", "picture"
+TITLE, PICTURE, ATTRIBUTES = "title", "picture", "attributes"
 
 _PIECE = 8 * 2**20  # bytes of a file that come to the driver at once
 
@@ -47,6 +47,7 @@ class ServingSnapshot:
         items_filename: file, folder or glob with a column itemid, and title and picture (a URL) as far as they are
             there; read by the end of its name, as event_filename. A row with too many or too few cells names nothing.
         items_table: table of the catalog with these columns.
+        attributes: more columns of that file or table, by which requests may filter: numbers, true and false, or text.
         visitors_per_file: how many visitors there are in a file, about; a file passes through the driver's memory.
     Execution args:
         recommendations, similar_items: the tables of stage 3. interactions, visitors, items: those of stage 1.
@@ -67,6 +68,7 @@ class ServingSnapshot:
     enabled: bool = True
     items_filename: str | None = None
     items_table: TableName | None = None
+    attributes: list[str] = Field(default_factory=list)
     visitors_per_file: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
 
     @property
@@ -112,29 +114,35 @@ class ServingSnapshot:
         return files, one.mapInArrow(_item_files, "path string, content binary")
 
     def _with_titles(self, items: DataFrame, versions: Mapping[str, str | None]) -> DataFrame:
-        """Return the items with title and picture, null where there is none."""
+        """Return the items with title, picture and attributes, null where there is none."""
         nothing = F.lit(None).cast("string")
         if self.items_filename:
             path = self.items_filename
-            wanted = [C.ITEM, TITLE, PICTURE]
-            loaded, place = read_list(SparkSession.active(), path, wanted, wanted[1:]), path
+            wanted = [C.ITEM, *self.attributes, TITLE, PICTURE]
+            loaded, place = read_list(SparkSession.active(), path, wanted, [TITLE, PICTURE]), path
         elif self.items_table:
             place = self.items_table
             loaded = read_catalog(SparkSession.active(), place, versions.get(place), None)
         else:
             return items.withColumns({TITLE: nothing, PICTURE: nothing})
-        if C.ITEM not in loaded.columns:
-            sentence = f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; see stage4.snapshot"
+        missing = [name for name in (C.ITEM, *self.attributes) if name not in loaded.columns]
+        if missing:
+            sentence = f"{', '.join(missing)}; found [{shown(loaded.columns)}] in {place}; see stage4.snapshot"
             raise SchemaError("SCHEMA_MISSING", sentence)
         there = set(loaded.columns) & set(loaded.rows.columns)
-        texts = {name: F.col(quoted(name)).cast("string") if name in there else nothing for name in (TITLE, PICTURE)}
+        names = list(dict.fromkeys((TITLE, PICTURE, *self.attributes)))
+        texts = {name: F.col(quoted(name)).cast("string") if name in there else nothing for name in names}
         named = loaded.rows.where(F.col(MALFORMED).isNull()).select(
             F.expr(trimmed(C.ITEM)).alias("_id"),
             F.struct(*(text.alias(name) for name, text in texts.items())).alias("_texts"),
         )
         one = named.groupBy("_id").agg(F.max("_texts").alias("_texts"))  # of several rows of an item always the same
         joined = items.join(one, F.col(C.ITEM).cast("string") == F.col("_id"), "left")
-        return joined.withColumns({name: F.col(f"_texts.{name}") for name in texts}).drop("_id", "_texts")
+        found = {name: F.col("_texts").getField(name) for name in names}
+        columns = {TITLE: found[TITLE], PICTURE: found[PICTURE]}
+        if self.attributes:
+            columns[ATTRIBUTES] = F.struct(*(found[name].alias(name) for name in self.attributes))
+        return joined.withColumns(columns).drop("_id", "_texts")
 
 
 def _lists(recommendations: DataFrame, ids: DataFrame) -> DataFrame:

@@ -1,0 +1,136 @@
+"""Filters by attributes of items: exact over the whole catalogue, whatever is published."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings, strategies as st
+from support.literal_snapshot import Shop
+
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+
+from recommender.errors import ArtifactError
+from recommender.serving import answers
+from recommender.serving.answers import Request
+from recommender.serving.filters import Filters
+from recommender.serving.problems import RequestError
+from recommender.serving.version import Version
+from recommender.snapshot.checks import read_manifest
+
+CATEGORIES = ["shoes", "hats", None, "boots"]
+PRICES = ["10", "49.5", "50", None, "200"]
+STOCK = ["true", "false", "true"]
+ATTRIBUTES = {"category": CATEGORIES, "price": PRICES, "in_stock": STOCK}
+
+
+@pytest.fixture(scope="module", params=[None, 0.5], ids=["plain", "blended"])
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Version]:
+    folder, shop = tmp_path_factory.mktemp("snapshot"), Shop(attributes=ATTRIBUTES, blend=request.param)
+    shop.write(folder)
+    return shop, Version.open(folder, read_manifest(folder), number=1)
+
+
+def meets(item: int, text: str) -> bool:
+    """Return whether an item meets a filter, by plain Python."""
+    category, price, stock = CATEGORIES[item % 4], PRICES[item % 5], STOCK[item % 3]
+    for condition in text.split(","):
+        if condition.startswith("category:"):
+            is_met = category in condition.removeprefix("category:").split("|")
+        elif condition.startswith("in_stock:"):
+            is_met = stock == condition.removeprefix("in_stock:")
+        elif price is None:
+            is_met = False
+        else:
+            is_met = bool(eval(condition.replace("price:", "price=="), {"price": float(price)}))  # noqa: S307
+        if not is_met:
+            return False
+    return True
+
+
+FILTERS = st.lists(
+    st.sampled_from(
+        ["category:shoes", "category:shoes|boots", "in_stock:true", "price<50", "price<=50", "price>10", "price:49.5"]
+    ),
+    min_size=1,
+    max_size=3,
+    unique=True,
+).map(",".join)
+
+
+@given(FILTERS, st.integers(0, 39), st.integers(1, 12), st.integers(0, 4))
+@settings(max_examples=120, deadline=None)
+def test_a_filtered_list_is_the_best_of_all_items_that_meet_it(
+    both: tuple[Shop, Version], text: str, row: int, k: int, offset: int
+) -> None:
+    shop, version = both
+    others, own = [item for item in range(30) if not meets(item, text)], slice(offset, offset + k)
+    expected = [str(shop.itemids[item]) for item, _ in shop.expected(shop.histories[row], 60, others)][own]
+    request = Request(k, str(shop.visitorids[row]), offset=offset, filter=text)
+    for answer in (answers.recommended_or_computed(version, request), answers.computed(version, request)):
+        assert [item["itemid"] for item in answer["items"]] == expected
+    popular = answers.popular(version, Request(k, offset=offset, filter=text))
+    expected = [str(shop.itemids[item]) for item, _ in shop.expected([], 60, others)][own]
+    assert [item["itemid"] for item in popular["items"]] == expected
+
+
+def test_a_published_list_answers_a_filter_as_long_as_enough_is_left(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    sources = set()
+    for visitorid in shop.visitorids:
+        for k in (1, 5):
+            request = Request(k, str(visitorid), filter="in_stock:true")
+            sources.add(answers.recommended_or_computed(version, request)["source"])
+    assert sources >= {"published", "fold_in"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "'' is not a condition such as category:shoes or price<50"),
+        ("category", "'category' is not a condition such as category:shoes or price<50"),
+        ("category:shoes,", "'' is not a condition"),
+        ("colour:red", "items have no attribute 'colour'; they have category, in_stock, price"),
+        ("category<5", "category is not a number: < cannot be asked of it"),
+        ("price<cheap", "price must be compared with a number, got 'cheap'"),
+        ("in_stock:yes", "in_stock must be compared with true or false, got 'yes'"),
+    ],
+)
+def test_what_is_not_a_filter_is_refused(both: tuple[Shop, Version], text: str, sentence: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        answers.computed(both[1], Request(3, filter=text))
+    assert (refused.value.status, refused.value.id) == (422, "FILTER_INVALID")
+    assert sentence in refused.value.sentence
+
+
+def test_a_version_without_attributes_has_no_filters(tmp_path: Path) -> None:
+    Shop().write(tmp_path)
+    version = Version.open(tmp_path, read_manifest(tmp_path))
+    with pytest.raises(RequestError, match="items have no attribute 'price'; they have none in this version"):
+        version.filters.wanted("price<5")
+
+
+def test_the_last_conditions_are_kept(both: tuple[Shop, Version]) -> None:
+    filters = both[1].filters
+    for number in range(300):
+        filters.wanted(f"category:shoes,price<{number}")
+    assert len(filters._met) == 256
+    assert filters.wanted("category:shoes").items.tolist() == [meets(item, "category:shoes") for item in range(30)]
+
+
+def test_attributes_of_another_number_of_items_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table: Any = pa.table({"price": [1.0, 2.0]})
+    monkeypatch.setattr("support.literal_snapshot.attributes_table", lambda _: table)
+    Shop(attributes=ATTRIBUTES).write(tmp_path)
+    with pytest.raises(ArtifactError, match="the tables of the items have different lengths"):
+        Version.open(tmp_path, read_manifest(tmp_path))
+
+
+def test_no_value_meets_no_condition() -> None:
+    attributes = {"price": pa.array([1.0, None, 3.0]), "brand": pa.array(["x", None, ""])}
+    filters = Filters(attributes, np.array([2, 1]))
+    assert filters.wanted("price>=0").items.tolist() == [True, False, True]
+    assert filters.wanted("price>=0").ranked.tolist() == [True, False]
+    assert filters.wanted("brand:x|y").items.tolist() == [True, False, False]
+    assert filters.wanted(" price > 1 , price < 4 ").items.tolist() == [False, False, True]
