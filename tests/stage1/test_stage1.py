@@ -114,7 +114,7 @@ def test_any_log_gives_what_pandas_gives(
         "train_test_split": {"train_percentile": percentile},
         "score_filter": {"min_score": min_score},
     }
-    config["score_events"]["max_unweighted"] = None  # any share of the events may be a wave
+    config["score_events"]["max_unweighted"] = 1.0  # any share of the events may be a wave
     stage = Stage1(config)
     expected = pandas_scores(frame, percentile, min_score)
     try:
