@@ -223,8 +223,7 @@ def test_neighbours_and_recent_popularity_are_judged_by_the_same_rules(
 
 def test_the_live_model_is_judged_beside_the_candidate(spark: SparkSession, run: Run, tmp_path: Path) -> None:
     config = {**CONFIG, "evaluator": {"cutoffs": [2], "metrics": ["ndcg"]}, "gate": {"k": 2, "beat": []}}
-    steps = [{"step": "als", "rows_in": 100}]
-    record = {"run": "sunday", "attempt": "a", "steps": steps, "config": {"als": parameters(run.stage.steps.als)}}
+    record = {"run": "sunday", "attempt": "a", "fitted_pairs": 100, "config": {"als": parameters(run.stage.steps.als)}}
     live = Previous(record, {"model/itemFactors": run.data["model"].itemFactors})
     stage = with_the_model_of(run, config)
     assert stage.continues() == ["model/itemFactors"]
