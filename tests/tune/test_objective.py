@@ -11,6 +11,7 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender.errors import DataQualityError
+from recommender.ruled_stage import RuledSteps
 from recommender.stage2.steps import AlsFitter, RecentPopularityModel
 from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
 from recommender.tune.objective import TrialObjective
@@ -83,7 +84,7 @@ def objective(
     blend: PopularityBlend = PopularityBlend(),  # noqa: B008
     **tuner: Any,
 ) -> TrialObjective:
-    serving = {"fold_in": FoldIn(), "blend": blend, "recommend": TopKRecommender()}
+    serving = RuledSteps(fold_in=FoldIn(), item_rules=ItemRules(), blend=blend, recommend=TopKRecommender())
     return TrialObjective(als, serving, AlsTuner(k=2, **tuner), prepared, allowed)
 
 
