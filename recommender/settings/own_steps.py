@@ -6,10 +6,10 @@
 
 Example usage:
 >>> try:
-...     build_own_steps({"night_filter": {"class": "my_shop.NightFilter"}}, "stage1.steps", known=["data_loader"])
+...     build_own_steps({"night_filter": {"class": "no_shop.NightFilter"}}, "stage1.steps", known=["data_loader"])
 ... except ConfigError as error:
 ...     print(error)
-CFG_STEP stage1.steps.night_filter.class my_shop.NightFilter cannot be imported (No module named 'my_shop'); install the
+CFG_STEP stage1.steps.night_filter.class no_shop.NightFilter cannot be imported (No module named 'no_shop'); install the
 package that has it, or put its folder on PYTHONPATH
 """
 
