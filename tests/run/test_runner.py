@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
-from recommender.errors import ArtifactError, ConflictError, DataQualityError, GateError, InputError
+from recommender.errors import ArtifactError, ConflictError, DataQualityError, GateError, InputError, StorageError
 from recommender.run.runner import Outcome, Progress, Runner
 from recommender.settings.step import Steps, step
 from recommender.spark.cluster import has_checkpoint_folder
@@ -111,6 +111,14 @@ class Comparing(First):
 
     def details(self) -> dict[str, Any]:
         return {"warnings": [self.not_compared] if self.not_compared else []}
+
+
+class Lossy(First):
+    """A stage whose storage loses what a task has written."""
+
+    def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
+        super().persist(path, data, part)
+        next(Path(path.removeprefix("file://"), "popularity").glob("part-*")).unlink()
 
 
 class Job:
@@ -362,3 +370,11 @@ def test_a_live_result_that_is_damaged_is_replaced_for_a_reason_only(job: Job) -
     assert Comparing.seen == [None, None]
     assert record["warnings"][0].startswith("not compared with what is live: missing part-")
     assert record["gate_overridden"]["id"] == "NOT_COMPARED"
+
+
+def test_rows_that_storage_has_lost_are_noticed_and_nothing_is_committed(job: Job) -> None:
+    with pytest.raises(
+        StorageError, match=r"AUDIT_ROWS of 3 rows of popularity that were written, \d can be read back"
+    ):
+        job.run("stage1", Lossy({}))
+    assert job.store.latest("stage1") is None
