@@ -8,8 +8,7 @@ from recommender.commands.release import named
 from recommender.errors import ArtifactError, ConfigError, Mistake
 from recommender.publishing.comparison import compared, release
 from recommender.publishing.gate import check_blessed, check_kept
-from recommender.publishing.places import open_places
-from recommender.publishing.publication import move
+from recommender.publishing.places import move_in_places
 from recommender.store import Channels, Commit, Store
 from recommender.terminal.summary import release_text
 
@@ -103,16 +102,6 @@ def _moved(
     delivered = source.record.get("delivered", {}) if source else {}
     target = channels.current(options.channel)
     left = sorted((target.record.get("delivered", {}) if target else {}).keys() - delivered.keys())
-    with open_places(delivered) as targets:
-        positions = {name: target.position(options.channel) for name, target in targets.items()}
-        publication = move(
-            store,
-            options.channel,
-            commit,
-            targets,
-            positions=positions,
-            expected=seen,
-            action="promote",
-            more=more,
-        )
+    where = (store, options.channel, commit, delivered)
+    publication = move_in_places(*where, expected=seen, action="promote", more=more)
     return {"number": publication.number, "moved": sorted(delivered), "left": left}

@@ -4,8 +4,7 @@ import argparse
 from typing import Any
 
 from recommender.commands.overview import given_reason, known_channel
-from recommender.publishing.places import open_places
-from recommender.publishing.publication import move
+from recommender.publishing.places import move_in_places
 from recommender.store import Commit, Store
 
 _SNAPSHOT = "/snapshot/manifest.json"  # as recommender.snapshot.layout has it, which needs an extra
@@ -34,18 +33,8 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     delivered = {**found.record.get("delivered", {}), **(before.record.get("delivered", {}) if before else {})}
     number = None
     if not options.dry_run:
-        with open_places(delivered) as targets:
-            positions = {name: target.position(options.channel) for name, target in targets.items()}
-            number = move(
-                store,
-                options.channel,
-                commit,
-                targets,
-                positions=positions,
-                expected=seen,
-                action="rollback",
-                more=reason,
-            ).number
+        where = (store, options.channel, commit, delivered)
+        number = move_in_places(*where, expected=seen, action="rollback", more=reason).number
     warning = ""
     if before and _has_snapshot(channels.commit(before)) and not _has_snapshot(commit):
         warning = (

@@ -92,7 +92,7 @@ def check_kept(
     if not sentence:
         return dict(overridden)
     if override is None:
-        raise GateError(id_, f'{sentence}; what is live stays; --override-gate "REASON" publishes it all the same')
+        raise GateError(id_, f'{sentence}; the live version stays; --override-gate "REASON" publishes it anyway')
     before = overridden.get("gate_overridden")
     sentences = "; ".join(filter(None, [before and before["sentence"], sentence]))
     return {"gate_overridden": {"reason": override, "id": before["id"] if before else id_, "sentence": sentences}}
@@ -118,6 +118,6 @@ def check_blessed(commit: Commit, override: str | None, made: Sequence[Commit] =
     if found is None:
         return {}
     if override is None:
-        kept = f"the model is kept as commit {commit.number} of {commit.stage}, and what is live stays"
-        raise GateError(found[0], f'{found[1]}; {kept}; --override-gate "REASON" publishes it all the same')
+        kept = f"the model is kept as commit {commit.number} of {commit.stage}, and the live version stays"
+        raise GateError(found[0], f'{found[1]}; {kept}; --override-gate "REASON" publishes it anyway')
     return {"gate_overridden": {"reason": override, "id": found[0], "sentence": found[1]}}

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from recommender.errors import InputError
 from recommender.publishing.folder import FolderTarget
+from recommender.publishing.publication import move
 from recommender.publishing.target import Target, Version
-from recommender.store import Hadoop
+from recommender.store import Commit, Hadoop, Publication, Store
 
 if TYPE_CHECKING:
     from recommender.publishing.postgres.view import PostgresTarget
@@ -71,6 +72,32 @@ def open_places(delivered: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str
     finally:
         for place in places.values():
             place.close()
+
+
+def move_in_places(
+    store: Store,
+    channel: str,
+    commit: Commit,
+    delivered: Mapping[str, Mapping[str, Any]],
+    *,
+    expected: int,
+    action: str,
+    more: Mapping[str, Any],
+) -> Publication:
+    """Let a channel name a commit, in the places that it was delivered to and in the store; see `move`.
+
+    Args:
+        store: the store.
+        channel: its name.
+        commit: what is named.
+        delivered: name -> settings of the places, as a channel's record has them.
+        expected: number of the channel's newest record when this publisher began.
+        action: promote or rollback.
+        more: further keys of the record.
+    """
+    with open_places(delivered) as targets:
+        positions = {name: target.position(channel) for name, target in targets.items()}
+        return move(store, channel, commit, targets, positions=positions, expected=expected, action=action, more=more)
 
 
 def _opened(name: str, settings: Mapping[str, Any]) -> Target:

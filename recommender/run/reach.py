@@ -11,11 +11,11 @@ from typing import Final
 
 import pyarrow as pa
 from pyspark.sql import SparkSession, functions as F
-from pyspark.sql.utils import is_remote
 
 from recommender.errors import StorageError
 from recommender.spark.blocks import map_blocks, pack
 from recommender.spark.cluster import cores
+from recommender.spark.session import is_connect
 from recommender.store import Attempt
 from recommender.store.store import ATTEMPT_FILE
 
@@ -66,4 +66,4 @@ def misses(spark: SparkSession, path: str, patience: float = _PATIENCE) -> int:
 def _is_one_machine(spark: SparkSession) -> bool:
     """Return whether all tasks run in a process of this machine."""
     master = spark.conf.get("spark.master", "") or ""
-    return not is_remote() and master.partition("[")[0] == "local"
+    return not is_connect() and master.partition("[")[0] == "local"

@@ -76,15 +76,15 @@ def test_a_view_that_is_locked_keeps_the_channel(
 def test_somebody_who_moves_the_channel_between_is_told_of(
     store: Store, server: Postgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from recommender.commands import promote
+    from recommender.publishing import places
 
-    opened = promote.open_places
+    opened = places.open_places
 
     def meanwhile(delivered: Any) -> Any:
         name(store, server, "live", "wednesday", 3)
         return opened(delivered)
 
-    monkeypatch.setattr(promote, "open_places", meanwhile)
+    monkeypatch.setattr(places, "open_places", meanwhile)
     assert command(store, "promote", "candidate", "live") == 15
     assert "COMMIT_CONFLICT command=promote: expected 1 found 2: channel live was moved" in capsys.readouterr().err
     assert server.sql(LIVE) == "3"  # the store and the view name the same

@@ -53,8 +53,8 @@ _MEANINGS: Sequence[tuple[str, _Made, str]] = (
 # What is said of the table or view that the sentence begins with.
 _SENTENCES = {
     "TARGET_LOCKED": "is locked by somebody who does not let go; end that session, and start again",
-    "TARGET_CONSTRAINT": "breaks the constraint {constraint}; what is live stays",
-    "TARGET_VALUE": "has a value that the database does not take; what is live stays",
+    "TARGET_CONSTRAINT": "breaks the constraint {constraint}; the live version stays",
+    "TARGET_VALUE": "has a value that the database does not take; the live version stays",
     "TARGET_REFUSED": "refuses the login; see the environment variables {login}_USER and {login}_PASSWORD",
     "TARGET_DENIED": "may not be written by the user in {login}_USER; see docs/publishing.md for what it needs",
     "TARGET_SCHEMA": "has other columns or types than before; drop the view, or give another name",
