@@ -152,7 +152,7 @@ def _nobody(plan: Plan) -> list[str]:
 def _allowance(plan: Plan) -> list[str]:
     share = min(round(1.2 * plan.unfit.total() / plan.rows + 0.005, 2), 1)
     return [
-        "  # Many rows are not fit for use, so a run is refused. To run all the same, without them:",
+        "  # Many rows are not fit for use, so a run is refused. To run anyway, without them:",
         "  # event_validator:",
         f"  #   max_quarantined: {share:g}",
     ]

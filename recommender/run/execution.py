@@ -66,11 +66,11 @@ def read_inputs(
 
 
 def _live(store: Store, stage: Stage, live: Commit, tables: Sequence[str]) -> Previous | None:
-    """Return what is live, unless it is damaged: that is no reason to keep it."""
+    """Return the live result, unless it is damaged: damage is not a reason to keep it."""
     try:
         return _previous(store, stage, live, tables)
     except ArtifactError as error:
-        stage.not_compared = f"not compared with what is live: {error.sentence}"
+        stage.not_compared = f"not compared with the live version: {error.sentence}"
         return None
 
 

@@ -141,7 +141,7 @@ def run_stages(
         session: starts Spark when it is needed.
         run_id: as the user has given it; null: the run has an id of its own.
         force: compute also what was computed before.
-        override: why a model that is not blessed is published all the same; null: it is not.
+        override: why a model that is not blessed is published anyway; null: it is not.
     """
     session.name = f"recommender {' '.join(stages)} {where.run}"
     store = Store(open_files(config.root, hadoop, config.file_mode))

@@ -59,7 +59,7 @@ class Runner:
         named: whether the user has given the run's id: then it stands for one result for good.
         force: compute also what was computed before.
         failure: turns an error into what is left in the attempt's folder.
-        override: why a model that is not blessed is published all the same; None if it is not.
+        override: why a model that is not blessed is published anyway; None if it is not.
     """
 
     def __init__(
@@ -297,18 +297,18 @@ class Runner:
         if live is not None and len(numberings) == 1 and None not in numberings:
             return live
         why = "its visitors and items are numbered otherwise" if live else f"its commit of {name} has expired"
-        stage.not_compared = f"not compared with what is live: {why}"
+        stage.not_compared = f"not compared with the live version: {why}"
         return None
 
     def _published(self, stage: Stage) -> Commit | None:
-        """Return what is live; None too if it was made from generated events, and this is not, or the reverse."""
+        """Return the live version; None also if it was made from generated events, and this is not, or the reverse."""
         channels = Channels(self._store)
         current = channels.current("live")
         if current is None:
             return None
         published = channels.commit(current)
         if published is None:
-            stage.not_compared = f"not compared with what is live: the record of run {current.run_id} is gone"
+            stage.not_compared = f"not compared with the live version: the record of run {current.run_id} is gone"
             return None
         prepared = self._store.commit_number("stage1", published.record.get("upstream", {}).get("stage1", 0))
         ours = self._commits.get("stage1")

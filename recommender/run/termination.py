@@ -1,7 +1,7 @@
 """Leave in order when the process is told to end.
 
 A scheduler sends SIGTERM, a terminal SIGINT. Both become an exception in the main thread, so that what is unfinished is
-cleaned up and the error line is written; should that take too long, the process ends all the same.
+cleaned up and the error line is written; should that take too long, the process ends anyway.
 """
 
 import os

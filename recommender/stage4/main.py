@@ -228,9 +228,9 @@ class Stage4(Stage):
         before = live.tables["recommendations"]
         types = [{name: dict(rows.dtypes)[name] for name in (C.VISITOR, C.ITEM)} for rows in (recommendations, before)]
         if types[0] != types[1]:
-            self.not_compared = "not compared with what is live: its ids have other types"
+            self.not_compared = "not compared with the live version: its ids have other types"
             return None
-        self.announce("comparing with what is live")
+        self.announce("comparing with the live version")
         (item_count,) = single_row(items.agg(F.count(C.ITEM)))
         diff = self.steps.release_diff
         against = {name: live.record[name] for name in ("run", "attempt")}

@@ -95,7 +95,7 @@ class Store:
     def fail(self, attempt: Attempt, failure: Mapping[str, Any], keep: Sequence[str] = ()) -> None:
         """Remove what a failed attempt wrote, and leave a note of why it failed.
 
-        If the attempt is committed all the same, because the failure came after that, nothing is removed; nor if that
+        If the attempt is committed anyway, because the failure came after that, nothing is removed; nor if that
         cannot be found out.
 
         Args:

@@ -1,4 +1,4 @@
-"""Nine nights of a shop whose log grows by a day each: how each ends, what is live then, and what the terminal says."""
+"""Nine nights of a growing log: how each ends, which version is live then, and what the terminal shows."""
 
 import gzip
 import shutil
@@ -174,7 +174,6 @@ def test_a_robot_is_capped_and_named(shop: Shop) -> None:
     assert "Channel live names them" in night.out
 
 
-@pytest.mark.slow
 def test_a_new_catalogue_is_published_for_a_reason_only(shop: Shop) -> None:
     live = shop.live()
     new = [(time, visitor, event, item + 500) for time, visitor, event, item in days(9)]
@@ -195,7 +194,6 @@ def test_a_new_catalogue_is_published_for_a_reason_only(shop: Shop) -> None:
     assert [run[1] for run in profile["base"]["runs"]] == [300, 350, 400]  # a night in doubt is no base
 
 
-@pytest.mark.slow
 def test_a_rollback_in_between_stands_until_a_newer_night(shop: Shop) -> None:
     first = shop.live()
     shop.write(days(9))
@@ -206,7 +204,6 @@ def test_a_rollback_in_between_stands_until_a_newer_night(shop: Shop) -> None:
     assert f"Channel live stays with run {first.run_id}: a later result was published, or somebody went" in again.out
 
 
-@pytest.mark.slow
 def test_a_killed_night_is_finished_by_the_next_start(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     live = shop.live()
     shop.write(days(9))

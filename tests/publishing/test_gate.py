@@ -28,7 +28,7 @@ def test_what_is_not_blessed_is_refused_with_every_reason_and_what_to_do() -> No
     assert error.value.exit_code == 14
     assert str(error.value) == (
         "NOT_BLESSED ndcg@10 0.031 < 0.034, that of popular; overlap@10 0.95 > limit 0.9; the model is kept as commit "
-        '7 of stage2, and what is live stays; --override-gate "REASON" publishes it all the same'
+        '7 of stage2, and the live version stays; --override-gate "REASON" publishes it anyway'
     )
 
 
@@ -71,15 +71,15 @@ def test_lists_that_lack_too_much_of_what_is_live_are_refused() -> None:
     assert str(error.value) == (
         "LISTS_LOST 49% of the 100 visitors with a live list have a new one, limit 50%; see "
         "release_diff.min_visitors_kept; 29% of the 100 items in live lists are in a new one, limit 30%; see "
-        'release_diff.min_items_kept; what is live stays; --override-gate "REASON" publishes it all the same'
+        'release_diff.min_items_kept; the live version stays; --override-gate "REASON" publishes it anyway'
     )
     assert check_kept(lists(100, 100, min_visitors_kept=None, min_items_kept=None), None, overridden={}) == {}
     assert check_kept({"config": {}}, None, overridden={}) == {}  # nothing is live
 
 
 def test_lists_that_could_not_be_compared_are_refused() -> None:
-    why = "not compared with what is live: its ids have other types"
-    with pytest.raises(GateError, match=rf"^NOT_COMPARED {why}; what is live stays; --override-gate"):
+    why = "not compared with the live version: its ids have other types"
+    with pytest.raises(GateError, match=rf"^NOT_COMPARED {why}; the live version stays; --override-gate"):
         check_kept({}, None, not_compared=why, overridden={})
     found = check_kept({}, "a new kind of ids", not_compared=why, overridden={})
     assert found["gate_overridden"] == {"reason": "a new kind of ids", "id": "NOT_COMPARED", "sentence": why}

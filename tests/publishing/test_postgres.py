@@ -165,13 +165,13 @@ def test_58_a_row_that_breaks_a_constraint_is_told_without_its_values(server: Po
     with pytest.raises(DataQualityError) as raised:
         deliver(shop, 4711)
     assert raised.value.id == "TARGET_CONSTRAINT"
-    assert "breaks the constraint known_item; what is live stays" in raised.value.sentence
+    assert "breaks the constraint known_item; the live version stays" in raised.value.sentence
     assert "4711" not in raised.value.sentence.replace(version(4711).short, "")
     assert server.sql("SELECT min(itemid) FROM shop.recommendations") == "1"
 
 
 def test_58_a_place_that_is_there_twice_is_told(server: Postgres) -> None:
-    with pytest.raises(DataQualityError, match=r"TARGET_CONSTRAINT .*_pkey; what is live stays") as raised:
+    with pytest.raises(DataQualityError, match=r"TARGET_CONSTRAINT .*_pkey; the live version stays") as raised:
         load(target(server), version(1), [*rows(1), (4, 1, 1, 0.5, "als")])
     assert "(4, 1)" not in str(raised.value)
 

@@ -362,13 +362,13 @@ def test_a_live_result_that_is_damaged_is_replaced_for_a_reason_only(job: Job) -
     (job.root / "stage4" / "data" / next(iter(first.files()))).unlink()
     Comparing.seen = []
     with pytest.raises(
-        GateError, match=r"^NOT_COMPARED not compared with what is live: missing part-.*--override-gate"
+        GateError, match=r"^NOT_COMPARED not compared with the live version: missing part-.*--override-gate"
     ):
         job.run("stage4", Comparing({"numbers": {"count": 4}}))
     assert job.store.latest("stage4") == first
     record = job.run("stage4", Comparing({"numbers": {"count": 4}}), override="the disk died").commit.record
     assert Comparing.seen == [None, None]
-    assert record["warnings"][0].startswith("not compared with what is live: missing part-")
+    assert record["warnings"][0].startswith("not compared with the live version: missing part-")
     assert record["gate_overridden"]["id"] == "NOT_COMPARED"
 
 

@@ -117,7 +117,7 @@ def test_a_comparison_that_compares_nothing_is_no_pass(spark: SparkSession) -> N
     told = "ndcg@10 of the live model is 0: it knows none of these visitors and items"
     assert refused(void) == [("NOT_COMPARED", told)]
     values = {"als": 0.3, "popular": 0.1}
-    why = "not compared with what is live: its visitors and items are numbered otherwise"
+    why = "not compared with the live version: its visitors and items are numbered otherwise"
     assert refused(judge(spark, ModelGate(), values, not_compared=why)) == [("NOT_COMPARED", why)]
     assert judge(spark, ModelGate(min_gain_over_live=None), values, not_compared=why).blessed
 

@@ -109,7 +109,7 @@ def test_58_a_task_that_meets_a_constraint_tells_it_without_values(
     with pytest.raises(DataQualityError) as raised:
         deliver(shop, lists(spark, 4711), 2)
     assert raised.value.id == "TARGET_CONSTRAINT"
-    assert raised.value.sentence.endswith(" breaks the constraint known_item; what is live stays")
+    assert raised.value.sentence.endswith(" breaks the constraint known_item; the live version stays")
     assert "4711" not in raised.value.sentence
     assert shop.sql("SELECT min(itemid) FROM shop.recommendations") == "7"
 

@@ -72,7 +72,7 @@ function verdict(gate) {
   if (!gate) return [element("p", { class: "empty" }, "No verdict is stored with this version.")];
   const reasons = gate.reasons ?? [];
   const judged = `on ${gate.metric}, ${counted(gate.visitors, "held-out visitor")}`;
-  const sentence = reasons.length ? `Not blessed, ${judged}, and published all the same.` : `Blessed, ${judged}.`;
+  const sentence = reasons.length ? `Not blessed, ${judged}, and published anyway.` : `Blessed, ${judged}.`;
   const told = reasons.map((reason) => element("li", {}, reason.sentence));
   return [
     element("p", { class: reasons.length ? "notice" : "sum" }, sentence),

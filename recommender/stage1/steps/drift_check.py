@@ -50,7 +50,7 @@ class DriftCheck:
         max_new_items: the same of items; null: any.
         max_quarantine_change: share of the rows (0 to 1) by which that of the quarantined ones may grow; null: any.
         must_advance: whether a log that is not the same file as before must have an event newer than all before.
-        override: why this log is let pass all the same; null: it is not.
+        override: why this log is accepted anyway; null: it is not.
     Execution args:
         profile: of the events, as EventProfile returns it.
         base: what it is compared with; null: there is nothing.
