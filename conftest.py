@@ -24,6 +24,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pyspark
 from pyspark.sql import SparkSession
+from support.java import QUICK_JAVA
 
 from recommender.spark.session import OF_SMALL
 
@@ -90,10 +91,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         # As a job has it that finds its inputs small. The clusters of tests/support have Spark's own settings.
         .config(map=OF_SMALL)
         # Thousands of small plans, each run once: neither compiled plans nor the second compiler would earn their time.
-        # What the first compiler makes needs more of the stack (the history of ALS's factors is deep), and more room
-        # than it has by default for thousands of tests.
+        # What the first compiler makes needs more room than it has by default for thousands of tests.
         .config(map=INTERPRETED)
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -Xss4m -XX:ReservedCodeCacheSize=512m")
+        .config("spark.driver.extraJavaOptions", f"{QUICK_JAVA} -Xms2g -Xmn1g -XX:ReservedCodeCacheSize=512m")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.legacy.timeParserPolicy", "CORRECTED")
         .config("spark.ui.enabled", "false")

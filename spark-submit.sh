@@ -73,6 +73,7 @@ export SPARK_HOME=${SPARK_HOME:-$pyspark}
 program=$SPARK_HOME/bin/spark-submit
 [ -n "$SPARK_HOME" ] || die "The environment of $PYTHON has no pyspark; set SPARK_HOME to a Spark 3.5 or 4 installation."
 [ -x "$program" ] || die "$program does not exist; set SPARK_HOME to a Spark 3.5 or 4 installation, or unset it."
+use_class_archive
 defaults=$(cat "${SPARK_CONF_DIR:-$SPARK_HOME/conf}/spark-defaults.conf" 2>/dev/null || true)
 
 # The default of PYSPARK_PYTHON is the "python3" in PATH, which may lack the packages.
@@ -93,7 +94,7 @@ case "${submit[*]-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-}" in
     *) SPARK_SUBMIT_OPTS="-Xss4m -XX:Tier4InvocationThreshold=1000000 -XX:Tier4MinInvocationThreshold=120000 \
 -XX:Tier4CompileThreshold=3000000 -XX:Tier4BackEdgeThreshold=8000000 ${SPARK_SUBMIT_OPTS:-}" ;;
 esac
-export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=$logging ${SPARK_SUBMIT_OPTS:-}"
+export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=$logging $CLASS_ARCHIVE ${SPARK_SUBMIT_OPTS:-}"
 
 # The master, in spark-submit's order: the command line, spark-defaults.conf, MASTER.
 master=$(sed -n 's/^[[:space:]]*spark\.master[[:space:]=]*//p' <<<"$defaults")

@@ -4,6 +4,7 @@
 #   use_utf8                 sets LC_ALL, if the locale is not UTF-8
 #   use_python LOCK FOLDER   sets PYTHON: the activated environment's, or FOLDER's, which is made from LOCK if it is missing
 #   use_java LOCK            sets JAVA_HOME: the machine's Java 17 or newer, or one fetched into the environment
+#   use_class_archive        sets CLASS_ARCHIVE: options of Java, so that it loads Spark's classes in half of the time
 #
 # An environment or a Java that exists is used as it is; a download is announced on stderr first.
 
@@ -123,4 +124,25 @@ WRAPPER
     fi
     exec 9>&-
     export JAVA_HOME=$home
+}
+
+# Java loads classes from an archive much faster than from Spark's jars. It is made once for a Java and a Spark, in an environment
+# that these scripts have made. Java ignores an archive that does not fit.
+use_class_archive() {
+    local folder archive spark=${SPARK_HOME:-} quiet="-Xlog:cds=off -Xlog:cds+dynamic=off"
+    CLASS_ARCHIVE=
+    [ -z "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" ] || return 0
+    folder=$(dirname "$(dirname "$PYTHON")")
+    spark=${spark:-$("$PYTHON" -c 'import os, pyspark; print(os.path.dirname(pyspark.__file__))')}
+    archive=$folder/classes-$({ printf '%s\n' "$spark"; "${JAVA_HOME:+$JAVA_HOME/bin/}java" -version; } 2>&1 | cksum | cut -d ' ' -f 1).jsa
+    case $archive in *[[:space:]]*) return 0 ;; esac # the options are split at blanks
+    if [ ! -e "$archive" ]; then
+        say "Making an archive of Spark's classes in $folder, once (half a minute) ..."
+        SPARK_HOME=$spark SPARK_LOCAL_IP=127.0.0.1 PYSPARK_PYTHON=$PYTHON PYSPARK_DRIVER_PYTHON=$PYTHON \
+            SPARK_SUBMIT_OPTS="-XX:ArchiveClassesAtExit=$archive.$$ $quiet" \
+            "$spark/bin/spark-submit" "$(dirname "${BASH_SOURCE[0]}")/class_archive.py" >/dev/null 2>&1 || :
+        [ -e "$archive.$$" ] || : >"$archive.$$" # this Java can make none
+        mv -f "$archive.$$" "$archive"
+    fi
+    [ ! -s "$archive" ] || CLASS_ARCHIVE="-XX:SharedArchiveFile=$archive $quiet"
 }

@@ -20,6 +20,8 @@ use_java requirements/java.txt
 bin=$(dirname "$PYTHON")
 export PYTHONDONTWRITEBYTECODE=1
 unset SPARK_HOME PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON
+use_class_archive
+export CLASS_ARCHIVE
 
 if [ $# -eq 0 ] && [ "${SPARK:-4}" = 4 ]; then
     "$bin/ruff" check .
@@ -30,15 +32,22 @@ if [ $# -gt 0 ]; then
     exec "$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} "$@"
 fi
 # Two halves side by side: most of the time a test waits for one thread of Spark, or for a process.
-ours=(recommender tests/commands tests/evaluation tests/jobs tests/nights tests/publishing tests/report tests/serving tests/snapshot)
-others=(tests/ranking tests/run tests/settings tests/spark tests/stage1 tests/stage2 tests/stage3 tests/stage4 tests/steps tests/store tests/tables tests/terminal tests/tune)
+first=(recommender tests/commands tests/jobs tests/nights tests/publishing tests/report tests/serving tests/snapshot
+    tests/evaluation tests/stage2 tests/stage4 tests/tune)
+second=()
+for path in tests/*/ tests/test_*.py; do
+    case " ${first[*]} tests/support tests/__pycache__ tests/artifacts " in
+        *" ${path%/} "*) ;;
+        *) second+=("$path") ;;
+    esac
+done
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-"$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} -p no:cacheprovider -m "not slow" \
-    --ignore-glob="$PWD/tests/test_*.py" "${others[@]/#/--ignore=}" >"$log" 2>&1 &
+pytest=("$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} -p no:cacheprovider -m "not slow")
+"${pytest[@]}" "${first[@]}" >"$log" 2>&1 &
 half=$!
 failed=0
-"$PYTHON" -m pytest ${warnings[@]+"${warnings[@]}"} -p no:cacheprovider -m "not slow" "${ours[@]/#/--ignore=}" || failed=$?
+"${pytest[@]}" "${second[@]}" || failed=$?
 wait "$half" || failed=$?
 cat "$log"
 exit "$failed"

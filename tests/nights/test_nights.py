@@ -3,19 +3,16 @@
 import gzip
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from support.submitting import Done, run_here
 
-from recommender.run.config import WORKFLOW
-from recommender.run.job import run_job
 from recommender.run.runner import Runner
 from recommender.store import Channels, Commit, Store, open_files
 
-SCRIPT = str(Path(__file__).resolve().parent.parent.parent / "jobs" / "workflow.py")
 DAY = 86_400_000
 START = 1_430_611_200_000 + DAY // 2  # noon
 PER_DAY = 50
@@ -48,34 +45,17 @@ def days(number: int) -> list[Event]:
     return [event for each in range(number) for event in day(each)]
 
 
-@dataclass
-class Night:
-    """How a night ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last(self) -> str:
-        return self.err.strip().splitlines()[-1]
-
-
 class Shop:
     """A shop's log and its store."""
 
-    def __init__(self, folder: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, root: Path) -> None:
         self.log, self.config, self.root = folder / "events.csv", folder / "config.yaml", root
-        self._capsys = capsys
 
     def write(self, events: Sequence[Event], header: str = "timestamp,visitorid,event,itemid") -> None:
         self.log.write_text("\n".join([header, *(",".join(map(str, event)) for event in events), ""]))
 
-    def night(self, *arguments: str, stages: Sequence[str] = WORKFLOW) -> Night:
-        self._capsys.readouterr()
-        code = run_job(stages, SCRIPT, ["--config", str(self.config), "--root", str(self.root), *arguments])
-        said = self._capsys.readouterr()
-        return Night(code, said.out, said.err)
+    def night(self, *arguments: str) -> Done:
+        return run_here("workflow", "--config", str(self.config), "--root", str(self.root), *arguments)
 
     @property
     def store(self) -> Store:
@@ -95,23 +75,32 @@ class Shop:
 def three_nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which the shop has had three normal nights."""
     folder = tmp_path_factory.mktemp("shop")
-    log, config = folder / "events.csv", folder / "config.yaml"
-    config.write_text(CONFIG % log)
+    shop = Shop(folder, folder / "out")
+    shop.config.write_text(CONFIG % shop.log)
     for number in (6, 7, 8):
-        lines = [",".join(map(str, event)) for event in days(number)]
-        log.write_text("\n".join(["timestamp,visitorid,event,itemid", *lines, ""]))
-        until = ["--until", "stage1"] if number < 8 else []
-        assert run_job(WORKFLOW, SCRIPT, ["--config", str(config), "--root", str(folder / "out"), *until]) == 0
-    shutil.copy2(log, folder / "kept.csv")
+        shop.write(days(number))
+        done = shop.night(*(["--until", "stage1"] if number < 8 else []))
+        assert done.code == 0, done.err
+    shutil.copy2(shop.log, folder / "kept.csv")
     return folder
 
 
+@pytest.fixture(scope="module")
+def fourth(three_nights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """Return the root after one more night, on which a robot came by, and how it ended."""
+    root = Path(shutil.copytree(three_nights / "out", tmp_path_factory.mktemp("fourth") / "out"))
+    shop = Shop(three_nights, root)
+    shop.write([*days(9), *((START + 8 * DAY + i * 1000, 777, "view", i % 20) for i in range(100))])
+    shutil.copy2(shop.log, three_nights / "fourth.csv")
+    return root, shop.night()
+
+
 @pytest.fixture
-def shop(three_nights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shop:
+def shop(three_nights: Path, tmp_path: Path) -> Shop:
     """Return the shop after these nights, with a store of its own, and with the same file as its log."""
     shutil.copy2(three_nights / "kept.csv", three_nights / "events.csv")
     shutil.copytree(three_nights / "out", tmp_path / "out")
-    return Shop(three_nights, tmp_path / "out", capsys)
+    return Shop(three_nights, tmp_path / "out")
 
 
 def keeps_live(shop: Shop, change: Callable[[], object], code: int, says: str, *arguments: str) -> None:
@@ -126,10 +115,9 @@ def keeps_live(shop: Shop, change: Callable[[], object], code: int, says: str, *
     assert [note.name for note in (shop.root / "stage1" / "data").glob("*/_FAILED.json")] == ["_FAILED.json"]
 
 
-def test_a_normal_night_is_published(shop: Shop) -> None:
+def test_a_normal_night_is_published(shop: Shop, fourth: tuple[Path, Done]) -> None:
     live = shop.live()
-    shop.write(days(9))
-    night = shop.night()
+    shop.root, night = fourth
     assert night.code == 0, night.err
     assert shop.live().number == live.number + 1
     assert "Channel live names them" in night.out
@@ -137,7 +125,16 @@ def test_a_normal_night_is_published(shop: Shop) -> None:
     profile = shop.live().record["upstream"]
     stage1 = shop.store.commit_number("stage1", profile["stage1"])
     assert stage1 is not None
-    assert [run[1] for run in stage1.record["profile"]["base"]["runs"]] == [300, 350, 400, 450]
+    assert [run[1] for run in stage1.record["profile"]["base"]["runs"]] == [
+        300,
+        350,
+        400,
+        510,
+    ]  # of the robot as many as the cap lets through
+
+
+def test_a_robot_is_capped_and_named(fourth: tuple[Path, Done]) -> None:
+    assert "too many events of 777 (100 events)" in fourth[1].out
 
 
 def test_half_a_log_is_refused(shop: Shop) -> None:
@@ -165,15 +162,6 @@ def test_a_feed_that_stopped_is_reported(shop: Shop) -> None:
     keeps_live(shop, shop.log.touch, 13, "the feed has stopped: no event is newer than those of before, 2015-05-10T")
 
 
-def test_a_robot_is_capped_and_named(shop: Shop) -> None:
-    robot = [(START + 8 * DAY + i * 1000, 777, "view", i % 20) for i in range(100)]
-    shop.write([*days(9), *robot])
-    night = shop.night()
-    assert night.code == 0, night.err
-    assert "too many events of 777 (100 events)" in night.out
-    assert "Channel live names them" in night.out
-
-
 def test_a_new_catalogue_is_published_for_a_reason_only(shop: Shop) -> None:
     live = shop.live()
     new = [(time, visitor, event, item + 500) for time, visitor, event, item in days(9)]
@@ -194,10 +182,10 @@ def test_a_new_catalogue_is_published_for_a_reason_only(shop: Shop) -> None:
     assert [run[1] for run in profile["base"]["runs"]] == [300, 350, 400]  # a night in doubt is no base
 
 
-def test_a_rollback_in_between_stands_until_a_newer_night(shop: Shop) -> None:
+def test_a_rollback_in_between_stands_until_a_newer_night(shop: Shop, fourth: tuple[Path, Done]) -> None:
     first = shop.live()
-    shop.write(days(9))
-    assert shop.night().code == 0
+    shutil.copytree(fourth[0], shop.root, dirs_exist_ok=True)
+    shutil.copy2(shop.log.with_name("fourth.csv"), shop.log)
     Channels(shop.store).rollback("live")
     again = shop.night()
     assert (again.code, shop.live()) == (0, first)

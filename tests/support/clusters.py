@@ -12,13 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.java import QUICK_JAVA
+
 # What differs most from the session that the tests share, which is local[2]: workers that are processes, and no JVM.
 MASTERS = ("local-cluster[2,1,1024]", "connect")
 
 # Prints what the function returns, given a session on that cluster and the arguments.
 _PROGRAM = """
 import importlib, json, sys
-master, root, folder, module, function, *arguments = sys.argv[1:]
+master, java, root, folder, module, function, *arguments = sys.argv[1:]
 sys.path[:0] = [root, root + "/tests", folder]
 from pyspark.sql import SparkSession
 builder = SparkSession.builder
@@ -26,7 +28,7 @@ if master == "connect":
     session = builder.remote("local[2]").getOrCreate()
 else:
     settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "3", "spark.executor.memory": "1g"}
-    settings["spark.executor.extraJavaOptions"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    settings["spark.executor.extraJavaOptions"] = java
     session = builder.master(master).config(map=settings).getOrCreate()
 print(json.dumps(getattr(importlib.import_module(module), function)(session, *arguments)))
 """
@@ -46,12 +48,12 @@ def on_cluster(master: str, function: Callable[..., Any], *arguments: str) -> An
     environment = {
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "SPARK_SUBMIT_OPTS": QUICK_JAVA,
         "PATH": "/usr/bin:/bin",
         "HOME": str(Path.home()),
         **_KEPT,
     }
-    command = [sys.executable, "-c", _PROGRAM, master, *places, *arguments]
+    command = [sys.executable, "-c", _PROGRAM, master, QUICK_JAVA, *places, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, f"{master}: {done.stderr[-2000:]}"
     return json.loads(done.stdout.splitlines()[-1])

@@ -21,12 +21,11 @@ from typing import Any
 from recommender.run.config import WORKFLOW
 from recommender.run.job import run_job
 from recommender.store import Store, open_files
+from support.java import QUICK_JAVA
 
 JOBS = Path(__file__).resolve().parent.parent.parent / "jobs"
 SUBMIT = Path(sys.executable).parent / "spark-submit"
 _HIDDEN = {"PYTHONPATH", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_HOME", "EVENTS_PATH"}
-# A process that lives for seconds gains nothing from the second compiler and from a collector with many threads.
-_QUICK_JAVA = "-XX:TieredStopAtLevel=1 -Xss4m -XX:+UseSerialGC"
 _LIGHT = (
     "spark.ui.enabled=false",
     "spark.sql.adaptive.enabled=false",
@@ -53,7 +52,7 @@ class Done:
 def environment() -> dict[str, str]:
     """Return the environment of a user who has activated nothing but the PATH."""
     kept = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
-    return {**kept, "PATH": f"{SUBMIT.parent}:{kept['PATH']}", "SPARK_SUBMIT_OPTS": _QUICK_JAVA}
+    return {**kept, "PATH": f"{SUBMIT.parent}:{kept['PATH']}", "SPARK_SUBMIT_OPTS": QUICK_JAVA}
 
 
 def script(job: str) -> str:
