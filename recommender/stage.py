@@ -220,7 +220,7 @@ class Stage:
             self.persist(path, data, part)
             return self.written(path, data)
         except DataQualityError as error:
-            raise DataQualityError(error.id, f"{error.sentence}{self.rescue(path)}") from error
+            raise DataQualityError(error.id, error.fault, *error.advice, self.rescue(path)) from error
         finally:
             self.release()
 
@@ -232,7 +232,7 @@ class Stage:
         }
 
     def rescue(self, path: str) -> str:  # noqa: ARG002
-        """Write the rows that explain why the data is not fit for use below `path`; return where, for the sentence."""
+        """Write the rows that explain why the data is not fit for use below `path`; return where, as a sentence."""
         return ""
 
     def details(self) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _notes(plan: Plan) -> list[str]:
     notes += [f"{setting.path.rsplit('.', 1)[1]}: {setting.why}." for setting in plan.settings if setting.is_guess]
     notes += _nobody(plan)
     notes += [f"{note[0].upper()}{note[1:]}." for note in plan.place.notes]
-    left_out = [f"Left out: {file.name} {why.removeprefix(file.name).strip()}." for file, why in plan.left_out.items()]
+    left_out = [f"Left out: {why}." for why in plan.left_out.values()]
     more = [f"Left out: {len(left_out) - _MOST_SHOWN:,} more files."] if len(left_out) > _MOST_SHOWN else []
     return [*notes, *left_out[:_MOST_SHOWN], *more]
 

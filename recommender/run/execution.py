@@ -79,7 +79,7 @@ def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -
         if tables:
             check_contents(store, last, tables)
     except ArtifactError as error:
-        raise ArtifactError(error.id, f"{error.sentence.split('; ')[0]}; {stage.REMEDY}") from error
+        raise ArtifactError(error.id, error.fault, stage.REMEDY) from error
     return Previous(last.record, {table: _table(store, last, table) for table in tables})
 
 

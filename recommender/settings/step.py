@@ -15,6 +15,7 @@ recommender.errors.ConfigError: CFG_UNKNOWN_KEY greet.tmies, did you mean times;
 """
 
 import functools
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -27,7 +28,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self, dataclass_transform
 
 from recommender.errors import ConfigError, Mistake
-from recommender.settings.mistakes import json_schema, mistakes_of, position, shown, type_mistake, under, unknown_key
+from recommender.settings.mistakes import json_schema, mistakes_of, position, shown, type_mistake, unknown_key
 
 __all__ = [
     "Annotated",
@@ -163,13 +164,24 @@ def build_steps(
         if not isinstance(given, Mapping):
             continue
         try:
-            built[name] = step_class(**{str(key): value for key, value in given.items()})
+            built[name] = _built(step_class, given, f"{path}{name}")
         except ConfigError as error:
-            mistakes += [under(f"{path}{name}", mistake) for mistake in error.mistakes]
+            mistakes += error.mistakes
         mistakes += _moved(f"{path}{name}", built.get(name), fixed.get(name, {}))
     if mistakes:
         raise ConfigError(*sorted(mistakes, key=lambda m: position(m.path, path, config)))
     return built
+
+
+def _built(step_class: type, given: Mapping[str, Any], path: str) -> Any:
+    """Return a step; its mistakes are worded with its place in the configuration."""
+    made = step_class.__new__(step_class)
+    checked_init: Any = inspect.unwrap(step_class.__init__)  # type: ignore[misc]  # below `step`, which knows no place
+    try:
+        checked_init(made, **{str(key): value for key, value in given.items()})
+    except ValidationError as error:
+        raise ConfigError(*mistakes_of(step_class, error, path)) from None
+    return made
 
 
 def _moved(step_path: str, built: Any, fixed: Mapping[str, Any]) -> list[Mistake]:

@@ -123,7 +123,7 @@ def _types(kinds: Mapping[str, Mapping[str, T.DataType]]) -> dict[str, T.DataTyp
             wider = _wider(types.get(name, kind), kind)
             if wider is None:
                 found = f"{name} expected {types[name].simpleString()} found {kind.simpleString()}, file {file}"
-                raise SchemaError("SCHEMA_TYPE", f"{found}; write it again, or read it on its own")
+                raise SchemaError("SCHEMA_TYPE", found, "write it again, or read it on its own")
             types[name] = wider
     return types
 

@@ -56,7 +56,7 @@ def read_csv(
     for file, head in heads(spark, files, layout).items():
         by_head.setdefault(head, []).append(file) if head.names else empty.append(file)
     if not by_head:
-        raise InputError("INPUT_EMPTY", f"{path} has no events: every file of it is empty")
+        raise InputError("INPUT_EMPTY", f"{path} has no rows: every file of it is empty")
     by_names = {file: head.names for head, its_files in by_head.items() for file in its_files}
     for head, its_files in by_head.items():
         check_names(list(head.names), its_files[0])
@@ -87,9 +87,10 @@ def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) ->
     lower = {file: {name.lower() for name in names} for file, names in columns.items()}
     without = [file for file, names in lower.items() if not any(name.lower() in names for name in wanted)]
     if wanted and without and len(without) < len(columns):
-        sentence = f"{', '.join(wanted)}; found [{shown(list(columns[without[0]]))}] in {without[0]}"
-        hint = "which lies beside files with such columns; move it, or name the others with a glob"
-        raise SchemaError("SCHEMA_MISSING", f"{sentence}, {hint}; see data_loader.event_filename")
+        found = f"found [{shown(list(columns[without[0]]))}] in {without[0]}"
+        fault = f"{', '.join(wanted)}; {found}, which lies beside files with such columns"
+        advice = "move it, or name the others with a glob"
+        raise SchemaError("SCHEMA_MISSING", fault, advice, "see data_loader.event_filename")
 
 
 def _warnings(
@@ -186,5 +187,5 @@ def _check_quotes(rows: DataFrame, layout: Layout) -> None:
     is_odd = F.sum(quotes(F.col(LINE), layout)) % 2 != 0
     odd = rows.groupBy(FILE).agg(is_odd.alias("odd")).where("odd").first()
     if odd is not None:
-        sentence = f"{odd[FILE]} has a quote that is never closed, which hides the rows after it"
-        raise InputError("INPUT_CORRUPT", f"{sentence}; mend the file, or see data_loader.options (quote, multiLine)")
+        fault = f"{odd[FILE]} has a quote that is never closed, which hides the rows after it"
+        raise InputError("INPUT_CORRUPT", fault, "mend the file, or see data_loader.options (quote, multiLine)")

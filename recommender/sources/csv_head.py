@@ -131,8 +131,8 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
         first = [str(row[0] or "").removeprefix("\ufeff") for row in lines(spark, literal(file), layout).take(number)]
         looked_at = head_lines(first, layout)
         if any("\x00" in line or "\ufffd" in line for line in looked_at):
-            sentence = f"{file} is not UTF-8 text: its first line has bytes that are no characters"
-            raise InputError("ENCODING", f"{sentence}; {HINT}.options (encoding, multiLine), or convert the file")
+            fault = f"{file} is not UTF-8 text: its first line has bytes that are not characters"
+            raise InputError("ENCODING", fault, f"{HINT}.options (encoding, multiLine), or convert the file")
         return head_of(first, layout, file)
 
     return of_each(files, look)

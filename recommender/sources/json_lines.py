@@ -106,9 +106,9 @@ def _check_text(lines: DataFrame, found: Sequence[str], path: str) -> None:
     if any("\x00" in key or "\ufffd" in key for key in found) or (
         not found and not lines.limit(_SAMPLED_LINES).where(strange).isEmpty()
     ):
-        raise InputError("ENCODING", f"{path} is not UTF-8 text; {HINT}.options (encoding), or convert it")
+        raise InputError("ENCODING", f"{path} is not UTF-8 text", f"{HINT}.options (encoding), or convert it")
     if not found and not lines.isEmpty():
-        raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line; {HINT}.file_format")
+        raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line", f"{HINT}.file_format")
 
 
 def _parsed(

@@ -38,8 +38,8 @@ def check_plain(spark: SparkSession, path: str) -> None:
             sign = next((name for name in _SIGNS if f"/{name}/" in file), "metadata")
             if sign != "metadata" or file.endswith(".metadata.json"):
                 kind, hint = _SIGNS[sign]
-                sentence = f"{path} is of {kind}, whose files hold deleted rows too"
-                raise InputError("SOURCE_FORMAT", f"{sentence}; {hint.format(folder=folder)}")
+                fault = f"{path} is of {kind}, whose files hold deleted rows too"
+                raise InputError("SOURCE_FORMAT", fault, hint.format(folder=folder))
 
 
 def _folders(path: str) -> Iterator[str]:

@@ -128,5 +128,5 @@ def check_names(columns: list[str], place: str) -> None:
     lower = [name.lower() for name in columns]
     twice = [name for name in columns if lower.count(name.lower()) > 1]
     if twice:
-        sentence = f"{shown(twice)} stand in {place} for more than one column (case is ignored); rename one"
-        raise SchemaError("SCHEMA_AMBIGUOUS", sentence)
+        fault = f"{shown(twice)} stand in {place} for more than one column (case is ignored)"
+        raise SchemaError("SCHEMA_AMBIGUOUS", fault, "rename one")

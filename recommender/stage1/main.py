@@ -249,7 +249,7 @@ class Stage1(Stage):
             return ""
         if not self._is_written:
             write_table(path, C.QUARANTINE, as_stored(C.QUARANTINE, self.log.quarantine))
-        return f"; what is quarantined is kept in {path}/{C.QUARANTINE}"
+        return f"what is quarantined is kept in {path}/{C.QUARANTINE}"
 
     def details(self) -> dict[str, Any]:
         """Return the profile of the log, its columns, what is unusual about it, and how it was divided."""

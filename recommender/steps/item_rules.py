@@ -78,10 +78,7 @@ class ItemRules:
     ) -> DataFrame | None:
         """Return the items that may be recommended; see the class."""
         found: list[str] = [] if warnings is None else warnings
-        denied = [_list_of_files(path) for path in [self.deny_filename] if path]
-        denied += [_list_of_table(table, versions.get(table)) for table in [self.deny_table] if table]
-        allowed = [_list_of_files(path) for path in [self.allow_filename] if path]
-        allowed += [_list_of_table(table, versions.get(table)) for table in [self.allow_table] if table]
+        denied, allowed = (self._lists(of, versions) for of in ("deny", "allow"))
         if not denied and not allowed and self.max_days_unseen is None:
             return None
         kept = items
@@ -94,13 +91,13 @@ class ItemRules:
                 kept = kept.join(ids, C.ITEM, how)
         return kept.select(C.ITEM_INDEX)
 
-
-def _list_of_files(path: str) -> tuple[DataFrame, str]:
-    return _column(read_list(SparkSession.active(), path, [C.ITEM]))
-
-
-def _list_of_table(table: str, version: str | None) -> tuple[DataFrame, str]:
-    return _column(read_catalog(SparkSession.active(), table, version, None))
+    def _lists(self, of: str, versions: Mapping[str, str | None]) -> list[tuple[DataFrame, str]]:
+        """Return the lists of one kind, deny or allow: the ids of each, and where they are from."""
+        path, table = getattr(self, f"{of}_filename"), getattr(self, f"{of}_table")
+        spark, key = SparkSession.active(), f"item_rules.{of}"
+        found = [read_list(spark, path, [C.ITEM], key=f"{key}_filename")] if path else []
+        found += [read_catalog(spark, table, versions.get(table), key=f"{key}_table")] if table else []
+        return [_column(loaded) for loaded in found]
 
 
 def _column(loaded: Loaded) -> tuple[DataFrame, str]:

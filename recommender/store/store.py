@@ -229,7 +229,7 @@ def sync_listed(files: Files, stage: str, record: Mapping[str, Any]) -> None:
 
 def damaged(what: str) -> ArtifactError:
     """Return the error of a stored file that is not as it was written."""
-    return ArtifactError("ARTIFACT_CORRUPT", f"{what}; run its stage again with --force, or restore the file")
+    return ArtifactError("ARTIFACT_CORRUPT", what, "run its stage again with --force, or restore the file")
 
 
 def now() -> str:

@@ -29,7 +29,6 @@ Example usage:
 <BLANKLINE>
 """
 
-import re
 from collections.abc import Sequence
 from functools import reduce
 from operator import and_
@@ -37,7 +36,7 @@ from operator import and_
 from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F, types as T
 
 import recommender.constants as C
-from recommender.errors import InputError, SchemaError
+from recommender.errors import SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
 from recommender.sources import (
     MALFORMED,
@@ -57,7 +56,6 @@ _OPTIONAL = [C.SCORE, C.TIMESTAMP]  # of a holdout that the user brings
 _LAST_EVENTS = 5
 _WAYS = ("every_visitor", "holdout_filename", "holdout_table")  # parameters that replace the split's test events
 _LARGEST = 3.4e38  # of a 32 bit float, as which scores are stored
-_HINT = re.compile(r"see data_loader[.\w]*(?: \([^)]*\))?")
 
 
 @step
@@ -177,11 +175,7 @@ class HoldoutSplit:
         Raises:
             InputError, SchemaError: see the class.
         """
-        try:
-            loaded = self._loaded(version)
-        except InputError as error:
-            sentence = _HINT.sub(f"see holdout.{self.key}", error.sentence).replace("has no events", "has no rows")
-            raise type(error)(error.id, sentence) from error
+        loaded = self._loaded(version)
         missing = [name for name in _PAIR if name not in loaded.columns]
         if missing:
             sentence = f"{', '.join(missing)}; found [{shown(loaded.columns)}] in {loaded.name}"
@@ -234,11 +228,11 @@ class HoldoutSplit:
         return F.pmod(F.xxhash64(*_PAIR, F.lit(self.seed)), F.lit(_PARTS))
 
     def _loaded(self, version: str | None) -> Loaded:
-        spark = SparkSession.active()
+        spark, key = SparkSession.active(), f"holdout.{self.key}"
         if self.holdout_table:
-            return read_catalog(spark, self.holdout_table, version)
+            return read_catalog(spark, self.holdout_table, version, key=key)
         path = str(self.holdout_filename)
-        return read_list(spark, path, [*_PAIR, *_OPTIONAL], _OPTIONAL)
+        return read_list(spark, path, [*_PAIR, *_OPTIONAL], _OPTIONAL, key=key)
 
     def _mistyped(self, name: str, kind: str, loaded: Loaded) -> SchemaError:
         found = loaded.rows.schema[name].dataType.simpleString()

@@ -119,10 +119,11 @@ class ServingSnapshot:
         if self.items_filename:
             path = self.items_filename
             wanted = [C.ITEM, *self.attributes, TITLE, PICTURE]
-            loaded, place = read_list(SparkSession.active(), path, wanted, [TITLE, PICTURE]), path
+            key = "snapshot.items_filename"
+            loaded, place = read_list(SparkSession.active(), path, wanted, [TITLE, PICTURE], key=key), path
         elif self.items_table:
             place = self.items_table
-            loaded = read_catalog(SparkSession.active(), place, versions.get(place), None)
+            loaded = read_catalog(SparkSession.active(), place, versions.get(place), key="snapshot.items_table")
         else:
             return items.withColumns({TITLE: nothing, PICTURE: nothing})
         missing = [name for name in (C.ITEM, *self.attributes) if name not in loaded.columns]
