@@ -26,7 +26,6 @@ class RuledStage(Stage):
     It reads lists of items besides its inputs, all of them at one version.
 
     Attributes:
-        item_versions: the tables with lists of items, and the versions that are read.
         warnings: what is unusual, a sentence each.
     """
 
@@ -34,20 +33,21 @@ class RuledStage(Stage):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        self.item_versions: dict[str, str | None] = {}
         self.warnings: list[str] = []
         self._absent: Sequence[str] = ()
 
     def sources(self) -> list[str]:
         """Return the files with the lists of items."""
-        rules = self.steps.item_rules
-        return rules.files
+        return self.steps.item_rules.files
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables with the lists of items, and their versions."""
-        rules = self.steps.item_rules
-        self.item_versions = rules.versions(started)
-        return self.item_versions
+        return self.steps.item_rules.versions(started)
+
+    @property
+    def item_versions(self) -> Mapping[str, str | None]:
+        """The tables with lists of items, and the versions that are read."""
+        return self.context.versions
 
     def heed(self, profile: Mapping[str, Any] | None) -> None:
         """Warn of kinds in recommend.exclude_events that no event of the log is of.

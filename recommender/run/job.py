@@ -23,7 +23,7 @@ from recommender.run.config import STAGES, Config, load_config
 from recommender.run.preflight import check_overlap, size_of_inputs
 from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
-from recommender.settings.redaction import holds_secret, redacted
+from recommender.settings.redaction import redacted
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.stage import Stage, place_of
@@ -103,7 +103,7 @@ def _run(options: argparse.Namespace, where: Progress, session: Session) -> None
     stages = chosen_stages(options)
     config = load_config(existing_config(options.config, options.checkout), options.set, root=options.root or None)
     run_stages(
-        _with_root(config, options.root),
+        config,
         stages,
         where,
         session,
@@ -145,7 +145,7 @@ def run_stages(
     """
     session.name = f"recommender {' '.join(stages)} {where.run}"
     store = Store(open_files(config.root, hadoop, config.file_mode))
-    built = {name: _built(config, name, config.stage(name)) for name in stages}
+    built = {name: config.build(name) for name in stages}
     sources = [source for stage in built.values() for source in stage.sources()]
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 
@@ -159,13 +159,6 @@ def run_stages(
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
         return store, _run_stages(runner, built, config, store, session)
-
-
-def _built(config: Config, name: str, section: Mapping[str, Any]) -> Stage:
-    """Return a stage that shows its warnings, and knows the whole configuration as it was written."""
-    stage: Stage = STAGES[name](section)
-    stage.given, stage.warn = config.document, warn
-    return stage
 
 
 @contextmanager
@@ -188,25 +181,15 @@ def _run_stages(
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     if "stage1" in built and not built["stage1"].is_sourced:
-        built["stage1"] = _built(config, "stage1", _with_events(config, runner.sample()))
+        loader = replace(config.steps["stage1"]["data_loader"], event_filename=runner.sample())
+        built["stage1"] = config.build("stage1", data_loader=loader)
     for name, stage in built.items():
         outcome = runner.run(name, stage)
-        stage.publish(store, outcome.commit, session.start)
+        stage.publish(store, outcome.commit, session.start, warn)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
         commits[name] = outcome.commit
     return commits
-
-
-def _with_root(config: Config, root: str | None) -> Config:
-    """Return a configuration whose document has the root of the command line, as if it had been written there."""
-    own = {"root": root} if root and not holds_secret(root) else {}
-    return replace(config, document={**config.document, **own})
-
-
-def _with_events(config: Config, path: str) -> dict[str, Any]:
-    section: dict[str, Any] = config.stage("stage1")
-    return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
 
 
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:

@@ -126,7 +126,7 @@ class Steps:
 
     @classmethod
     def build(cls, config: Mapping[str, Any], fixed: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Self:
-        """Return the steps, built from a stage's part of the config; see `build_steps`."""
+        """Return the steps of a stage; see `build_steps`."""
         return cls(**build_steps(cls.classes(), config, fixed=fixed))
 
 
@@ -140,7 +140,7 @@ def build_steps(
 
     Args:
         steps: config key -> class of the step.
-        config: config key -> parameters; a step that is not named gets its defaults.
+        config: config key -> parameters, or the step itself; a step that is not named gets its defaults.
         path: what to put before the keys in error sentences, for example ``stage1.``.
         fixed: config key -> parameters that a step has, but that the stage relies on.
 
@@ -157,14 +157,15 @@ def build_steps(
     for name, given in config.items():
         if name not in steps:
             mistakes.append(unknown_key(f"{path}{name}", steps))
-        elif given is not None and not isinstance(given, Mapping):
+        elif given is not None and not isinstance(given, Mapping | steps[name]):
             mistakes.append(type_mistake(f"{path}{name}", "a mapping of parameters", given))
     for name, step_class in steps.items():
         given = config.get(name) or {}
-        if not isinstance(given, Mapping):
-            continue
         try:
-            built[name] = _built(step_class, given, f"{path}{name}")
+            if isinstance(given, Mapping):
+                built[name] = _built(step_class, given, f"{path}{name}")
+            elif isinstance(given, step_class):
+                built[name] = given
         except ConfigError as error:
             mistakes += error.mistakes
         mistakes += _moved(f"{path}{name}", built.get(name), fixed.get(name, {}))
@@ -175,7 +176,7 @@ def build_steps(
 
 def _built(step_class: type, given: Mapping[str, Any], path: str) -> Any:
     """Return a step; its mistakes are worded with its place in the configuration."""
-    made = step_class.__new__(step_class)
+    made: Any = object.__new__(step_class)
     checked_init: Any = inspect.unwrap(step_class.__init__)  # type: ignore[misc]  # below `step`, which knows no place
     try:
         checked_init(made, **{str(key): value for key, value in given.items()})

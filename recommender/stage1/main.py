@@ -129,8 +129,7 @@ class Stage1(Stage):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__({name: section for name, section in config.items() if name != OWN_STEPS})
         self.own = build_own_steps(config.get(OWN_STEPS), OWN_STEPS, known=self.step_classes())
-        self._version: str | None = None
-        self._holdout_version: str | None = None
+        self._newest: str | None = None  # version of the log's table, asked for once
         self._known: dict[str, int] = {}
         self._numbering = ""
         self._leaks = 0
@@ -158,13 +157,18 @@ class Stage1(Stage):
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the versions of the tables that the log and the user's own holdout are."""
         loader = self.steps.data_loader
-        own: dict[str, str | None] = self.steps.holdout.versions(started)
-        self._holdout_version = next(iter(own.values()), None)
+        own = self.steps.holdout.versions(started)
         if not self.is_sourced or loader.files:
             return own
-        if self._version is None and (started or loader.version is not None or loader.as_of is not None):
-            self._version = loader.newest_version()
-        return {loader.table or loader.event_filename or "query": self._version, **own}
+        if self._newest is None and (started or loader.version is not None or loader.as_of is not None):
+            self._newest = loader.newest_version()
+        return {self._log: self._newest, **own}
+
+    @property
+    def _log(self) -> str:
+        """The name that the log has among the versions."""
+        loader = self.steps.data_loader
+        return loader.table or loader.event_filename or "query"
 
     def continues(self) -> list[str]:
         """Return the encoders that are appended to."""
@@ -177,9 +181,9 @@ class Stage1(Stage):
         self._numbering = (goes_on and before and before.get("numbering")) or uuid.uuid4().hex
         if self.split.own:
             self.announce("loading the holdout")
-            self.split.own.load(self._holdout_version)
+            self.split.own.load(self.context.versions.get(self.steps.holdout.holdout_table or ""))
         self.announce("loading and validating events")
-        events = self.log.load(self._version, before)
+        events = self.log.load(self.context.versions.get(self._log), before)
         for name, step in self.own.items():
             events = self.run(name, events, step)
         for sentence in self.log.warnings:

@@ -81,7 +81,8 @@ class Stage2(RuledStage):
     Execution args:
         scores, history, holdout, items: the tables of stage 1.
         profile: of the log; null: nobody knows.
-        previous: the commit that the live model is of; None where there is none to compare with.
+        previous: the commit that the live model is of; None if there is none to compare with.
+        not_compared: why there is none, although a model is live.
     Execution returns:
         Dictionary with model, the ALSModel, and the DataFrames popularity, recent_popularity, metrics, segment_metrics
         and bootstrap (``recommender.tables.schemas``). They share cached intermediate results, which `release` frees;
@@ -111,6 +112,7 @@ class Stage2(RuledStage):
         self.models: list[str] = []
         self.verdict: Verdict | None = None
         self._live: Mapping[str, Any] | None = None
+        self._not_compared = ""
         self._weights: list[dict[str, Any]] = []
         self._metrics: list[dict[str, Any]] = []
         gate = self.steps.gate
@@ -135,9 +137,11 @@ class Stage2(RuledStage):
         items: DataFrame,
         profile: Mapping[str, Any] | None = None,
         previous: Previous | None = None,
+        not_compared: str = "",
     ) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
         self.heed(profile)
+        self._not_compared = not_compared
         self._live = previous.record if previous else None
         als = self.steps.als
         visitors = holdout.select(C.VISITOR_INDEX).distinct()
@@ -195,7 +199,7 @@ class Stage2(RuledStage):
         gate = self.steps.gate
         found = fetch(metrics=metrics, bootstrap=gate.compared(bootstrap))
         self._metrics = sorted((row.asDict() for row in found["metrics"]), key=itemgetter(C.MODEL, C.METRIC, "k"))
-        judged, why = (found["metrics"], found["bootstrap"]), self.not_compared
+        judged, why = (found["metrics"], found["bootstrap"]), self._not_compared
         self.verdict = gate.judge(*judged, pairs=pairs, live_pairs=live_pairs, not_compared=why)
 
     def details(self) -> dict[str, Any]:

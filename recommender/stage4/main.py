@@ -25,7 +25,7 @@ from recommender.publishing.comparison import release_of
 from recommender.settings.step import Steps
 from recommender.spark.aggregates import single_row
 from recommender.spark.row_counts import StepRows
-from recommender.stage import Made, Needs, Previous, Stage, place_of
+from recommender.stage import NOT_COMPARED, Made, Needs, Previous, Stage, place_of
 from recommender.stage4.delivery import channel_text, deliver
 from recommender.stage4.report_file import REPORT, write_report
 from recommender.stage4.snapshot import Inputs, Snapshot
@@ -80,7 +80,8 @@ class Stage4(Stage):
         recommendations, similar_items: the tables of stage 3. interactions, visitors, items: those of stage 1.
         item_factors, popularity, recent_popularity: those of stage 2; metrics, gate: what its record says.
         als, score_events, item_rules, blend, recommend: the parameters of these steps.
-        live: the version that is live; None where there is none. Without a snapshot, only the first four and this.
+        live: the version that is live; None if there is none. not_compared: why there is none, although one is live.
+        Without a snapshot, only the first four and these.
     Execution returns:
         Dictionary with the DataFrame recommendations; the examples are in the attribute `examples`.
     Raises:
@@ -114,19 +115,16 @@ class Stage4(Stage):
         self.examples: Sequence[Example] = []
         self._golden: Sequence[Example] = []
         self._snapshot: Snapshot | None = None
-        self._versions: dict[str, str | None] = {}
+        self._not_compared = ""
         self._release: dict[str, Any] | None = None
 
     def sources(self) -> list[str]:
         """Return the files with titles."""
-        snapshot = self.steps.snapshot
-        return snapshot.files
+        return self.steps.snapshot.files
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the table with titles, and its version."""
-        snapshot = self.steps.snapshot
-        self._versions = snapshot.versions(started)
-        return self._versions
+        return self.steps.snapshot.versions(started)
 
     def needs(self) -> Needs:
         """Return what the stage reads: the lists, and what a snapshot needs, if one is made."""
@@ -145,9 +143,11 @@ class Stage4(Stage):
         visitors: DataFrame,
         items: DataFrame,
         live: Previous | None = None,
+        not_compared: str = "",
         **others: Any,
     ) -> dict[str, DataFrame]:
         """Return what is published; see the class."""
+        self._not_compared = not_compared
         own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
         self.announce("choosing examples")
         report = self.steps.report
@@ -157,7 +157,7 @@ class Stage4(Stage):
             tables = {name: others[name] for name in ("similar_items", "item_factors", "popularity")}
             settings = {name: others[name] for name in _SETTINGS}
             inputs = Inputs({**own, **tables}, others["recent_popularity"], settings, others["metrics"], others["gate"])
-            self._snapshot = Snapshot(self.steps.snapshot, inputs, self._versions)
+            self._snapshot = Snapshot(self.steps.snapshot, inputs, self.context.versions)
         self._release = None if live is None else self._compare(recommendations, live, items)
         return {"recommendations": as_stored("recommendations", self.steps.publish.execute(recommendations))}
 
@@ -167,13 +167,13 @@ class Stage4(Stage):
             self.announce("making the serving snapshot")
             yield from self._snapshot.files(made, self._golden, self._shown_items())
 
-    def publish(self, store: Store, commit: Commit, start: Callable[[], object]) -> None:
+    def publish(self, store: Store, commit: Commit, start: Callable[[], object], warn: Callable[[str], None]) -> None:
         """Deliver the lists to the configured places, let the channel name them, and write the report."""
         places = {name: getattr(self.steps, name) for name in _PLACES}
         deliver(store, commit, self.steps.publish.channel, places, start)
         not_written = write_report(store, commit)
         if not_written:
-            self.warn(not_written)
+            warn(not_written)
 
     def closing(self, store: Store, commit: Commit) -> list[str]:
         """Return the example visitors, what changes from the live version, and where the lists are."""
@@ -189,9 +189,9 @@ class Stage4(Stage):
 
     def details(self) -> dict[str, Any]:
         """Return what changes from the lists that are live, the examples, and the titles of the items in both."""
-        titles = self._snapshot.titles if self._snapshot else []
+        titles, why = self._snapshot.titles if self._snapshot else [], self._not_compared
         return {
-            **({"warnings": [self.not_compared]} if self.not_compared else {}),
+            **({"warnings": [why], "not_compared": why} if why else {}),
             **({} if self._release is None else {"release_diff": self._release}),
             "examples": [asdict(example) for example in self.examples],
             **({"titles": titles} if titles else {}),
@@ -228,7 +228,7 @@ class Stage4(Stage):
         before = live.tables["recommendations"]
         types = [{name: dict(rows.dtypes)[name] for name in (C.VISITOR, C.ITEM)} for rows in (recommendations, before)]
         if types[0] != types[1]:
-            self.not_compared = "not compared with the live version: its ids have other types"
+            self._not_compared = f"{NOT_COMPARED}: its ids have other types"
             return None
         self.announce("comparing with the live version")
         (item_count,) = single_row(items.agg(F.count(C.ITEM)))
