@@ -26,7 +26,7 @@ from recommender.settings.step import Steps
 from recommender.spark.aggregates import single_row
 from recommender.spark.row_counts import StepRows
 from recommender.stage import NOT_COMPARED, Made, Needs, Previous, Stage, place_of
-from recommender.stage4.delivery import channel_text, deliver
+from recommender.stage4.delivery import DeliveringStep, channel_text, deliver
 from recommender.stage4.report_file import REPORT, write_report
 from recommender.stage4.snapshot import Inputs, Snapshot
 from recommender.stage4.steps import (
@@ -45,7 +45,6 @@ from recommender.tables.parquet import as_stored
 from recommender.terminal.summary import release_text
 
 _LISTS = ("recommendations", "interactions", "visitors", "items")  # what is read also without a snapshot
-_PLACES = ("parquet", "table", "postgres", "csv")  # steps that deliver, in this order
 _GOLDEN = 3  # visitors whose lists the service is asked for before it serves a version
 _SETTINGS = ("als", "score_events", "item_rules", "blend", "recommend")
 
@@ -169,8 +168,7 @@ class Stage4(Stage):
 
     def publish(self, store: Store, commit: Commit, start: Callable[[], object], warn: Callable[[str], None]) -> None:
         """Deliver the lists to the configured places, let the channel name them, and write the report."""
-        places = {name: getattr(self.steps, name) for name in _PLACES}
-        deliver(store, commit, self.steps.publish.channel, places, start)
+        deliver(store, commit, self.steps.publish.channel, self._places(), start)
         not_written = write_report(store, commit)
         if not_written:
             warn(not_written)
@@ -200,7 +198,7 @@ class Stage4(Stage):
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given what was counted while the data was persisted."""
         number = rows["recommendations"]
-        places = ", ".join(name for name in _PLACES if getattr(self.steps, name).is_wanted)
+        places = ", ".join(self._places())
         to = f"; delivered to {places}" if places else ""
         steps = [StepRows("publish", number, number, f"channel {self.steps.publish.channel}{to}")]
         if self._snapshot is not None:
@@ -213,6 +211,11 @@ class Stage4(Stage):
                 StepRows("release_diff", number, None, f"{what}, compared with run {self._release['against']['run']}")
             )
         return steps
+
+    def _places(self) -> dict[str, DeliveringStep]:
+        """Return the steps that deliver to a place, in the order of `Stage4Steps`, as far as they are configured."""
+        steps = vars(self.steps).items()
+        return {name: step for name, step in steps if isinstance(step, DeliveringStep) and step.is_wanted}
 
     def _shown_items(self) -> set[Any]:
         """Return the items that the report names."""

@@ -25,9 +25,6 @@ class Files(Protocol):
     def url(self, path: str) -> str:
         """Return what Spark calls a path."""
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
-
     def create(self, path: str, content: bytes) -> bool:
         """Make a file, durably, with all of its content or not at all; False if the name is taken."""
 

@@ -57,13 +57,6 @@ class HadoopFiles:
         """Return what Spark calls a path."""
         return f"{self.root}/{path}"
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
-        try:
-            self._files.mkdirs(self._path(path))
-        except Py4JJavaError as error:
-            raise self._told(error, path) from error
-
     def create(self, path: str, content: bytes) -> bool:
         """Make a file with all of its content or not at all; False if the name is taken."""
         try:

@@ -39,13 +39,6 @@ class LocalFiles:
         """Return what Spark calls a path."""
         return f"{self._prefix}/{path}"
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
-        try:
-            self._path(path).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._told(error, path) from error
-
     def create(self, path: str, content: bytes) -> bool:
         """Make a file with all of its content or not at all; False if the name is taken."""
         final = self._path(path)

@@ -75,7 +75,7 @@ def test_ids_that_are_text_have_no_sign(spark: SparkSession) -> None:
     "rule", ["visitorid >", "colour = 'red'", "visitorid + 1", "count(*) > 1", "rand() > 0.5", "uuid() > event"]
 )
 def test_a_rule_that_is_no_condition_is_refused(spark: SparkSession, rule: str) -> None:
-    with pytest.raises(ConfigError, match=r"CFG_SQL event_validator\.rules\.MINE (is no SQL|must be true)"):
+    with pytest.raises(ConfigError, match=r"CFG_SQL event_validator\.rules\.MINE (is not an SQL|must be true)"):
         reason(spark, GOOD, rules={"MINE": rule})
 
 

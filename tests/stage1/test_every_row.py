@@ -354,7 +354,7 @@ def test_rows_that_cannot_be_read_are_not_left_out_by_a_filter(log: Path) -> Non
 @pytest.mark.parametrize("where", ["itemid >", "colour = 'red'", "visitorid", "count(*) > 1", "rand() > 0.5"])
 def test_a_filter_that_is_no_condition_is_refused(log: Path, where: str) -> None:
     log.write_text(HEADER + f"{T},7,view,3,x\n")
-    with pytest.raises(ConfigError, match=r"CFG_SQL data_loader\.where (is no SQL|must be true)"):
+    with pytest.raises(ConfigError, match=r"CFG_SQL data_loader\.where (is not an SQL|must be true)"):
         read(log, where=where)
 
 

@@ -24,8 +24,9 @@ from typing import Final, Literal
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.errors import ConfigError, DataQualityError, Mistake
+from recommender.errors import DataQualityError
 from recommender.settings.step import Annotated, Field, field, step
+from recommender.sources import condition_of
 from recommender.spark.errors import failed_on_a_row
 from recommender.times import as_time, in_milliseconds
 
@@ -196,19 +197,7 @@ class EventValidator:
         """Return what breaks the rules of the config: where one is not true, or cannot be said."""
         broken: dict[str, Column | None] = {}
         for name, condition in self.rules.items():
-            try:
-                holds = F.expr(condition)
-                kind = events.select(holds.alias("holds")).schema["holds"].dataType
-                if isinstance(kind, T.BooleanType):
-                    _ = events.where(holds).schema  # an aggregate is none of one event
-                    _ = events.agg(F.max(holds)).schema  # an aggregate takes nothing that chance decides
-            except Exception as error:  # noqa: BLE001 - whatever the parser or the analyser says
-                first = str(error).strip().split("\n", 1)[0][:200]
-                sentence = f"event_validator.rules.{name} is no SQL condition on an event: {first}"
-                raise ConfigError(Mistake("CFG_SQL", f"rules.{name}", sentence)) from None
-            if not isinstance(kind, T.BooleanType):
-                sentence = f"event_validator.rules.{name} must be true or false, but is {kind.simpleString()}"
-                raise ConfigError(Mistake("CFG_SQL", f"rules.{name}", sentence))
+            holds = condition_of(condition, events, f"event_validator.rules.{name}", "an event")
             broken[name] = ~F.coalesce(holds, F.lit(False))
         return broken
 

@@ -19,11 +19,11 @@ import numpy as np
 from pyspark.sql import DataFrame, Row, functions as F
 
 import recommender.constants as C
+from recommender.evaluation import VisitorMetric
 from recommender.settings.step import Annotated, Field, field, step
 from recommender.spark.aggregates import fetch
 
 Evidence = Literal["low", "value", "high"]
-Metric = Literal["ndcg", "recall", "precision", "map", "mrr", "hit_rate"]
 _INTERVAL = (0.025, 0.975)
 _FEWEST = 2  # visitors, for an interval
 _SHORT = "short_lists"
@@ -121,7 +121,7 @@ class ModelGate:
     Persist strategy: none; stage 2 puts the verdict into its commit's record.
     """
 
-    metric: Metric = "ndcg"
+    metric: VisitorMetric = "ndcg"
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     beat: list[Literal["popular", "recent_popular", "item_to_item"]] = field(default_factory=lambda: ["popular"])
     min_gain_over_baselines: Annotated[float, Field(ge=-1)] = 0.0

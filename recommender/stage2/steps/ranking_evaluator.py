@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 from pydantic import BeforeValidator
 from pyspark.sql import DataFrame
 
-from recommender.evaluation import Evaluation, evaluation, ranking_metrics
+from recommender.evaluation import Evaluation, ExposureMetric, VisitorMetric, evaluation, ranking_metrics
 from recommender.settings.step import Annotated, Field, field, step
 from recommender.spark.cache import Cache
 from recommender.tables.persistent import Persistent
@@ -42,9 +42,7 @@ def _of_lists(metric: object) -> object:
     return metric
 
 
-_Name = Literal[
-    "ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "novelty", "gini", "overlap", "short_lists"
-]
+_Name = Literal[VisitorMetric, ExposureMetric]
 MetricName = Annotated[_Name, BeforeValidator(_of_lists)]
 
 
