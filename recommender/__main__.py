@@ -39,7 +39,7 @@ _COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are told as all others are."""
+    """A parser whose errors are shown like all others."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecommenderError as error:
         failure = error
     except KeyboardInterrupt:
-        failure = RecommenderError("TERMINATED", "told to end by SIGINT; start it again to go on")
+        failure = RecommenderError("TERMINATED", "ended by SIGINT; start it again to go on")
         _tell(failure, words)
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: each gets line and code
@@ -155,7 +155,7 @@ def _init(options: argparse.Namespace) -> RecommenderError | None:
 
 
 def _print(text: str) -> None:
-    """Print a text, as far as somebody reads it: ``runs | head -1`` is no error."""
+    """Print a text, as far as somebody reads it: ``runs | head -1`` is not an error."""
     try:
         print(text, flush=True)
     except BrokenPipeError:

@@ -29,7 +29,7 @@ def side_by_side(tasks: Sequence[Callable[[], object]]) -> None:
     except Exception:
         pool.shutdown(cancel_futures=True)  # what runs still writes
         raise
-    finally:  # who is told to end does not wait
+    finally:  # a signal that ends the process is not kept waiting
         pool.shutdown(wait=False, cancel_futures=True)
 
 

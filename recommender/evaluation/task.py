@@ -1,4 +1,4 @@
-"""What is to be computed, as the workers are told.
+"""What the workers are to compute.
 
 Example usage:
 >>> task = Task(models=("als",), cutoffs=(5, 10), metrics=("recall", "coverage", "mrr"), replicates=100)

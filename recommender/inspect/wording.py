@@ -122,14 +122,14 @@ def _notes(plan: Plan) -> list[str]:
     reasons = [f"{count:,} {WORDS[reason]}" for reason, count in plan.unfit.most_common() if count]
     notes = [f"{good:,} of {plan.rows:,} rows are fit for use" + (f"; {', '.join(reasons)}." if reasons else ".")]
     table, times = plan.table, plan.roles.times
-    told = [
+    facts = [
         (table.emptied, f"{table.emptied:,} objects have nothing in {table.form.explode}, and make no event."),
         (not table.form.has_header, "Without a header columns are guessed by what they hold: check column_names."),
         (plan.place.lake, "The files may hold rows that the table has deleted; a run reads the table as it is."),
         (times and times.doubt, f"timestamp: {times and times.doubt}."),
         (times and not times.zoned, "The times say no zone and are read as UTC; see data_loader.timezone."),
     ]
-    notes += [note for holds, note in told if holds]
+    notes += [note for holds, note in facts if holds]
     notes += [f"{setting.path.rsplit('.', 1)[1]}: {setting.why}." for setting in plan.settings if setting.is_guess]
     notes += _nobody(plan)
     notes += [f"{note[0].upper()}{note[1:]}." for note in plan.place.notes]

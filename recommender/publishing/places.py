@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Unpointed:
-    """A place without channels, such as a table partitioned by version: the store's own channel tells the version.
+    """A place without channels, such as a table partitioned by version: the store's own channel names the version.
 
     Init parameters:
-        settings: what tells the place from others.
+        settings: what it takes to open the place again.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

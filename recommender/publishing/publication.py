@@ -52,7 +52,7 @@ def publish(
         channel: its name.
         commit: what is published.
         places: where it is delivered to.
-        announce: is told where it is being delivered to.
+        announce: shows which place it is being delivered to.
 
     Returns:
         The channel's new record, None if the channel was not moved.

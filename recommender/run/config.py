@@ -300,7 +300,7 @@ def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> 
             mistakes.append(Mistake("CFG_SET", path, f"--set {path}: {key} has a value, not a section"))
             return
     try:
-        # A glob is no YAML, but what is meant is clear.
+        # A glob is not YAML, but what is meant is clear.
         is_glob, owner = value.startswith("*"), f"the value of --set {path}"
         target[keys[-1]] = value if is_glob else parse_yaml(value, owner, keys[-1])
     except ConfigError as error:

@@ -71,7 +71,7 @@ class Session:
         self._ours = False
         self.name = "recommender"
         self.size: Callable[[], int | None] = lambda: None  # of the inputs, in bytes, if anybody knows
-        self.told: Mapping[str, Any] = {}  # what an attempt's folder says of the error that ended it
+        self.failure: Mapping[str, Any] = {}  # the error that ended an attempt, as its folder has it
 
     def start(self) -> SparkSession:
         """Return the session."""
@@ -150,10 +150,9 @@ def run_stages(
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 
     def failure(error: BaseException) -> Mapping[str, Any]:
-        told = explained_error(error, session.places(), store.files.root)
-        session.told = told
+        session.failure = found = explained_error(error, session.places(), store.files.root)
         session.stop()  # nothing may be written any more
-        return told
+        return found
 
     named = run_id is not None
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
@@ -204,7 +203,7 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
 
 
 def explained_error(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
-    """Return what is told of an error: id, sentence, exit_code, and the signal where there was one."""
+    """Return what is shown of an error: id, sentence, exit_code, and the signal if there was one."""
     number = received()
     if number is not None:
         error = Terminated(number)
@@ -213,7 +212,7 @@ def explained_error(error: BaseException, local: str = "", root: str = "") -> di
     elif isinstance(error, Exception) and not _is_known(error) and is_ending():
         error = Terminated(signal.SIGTERM)
     if isinstance(error, Terminated):
-        sentence = f"told to end by SIG{error.signal}; nothing is half visible, start it again to go on"
+        sentence = f"ended by SIG{error.signal}; nothing is half visible, start it again to go on"
         return {"id": "TERMINATED", "sentence": sentence, "exit_code": error.exit_code, "signal": error.signal}
     ours = error if isinstance(error, RecommenderError) else explained(error, local, root)
     if ours is None:
@@ -227,21 +226,23 @@ def _is_known(error: Exception) -> bool:
 
 
 def _leave(error: BaseException, session: Session, where: Progress, verbose: bool) -> int:
-    """Stop what is running, tell the user, and return the exit code."""
+    """Stop what is running, show the error, and return the exit code."""
     session.stop()
-    return _tell(error, session.told, where, verbose)
+    return _show(error, session.failure, where, verbose)
 
 
-def _tell(error: BaseException, told: Mapping[str, Any], where: Progress, verbose: bool) -> int:
-    """Tell the user about an error, by what is told of it already, if anything is; return its exit code."""
-    told = told or explained_error(error)
+def _show(error: BaseException, failure: Mapping[str, Any], where: Progress, verbose: bool) -> int:
+    """Show the line of an error, the same as in the attempt's folder if there is one; return its exit code."""
+    found = failure or explained_error(error)
     lines = traceback.format_exception(error) if verbose else []
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         lines += [f"{mistake}\n" for mistake in error.mistakes]
     place = f"stage={where.stage} run={where.run} attempt={where.attempt}"
     stream = error_stream()
-    if "signal" in told:
-        time.sleep(_SETTLING)  # Spark says something too while it ends, and the last line is ours
-    stream.write(redacted("".join([*lines, f"RECOMMENDER_ERROR {told['id']} {place}: {visible(told['sentence'])}\n"])))
+    if "signal" in found:
+        time.sleep(_SETTLING)  # Spark writes lines, too, while it ends, and ours must be the last
+    stream.write(
+        redacted("".join([*lines, f"RECOMMENDER_ERROR {found['id']} {place}: {visible(found['sentence'])}\n"]))
+    )
     stream.flush()
-    return int(told["exit_code"])
+    return int(found["exit_code"])

@@ -182,7 +182,7 @@ class Runner:
             self._start()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             if None in made_of["versions"].values():
-                return None  # the source may have changed: nobody can tell
+                return None  # the source may have changed
         return self._same(name, stage, fingerprint(made_of))
 
     def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Outcome:
@@ -239,7 +239,7 @@ class Runner:
                 inputs = {**read, **self._trials(name, stage, made_of)}
                 shards = Shards(self._store, name, mark)
                 if None in made_of["versions"].values():
-                    shards.forget()  # what they were made from may have changed: nobody can tell
+                    shards.forget()  # what they were made from may have changed
                 context = Context(announce, warn, made_of["versions"])
                 record = execute(self._store, stage, inputs, attempt, shards, context)
                 if stage.compares() is not None:

@@ -97,7 +97,7 @@ def _power(uniform: Column, count: int, tail: float) -> Column:
 
 
 def _scattered(number: Column, count: int) -> Column:
-    """Give the numbers below `count` another order, so that an id does not tell how active it is."""
+    """Give the numbers below `count` another order, so that an id does not show how active it is."""
     factor = _SCATTER
     while gcd(factor, count) > 1:
         factor += 2

@@ -134,7 +134,7 @@ class StringIds:
         return self._texts.raw(row)
 
     def key_of(self, text: str) -> bytes | None:
-        """Return the bytes of an id; None for what cannot be written in UTF-8, and so is no id."""
+        """Return the bytes of an id; None for what cannot be written in UTF-8, and so is not an id."""
         try:
             return text.encode()
         except UnicodeEncodeError:

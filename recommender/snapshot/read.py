@@ -155,7 +155,7 @@ class Snapshot:
             visitors = _visitors(reader, manifest, len(items))
         except (pa.ArrowInvalid, ValueError, OSError) as error:
             reason = str(error).split("\n", 1)[0]
-            raise corrupt(f"{folder} is no snapshot that can be served: {reason}") from error
+            raise corrupt(f"{folder} is not a snapshot that can be served: {reason}") from error
         expected = manifest.counts
         if (len(visitors), len(items)) != (expected.visitors, expected.items):
             found = f"{len(visitors):,} visitors and {len(items):,} items"

@@ -20,7 +20,7 @@ from recommender.spark.aggregates import single_row
 def where(source: Loaded, condition: str) -> Loaded:
     """Return the source without the rows of which a condition is not true, and how many these are.
 
-    What is no row of cells stays: it is for the quarantine.
+    What is not a row of cells stays: it is for the quarantine.
 
     Raises:
         ConfigError: it is not a condition (CFG_SQL). InputError: it fails on a row (SOURCE_QUERY).

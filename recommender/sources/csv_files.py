@@ -5,8 +5,8 @@ is malformed whatever is wanted of it. A line with a quote that is not closed is
 the rest of its cell. Where cells may have line breaks (multiLine) Spark's own reader cuts the files, and quotes that
 hide rows are looked for.
 
-What a file begins with (a header, lines to skip) is known by its text; a later line of the same text is no row, and is
-marked as such, to be counted.
+What a file begins with (a header, lines to skip) is known by its text; a later line of the same text is not a row, and
+is marked as such, to be counted.
 """
 
 import re
@@ -46,7 +46,7 @@ def read_csv(
         whole: whether all columns are returned.
 
     Raises:
-        InputError: there are no events (INPUT_EMPTY), what there is, is no text (ENCODING), or a quote is never closed
+        InputError: there are no events (INPUT_EMPTY), what there is, is not text (ENCODING), or a quote is never closed
             (INPUT_CORRUPT). SchemaError: two columns have the same name, or a file has none of the wanted ones.
     """
     files = listed(spark, path)

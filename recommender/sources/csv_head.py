@@ -78,7 +78,7 @@ class Head:
     Attributes:
         names: of the columns; none of an empty file.
         delimiter: what stands between its cells.
-        lines: those that are no rows: skipped ones, ``sep=;``, the header.
+        lines: those that are not rows: skipped ones, ``sep=;``, the header.
         header: the cells of the header as they are; none without one.
     """
 
@@ -123,7 +123,7 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
     """Return what each file begins with.
 
     Raises:
-        InputError: it is no text (ENCODING). SchemaError: there are not as many columns as names.
+        InputError: it is not text (ENCODING). SchemaError: there are not as many columns as names.
     """
     number = layout.skip_rows + 2  # sep=; and the header, or the first row
 

@@ -44,7 +44,7 @@ def read_json(
         whole: whether all keys are parsed.
 
     Raises:
-        InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is no text (ENCODING).
+        InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is not text (ENCODING).
         SchemaError: two keys of an object differ in case only. ConfigError: multiLine is among the options.
     """
     if any(key.lower() == "multiline" and value.lower() != "false" for key, value in options.items()):
@@ -101,7 +101,7 @@ def _keys(lines: DataFrame, options: Mapping[str, str]) -> list[str]:
 
 
 def _check_text(lines: DataFrame, found: Sequence[str], path: str) -> None:
-    """Refuse what has no objects, or names that are no text."""
+    """Refuse what has no objects, or names that are not text."""
     strange = F.col(_LINE).contains("\x00") | F.col(_LINE).contains("\ufffd")
     if any("\x00" in key or "\ufffd" in key for key in found) or (
         not found and not lines.limit(_SAMPLED_LINES).where(strange).isEmpty()

@@ -28,7 +28,7 @@ _LEVELS = 6  # folders above the files that are looked at
 
 
 def check_plain(spark: SparkSession, path: str) -> None:
-    """Refuse files of a table format: some of them are no part of the table any more.
+    """Refuse files of a table format: some of them are not part of the table any more.
 
     Raises:
         InputError: the log of a table lies in the folder, or in one above it (SOURCE_FORMAT).

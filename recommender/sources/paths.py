@@ -1,4 +1,4 @@
-"""The files below a path, and how Spark is told to read just these.
+"""The files below a path, and how to make Spark read exactly these.
 
 Example usage:
 >>> print(literal("/logs/day[1].csv").replace(chr(92), "|"))

@@ -85,7 +85,7 @@ def read_query(spark: SparkSession, query: str) -> Loaded:
     """Read the rows of a query in Spark's SQL.
 
     Raises:
-        InputError: it cannot be analysed, is no query of rows, or fails on a row that it reads (SOURCE_QUERY).
+        InputError: it cannot be analysed, is not a query of rows, or fails on a row that it reads (SOURCE_QUERY).
     """
     try:
         # Spark runs a command at once; inside of a query it is a mistake of syntax.

@@ -97,7 +97,7 @@ class Ids:
 
     @property
     def _nothing(self) -> str:
-        """A pattern for text that is no id: blank, or a word for nothing."""
+        """A pattern for text that is not an id: blank, or a word for nothing."""
         words = "|".join(f"\\Q{word}\\E" for word in self.null_words if word.strip())
         return f"^[{BLANKS}]*(?iu:{words})?[{BLANKS}]*$" if words else f"^[{BLANKS}]*$"
 
@@ -116,7 +116,7 @@ def exact_number(name: str, limit: int = 2**53) -> str:
 
 
 def weight(name: str, found: T.DataType, place: str) -> Column:
-    """Return a weight; null where it is no finite number.
+    """Return a weight; null where it is not a finite number.
 
     Raises:
         SchemaError: the type is neither text nor a number.

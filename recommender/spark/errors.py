@@ -1,4 +1,4 @@
-"""Turn what Spark raises into an error that tells a user what to do.
+"""Turn errors of Spark into errors that say what to do.
 
 Example usage:
 >>> print(explained(RuntimeError("[FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:///e.csv.gz.")))

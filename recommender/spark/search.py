@@ -81,7 +81,7 @@ class BlockSearch:
 
         Args:
             queries: id int, features array<float> or null, and columns that `finish` needs. One row per id.
-            excluded: id int, item_index int: what a query must not get; ids that are no queries are ignored.
+            excluded: id int, item_index int: what a query must not get; ids that are not queries are ignored.
             item_factors: id int, features array<float>, finite; None: nothing is searched, and `finish` does all.
             finish: makes the rows of the result from queries (without features, with `EXCLUDED`), keys of shape
                 (queries, k), and the other block, None where it has no rows.

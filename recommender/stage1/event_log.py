@@ -61,7 +61,7 @@ class EventLogSteps(Steps):
     drift: DriftCheck
 
 
-_HEAD = "_head"  # how often the file of a line that is no row begins with it
+_HEAD = "_head"  # how often the file of a line that is not a row begins with it
 _BAD = "_bad"  # why and of what an event is not fit for use; null where it is
 _NAMED = 10  # visitors, and pairs of visitor and item, with too many events that the profile names
 
@@ -307,7 +307,7 @@ class EventLog:
         self.distinct, self.last, middle, total, self._zeros, first_lines, *others = single_row(rows.agg(*facts))
         weights, counts = others[: len(of_weights)], others[len(of_weights) :]
         by_name = dict(zip(reasons, counts, strict=False))
-        # Each file begins with lines that are no rows; what repeats them is.
+        # Each file begins with lines that are not rows; what repeats them is.
         by_name[C.HEADER] = (by_name[C.HEADER] or 0) - first_lines
         self.empty = by_name.pop(C.NO_ELEMENT) or 0
         self.rows = (total or 0) - first_lines - self.empty
@@ -355,7 +355,7 @@ class EventLog:
 
 
 def _first_lines() -> Column:
-    """Return the number of lines that the files begin with and that are no rows."""
+    """Return the number of lines that the files begin with and that are not rows."""
     line = F.when(
         F.col(f"{_BAD}.{C.REASON}") == C.HEADER,
         F.struct(f"{_BAD}.{C.RAW}", f"{_BAD}.{C.SOURCE_FILE}", f"{_BAD}.{_HEAD}"),

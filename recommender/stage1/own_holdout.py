@@ -69,7 +69,7 @@ class OwnHoldout:
         self.warnings: list[str] = []
 
     def load(self, version: str | None = None) -> None:
-        """Read it; before the log, so that what is wrong with it is told early.
+        """Read it, before the log, so that its mistakes are found early.
 
         Args:
             version: of its table; None: the newest, or it has none.
@@ -102,7 +102,7 @@ class OwnHoldout:
         if not self.unusable:
             return
         found = f"{self.unusable:,} of {self.rows:,} rows of {place}"
-        why = f"too many or too few cells, an id that is empty, negative or no {id_type}, or a score that is no number"
+        why = f"too many or too few cells, an id that is empty, negative or not a {id_type}, or a score that is not numeric"
         if self.unusable > limit * self.rows:
             sentence = f"{found} are not fit for use, and {limit * 100:.6g}% may be: {why}"
             raise DataQualityError("QUARANTINE_RATE", f"{sentence}; {hint} and event_validator.max_quarantined")

@@ -83,7 +83,7 @@ def open_files(root: str, hadoop: Callable[[], Hadoop | None], mode: int | None 
         mode: that of files which `restrict` is asked for, such as 0o640; None: as the process makes them.
 
     Raises:
-        ConfigError: the root is no path. StorageError: its scheme is unknown, or cannot be reached from here.
+        ConfigError: the root is not a path. StorageError: its scheme is unknown, or cannot be reached from here.
     """
     scheme, colon, rest = root.partition(":")
     if _GLOB & set(root):

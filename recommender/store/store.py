@@ -88,7 +88,7 @@ class Store:
         started = {"run": run_id, "stage": stage, "attempt": attempt, "started_at": now()}
         self.files.create(f"{stage}/data/{attempt}/{ATTEMPT_FILE}", json.dumps(started).encode())
         if stage != _FOR_READERS:
-            self.files.restrict(f"{stage}/data/{attempt}")  # what is written there tells who has done what
+            self.files.restrict(f"{stage}/data/{attempt}")  # the files show who has done what
         parent = self._commits(stage).newest_number()
         return Attempt(stage, run_id, attempt, self.files.url(f"{stage}/data/{attempt}"), parent)
 

@@ -27,7 +27,7 @@ def verify(
     Args:
         store: the store.
         quick: whether sizes are enough; else contents are compared by their hashes.
-        announce: is told which commit is being read.
+        announce: shows which commit is being read.
 
     Returns:
         How many files and bytes were looked at, and what is damaged.

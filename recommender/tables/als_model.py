@@ -47,7 +47,7 @@ def load_model(path: str) -> ALSModel:
     Before it is loaded: its metadata name MLlib's ALSModel, every file of factors can be read to its end, each row has
     as many factors as the metadata say, and no id is there twice. Of a model in a store, all files are compared with
     the record of its commit (names, sizes, hashes, rows). A folder elsewhere has no record: whether a file of it is
-    missing altogether cannot be told.
+    missing altogether cannot be noticed.
 
     Args:
         path: the folder ``model``, or as it was named where it was saved; any path or URI that Spark reads.

@@ -140,7 +140,7 @@ def _contents(table: str, urls: list[str], schema: StructType) -> DataFrame:
 
 
 def _row_hash(rows: DataFrame) -> Column:
-    """Return a hash of each row; Spark's own skips a null, and so does not tell which column has it."""
+    """Return a hash of each row; Spark's own skips a null, whichever column has it."""
     return F.xxhash64(*rows.columns, *(F.isnull(name) for name in rows.columns))
 
 

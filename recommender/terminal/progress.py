@@ -23,7 +23,7 @@ def warn(sentence: str) -> None:
 
 @contextmanager
 def progress(text: str) -> Iterator[Callable[[str], None]]:
-    """Show that a piece of work is running, until it ends; the function it gives tells what part of it is."""
+    """Show that a piece of work is running, until it ends; the function that it gives shows the part."""
     stream = error_stream()
     if not stream.isatty():
 
@@ -47,13 +47,13 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
         stream.write(WIPE)
         stream.flush()
 
-    def tell(part: str) -> None:
+    def show_part(part: str) -> None:
         running[0] = f"{text}: {part}"
 
     ticker = threading.Thread(target=show, daemon=True)
     ticker.start()
     try:
-        yield tell
+        yield show_part
     finally:
         done.set()
         ticker.join()

@@ -69,7 +69,7 @@ class Trial:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Trial":
-        """Return the trial that a record tells of."""
+        """Return the trial of a record."""
         known = {field.name: record[field.name] for field in fields(cls)}
         return cls(**{**known, "rungs": tuple((iterations, value) for iterations, value in record["rungs"])})
 

@@ -387,7 +387,7 @@ def test_the_files_of_a_table_are_not_read_as_plain_ones(
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"options": {"encodng": "x"}}, "options.encodng is no option of Spark's csv reader, did you mean encoding"),
+        ({"options": {"encodng": "x"}}, "options.encodng is not an option of Spark's csv reader, did you mean en"),
         ({"column_names": ["a"]}, "column_names is for files without a header"),
         ({"skip_rows": 1, "options": {"multiLine": "true"}}, "skip_rows is for files that are read line by line"),
         ({"constant_event": "view", "columns": {"event": "kind"}}, "constant_event is the kind of every event"),

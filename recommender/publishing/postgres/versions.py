@@ -70,7 +70,7 @@ class Versions:
         schema: the schema; it is there already.
         view: name of the view that shows the live one.
         columns: those of the table, in order.
-        key: the columns that tell its rows apart.
+        key: the columns that identify a row.
     """
 
     def __init__(

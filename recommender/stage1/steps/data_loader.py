@@ -267,7 +267,7 @@ class DataLoader:
 
     @property
     def files(self) -> str | None:
-        """The file, folder or glob whose names, sizes and times tell whether it has changed; None for other sources."""
+        """The file, folder or glob whose names, sizes and times show whether it has changed; None for other sources."""
         return self.event_filename if self.event_filename and self.file_format not in _LAKES else None
 
     def newest_version(self) -> str | None:
@@ -400,8 +400,8 @@ class DataLoader:
         found = read_files(
             spark, path, file_format, wanted, self._layout, optional, array=self.explode, whole=has_where
         )
-        told = shortened(found, [self._name(C.VISITOR), self._name(C.ITEM)])
-        return replace(found, warnings=[*found.warnings, *told])
+        warnings = shortened(found, [self._name(C.VISITOR), self._name(C.ITEM)])
+        return replace(found, warnings=[*found.warnings, *warnings])
 
     def _wanted(self) -> list[str]:
         """Return the names of the columns that are needed."""

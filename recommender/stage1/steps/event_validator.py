@@ -59,7 +59,7 @@ class EventValidator:
     """Give every event that is not fit for use a reason, and judge whether too many have one.
 
     The reasons, of which an event gets the first that holds: HEADER (a line that repeats the header of its file),
-    MALFORMED (the row could not be parsed), ENCODING (bytes that are no text), BAD_ID (what is there is no id of the
+    MALFORMED (the row could not be parsed), ENCODING (bytes that are not text), BAD_ID (what is there is no id of the
     type), NULL_ID (null, blank, or a word for it), BAD_TIMESTAMP (what is there cannot be read as a time),
     NULL_TIMESTAMP, NULL_EVENT, NEGATIVE_ID, ZERO_TIMESTAMP (before `earliest`: in 1970 or before), FUTURE_TIMESTAMP,
     LATE, UNKNOWN_EVENT, BAD_WEIGHT (no finite number), and those of `rules`.
@@ -81,7 +81,7 @@ class EventValidator:
     Execution returns:
         `events` without problem, and with reason string: null where the event is good. Row order undefined.
     Raises:
-        ConfigError: a rule is no SQL condition, or one that chance decides. DataQualityError, by `check`: too many rows
+        ConfigError: a rule is not an SQL condition, or chance decides it. DataQualityError, by `check`: too many rows
         are quarantined (QUARANTINE_RATE), or the timestamps have another unit (TIME_UNIT); by `rules_told`: a rule
         fails on an event (RULE_FAILED).
     Persist strategy: none of its own; stage 1 stores the quarantined rows as the table quarantine.

@@ -194,8 +194,8 @@ class HoldoutSplit:
     def to_predict(holdout: DataFrame, history: DataFrame) -> DataFrame:
         """Return the rows of `holdout` that a list should have.
 
-        Those are the pairs that are not in `history`, since the others are no prediction, and whose score is above 0,
-        since an item that was sent back is none to recommend.
+        Those are the pairs that are not in `history`, since the others are known already, and whose score is above 0,
+        since an item that was sent back is not worth recommending.
         """
         liked = holdout.where(F.col(C.SCORE) > 0)
         return liked.join(history.select(*_PAIR).distinct(), _PAIR, "left_anti")
@@ -247,7 +247,7 @@ class HoldoutSplit:
         return ids.column(name, found, loaded.name)
 
     def _score(self, loaded: Loaded) -> Column:
-        """Return the score, 1 where there is none, null where it is no number."""
+        """Return the score, 1 where there is none, null where it is not a number."""
         if C.SCORE not in loaded.columns:
             return F.lit(1.0)
         if not isinstance(loaded.rows.schema[C.SCORE].dataType, T.StringType | T.NumericType):

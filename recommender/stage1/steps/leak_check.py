@@ -29,7 +29,7 @@ class LeakCheck:
     No pair of a visitor and an item of the holdout may be in the training scores or in the history. After a cut by
     time, no training event may be at or after the cut: neither one of the scores nor one in the history of a visitor
     that is known to the model, because it has scores, or a history from before the cut. The history of other visitors
-    is no training: it lies after the cut.
+    is not training: it lies after the cut.
 
     Init parameters:
         none.

@@ -106,7 +106,7 @@ class ScoreEvents:
             DataQualityError: see the class.
         """
         if no_numbers:
-            sentence = f"{no_numbers:,} of {events:,} events have a weight that is no number a score can hold"
+            sentence = f"{no_numbers:,} of {events:,} events have a weight that is not a number a score can hold"
             raise DataQualityError("BAD_WEIGHT", f"{sentence}; see data_loader.columns.weight")
         if negative and self.negative_weights == "refuse":
             sentence = f"{negative:,} of {events:,} events have a weight below 0"

@@ -113,7 +113,7 @@ class ModelGate:
         live_pairs: how many the live model was fitted on; null where there is none.
         not_compared: why the live model is not among the models, although there is one; empty where there is none.
     Execution returns:
-        The `Verdict`. Without a visitor to judge by the reason is EVAL_EMPTY, with a metric that is no number
+        The `Verdict`. Without a visitor to judge by the reason is EVAL_EMPTY, with a metric that is not a number
         METRIC_NAN, without a model that it must be compared with NOT_COMPARED, else NOT_BLESSED. With nothing asked,
         nothing is refused.
     Raises:
@@ -260,7 +260,7 @@ class ModelGate:
         measured = {C.ALS: candidate, **{c.model: c.other for c in compared}}
         unknown = ", ".join(model for model, value in measured.items() if value is None or not math.isfinite(value))
         if unknown:
-            return [Reason("METRIC_NAN", f"{self._name} of {unknown} is no number")]
+            return [Reason("METRIC_NAN", f"{self._name} of {unknown} is not a number")]
         if candidate == 0:
             return [Reason("NOT_BLESSED", f"{self._name} is 0: no list has an item that its visitor took")]
         return [Reason("NOT_BLESSED", _lost(self._name, c)) for c in compared if not c.passed] + self._guarded(values)
@@ -281,7 +281,7 @@ class ModelGate:
         for name, limit, sign in self._limits:
             value = values.get((C.ALS, name))
             if value is None or not math.isfinite(value):
-                found.append(Reason("METRIC_NAN", f"{name}@{self.k} of als is no number"))
+                found.append(Reason("METRIC_NAN", f"{name}@{self.k} of als is not a number"))
             elif (value - limit) * sign > 0:
                 is_over = ">" if sign > 0 else "<"
                 found.append(Reason("NOT_BLESSED", f"{name}@{self.k} {value:.3g} {is_over} limit {limit:g}"))

@@ -36,8 +36,8 @@ def _of_lists(metric: object) -> object:
     """Refuse the errors of predicted ratings, with the reason."""
     if isinstance(metric, str) and metric.lower() in _ERRORS_OF_RATINGS:
         raise ValueError(
-            f"metrics cannot have {metric}: it is no metric of lists, and with implicit feedback a score is no rating "
-            "that could be missed by so much; use ndcg"
+            f"metrics cannot have {metric}: it is not a metric of lists, and with implicit feedback a score is not a "
+            "rating that could be missed by so much; use ndcg"
         )
     return metric
 
