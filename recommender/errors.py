@@ -7,7 +7,7 @@
     ├── DataQualityError       13   the rows are not fit for use
     ├── GateError              14   the model is not good enough to be published
     ├── ConflictError          15   another run was first
-    ├── ArtifactError          16   what an earlier stage stored is damaged
+    ├── ArtifactError          16   the result of an earlier stage is damaged
     ├── StorageError           17   the output cannot be written
     └── TransientError         18   it may work when tried again
 
@@ -97,7 +97,7 @@ class ConflictError(RecommenderError):
 
 
 class ArtifactError(RecommenderError):
-    """What an earlier stage stored is damaged."""
+    """The result of an earlier stage is damaged."""
 
     exit_code = 16
 

@@ -1,4 +1,4 @@
-"""What the stages have in common that recommend by rules for items."""
+"""The base of the stages that make lists by rules for items."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ class RuledStage(Stage):
     It reads lists of items besides its inputs, all of them at one version.
 
     Attributes:
-        warnings: what is unusual, a sentence each.
+        warnings: a sentence each.
     """
 
     steps: RuledSteps
@@ -61,7 +61,7 @@ class RuledStage(Stage):
         self.note([self._sentence(kind, found) for kind in self._absent])
 
     def note(self, sentences: Sequence[str]) -> None:
-        """Warn of what is unusual, once: the parts of the visitors find the same, one after the other."""
+        """Show warnings, each once: the parts of the visitors find the same, one after the other."""
         for sentence in sentences:
             if sentence not in self.warnings:
                 self.warnings.append(sentence)

@@ -1,4 +1,4 @@
-"""What all stages have in common."""
+"""The base of all stages, and what they take and return."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class Previous:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a stage reads of the stages before; see the attributes of `Stage`."""
+    """The inputs of a stage from the stages before; see the attributes of `Stage`."""
 
     inputs: Mapping[str, tuple[str, str]]
     settings: Mapping[str, tuple[str, str]]
@@ -74,7 +74,7 @@ def _nobody(sentence: str) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What surrounds a stage while it is executed.
+    """The surroundings of a stage while it is executed.
 
     Attributes:
         announce: shows which part of the work begins.
@@ -88,7 +88,7 @@ class Context:
 
 
 class Result(dict[str, Any]):
-    """What a stage has stored: name -> table as it was written, or the model.
+    """The stored result of a stage: name -> table as it was written, or the model.
 
     Attributes:
         rows: what was counted while the tables were written, by name.
@@ -103,7 +103,7 @@ class Result(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Made:
-    """What a result will be called: its run, the number of its commit, where it is written, and when (ISO, UTC)."""
+    """The name of a result to come: its run, the number of its commit, where it is written, and when (ISO, UTC)."""
 
     run: str
     number: int
@@ -124,7 +124,7 @@ class Stage:
         FIXED: config key -> parameters of the step that the stage relies on; a config that moves one is refused.
         INPUTS: argument of `execute` -> (stage, table) that it is read from.
         SETTINGS: argument of `execute` -> (stage, step) whose parameters it is given.
-        RECORDS: argument of `execute` -> (stage, key) of a commit's record that it is given; None where there is none.
+        RECORDS: argument of `execute` -> (stage, key) of a commit's record that it is given; None if there is none.
         GOES_ON_FROM: which commit of its own `continues` speaks of: the newest, or the one that is live.
         GATED_BY: the stage whose verdict must bless what this stage makes visible; None if nothing must.
         REMEDY: what to do when the commit that it goes on from is damaged.
@@ -208,7 +208,7 @@ class Stage:
     def compares(self) -> Sequence[str] | None:
         """Return the tables of its own live result that a stage compares the new one with; None if it does not.
 
-        A stage that does takes two more arguments of `execute`. live: Previous, None where nothing is live or it is
+        A stage that does takes two more arguments of `execute`. live: Previous, None if nothing is live or it is
         damaged: what is made does not depend on it. not_compared: a sentence, why `live` is None although something is
         live; "" if nothing is. `details` returns the sentence as not_compared, if in the end nothing was compared.
         """
@@ -339,7 +339,7 @@ class Stage:
         self.cache.release()
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         return self.counter.with_own(self.lines(rows), rows)
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:

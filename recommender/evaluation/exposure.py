@@ -58,7 +58,7 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Exposure:
-    """What is needed of some items, as one model shows them; that of other items can be added to it.
+    """Counts of some items, as one model shows them; those of other items can be added.
 
     Attributes:
         items: how many are in the catalogue.

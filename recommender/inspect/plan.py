@@ -35,7 +35,7 @@ _MANY_NEGATIVE = 0.1  # ratio of the ids; fewer are mistakes, more are hashes
 
 @dataclass
 class Plan:
-    """What was found, and what follows.
+    """The findings about a log, and the settings that follow from them.
 
     Attributes:
         given: the path as the user wrote it.
@@ -130,7 +130,7 @@ def _likeness(table: Table, roles: Roles) -> tuple[Any, ...]:
 
 
 def _missing(table: Table, roles: Roles, given: Mapping[str, str]) -> SchemaError:
-    """Return what is missing, and what to write."""
+    """Return the error of missing columns, with the setting to write."""
     place = table.files[0].name
     wrong = [name for name in given.values() if name not in table.columns]
     found = ", ".join(table.columns[:40]) or "none"

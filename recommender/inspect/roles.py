@@ -28,7 +28,7 @@ _ITEM_OF_AMAZON = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 
 @dataclass
 class Roles:
-    """Our columns, and what is known of them.
+    """The columns of a log, by their role.
 
     Attributes:
         columns: our column -> the table's; weight is a rating or an amount.

@@ -78,7 +78,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Ids:
-    """The type that holds all ids of a column, and what is unusual about them."""
+    """The type that holds all ids of a column, and how unusual they are."""
 
     type: str
     negative: int = 0

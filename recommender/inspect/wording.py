@@ -1,4 +1,4 @@
-"""Say what was found: a configuration with comments, and one screen of text."""
+"""Write the findings as a configuration with comments, and as one screen of text."""
 
 import shlex
 import textwrap

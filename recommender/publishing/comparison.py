@@ -1,4 +1,4 @@
-"""What changes from one published version to another: what stage 4 has compared, and how their models were judged.
+"""Compare a published version with the one before: the lists, as stage 4 compared them, and the models' metrics.
 
 Example usage:
 >>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "a")["overlap"]

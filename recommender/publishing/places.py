@@ -24,7 +24,7 @@ class Unpointed:
     """A place without channels, such as a table partitioned by version: the store's own channel names the version.
 
     Init parameters:
-        settings: what it takes to open the place again.
+        settings: the settings that open the place again.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ which has a section per step, which has that step's parameters:
 >>> config.root, config.stage("stage1"), config.stage("stage3")
 ('output', {'score_filter': {'min_score': 5}}, {'recommend': {'k': 20}})
 
-``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-text}`` by the text where there is none:
+``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-text}`` by the text if there is none:
 
 >>> parse_config("root: ${OUT}/runs", environ={"OUT": "/data"}).root
 '/data/runs'

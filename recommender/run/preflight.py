@@ -1,4 +1,4 @@
-"""What is looked at before Spark starts: what a stage would compute, and whether it was computed already.
+"""Find out before Spark starts whether the result of a stage exists already.
 
 The identity of a stage's result is everything that it depends on; its fingerprint is the hash of that. Two runs with
 the same fingerprint compute the same.

@@ -1,4 +1,4 @@
-"""Run stages from the store to the store: decide what is to be done, do it, check it, and make it visible.
+"""Run stages from the store to the store: decide which to compute, compute, check and commit them.
 
 preflight -> attempt -> Spark -> read inputs -> execute, persist -> audit -> commit -> channel
 """
@@ -43,7 +43,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a stage: its commit, and why nothing was computed if nothing was."""
+    """The outcome of a stage: its commit, and why nothing was computed if nothing was."""
 
     commit: Commit
     skipped: str = ""
@@ -267,7 +267,7 @@ class Runner:
         return commit
 
     def _trials(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> dict[str, Trials]:
-        """Return the argument that a stage takes that searches; what is forced begins anew."""
+        """Return the argument `trials` of a stage that searches; with --force it begins anew."""
         searched = stage.searched(made_of)
         if searched is None:
             return {}

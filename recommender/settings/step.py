@@ -1,4 +1,4 @@
-"""What makes a class a step, and how a stage builds its steps from a nested dict.
+"""Make a class a step, and build the steps of a stage from a nested dict.
 
 Example usage:
 >>> @step

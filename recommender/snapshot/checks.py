@@ -1,4 +1,4 @@
-"""Find what is damaged in a snapshot before anybody is answered from it.
+"""Find damage in a snapshot before the service answers from it.
 
 Example usage:
 >>> import pathlib, tempfile

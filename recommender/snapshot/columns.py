@@ -29,7 +29,7 @@ class Texts:
     """A column of strings.
 
     Init parameters:
-        column: of type string; null where there is none.
+        column: of type string; null if there is none.
     """
 
     def __init__(self, column: pa.Array) -> None:

@@ -76,7 +76,7 @@ class FileFacts(_Part):
 
 
 class Manifest(_Part):
-    """What a snapshot says of itself.
+    """The manifest of a snapshot.
 
     Attributes:
         run, number, created_at: of the commit that it belongs to; number 0: of none.

@@ -96,7 +96,7 @@ def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) ->
 def _warnings(
     path: str, by_names: Mapping[str, Sequence[str]], wanted: Sequence[str], empty: Sequence[str]
 ) -> list[str]:
-    """Return what is unusual about the headers of the files."""
+    """Return warnings about the headers of the files."""
     warnings = []
     different = len(set(by_names.values()))
     if different > 1:
@@ -130,7 +130,7 @@ def _reading(head: Head, layout: Layout) -> tuple[str, dict[str, str]]:
 
 
 def _check_options(spark: SparkSession, layout: Layout) -> None:
-    """Let Spark say what is wrong with an option; it would not before the first row is cut."""
+    """Let Spark check the options now; it would not before the first row is cut."""
     if layout.options and not layout.has_multiline:
         schema, settings = _reading(Head(("a",), layout.delimiter), layout)
         of_cells = {name: value for name, value in settings.items() if name.lower() not in _NOT_OF_CELLS}

@@ -1,4 +1,4 @@
-"""What a CSV file begins with: lines that are skipped, a header, and the number of cells of a row.
+"""Read the beginning of a CSV file: lines that are skipped, a header, and the number of cells of a row.
 
 Example usage:
 >>> cells(',a,"b;c"', ";"), cells("a,'b,c'", ",", "'"), cells("1::2", "::")
@@ -51,7 +51,7 @@ class Layout:
 
     @property
     def encoding(self) -> Encoding:
-        """What the bytes of the files mean."""
+        """The encoding of the files."""
         return Encoding(self.option("encoding") or self.option("charset"))
 
     @property
@@ -73,7 +73,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Head:
-    """What a file begins with.
+    """The beginning of a file.
 
     Attributes:
         names: of the columns; none of an empty file.

@@ -43,7 +43,7 @@ def check_plain(spark: SparkSession, path: str) -> None:
 
 
 def _folders(path: str) -> Iterator[str]:
-    """Return a folder and those above it, without the root, and without what is a pattern.
+    """Return a folder and those above it, without the root, and without patterns.
 
     >>> list(_folders("s3://lake/log/day=*/a.parquet"))
     ['s3://lake/log']

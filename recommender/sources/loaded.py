@@ -1,4 +1,4 @@
-"""What a source gives.
+"""The rows of a source.
 
 Example usage:
 >>> quoted("visitor`id")
@@ -63,7 +63,7 @@ class Loaded:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Tell what is wrong with the source while the rows are computed, without what is in a row.
+        """Raise errors of the source, while the rows are computed, as ours, without the values of a row.
 
         Raises:
             InputError: a query fails on a row (SOURCE_QUERY), or what the source says of an error.

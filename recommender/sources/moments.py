@@ -38,7 +38,7 @@ _ZONE_LETTERS = re.compile(r"[VzOXxZ]")
 
 @dataclass(frozen=True)
 class Clock:
-    """What the times of a source mean.
+    """How to read the times of a source.
 
     Attributes:
         unit: ms, s, us or ns since 1970, or iso.
@@ -92,7 +92,7 @@ class Clock:
         return self.pattern is not None and is_text
 
     def check(self) -> str | None:
-        """Return what is wrong with the zone, as far as it can be known without Spark."""
+        """Return the mistake in the zone, as far as it can be found without Spark."""
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):

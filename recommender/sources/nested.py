@@ -1,4 +1,4 @@
-"""Reach what is inside of a column: a field by its path, and the elements of an array, each as a row.
+"""Reach into a column: a field by its path, and the elements of an array, each as a row.
 
 Example usage:
 >>> schema = "at long, more struct<cart: array<struct<id: string>>>"

@@ -133,7 +133,7 @@ def catalog_version(spark: SparkSession, table: str) -> str | None:
 
 
 def catalog_versions(tables: Iterable[str], started: bool) -> dict[str, str | None]:
-    """Return tables of the catalog, each with its version now; None where there is none, and for all without a session.
+    """Return tables of the catalog, each with its version now; None if there is none, and for all without a session.
 
     Args:
         tables: their names.

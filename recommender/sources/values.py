@@ -38,7 +38,7 @@ _FLOAT = "^ *[+-]?[0-9]+([.]0*|[.]?[0-9]{0,18}[eE][+]?[0-9]+) *$"
 
 @dataclass(frozen=True)
 class Ids:
-    """What makes ids of a column.
+    """Read a column as ids.
 
     Attributes:
         kind: type of an id, bigint or string.
@@ -49,7 +49,7 @@ class Ids:
     null_words: Sequence[str] = C.NULL_WORDS
 
     def column(self, name: str, found: T.DataType, place: str) -> Column:
-        """Return the ids of a column of a type; null where there is none, or what is there is none.
+        """Return the ids of a column of a type; null if there is none, or a value is not an id.
 
         Raises:
             SchemaError: nothing of that type is an id (SCHEMA_TYPE).

@@ -1,7 +1,7 @@
 """The edge to a classic Spark process: its session, its settings, its JVM, its end, and its stderr.
 
 What the submitter configured stays, and what was left open gets a sensible value. This is the only module that looks at
-a classic Spark context; where there is none (Spark Connect, a session that the platform started) all else works too.
+a classic Spark context; if there is none (Spark Connect, a session that the platform started) all else works too.
 """
 
 import os
@@ -52,7 +52,7 @@ _LOGGERS_OF_FAILED_TASKS = ("org.apache.spark.executor.Executor", "org.apache.sp
 
 
 class ErrorStream(Protocol):
-    """What is needed of a stream to show something to the user."""
+    """The methods of a stream that shows something to the user."""
 
     def write(self, text: str, /) -> object:
         """Write a text."""
@@ -146,7 +146,7 @@ def checkpoints(folder: str) -> Iterator[None]:
 
 
 def hadoop() -> Hadoop | None:
-    """Return the way to Hadoop's file systems, with what was submitted for them; None over Spark Connect.
+    """Return the way to Hadoop's file systems, with the settings that were submitted for them; None over Spark Connect.
 
     It needs a JVM, which spark-submit has started or which is started here, but no Spark session.
     """
@@ -231,7 +231,7 @@ def _is_local(submitted: SparkConf) -> bool:
 
 
 def _settings(submitted: SparkConf, size: int | None) -> dict[str, str]:
-    """Return the settings for what is left open."""
+    """Return settings for those that are left open."""
     settings = {**_BEFORE_START, **_SETTINGS}
     if _is_local(submitted):
         # Without this, workers run "python3" from PATH, which may lack numpy and pyarrow.

@@ -1,4 +1,4 @@
-"""What models are trained with, and what they are judged by: the events of a log, divided by one of the protocols.
+"""Divide the events of a log, by one of the protocols, into training events and those that judge the models.
 
 Example usage:
 >>> steps = SplitSteps.build({"holdout": {"every_visitor": True, "last_events": 1}})
@@ -71,7 +71,7 @@ class EvaluationSplit:
     Attributes:
         protocol: see above.
         split_value: what train_test_split divides at; NaN where it divides nothing.
-        own: the holdout that the user brings; None where there is none.
+        own: the holdout that the user brings; None if there is none.
         held: number of pairs held out, before those leave that the history has too.
     Raises:
         ConfigError: a parameter is set that the protocol makes no use of.
@@ -188,11 +188,11 @@ class EvaluationSplit:
         return DataQualityError("NO_ROWS_AFTER", f"{sentence}, so there is none to train on; {hint}")
 
     def events(self, rows: Mapping[str, int]) -> int | None:
-        """Return the number of events that were divided, given what was counted."""
+        """Return the number of events that were divided, given the counts."""
         return self._counter.number(self._events, rows)
 
     def report_training(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return how many of the events are trained with, given what was counted."""
+        """Return how many of the events are trained with, given the counts."""
         if self.own:
             return []
         events, train = self.events(rows), self._counter.number(self._parts.train, rows)
@@ -205,7 +205,7 @@ class EvaluationSplit:
         return [StepRows("holdout", events, train, f"train: all but {held} of each visitor")]
 
     def report_holdout(self, rows: Mapping[str, int]) -> StepRows:
-        """Return what the evaluated visitors are judged by, given what was counted."""
+        """Return what the evaluated visitors are judged by, given the counts."""
         left = self._counter.number(self._holdout_rows, rows)
         left = rows["holdout"] if left is None else left
         if self.own:

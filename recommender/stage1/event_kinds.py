@@ -54,7 +54,7 @@ class EventKinds:
         return [F.count_if(is_event & ~weighed), *found]
 
     def check(self, events: DataFrame, number: int, numbers: Sequence[int]) -> list[str]:
-        """Return what is unusual, a sentence each.
+        """Return warnings, a sentence each.
 
         Args:
             events: those that are fit for use. number: how many there are.

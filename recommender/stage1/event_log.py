@@ -79,7 +79,7 @@ class EventLog:
         rows, quarantined: number of rows, and reason -> of those that are kept apart.
         empty: number of further rows that make no event, as they have no element in an array of items.
         distinct: number of good events, each once. events: number of those that count.
-        last: time of the last good event, in ms; None where there is none.
+        last: time of the last good event, in ms; None if there is none.
         weighed: whether events have weights of their own. largest_weight: of these, in size; 1 where they have none.
         profile, columns, warnings: what the record of the commit says of the log.
     """
@@ -201,7 +201,7 @@ class EventLog:
         return self.rows - sum(self.quarantined.values())
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted."""
+        """Return the rows in and out of each step, given the counts."""
         numbers = (self._counter.number(frame, rows) for frame in self._read)
         read = next((number for number in numbers if number is not None), self.rows)
         valid = self._counter.number(self._read[-1], rows)
@@ -215,7 +215,7 @@ class EventLog:
         ]
 
     def _validated(self, read: DataFrame) -> tuple[DataFrame, list[str]]:
-        """Return the events with what is wrong with them, of which the deduplicator makes a row each; what is noted."""
+        """Return the events with their problems, a row each after the deduplicator, and the columns of notes."""
         self._read = [read]
         why = (C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE, F.col(f"{C.RAW}.head").alias(_HEAD))
         bad = F.when(F.col(C.REASON).isNotNull(), F.struct(*why))
@@ -229,7 +229,7 @@ class EventLog:
         return validated, noted
 
     def _weigh(self, events: DataFrame, of_weights: Sequence[Any], of_kinds: Sequence[int]) -> None:
-        """Judge the events' own weights and their kinds by what was counted of them.
+        """Judge the events' own weights and their kinds by their counts.
 
         Raises:
             DataQualityError: a weight is none (BAD_WEIGHT), or too many events have none (NO_WEIGHT).
@@ -315,7 +315,7 @@ class EventLog:
         return middle, weights, counts[len(reasons) :]
 
     def _note(self, let_pass: list[str]) -> None:
-        """Note what was found in the log and let pass, and what the next log is compared with."""
+        """Note the drift that was let pass, and the numbers that the next log is compared with."""
         reason = self._steps.drift.override
         self._let_pass += let_pass
         self.warnings += [f"let pass ({reason}): {sentence}" for sentence in let_pass]
@@ -324,7 +324,7 @@ class EventLog:
         self.profile["base"] = next_base(self._base, self.profile, doubtful=bool(self._let_pass))
 
     def _note_columns(self, loader: DataLoader, loaded: Loaded, before: Mapping[str, Any] | None) -> None:
-        """Note which columns the log has, and what is new about them."""
+        """Note which columns the log has, and which are new."""
         unused = loader.unused(loaded)
         self.columns = {"found": loaded.columns, "unused": unused}
         self.warnings, self._left_out = list(loaded.warnings), loaded.left_out

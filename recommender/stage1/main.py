@@ -97,7 +97,7 @@ class Stage1(Stage):
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
-        previous: the last commit, whose indexes are gone on from; None where there is none.
+        previous: the last commit, whose indexes are gone on from; None if there is none.
     Execution returns:
         Dictionary of DataFrames, their columns in ``recommender.tables.schemas``:
             - scores: the training part, one row per visitor and item that passed the filter
@@ -256,7 +256,7 @@ class Stage1(Stage):
         return f"what is quarantined is kept in {path}/{C.QUARANTINE}"
 
     def details(self) -> dict[str, Any]:
-        """Return the profile of the log, its columns, what is unusual about it, and how it was divided."""
+        """Return the profile of the log, its columns, the warnings, and how it was divided."""
         left_out = self.scoring.left_out(self.counter.rows(), weighed=self.log.weighed)
         warnings = [*(self.split.own.warnings if self.split.own else []), *self.log.warnings, *left_out]
         judged = {"protocol": self.split.protocol, "leaks": self._leaks}
@@ -270,7 +270,7 @@ class Stage1(Stage):
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         valid, held = self.split.events(rows), rows["holdout"]
         return [
             *self.log.report(rows),
@@ -289,7 +289,7 @@ class Stage1(Stage):
     def _encoders(
         self, pairs: DataFrame, activity: Mapping[str, DataFrame], known: Mapping[str, DataFrame]
     ) -> dict[str, DataFrame]:
-        """Number what is new: the ids of the training pairs first, then the others."""
+        """Number the new ids: those of the training pairs first, then the others."""
         numberings = [
             Numbering(getattr(self.steps, key), self.split.ids_to_number(activity[column]), known.get(table), pairs)
             for (table, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)

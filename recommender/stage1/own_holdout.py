@@ -1,4 +1,4 @@
-"""The holdout that a user brings: what is in it, how much of it is fit for use, and how it meets the log.
+"""The holdout that a user brings: its pairs, how many are fit for use, and how it meets the log.
 
 Example usage:
 >>> import pathlib, tempfile
@@ -102,7 +102,7 @@ class OwnHoldout:
         if not self.unusable:
             return
         found = f"{self.unusable:,} of {self.rows:,} rows of {place}"
-        why = f"too many or too few cells, an id that is empty, negative or not a {id_type}, or a score that is not numeric"
+        why = f"a wrong number of cells, an id that is empty, negative or not {id_type}, or a score that is not numeric"
         if self.unusable > limit * self.rows:
             sentence = f"{found} are not fit for use, and {limit * 100:.6g}% may be: {why}"
             raise DataQualityError("QUARANTINE_RATE", f"{sentence}; {hint} and event_validator.max_quarantined")

@@ -103,7 +103,7 @@ class Scoring:
 
         Args:
             kept, positive: what `kept` has counted.
-            no_training_events: returns the error to be raised where there is not one training event.
+            no_training_events: returns the error to be raised if there is not one training event.
 
         Raises:
             DataQualityError: no pair has a score to learn from.
@@ -141,7 +141,7 @@ class Scoring:
         return [f"{sentence}; see score_filter.min_score"]
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of the steps, given what was counted."""
+        """Return the rows in and out of the steps, given the counts."""
         grouped, kept = rows["group_scores"], rows["score_filter"]
         first = StepRows("group_scores", rows["train"], grouped, "pairs of visitor and item")
         if not self._filter.has_core:

@@ -30,7 +30,7 @@ from recommender.tables import schemas  # noqa: F401 - for the example
 
 @dataclass(frozen=True)
 class ListMaker:
-    """Make lists of all models for the same visitors, from the same history, by the rules of what is served.
+    """Make lists of all models for the same visitors, from the same history, by the rules that serving uses.
 
     Init parameters:
         steps: those of stage 3.

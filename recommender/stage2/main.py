@@ -190,7 +190,7 @@ class Stage2(RuledStage):
         super().release()
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
-        """Write the model and every table to a new folder below `path`, and judge by what was written."""
+        """Write the model and every table to a new folder below `path`, and judge by the written tables."""
         self.announce("saving the model")
         data["model"].save(f"{path}/model")
         super().persist(path, {name: rows for name, rows in data.items() if name != "model"}, part)
@@ -221,7 +221,7 @@ class Stage2(RuledStage):
         return [metrics_table(commit.record["metrics"])]
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         als = self.steps.als
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
         kind += "" if als.solver == "mllib" else f", solver {als.solver}"

@@ -56,7 +56,7 @@ class Stage3(RuledStage):
     - fold_in: factors of the visitors that have events outside the training scores, from all their events
     - item_rules: which items may be recommended
     - blend: recent popularity, if it is to have a say, as one more column of the factors
-    - recommend: the best items by the model's or the folded-in factors, popular items where there are none
+    - recommend: the best items by the model's or the folded-in factors, popular items if there are none
     - similar_items: the items that are most alike, made with the first part of the visitors
 
     Init parameters:
@@ -136,7 +136,7 @@ class Stage3(RuledStage):
         return cut.number_of(self._count(_of_this_log(inputs["visitors"])))
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
         weight = self.steps.blend.weight
         blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
@@ -147,7 +147,7 @@ class Stage3(RuledStage):
         ]
 
     def details(self) -> dict[str, Any]:
-        """Return what is unusual."""
+        """Return the warnings."""
         return {"warnings": self.warnings} if self.warnings else {}
 
     def conditions(self, table: str) -> dict[str, Column]:
@@ -175,7 +175,7 @@ class Stage3(RuledStage):
         als: Mapping[str, Any],
         number: int,
     ) -> DataFrame:
-        """Return visitor_index, source and features of every visitor, null where there are no factors."""
+        """Return visitor_index, source and features of every visitor, null if there are no factors."""
         trained, others = visitors.where(C.TRAINED), visitors.where(~F.col(C.TRAINED))
         outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
         solver = solver_of(als)

@@ -1,4 +1,4 @@
-"""What the steps have in common that deliver files to a folder; such a step only says how the rows are written.
+"""The base of the steps that deliver files to a folder; such a step only says how the rows are written.
 
 Example usage:
 >>> class TextFiles(FolderFiles):

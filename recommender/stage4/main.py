@@ -145,7 +145,7 @@ class Stage4(Stage):
         not_compared: str = "",
         **others: Any,
     ) -> dict[str, DataFrame]:
-        """Return what is published; see the class."""
+        """Return the published lists; see the class."""
         self._not_compared = not_compared
         own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
         self.announce("choosing examples")
@@ -196,7 +196,7 @@ class Stage4(Stage):
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         number = rows["recommendations"]
         places = ", ".join(self._places())
         to = f"; delivered to {places}" if places else ""

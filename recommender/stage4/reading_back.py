@@ -1,4 +1,4 @@
-"""Read back what was delivered by files and tables, and compare it with what was sent.
+"""Read back delivered files and tables, and compare the number of rows with those that were sent.
 
 Example usage:
 >>> sent, found = (spark.createDataFrame([(n,) for n in range(rows)], "visitorid long") for rows in (3, 2))

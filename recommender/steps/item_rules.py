@@ -47,7 +47,7 @@ class ItemRules:
         versions: of the tables of the lists, as `versions` has returned them; a table is read as it was then.
         warnings: takes a sentence for each list that has none of the items; null: nobody wants to know.
     Execution returns:
-        item_index int, one row per item that may be recommended, order undefined; null where there is no rule, and
+        item_index int, one row per item that may be recommended, order undefined; null if there is no rule, and
         every item may.
     Raises:
         InputError: a list is missing, or it or one of its rows is unreadable. SchemaError: a list has no column itemid,
@@ -67,7 +67,7 @@ class ItemRules:
         return [path for path in (self.deny_filename, self.allow_filename) if path]
 
     def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables of the lists and their newest versions; None without a session, or where there is none."""
+        """Return the tables of the lists and their newest versions; None without a session, or if there is none."""
         return catalog_versions(filter(None, (self.deny_table, self.allow_table)), started)
 
     def execute(

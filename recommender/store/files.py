@@ -1,4 +1,4 @@
-"""What the store needs of a file system, and which one a root is on.
+"""The operations that the store needs of a file system, and the choice of the one that a root is on.
 
 Two things are asked of it beyond the ordinary: `Files.create` makes a file with all of its content or not at all, and
 tells of two callers one that it came second. Everything else in the store rests on that.

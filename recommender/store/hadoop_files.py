@@ -126,7 +126,7 @@ class HadoopFiles:
             raise self._told(error, path) from error
 
     def sync(self, paths: Iterable[str]) -> None:
-        """Do nothing: what was closed is kept by several machines."""
+        """Do nothing: a closed file is kept by several machines."""
 
     def restrict(self, path: str) -> None:
         """Do nothing: who may read is said by the cluster, or by the bucket."""

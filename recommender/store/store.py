@@ -36,7 +36,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Commit:
-    """A result that is visible: its number within the stage, and what was recorded with it.
+    """A visible result: its number within the stage, and its record.
 
     The record's ``files`` are {path below the stage's data folder: {bytes, sha256, rows}}.
     """
@@ -56,7 +56,7 @@ class Commit:
         return str(self.record["attempt"])
 
     def files(self, *tables: str) -> dict[str, Mapping[str, Any]]:
-        """Return the files of some tables, or of all: {path below the stage's data folder: what is known of it}."""
+        """Return the files of some tables, or of all: {path below the stage's data folder: facts about it}."""
         return {
             path: facts
             for path, facts in self.record["files"].items()

@@ -1,4 +1,4 @@
-"""Compare every file of every commit with what was recorded when it was written."""
+"""Compare every file of every commit with the record that was written with it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Read back what was written, and compare what is read with what was written.
+"""Read back the written tables, and compare them with the rows that were written.
 
 The contents of all tables are read back by one query, of which the driver gets a row per file. Files are hashed by the
 driver where there are few bytes, and by Spark where there are many.
@@ -29,7 +29,7 @@ _LOW_BITS = 0xFFFFFF
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: {path: {bytes, sha256, rows}}, and {table: {rows, checksum}}."""
+    """The written files and tables: {path: {bytes, sha256, rows}}, and {table: {rows, checksum}}."""
 
     files: dict[str, dict[str, Any]]
     tables: dict[str, dict[str, Any]]

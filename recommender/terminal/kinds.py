@@ -28,7 +28,7 @@ def _plain(kind: str) -> str:
 
 
 def shown(kind: str) -> str:
-    """Return a kind as it may stand in a sentence; what is not a plain word is quoted."""
+    """Return a kind as it may stand in a sentence; quoted unless it is a plain word."""
     return kind if _SIMPLE.fullmatch(kind) and len(kind) <= _LONGEST else repr(kind[:_LONGEST])
 
 

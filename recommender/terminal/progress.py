@@ -1,4 +1,4 @@
-"""Say on stderr what is running, and for how long it has.
+"""Show on stderr which work is running, and for how long.
 
 On a terminal one line is kept up to date; elsewhere there is one line per piece of work.
 """

@@ -121,7 +121,7 @@ def _customary(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _lists_table(lists: Mapping[str, Any], runs: tuple[str, str]) -> str:
-    """Return what is counted of both versions."""
+    """Return the counts of both versions."""
     k, visitors, items = lists["k"], lists["visitors"], lists["items"]
     return table(
         [

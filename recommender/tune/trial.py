@@ -47,7 +47,7 @@ class Trial:
         parameters: those that were tried.
         state: complete, pruned or failed.
         value: the metric; of a pruned trial that of the last fit; None of a failed one.
-        low, high: bounds of the metric's 95 % confidence, None where there are none.
+        low, high: bounds of the metric's 95 % confidence, None if there are none.
         seconds: that it took.
         rungs: [iterations, metric] of each fit before the last.
         reason: why it has failed.

@@ -1,4 +1,4 @@
-"""What nobody needs of a table's versions in a PostgreSQL: old ones, and those of loads that died.
+"""Drop tables in a PostgreSQL that nobody needs: old versions, and loads that died.
 
 Each is dropped in a transaction of its own, with a short wait for its lock: what a reader still holds is dropped by a
 later publication.

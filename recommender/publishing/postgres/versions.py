@@ -47,7 +47,7 @@ _CHECKSUM = """SELECT count(*),
 
 @dataclass(frozen=True)
 class Contents:
-    """What a table holds: rows, and two sums over them, one of hashes and one of scaled numbers."""
+    """The contents of a table: rows, and two sums over them, one of hashes and one of scaled numbers."""
 
     rows: int
     hashed: str
@@ -136,7 +136,7 @@ class Versions:
         return table
 
     def finish(self, connection: psycopg.Connection[Any], table: str, expected: Contents, like: str | None) -> None:
-        """Compare what is there with what was sent, build the index, copy the grants, and call the version ready.
+        """Compare the rows with those that were sent, build the index, copy the grants, and call the version ready.
 
         Args:
             connection: the one that has begun it.
@@ -191,7 +191,7 @@ class Versions:
         return dict(connection.execute(query, [self.schema, table]).fetchall())
 
     def _grants(self, connection: psycopg.Connection[Any], table: str, like: str | None) -> list[sql.Composed]:
-        """Return the statements that grant on a table what is granted on another."""
+        """Return the statements that copy the grants of a table to another."""
         query = """SELECT rolname, privilege_type, is_grantable FROM pg_class, aclexplode(relacl)
             LEFT JOIN pg_roles ON pg_roles.oid = grantee
             WHERE pg_class.oid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s)) AND grantee <> relowner"""

@@ -100,7 +100,7 @@ class PostgresTarget:
         return self._pointer(channel).move(self.connection(), version, table, expected)
 
     def clean_up(self) -> None:
-        """Drop the versions that nobody needs, and what is left of loads that died."""
+        """Drop the versions that nobody needs, and the tables of loads that died."""
         drop_leftovers(self.connection(), self.versions, self.settings["keep_versions"])
 
     def _pointer(self, channel: str) -> Pointer:

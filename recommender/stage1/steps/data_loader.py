@@ -130,7 +130,7 @@ class DataLoader:
     Execution returns:
         One row per row of the source, order undefined: timestamp long (ms since epoch, UTC), visitorid and itemid as
         `id_type`, event string, transactionid string, and weight double if `columns` names it; what is empty or cannot
-        be read is null, transactionid also where the log has no such column. And for the EventValidator: problem string
+        be read is null, transactionid even if the log has no such column. And for the EventValidator: problem string
         (MALFORMED, ENCODING, BAD_ID, BAD_TIMESTAMP, BAD_WEIGHT or null), raw string (the row as it came),
         source_file string. Further columns are dropped. `events` also has rows for what makes no event (HEADER,
         NO_ELEMENT), so that it can be counted, and loses_zeros boolean where text becomes numeric ids.
@@ -262,7 +262,7 @@ class DataLoader:
 
     @property
     def source(self) -> str | None:
-        """What is read: a file, folder or glob, the name of a table, or the query; None where none is given."""
+        """The source: a file, folder or glob, the name of a table, or the query; None where none is given."""
         return self.event_filename or self.table or self.query or None
 
     @property

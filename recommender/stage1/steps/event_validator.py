@@ -140,7 +140,7 @@ class EventValidator:
             raise DataQualityError("RULE_FAILED", f"{sentence}; {hint}, and the event is quarantined") from None
 
     def check(self, rows: int, quarantined: Mapping[str, int], median: int | None) -> None:
-        """Judge what was found.
+        """Judge the counts.
 
         Args:
             rows: number of all rows.

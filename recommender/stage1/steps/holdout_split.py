@@ -78,7 +78,7 @@ class HoldoutSplit:
         seed: changes the choice of `share`.
         every_visitor: whether events of every visitor are held out, instead of those of train_test_split's test part.
         holdout_filename: file, folder or glob with the holdout, columns visitorid, itemid and, if there are, score (1
-            where there is none) and timestamp (ms); by .csv, .json, .ndjson or .orc at the end of the name, also
+            if there is none) and timestamp (ms); by .csv, .json, .ndjson or .orc at the end of the name, also
             compressed, else Parquet. The visitors in it are evaluated, and every event of the log is trained with.
         holdout_table: table of the catalog with such columns, instead of files.
         min_score: least score (no unit) of a held-out pair that a list should have, a rating of 4 for example; null:
@@ -161,7 +161,7 @@ class HoldoutSplit:
     def load(
         self, id_type: str, version: str | None = None, null_words: Sequence[str] = C.NULL_WORDS
     ) -> tuple[DataFrame, list[str]]:
-        """Return the rows of the holdout that the user brings, and what is unusual about them, a sentence each.
+        """Return the rows of the holdout that the user brings, and warnings about them, a sentence each.
 
         Args:
             id_type: type of the log's ids, bigint or string.
@@ -247,7 +247,7 @@ class HoldoutSplit:
         return ids.column(name, found, loaded.name)
 
     def _score(self, loaded: Loaded) -> Column:
-        """Return the score, 1 where there is none, null where it is not a number."""
+        """Return the score, 1 if there is none, null where it is not a number."""
         if C.SCORE not in loaded.columns:
             return F.lit(1.0)
         if not isinstance(loaded.rows.schema[C.SCORE].dataType, T.StringType | T.NumericType):
@@ -256,7 +256,7 @@ class HoldoutSplit:
         return F.when(F.coalesce(text, F.lit("")) == "", F.lit(1.0)).otherwise(_cast(C.SCORE, "double"))
 
     def _time(self, loaded: Loaded) -> Column:
-        """Return the time in ms, null where there is none, or where it cannot be read: nothing depends on it."""
+        """Return the time in ms, null if there is none, or where it cannot be read: nothing depends on it."""
         if C.TIMESTAMP not in loaded.columns:
             return F.lit(None).cast("bigint")
         found = loaded.rows.schema[C.TIMESTAMP].dataType

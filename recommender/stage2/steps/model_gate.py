@@ -57,7 +57,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided: blessed if there is no reason against it."""
+    """The decision of the gate: blessed if there is no reason against it."""
 
     metric: str
     visitors: int
@@ -110,8 +110,8 @@ class ModelGate:
         metrics: model string, metric string, k int, value double, visitors long.
         bootstrap: model string, metric string, k int, means array<double>: the replicates, in the same order.
         pairs: how many pairs the candidate was fitted on.
-        live_pairs: how many the live model was fitted on; null where there is none.
-        not_compared: why the live model is not among the models, although there is one; empty where there is none.
+        live_pairs: how many the live model was fitted on; null if there is none.
+        not_compared: why the live model is not among the models, although there is one; empty if there is none.
     Execution returns:
         The `Verdict`. Without a visitor to judge by the reason is EVAL_EMPTY, with a metric that is not a number
         METRIC_NAN, without a model that it must be compared with NOT_COMPARED, else NOT_BLESSED. With nothing asked,

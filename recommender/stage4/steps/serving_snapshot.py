@@ -114,7 +114,7 @@ class ServingSnapshot:
         return files, one.mapInArrow(_item_files, "path string, content binary")
 
     def _with_titles(self, items: DataFrame, versions: Mapping[str, str | None]) -> DataFrame:
-        """Return the items with title, picture and attributes, null where there is none."""
+        """Return the items with title, picture and attributes, null if there is none."""
         nothing = F.lit(None).cast("string")
         if self.items_filename:
             path = self.items_filename
@@ -172,7 +172,7 @@ def _similar(similar_items: DataFrame, ids: DataFrame) -> DataFrame:
 def _with_facts(
     ids: DataFrame, facts: Sequence[DataFrame], allowed: DataFrame | None, gains: DataFrame | None
 ) -> DataFrame:
-    """Return the items with what is known of each, null where nothing is; see `ServingSnapshot`."""
+    """Return the items with their facts, null without any; see `ServingSnapshot`."""
     more = []
     if gains is not None:
         more.append(gains.select(F.col(C.ID).alias(C.ITEM_INDEX), F.element_at(C.FEATURES, -1).alias("gain")))
