@@ -68,8 +68,8 @@ class Section(dict[str, Any]):
         self.document = document
 
 
-def _nobody(sentence: str) -> None:
-    """Show nothing."""
+def _shown_nowhere(sentence: str) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Context:
         versions: the tables that are read besides the inputs, and their versions; see `Stage.versions`.
     """
 
-    announce: Callable[[str], None] = _nobody
-    warn: Callable[[str], None] = _nobody
+    announce: Callable[[str], None] = _shown_nowhere
+    warn: Callable[[str], None] = _shown_nowhere
     versions: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -324,7 +324,6 @@ class Stage:
         """Make a commit visible to more than the store's readers; called when it was committed, now or before.
 
         Args:
-            store: the store.
             commit: of this stage.
             start: starts Spark; called if it is needed.
             warn: shows a sentence at once.

@@ -20,7 +20,6 @@ def release(store: Store, candidate: Commit, live: Commit | None) -> dict[str, A
     """Return the difference of two versions, from what their records say.
 
     Args:
-        store: the store.
         candidate: what would be published.
         live: what it would take the place of; None if there is nothing.
 

@@ -87,7 +87,6 @@ def move_in_places(
     """Let a channel name a commit, in the places that it was delivered to and in the store; see `move`.
 
     Args:
-        store: the store.
         channel: its name.
         commit: what is named.
         delivered: name -> settings of the places, as a channel's record has them.

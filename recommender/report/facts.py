@@ -88,7 +88,6 @@ def facts_of(
     """Return the facts of a run.
 
     Args:
-        store: the store.
         run: the run's id.
         commits: stage -> commit that the run has made.
         failures: notes of its attempts that failed.

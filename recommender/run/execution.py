@@ -38,8 +38,6 @@ def read_inputs(
     """Return the arguments of `execute`: tables whose files are all as they were written, and settings.
 
     Args:
-        store: the store.
-        stage: the stage.
         commits: stage -> the commit that is read.
         last: the commit of its own that the stage goes on from, None if there is none.
         live: the commit of its own that the stage compares with, None if there is none.

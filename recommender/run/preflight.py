@@ -30,7 +30,6 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
     """Return everything that a stage's result depends on, as plain JSON types.
 
     Args:
-        stage: the stage.
         upstream: stage -> the commit that is read.
         hadoop: returns the gateway to a JVM, or None.
     """

@@ -48,7 +48,6 @@ def sample_events(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int =
     """Return generated events.
 
     Args:
-        spark: the session.
         events: how many, 1 to 100 million. There are about half as many visitors and a twelfth as many items.
         seed: other seeds give other events.
 

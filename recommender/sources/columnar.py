@@ -35,7 +35,6 @@ def read_columnar(
     """Read Parquet or ORC files; those in which the wanted columns have the same types are read together.
 
     Args:
-        spark: the session.
         path: file, folder or glob.
         file_format: parquet or orc.
         wanted: names of the columns that are needed; where the files differ only these are read.

@@ -38,7 +38,6 @@ def read_csv(
     """Read CSV files; those that begin in the same way are read together.
 
     Args:
-        spark: the session.
         path: file, folder or glob.
         wanted: names of the columns that are returned.
         layout: how the files are laid out.

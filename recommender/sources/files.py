@@ -128,7 +128,6 @@ def read_files(
     """Read files.
 
     Args:
-        spark: the session.
         path: file, folder or glob.
         file_format: csv, json (a JSON object per line), parquet or orc.
         wanted: names of the columns that are needed; a dot leads into an object.
@@ -181,7 +180,6 @@ def read_list(
     """Read the files of a list beside the log, by the end of their name; rows that repeat the header are left out.
 
     Args:
-        spark: the session.
         path, wanted, optional: see `read_files`.
         key: the parameter that names the files, for errors.
 

@@ -35,7 +35,6 @@ def read_json(
     """Read JSON lines; which keys there are is seen from the first lines, and where that is not enough, from all.
 
     Args:
-        spark: the session.
         path: file, folder or glob.
         wanted: names of the keys that are parsed; a dot leads into an object.
         optional: those of them that need not be anywhere.

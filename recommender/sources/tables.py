@@ -59,7 +59,6 @@ def read_catalog(
     """Read a table of the catalog.
 
     Args:
-        spark: the session.
         table: catalog.schema.table; what is left out is the session's current one.
         version: version or snapshot to read.
         as_of: time, as SQL takes it, at which to read.

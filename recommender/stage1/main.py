@@ -71,27 +71,10 @@ class Stage1(Stage):
 
     Example config:
     cfg = {
-        'data_loader': {
-            'event_filename': 'events.csv',
-        },
-        'score_events': {
-            'input_column_name': 'event',
-            'score_column_name': 'score',
-            'score_map': {
-                    'view': 1,
-                    'addtocart': 5,
-                    'transaction': 10,
-            },
-        },
-        'encode_itemids': {
-            'column_name': 'itemid',
-        },
-        'group_scores': {
-            'key': 'visitorid itemid'.split(),
-        },
-        'score_filter': {
-            'min_score': 10,
-        },
+        'data_loader': {'event_filename': 'events.csv'},
+        'score_events': {'score_map': {'view': 1, 'addtocart': 5, 'transaction': 10}},
+        'group_scores': {'key': 'visitorid itemid'.split()},
+        'score_filter': {'min_score': 10},
     }
 
     Init parameters:
@@ -110,8 +93,7 @@ class Stage1(Stage):
         ConfigError: the config is wrong; all mistakes are listed. InputError: see DataLoader.
         DataQualityError: too much is quarantined, too many events have no weight, the log has drifted, no training pair
         has a score to learn from, or a model would see what it is judged by.
-    Persist strategy:
-        Parquet, a folder per table, below the given path.
+    Persist strategy: Parquet, a folder per table, below the given path.
     """
 
     NAME = "prepare"

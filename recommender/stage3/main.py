@@ -73,8 +73,7 @@ class Stage3(RuledStage):
         shard, similar_items (``recommender.tables.schemas``).
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
-    Persist strategy:
-        Parquet, a folder per table, below the given path.
+    Persist strategy: Parquet, a folder per table, below the given path.
     """
 
     NAME = "predict"

@@ -67,7 +67,6 @@ def deliver(
     """Deliver a commit wherever it is wanted, and let a channel name it; see ``recommender.publishing.publication``.
 
     Args:
-        store: the store.
         commit: of stage 4.
         channel: its name.
         steps: name -> step that delivers to a place.

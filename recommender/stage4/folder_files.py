@@ -7,18 +7,22 @@ Example usage:
 (True, False)
 >>> TextFiles(path="/srv/lists").target({}).settings["format"]
 'text'
+>>> check_rows(*(spark.range(rows) for rows in (3, 2)), "shop.lists")
+Traceback (most recent call last):
+recommender.errors.StorageError: AUDIT_ROWS of 3 rows that were written to shop.lists, 2 can be read back; ...
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, functions as F
 
+from recommender.errors import StorageError
 from recommender.publishing.folder import FolderTarget
 from recommender.publishing.places import open_folder
 from recommender.publishing.target import Version
 from recommender.settings.step import Annotated, Field, step
-from recommender.stage4.reading_back import check_rows
+from recommender.spark.aggregates import single_row
 
 # A task that is tried twice leaves nothing of its first try.
 COMMITTED = {"mapreduce.fileoutputcommitter.algorithm.version": "1"}
@@ -56,3 +60,19 @@ class FolderFiles:
     def written(self, rows: DataFrame, url: str) -> DataFrame:
         """Write rows to a new folder, and return what a reader finds there."""
         raise NotImplementedError
+
+
+def check_rows(sent: DataFrame, found: DataFrame, place: str) -> None:
+    """Compare the number of rows that can be read with the number that was written.
+
+    Args:
+        sent: what was written. found: what is there now.
+        place: where, for people.
+
+    Raises:
+        StorageError: they differ.
+    """
+    counts = [int(single_row(rows.agg(F.count(F.lit(1))))[0]) for rows in (sent, found)]
+    if counts[0] != counts[1]:
+        sentence = f"of {counts[0]:,} rows that were written to {place}, {counts[1]:,} can be read back"
+        raise StorageError("AUDIT_ROWS", f"{sentence}; look at it, and start the run again")

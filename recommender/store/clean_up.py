@@ -42,7 +42,6 @@ def removals(store: Store, older_than: float, keep: int, clock: Callable[[], flo
     """Return what may be deleted, in the order in which it must be.
 
     Args:
-        store: the store.
         older_than: seconds for which it must have been of no use.
         keep: how many of the newest commits of each stage stay in any case, at least 1.
         clock: returns the time in seconds since epoch.

@@ -25,7 +25,6 @@ def verify(
     """Read every record, and every file that a record lists.
 
     Args:
-        store: the store.
         quick: whether sizes are enough; else contents are compared by their hashes.
         announce: shows which commit is being read.
 

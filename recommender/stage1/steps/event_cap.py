@@ -43,8 +43,7 @@ class EventCap:
         heavy: the visitors that may have too many events, as `heavy` returns them.
     Execution returns:
         the events that count, same columns; row order undefined.
-    Raises:
-        nothing.
+    Raises: nothing.
     Persist strategy: none of its own.
     """
 

@@ -31,8 +31,7 @@ class LeakCheck:
     that is known to the model, because it has scores, or a history from before the cut. The history of other visitors
     is not training: it lies after the cut.
 
-    Init parameters:
-        none.
+    Init parameters: none.
     Execution args:
         scores, history, holdout: the tables of stage 1.
         cut: time, in ms, from which on nothing may be trained with; null: the log was not cut by time.
