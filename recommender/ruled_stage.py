@@ -55,9 +55,8 @@ class RuledStage(Stage):
         Args:
             profile: of the log, as stage 1's record has it; null: nobody knows.
         """
-        rules = self.steps.recommend
         found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
-        self._absent = absent_kinds(rules.exclude_events, found)
+        self._absent = absent_kinds(self.steps.recommend.exclude_events, found)
         self.note([self._sentence(kind, found) for kind in self._absent])
 
     def note(self, sentences: Sequence[str]) -> None:
@@ -69,11 +68,10 @@ class RuledStage(Stage):
 
     def left_out(self) -> str:
         """Return for which kinds of events items are left out of the lists."""
-        rules = self.steps.recommend
-        kinds = [kind for kind in rules.exclude_events if kind not in self._absent]
-        if kinds or not rules.exclude_events:
+        kinds = [kind for kind in self.steps.recommend.exclude_events if kind not in self._absent]
+        if kinds or not self.steps.recommend.exclude_events:
             return f"left out: items with {', '.join(kinds) or 'nothing'}"
-        return f"nothing is left out: no event is {' or '.join(rules.exclude_events)}"
+        return f"nothing is left out: no event is {' or '.join(self.steps.recommend.exclude_events)}"
 
     def _sentence(self, kind: str, found: Mapping[str, int]) -> str:
         is_whole = len(found) < _MOST_KINDS

@@ -32,7 +32,7 @@ def where(source: Loaded, condition: str) -> Loaded:
         | ~is_row
     )
     source = replace(source, is_query=True)
-    with source.told():
+    with source.translating():
         number, left_out = single_row(source.rows.agg(F.count_if(is_row), F.count_if(~kept)))
     return replace(source, rows=source.rows.where(kept), left_out=(number, left_out))
 
@@ -59,7 +59,7 @@ def is_empty(source: Loaded, rows: DataFrame) -> bool:
     """Return whether there are no rows; it is the first that is read of a source, and may fail."""
     rows = rows.where(F.col(HEAD).isNull()) if HEAD in rows.columns else rows
     try:
-        with source.told():
+        with source.translating():
             return not source.columns or rows.isEmpty()
     except InputError:
         raise

@@ -62,7 +62,7 @@ class Loaded:
         return replace(self, rows=self.rows.withColumns(own).drop(*self.texts.values())) if own else self
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def translating(self) -> Iterator[None]:
         """Raise errors of the source, while the rows are computed, as ours, without the values of a row.
 
         Raises:
@@ -86,6 +86,11 @@ class Loaded:
 def quoted(name: str) -> str:
     """Return a name as Spark's SQL takes it, whatever is in it."""
     return f"`{name.replace('`', '``')}`"
+
+
+def in_sql(text: str) -> str:
+    """Return a text as Spark's SQL takes it, in quotes."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def trimmed(name: str) -> str:

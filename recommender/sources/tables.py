@@ -10,7 +10,7 @@ from dataclasses import replace
 from pyspark.sql import SparkSession
 
 from recommender.errors import InputError
-from recommender.sources.loaded import Loaded, loaded, quoted
+from recommender.sources.loaded import Loaded, in_sql, loaded, quoted
 from recommender.spark.errors import explained
 
 # What an error of Spark's holds, and what it says about the table: the id, the fault, and the advice.
@@ -70,9 +70,9 @@ def read_catalog(
     name = ".".join(quoted(part) for part in table.split("."))
     when = ""
     if version is not None:
-        when = f" VERSION AS OF {version}" if version.isdigit() else f" VERSION AS OF '{_literal(version)}'"
+        when = f" VERSION AS OF {version}" if version.isdigit() else f" VERSION AS OF {in_sql(version)}"
     elif as_of is not None:
-        when = f" TIMESTAMP AS OF '{_literal(as_of)}'"
+        when = f" TIMESTAMP AS OF {in_sql(as_of)}"
     try:
         rows = spark.sql(f"SELECT * FROM {name}{when}") if when else spark.table(name)  # noqa: S608 - quoted
         return loaded(rows, table)
@@ -152,10 +152,6 @@ def _newest(spark: SparkSession, query: str, column: str, name: str) -> str | No
     except Exception:  # noqa: BLE001 - a format without versions raises whatever it likes
         return None
     return None if row is None else str(row[column])
-
-
-def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _mistake(error: Exception, name: str, key: str) -> Exception | None:

@@ -26,7 +26,7 @@ from pyspark.sql import Column, functions as F, types as T
 
 import recommender.constants as C
 from recommender.errors import SchemaError
-from recommender.sources.loaded import BLANKS, quoted, trimmed
+from recommender.sources.loaded import BLANKS, in_sql, quoted, trimmed
 
 # Up to here a number with a fraction holds every whole number.
 _EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
@@ -90,7 +90,7 @@ class Ids:
             return exact_number(name)
         column, text = quoted(name), trimmed(name)
         longest = max(map(len, self.null_words), default=0)
-        is_nothing = f"length({text}) <= {longest} AND {column} RLIKE {_literal(self._nothing)}"
+        is_nothing = f"length({text}) <= {longest} AND {column} RLIKE {in_sql(self._nothing)}"
         is_json = f"json_array_length({column}) IS NOT NULL OR json_object_keys({column}) IS NOT NULL"
         is_list = f"substr({text}, 1, 1) IN ('[', '{{') AND ({is_json})"
         return f"CASE WHEN {is_nothing} THEN NULL WHEN {is_list} THEN NULL ELSE {text} END"
@@ -137,7 +137,3 @@ def _way_out(found: T.DataType) -> str:
     if isinstance(found, T.FloatType | T.DoubleType):
         return "write whole numbers, or see data_loader.id_type"
     return "see data_loader.id_type"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

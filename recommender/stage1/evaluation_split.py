@@ -34,7 +34,6 @@ class SplitSteps(Steps):
 
 
 TESTED: Final = "_tested"  # the number of test events of an id
-_PAIR = [C.VISITOR, C.ITEM]
 _BY_COLUMN = {C.VISITOR: "unknown_visitors", C.TIMESTAMP: "time_cut"}
 
 
@@ -165,10 +164,10 @@ class EvaluationSplit:
             held = self.own.pairs
         else:
             history, held_out = self._divided(parts, activity[C.VISITOR])
-            held = self._cache(grouped(held_out, _PAIR))
+            held = self._cache(grouped(held_out, C.PAIR))
         self._holdout_rows = HoldoutSplit.to_predict(self._holdout.high_enough(held), history)
         self._counter.came_out("holdout", self._holdout_rows)
-        return Evaluated(grouped(history, [*_PAIR, C.EVENT]), self._holdout_rows, held)
+        return Evaluated(grouped(history, [*C.PAIR, C.EVENT]), self._holdout_rows, held)
 
     def _divided(self, parts: Parts, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the events of the history and of the holdout."""

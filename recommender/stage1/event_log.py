@@ -126,7 +126,6 @@ class EventLog:
             InputError: see DataLoader. DataQualityError: too much is quarantined, or see `_weigh`.
         """
         loader = self._steps.data_loader
-        validator = self._steps.event_validator
         loaded = loader.load(version)
         self._note_columns(loader, loaded, before)
         read = loader.events(loaded)
@@ -137,14 +136,14 @@ class EventLog:
         rows = self._cache(self._steps.event_deduplicator.execute(together_, *noted))
         is_good = F.col(_BAD).isNull()
         events = rows.where(is_good).drop(_BAD, C.ROWS, *noted)
-        with loaded.told(), validator.rules_told():
+        with loaded.translating(), self._steps.event_validator.translating_rules():
             median, of_weights, of_kinds = self._count(rows, loaded)
         self.quarantine = self._quarantine(rows.where(~is_good))
         if self.empty:
             self.warnings.append(f"{self.empty:,} rows have no element in {loader.explode}, and make no event")
         self._note_zeros(loader, loaded)
         self._note_quotes(loaded)
-        validator.check(self.rows, self.quarantined, median)
+        self._steps.event_validator.check(self.rows, self.quarantined, median)
         if not self.distinct and not loader.allow_empty:
             reasons = ", ".join(f"{name} {count:,}" for name, count in self.quarantined.items())
             found = f": of {self.rows:,} rows {reasons}" if reasons else ""

@@ -41,8 +41,7 @@ from recommender.stage1.steps.column_encoder import Numbering, numbered
 from recommender.tables.parquet import as_stored, read_table, write_table
 
 OWN_STEPS: Final = "steps"  # the section with the steps of the user's own
-_PAIR = [C.VISITOR, C.ITEM]
-_ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
+_ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of C.PAIR
 _JUDGED = ("scores", "history", "holdout")  # tables that are looked at for leaks
 
 
@@ -102,7 +101,7 @@ class Stage1(Stage):
 
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "score_events": {"score_column_name": C.SCORE},
-        "group_scores": {"key": _PAIR, "score_column_name": C.SCORE},
+        "group_scores": {"key": C.PAIR, "score_column_name": C.SCORE},
         "score_filter": {"score_column_name": C.SCORE},
         "encode_visitorids": {"column_name": C.VISITOR, "index_column_name": None},
         "encode_itemids": {"column_name": C.ITEM, "index_column_name": None},
@@ -149,8 +148,7 @@ class Stage1(Stage):
     @property
     def _log(self) -> str:
         """The name that the log has among the versions."""
-        loader = self.steps.data_loader
-        return loader.table or loader.event_filename or "query"
+        return self.steps.data_loader.table or self.steps.data_loader.event_filename or "query"
 
     def continues(self) -> list[str]:
         """Return the encoders that are appended to."""
@@ -174,7 +172,7 @@ class Stage1(Stage):
         parts = self.split.divide(events, self.log.events)
         self.announce("describing the events")
         self.scoring.date(self.log.last)
-        activity = {name: self.cache(self._activity(parts.events, name, parts.is_test)) for name in _PAIR}
+        activity = {name: self.cache(self._activity(parts.events, name, parts.is_test)) for name in C.PAIR}
         self.log.describe(
             events, activity[C.VISITOR], activity[C.ITEM], before, repeats=bool(previous and previous.repeats)
         )
@@ -193,15 +191,14 @@ class Stage1(Stage):
             name: previous.record["contents"][name]["rows"] if previous and name in known else 0 for name in _ENCODERS
         }
         encoders = self._encoders(pairs, activity, known)
-        of_visitors = self.steps.encode_visitorids
         of_items = self.steps.encode_itemids
 
         def encoded(rows: DataFrame) -> DataFrame:
-            return of_items.encode(of_visitors.encode(rows, encoders["visitors"]), encoders["items"])
+            return of_items.encode(self.steps.encode_visitorids.encode(rows, encoders["visitors"]), encoders["items"])
 
         tables = {
             "scores": encoded(pairs),
-            "interactions": encoded(self.scoring.grouped(events, [*_PAIR, C.EVENT])),
+            "interactions": encoded(self.scoring.grouped(events, [*C.PAIR, C.EVENT])),
             "history": encoded(history),
             "holdout": encoded(holdout),
             "visitors": self._trained(self._with_activity(encoders["visitors"], activity[C.VISITOR]), pairs),
@@ -215,9 +212,8 @@ class Stage1(Stage):
         super().persist(path, data, part)
         self._is_written = True
         self.announce("checking for leaks")
-        check = self.steps.leak_check
         scores, history, holdout = (read_table(f"{path}/{name}", data[name].schema) for name in _JUDGED)
-        self._leaks = check.execute(scores, history, holdout, self.split.cut)
+        self._leaks = self.steps.leak_check.execute(scores, history, holdout, self.split.cut)
         if self.split.own:
             self.split.own.check_left(self.counter.counted("holdout")["rows"])
         before = {name: known for name, known in self._known.items() if known}  # else it is numbered afresh
@@ -274,7 +270,7 @@ class Stage1(Stage):
         """Number the new ids: those of the training pairs first, then the others."""
         numberings = [
             Numbering(getattr(self.steps, key), self.split.ids_to_number(activity[column]), known.get(table), pairs)
-            for (table, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)
+            for (table, key), column in zip(_ENCODERS.items(), C.PAIR, strict=True)
         ]
         visitors, items = numbered(*numberings)
         by_visitor = together(visitors, C.VISITOR).sortWithinPartitions(C.VISITOR)  # as the events are

@@ -31,8 +31,6 @@ from recommender.spark.aggregates import single_row
 from recommender.spark.cluster import together
 from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit
 
-_PAIR = [C.VISITOR, C.ITEM]
-
 
 class OwnHoldout:
     """Load the holdout that a user brings, and judge whether it is one of this log.
@@ -83,8 +81,8 @@ class OwnHoldout:
         if negative is not None:
             usable &= ~F.coalesce(negative, F.lit(False))
         # What is not fit for use becomes one pair without ids, so that it is counted in the pass that groups.
-        ids = {name: F.when(usable, F.col(name)) for name in _PAIR}
-        grouped = together(rows.withColumns(ids), C.VISITOR).groupBy(*_PAIR)
+        ids = {name: F.when(usable, F.col(name)) for name in C.PAIR}
+        grouped = together(rows.withColumns(ids), C.VISITOR).groupBy(*C.PAIR)
         # A pair that stands there more than once counts once.
         last = F.max(C.TIMESTAMP).alias(C.LAST_TIMESTAMP)
         counted = self._cache(grouped.agg(F.max(C.SCORE).alias(C.SCORE), last, F.count(F.lit(1)).alias(C.ROWS)))
@@ -125,9 +123,9 @@ class OwnHoldout:
             DataQualityError: no item of the holdout is in the log.
         """
         marked = self.pairs
-        for name in _PAIR:
+        for name in C.PAIR:
             marked = marked.join(ids[name].select(name, F.lit(True).alias(f"_{name}")), name, "left")
-        foreign = {name: F.col(f"_{name}").isNull() for name in _PAIR}
+        foreign = {name: F.col(f"_{name}").isNull() for name in C.PAIR}
         numbers = [F.count_distinct(F.when(is_foreign, F.col(name))) for name, is_foreign in foreign.items()]
         possible = F.count_if(~foreign[C.ITEM])
         self.visitors, self.items, hits = single_row(marked.agg(*numbers, possible))

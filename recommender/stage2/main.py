@@ -124,9 +124,8 @@ class Stage2(RuledStage):
 
     def continues(self) -> list[str] | None:
         """Return the factors of the live model, if it is compared with; no table where its record is enough."""
-        gate = self.steps.gate
-        if gate.min_gain_over_live is None:
-            return None if gate.max_drop is None else []  # how many pairs there were is in the record
+        if self.steps.gate.min_gain_over_live is None:
+            return None if self.steps.gate.max_drop is None else []  # how many pairs there were is in the record
         return ["model/itemFactors"]
 
     def execute(
@@ -196,11 +195,10 @@ class Stage2(RuledStage):
         super().persist(path, {name: rows for name, rows in data.items() if name != "model"}, part)
         metrics, bootstrap = (read_table(f"{path}/{name}", data[name].schema) for name in ("metrics", "bootstrap"))
         pairs, live_pairs = self.counter.counted("scores")["rows"], (self._live or {}).get("fitted_pairs")
-        gate = self.steps.gate
-        found = fetch(metrics=metrics, bootstrap=gate.compared(bootstrap))
+        found = fetch(metrics=metrics, bootstrap=self.steps.gate.compared(bootstrap))
         self._metrics = sorted((row.asDict() for row in found["metrics"]), key=itemgetter(C.MODEL, C.METRIC, "k"))
         judged, why = (found["metrics"], found["bootstrap"]), self._not_compared
-        self.verdict = gate.judge(*judged, pairs=pairs, live_pairs=live_pairs, not_compared=why)
+        self.verdict = self.steps.gate.judge(*judged, pairs=pairs, live_pairs=live_pairs, not_compared=why)
 
     def details(self) -> dict[str, Any]:
         """Return the verdict, with every reason, and how much the scores weigh."""

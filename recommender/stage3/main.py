@@ -112,8 +112,7 @@ class Stage3(RuledStage):
         self.heed(profile)
         visitors = _of_this_log(visitors)
         number = -(-self._count(visitors) // shard[1])
-        cut = self.steps.shards
-        visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
+        visitors, interactions = (self.steps.shards.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         of_lists: list[str] = []
         allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists)
@@ -131,8 +130,7 @@ class Stage3(RuledStage):
 
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
-        cut = self.steps.shards
-        return cut.number_of(self._count(_of_this_log(inputs["visitors"])))
+        return self.steps.shards.number_of(self._count(_of_this_log(inputs["visitors"])))
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given the counts of `persist`."""
@@ -155,8 +153,7 @@ class Stage3(RuledStage):
 
     def _similar(self, item_factors: DataFrame, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
         self.items, rank = single_row(size_of(item_factors))
-        step = self.steps.similar_items
-        similar = step.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
+        similar = self.steps.similar_items.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
         similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
         return similar.join(ids, C.ITEM_INDEX, "inner").join(similar_ids, C.SIMILAR_ITEM_INDEX, "inner")
 

@@ -149,10 +149,9 @@ class Stage4(Stage):
         self._not_compared = not_compared
         own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
         self.announce("choosing examples")
-        report = self.steps.report
-        self.examples = report.execute(**own)
+        self.examples = self.steps.report.execute(**own)
         if others:
-            self._golden = self.examples or replace(report, examples=_GOLDEN).execute(**own)
+            self._golden = self.examples or replace(self.steps.report, examples=_GOLDEN).execute(**own)
             tables = {name: others[name] for name in ("similar_items", "item_factors", "popularity")}
             settings = {name: others[name] for name in _SETTINGS}
             inputs = Inputs({**own, **tables}, others["recent_popularity"], settings, others["metrics"], others["gate"])

@@ -109,14 +109,14 @@ def test_31_a_rule_that_fails_is_told_without_values(raised: str, told: str) -> 
     )
     with (
         pytest.raises(DataQualityError, match=sentence),
-        EventValidator(rules={"ODD": "true", "MINE": "true"}).rules_told(),
+        EventValidator(rules={"ODD": "true", "MINE": "true"}).translating_rules(),
     ):
         raise RuntimeError(raised)
 
 
 @pytest.mark.parametrize(("rules", "raised"), [({}, "[DIVIDE_BY_ZERO]"), ({"MINE": "true"}, "a bug")])
 def test_what_is_no_rule_s_fault_stays_what_it_is(rules: dict[str, str], raised: str) -> None:
-    with pytest.raises(RuntimeError, match=re.escape(raised)), EventValidator(rules=rules).rules_told():
+    with pytest.raises(RuntimeError, match=re.escape(raised)), EventValidator(rules=rules).translating_rules():
         raise RuntimeError(raised)
 
 

@@ -35,7 +35,7 @@ def drop_leftovers(connection: psycopg.Connection[Any], versions: Versions, keep
         keep: how many of the versions stay that a channel has shown last, of each channel.
     """
     query = sql.SQL(_OLD).format(versions=versions.table(VERSIONS), shown=versions.table(SHOWN))
-    with versions.told():
+    with versions.translating():
         found = connection.execute(query, {"view": versions.view, "keep": keep}).fetchall()
     return list(_dropped(connection, versions, [str(row[0]) for row in found]))
 

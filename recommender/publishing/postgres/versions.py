@@ -87,7 +87,7 @@ class Versions:
         return name(self.schema, table)
 
     @contextmanager
-    def told(self, what: str = "") -> Iterator[None]:
+    def translating(self, what: str = "") -> Iterator[None]:
         """Turn the database's errors into ours."""
         try:
             yield
@@ -96,7 +96,7 @@ class Versions:
 
     def prepare(self, connection: psycopg.Connection[Any]) -> None:
         """Make the tables that say which versions there are."""
-        with self.told(), connection.transaction():
+        with self.translating(), connection.transaction():
             self.lock_for_transaction(connection, "books")
             connection.execute(sql.SQL(_BOOKS).format(schema=sql.Identifier(self.schema)))
 
@@ -115,7 +115,7 @@ class Versions:
             ORDER BY (SELECT max(shown_at) FROM {shown} AS each WHERE each.table_name = one.table_name)
             DESC NULLS LAST, begun_at LIMIT 1"""
         composed = sql.SQL(query).format(versions=self.table(VERSIONS), shown=self.table(SHOWN))
-        with self.told():
+        with self.translating():
             row = connection.execute(composed, [self.view, version.attempt, self.schema]).fetchone()
         return None if row is None else str(row[0])
 
@@ -128,7 +128,7 @@ class Versions:
             like: the table that is shown now, whose CHECK constraints and comments are taken along; None for none.
         """
         table = f"{self.view}_{version.short}_{random.token_hex(4)}"
-        with self.told(f"{self.schema}.{table}"), connection.transaction():
+        with self.translating(f"{self.schema}.{table}"), connection.transaction():
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [self.lock_name(table)])
             insert = sql.SQL("INSERT INTO {} (view_name, table_name, attempt, run) VALUES (%s, %s, %s, %s)")
             connection.execute(insert.format(self.table(VERSIONS)), [self.view, table, version.attempt, version.run])
@@ -148,7 +148,7 @@ class Versions:
             StorageError: rows are missing or differ. DataQualityError: they break a constraint.
         """
         target = self.table(table)
-        with self.told(f"{self.schema}.{table}"):
+        with self.translating(f"{self.schema}.{table}"):
             found = self.contents(connection, table)
             if found != expected:
                 what = "have other contents" if found.rows == expected.rows else f"are {found.rows:,}"

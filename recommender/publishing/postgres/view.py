@@ -82,7 +82,7 @@ class PostgresTarget:
         lock = [self.versions.lock_name(f"{self.settings['view']}/{_HELD}")]
         connection = self.connection()
         patience = f"{self.settings['lock_timeout'] * self.settings['tries'] * 1000:.0f}ms"
-        with self.versions.told():
+        with self.versions.translating():
             connection.execute("SELECT set_config('lock_timeout', %s, false)", [patience])
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", lock)
         try:

@@ -82,8 +82,8 @@ class EventValidator:
         `events` without problem, and with reason string: null where the event is good. Row order undefined.
     Raises:
         ConfigError: a rule is not an SQL condition, or chance decides it. DataQualityError, by `check`: too many rows
-        are quarantined (QUARANTINE_RATE), or the timestamps have another unit (TIME_UNIT); by `rules_told`: a rule
-        fails on an event (RULE_FAILED).
+        are quarantined (QUARANTINE_RATE), or the timestamps have another unit (TIME_UNIT); by `translating_rules`: a
+        rule fails on an event (RULE_FAILED).
     Persist strategy: none of its own; stage 1 stores the quarantined rows as the table quarantine.
     """
 
@@ -123,8 +123,8 @@ class EventValidator:
         return events.withColumn(C.REASON, reason).drop(C.PROBLEM)
 
     @contextmanager
-    def rules_told(self) -> Iterator[None]:
-        """Tell of own rules that fail on an event while the events are computed, without the event's values.
+    def translating_rules(self) -> Iterator[None]:
+        """Raise errors of own rules, while the events are computed, as ours, without the values of an event.
 
         Raises:
             DataQualityError: see the class.

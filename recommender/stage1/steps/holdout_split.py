@@ -51,7 +51,6 @@ from recommender.sources import (
 )
 
 _PARTS = 1_000_000  # the resolution of a share
-_PAIR = [C.VISITOR, C.ITEM]
 _OPTIONAL = [C.SCORE, C.TIMESTAMP]  # of a holdout that the user brings
 _LAST_EVENTS = 5
 _WAYS = ("every_visitor", "holdout_filename", "holdout_table")  # parameters that replace the split's test events
@@ -176,15 +175,15 @@ class HoldoutSplit:
             InputError, SchemaError: see the class.
         """
         loaded = self._loaded(version)
-        missing = [name for name in _PAIR if name not in loaded.columns]
+        missing = [name for name in C.PAIR if name not in loaded.columns]
         if missing:
             sentence = f"{', '.join(missing)}; found [{shown(loaded.columns)}] in {loaded.name}"
-            hint = f"a holdout has the columns {', '.join(_PAIR)}, see holdout.{self.key}"
+            hint = f"a holdout has the columns {', '.join(C.PAIR)}, see holdout.{self.key}"
             raise SchemaError("SCHEMA_MISSING", f"{sentence}; {hint}")
-        ids = {name: self._id(loaded, name, Ids(id_type, null_words)) for name in _PAIR}
+        ids = {name: self._id(loaded, name, Ids(id_type, null_words)) for name in C.PAIR}
         cells = {**ids, C.SCORE: self._score(loaded), C.TIMESTAMP: self._time(loaded)}
         score = F.col(C.SCORE)
-        sound = [F.col(name).isNotNull() for name in _PAIR]
+        sound = [F.col(name).isNotNull() for name in C.PAIR]
         sound += [score.isNotNull() & ~F.isnan(score) & (F.abs(score) <= _LARGEST), F.col(MALFORMED).isNull()]
         rows = loaded.rows.select(*(cell.alias(name) for name, cell in cells.items()), F.col(MALFORMED))
         usable = F.coalesce(reduce(and_, sound), F.lit(False))
@@ -198,7 +197,7 @@ class HoldoutSplit:
         since an item that was sent back is not worth recommending.
         """
         liked = holdout.where(F.col(C.SCORE) > 0)
-        return liked.join(history.select(*_PAIR).distinct(), _PAIR, "left_anti")
+        return liked.join(history.select(*C.PAIR).distinct(), C.PAIR, "left_anti")
 
     def high_enough(self, holdout: DataFrame) -> DataFrame:
         """Return the rows of `holdout` with at least `min_score`."""
@@ -225,14 +224,14 @@ class HoldoutSplit:
 
     def _draw(self) -> Column:
         """Return a number of 0 to `_PARTS` for each pair."""
-        return F.pmod(F.xxhash64(*_PAIR, F.lit(self.seed)), F.lit(_PARTS))
+        return F.pmod(F.xxhash64(*C.PAIR, F.lit(self.seed)), F.lit(_PARTS))
 
     def _loaded(self, version: str | None) -> Loaded:
         spark, key = SparkSession.active(), f"holdout.{self.key}"
         if self.holdout_table:
             return read_catalog(spark, self.holdout_table, version, key=key)
         path = str(self.holdout_filename)
-        return read_list(spark, path, [*_PAIR, *_OPTIONAL], _OPTIONAL, key=key)
+        return read_list(spark, path, [*C.PAIR, *_OPTIONAL], _OPTIONAL, key=key)
 
     def _mistyped(self, name: str, kind: str, loaded: Loaded) -> SchemaError:
         found = loaded.rows.schema[name].dataType.simpleString()
