@@ -18,7 +18,7 @@ _INTERRUPTED = 130  # 128 + SIGINT
 
 
 class _Command(Protocol):
-    """What the module of a command has."""
+    """The module of a command."""
 
     __doc__: str | None
 
@@ -39,7 +39,7 @@ _COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are told as all others are."""
+    """A parser whose errors are shown like all others."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecommenderError as error:
         failure = error
     except KeyboardInterrupt:
-        failure = RecommenderError("TERMINATED", "told to end by SIGINT; start it again to go on")
+        failure = RecommenderError("TERMINATED", "ended by SIGINT; start it again to go on")
         _tell(failure, words)
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: each gets line and code
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(error: RecommenderError, words: Sequence[str]) -> None:
-    """Write the last line on stderr; the command comes first, also where the arguments after it are wrong."""
+    """Write the last line on stderr; the command comes first, even if the arguments after it are wrong."""
     name = words[0] if words and words[0] in {*_COMMANDS, "schema", "init", "serve"} else "-"
     sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {visible(error.sentence)}\n"))
 
@@ -127,7 +127,7 @@ def _serve(words: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> RecommenderError | None:
-    """Run a command and print its result; return what is wrong with the store, if the command found that."""
+    """Run a command and print its result; return the fault of the store, if the command found one."""
     if options.command == "schema":
         _print(json.dumps(_schema(), indent=2))
         return None
@@ -155,7 +155,7 @@ def _init(options: argparse.Namespace) -> RecommenderError | None:
 
 
 def _print(text: str) -> None:
-    """Print a text, as far as somebody reads it: ``runs | head -1`` is no error."""
+    """Print a text, as far as somebody reads it: ``runs | head -1`` is not an error."""
     try:
         print(text, flush=True)
     except BrokenPipeError:

@@ -7,6 +7,7 @@ TIMESTAMP: Final = "timestamp"  # ms since epoch, UTC
 VISITOR: Final = "visitorid"
 EVENT: Final = "event"  # the kind of event
 ITEM: Final = "itemid"
+PAIR: Final = [VISITOR, ITEM]
 TRANSACTION: Final = "transactionid"
 EVENT_COLUMNS: Final = (TIMESTAMP, VISITOR, EVENT, ITEM, TRANSACTION)
 WEIGHT: Final = "weight"  # of the event itself, a rating or a quantity; only if data_loader.columns names its column

@@ -7,13 +7,13 @@
     ├── DataQualityError       13   the rows are not fit for use
     ├── GateError              14   the model is not good enough to be published
     ├── ConflictError          15   another run was first
-    ├── ArtifactError          16   what an earlier stage stored is damaged
+    ├── ArtifactError          16   the result of an earlier stage is damaged
     ├── StorageError           17   the output cannot be written
     └── TransientError         18   it may work when tried again
 
 An error has an id for machines and one sentence for people: the owner, what was expected, what came, what to do.
 
->>> error = InputError("INPUT_NOT_FOUND", "events.csv does not exist; check data_loader.event_filename")
+>>> error = InputError("INPUT_NOT_FOUND", "events.csv does not exist", "check data_loader.event_filename")
 >>> print(error, error.exit_code)
 INPUT_NOT_FOUND events.csv does not exist; check data_loader.event_filename 12
 """
@@ -26,17 +26,24 @@ from typing import ClassVar
 class RecommenderError(Exception):
     """Base of all errors of this package.
 
+    The parts are kept, so that a caller who knows better what to do raises the same fault with other advice.
+
     Init parameters:
         id: name of the error in capitals, for alerts and look-ups.
-        sentence: what is wrong and what to do, without secrets and without values of rows.
+        fault: what is wrong, without secrets and without values of rows.
+        advice: what to do, as far as `fault` does not say it.
+    Attributes:
+        sentence: the fault and the advice in one sentence.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, id: str, sentence: str) -> None:  # noqa: A002 - the field's word for it
-        super().__init__(f"{id} {sentence}")
+    def __init__(self, id: str, fault: str, *advice: str) -> None:  # noqa: A002 - the field's word for it
         self.id = id
-        self.sentence = sentence
+        self.fault = fault
+        self.advice = tuple(filter(None, advice))
+        self.sentence = "; ".join((fault, *self.advice))
+        super().__init__(f"{id} {self.sentence}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class ConflictError(RecommenderError):
 
 
 class ArtifactError(RecommenderError):
-    """What an earlier stage stored is damaged."""
+    """The result of an earlier stage is damaged."""
 
     exit_code = 16
 

@@ -1,4 +1,4 @@
-"""What the stages have in common that recommend by rules for items."""
+"""The base of the stages that make lists by rules for items."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,28 +26,28 @@ class RuledStage(Stage):
     It reads lists of items besides its inputs, all of them at one version.
 
     Attributes:
-        item_versions: the tables with lists of items, and the versions that are read.
-        warnings: what is unusual, a sentence each.
+        warnings: a sentence each.
     """
 
     steps: RuledSteps
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        self.item_versions: dict[str, str | None] = {}
         self.warnings: list[str] = []
         self._absent: Sequence[str] = ()
 
     def sources(self) -> list[str]:
         """Return the files with the lists of items."""
-        rules = self.steps.item_rules
-        return rules.files
+        return self.steps.item_rules.files
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables with the lists of items, and their versions."""
-        rules = self.steps.item_rules
-        self.item_versions = rules.versions(started)
-        return self.item_versions
+        return self.steps.item_rules.versions(started)
+
+    @property
+    def item_versions(self) -> Mapping[str, str | None]:
+        """The tables with lists of items, and the versions that are read."""
+        return self.context.versions
 
     def heed(self, profile: Mapping[str, Any] | None) -> None:
         """Warn of kinds in recommend.exclude_events that no event of the log is of.
@@ -55,13 +55,12 @@ class RuledStage(Stage):
         Args:
             profile: of the log, as stage 1's record has it; null: nobody knows.
         """
-        rules = self.steps.recommend
         found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
-        self._absent = absent_kinds(rules.exclude_events, found)
+        self._absent = absent_kinds(self.steps.recommend.exclude_events, found)
         self.note([self._sentence(kind, found) for kind in self._absent])
 
     def note(self, sentences: Sequence[str]) -> None:
-        """Warn of what is unusual, once: the parts of the visitors find the same, one after the other."""
+        """Show warnings, each once: the parts of the visitors find the same, one after the other."""
         for sentence in sentences:
             if sentence not in self.warnings:
                 self.warnings.append(sentence)
@@ -69,11 +68,10 @@ class RuledStage(Stage):
 
     def left_out(self) -> str:
         """Return for which kinds of events items are left out of the lists."""
-        rules = self.steps.recommend
-        kinds = [kind for kind in rules.exclude_events if kind not in self._absent]
-        if kinds or not rules.exclude_events:
+        kinds = [kind for kind in self.steps.recommend.exclude_events if kind not in self._absent]
+        if kinds or not self.steps.recommend.exclude_events:
             return f"left out: items with {', '.join(kinds) or 'nothing'}"
-        return f"nothing is left out: no event is {' or '.join(rules.exclude_events)}"
+        return f"nothing is left out: no event is {' or '.join(self.steps.recommend.exclude_events)}"
 
     def _sentence(self, kind: str, found: Mapping[str, int]) -> str:
         is_whole = len(found) < _MOST_KINDS

@@ -1,10 +1,10 @@
-"""What all stages have in common."""
+"""The base of all stages, and what they take and return."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Literal, get_type_hints
 
 from pyspark.sql import Column, DataFrame
 
@@ -15,6 +15,7 @@ from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.store import Commit, Store
 from recommender.tables.parquet import read_table, write_table
 
+NOT_COMPARED: Final = "not compared with the live version"
 _AT_ONCE = 3  # Spark plans one query while it computes another
 
 
@@ -28,7 +29,7 @@ def side_by_side(tasks: Sequence[Callable[[], object]]) -> None:
     except Exception:
         pool.shutdown(cancel_futures=True)  # what runs still writes
         raise
-    finally:  # who is told to end does not wait
+    finally:  # a signal that ends the process is not kept waiting
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -43,7 +44,7 @@ class Previous:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a stage reads of the stages before; see the attributes of `Stage`."""
+    """The inputs of a stage from the stages before; see the attributes of `Stage`."""
 
     inputs: Mapping[str, tuple[str, str]]
     settings: Mapping[str, tuple[str, str]]
@@ -55,9 +56,54 @@ class Needs:
         return {name for each in (self.inputs, self.settings, self.records) for name, _ in each.values()}
 
 
+class Section(dict[str, Any]):
+    """A stage's section of a configuration, step -> the step or its parameters, that knows the whole of it.
+
+    Attributes:
+        document: the whole configuration, as it was written.
+    """
+
+    def __init__(self, steps: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+        super().__init__(steps)
+        self.document = document
+
+
+def _shown_nowhere(sentence: str) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The surroundings of a stage while it is executed.
+
+    Attributes:
+        announce: shows which part of the work begins.
+        warn: shows a sentence at once.
+        versions: the tables that are read besides the inputs, and their versions; see `Stage.versions`.
+    """
+
+    announce: Callable[[str], None] = _shown_nowhere
+    warn: Callable[[str], None] = _shown_nowhere
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class Result(dict[str, Any]):
+    """The stored result of a stage: name -> table as it was written, or the model.
+
+    Attributes:
+        rows: what was counted while the tables were written, by name.
+        documents: the texts that belong to the result besides: name of the file -> text.
+    """
+
+    def __init__(self, tables: Mapping[str, Any], rows: Mapping[str, int], documents: Mapping[str, str]) -> None:
+        super().__init__(tables)
+        self.rows = dict(rows)
+        self.documents = documents
+
+
 @dataclass(frozen=True)
 class Made:
-    """What a result will be called: its run, the number of its commit, where it is written, and when (ISO, UTC)."""
+    """The name of a result to come: its run, the number of its commit, where it is written, and when (ISO, UTC)."""
 
     run: str
     number: int
@@ -78,12 +124,16 @@ class Stage:
         FIXED: config key -> parameters of the step that the stage relies on; a config that moves one is refused.
         INPUTS: argument of `execute` -> (stage, table) that it is read from.
         SETTINGS: argument of `execute` -> (stage, step) whose parameters it is given.
-        RECORDS: argument of `execute` -> (stage, key) of a commit's record that it is given; None where there is none.
+        RECORDS: argument of `execute` -> (stage, key) of a commit's record that it is given; None if there is none.
         GOES_ON_FROM: which commit of its own `continues` speaks of: the newest, or the one that is live.
         GATED_BY: the stage whose verdict must bless what this stage makes visible; None if nothing must.
         REMEDY: what to do when the commit that it goes on from is damaged.
+    Init parameters:
+        config: step -> parameters, or the step itself; a step that is not named gets its defaults.
     Attributes:
         steps: the steps; their classes are those of the annotation.
+        given: the whole configuration as it was written, if the stage was made from one.
+        context: of the execution; `execute_persist` takes it.
     """
 
     NAME: ClassVar[str]
@@ -100,10 +150,8 @@ class Stage:
         self.steps = get_type_hints(type(self))["steps"].build(config, fixed=self.FIXED)
         self.cache = Cache()
         self.counter = RowCounter(self.cache)
-        self.not_compared = ""  # why there is nothing to compare with, although something is live
-        self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
-        self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running
-        self.warn: Callable[[str], None] = lambda sentence: None  # noqa: ARG005 - a job shows it at once
+        self.given = config.document if isinstance(config, Section) else {}
+        self.context = Context()
 
     @classmethod
     def step_classes(cls) -> dict[str, type]:
@@ -152,15 +200,17 @@ class Stage:
         """Return the tables of a commit of its own that the stage goes on from; None if none matters to it.
 
         Which one is said by `GOES_ON_FROM`. A stage that goes on from one takes one more argument of `execute`,
-        previous: Previous, None at the first time.
+        previous: Previous, None at the first time. If it is the live one, `execute` takes `not_compared`, too; see
+        `compares`.
         """
         return None
 
     def compares(self) -> Sequence[str] | None:
         """Return the tables of its own live result that a stage compares the new one with; None if it does not.
 
-        A stage that does takes one more argument of `execute`, live: Previous, None where nothing is live or it is
-        damaged: what is made does not depend on it.
+        A stage that does takes two more arguments of `execute`. live: Previous, None if nothing is live or it is
+        damaged: what is made does not depend on it. not_compared: a sentence, why `live` is None although something is
+        live; "" if nothing is. `details` returns the sentence as not_compared, if in the end nothing was compared.
         """
         return None
 
@@ -199,6 +249,14 @@ class Stage:
         """
         return self.counter.through(name, step or getattr(self.steps, name), rows)
 
+    def announce(self, part: str) -> None:
+        """Show which part of the work begins."""
+        self.context.announce(part)
+
+    def warn(self, sentence: str) -> None:
+        """Show a warning at once."""
+        self.context.warn(sentence)
+
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
         """Write every table to a new folder below `path`, or a part of it into that, and count its rows."""
         self.announce(f"writing {', '.join(data)}")
@@ -209,8 +267,16 @@ class Stage:
         """Return which rows of a table are counted apart, by name."""
         return {}
 
-    def execute_persist(self, path: str, part: str = "", **inputs: Any) -> dict[str, Any]:
-        """Execute, persist, free the intermediate results, and return the tables as they were written."""
+    def execute_persist(self, path: str, part: str = "", context: Context | None = None, **inputs: Any) -> Result:
+        """Execute, persist, free the intermediate results, and return the tables as they were written.
+
+        Args:
+            path: of a new folder.
+            part: folder below that of each table, for one part of several.
+            context: what surrounds the execution; None: nobody is shown anything.
+            inputs: the arguments of `execute`.
+        """
+        self.context = context or Context()
         self.counter.begin()
         for table in inputs.values():
             if isinstance(table, DataFrame):
@@ -218,9 +284,9 @@ class Stage:
         try:
             data = self.execute(**inputs)
             self.persist(path, data, part)
-            return self.written(path, data)
+            return Result(self.written(path, data), self.counter.rows(), self.documents())
         except DataQualityError as error:
-            raise DataQualityError(error.id, f"{error.sentence}{self.rescue(path)}") from error
+            raise DataQualityError(error.id, error.fault, *error.advice, self.rescue(path)) from error
         finally:
             self.release()
 
@@ -232,7 +298,7 @@ class Stage:
         }
 
     def rescue(self, path: str) -> str:  # noqa: ARG002
-        """Write the rows that explain why the data is not fit for use below `path`; return where, for the sentence."""
+        """Write the rows that explain why the data is not fit for use below `path`; return where, as a sentence."""
         return ""
 
     def details(self) -> dict[str, Any]:
@@ -254,13 +320,13 @@ class Stage:
         """
         return iter(())
 
-    def publish(self, store: Store, commit: Commit, start: Callable[[], object]) -> None:
+    def publish(self, store: Store, commit: Commit, start: Callable[[], object], warn: Callable[[str], None]) -> None:
         """Make a commit visible to more than the store's readers; called when it was committed, now or before.
 
         Args:
-            store: the store.
             commit: of this stage.
             start: starts Spark; called if it is needed.
+            warn: shows a sentence at once.
         """
 
     def closing(self, store: Store, commit: Commit) -> list[str]:  # noqa: ARG002
@@ -272,7 +338,7 @@ class Stage:
         self.cache.release()
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         return self.counter.with_own(self.lines(rows), rows)
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:

@@ -87,7 +87,7 @@ def known_channel(store: Store, channel: str) -> Channels:
     """Return the channels of a store that has this one.
 
     Raises:
-        ConfigError: it has not; also of what is no name, such as ../stage1.
+        ConfigError: it has not; also of what is not a name, such as ../stage1.
     """
     channels = Channels(store)
     if channel not in channels.names():

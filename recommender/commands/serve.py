@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until told to end; return the exit code.
+    """Serve until a signal ends the process; return the exit code.
 
     Raises:
         ConfigError: an argument is wrong, or a package is missing. ArtifactError: the snapshot is damaged.

@@ -27,12 +27,13 @@ Example usage:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-PER_VISITOR = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
+VisitorMetric = Literal["ndcg", "recall", "precision", "map", "mrr", "hit_rate"]
+PER_VISITOR: tuple[VisitorMetric, ...] = get_args(VisitorMetric)
 
 Ints = NDArray[np.integer]
 Floats = NDArray[np.float64]

@@ -37,12 +37,14 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-SHORT_LISTS = "short_lists"
-OF_EXPOSURE = ("coverage", "novelty", "gini", "overlap", SHORT_LISTS)
+SHORT_LISTS: Final = "short_lists"
+ExposureMetric = Literal["coverage", "novelty", "gini", "overlap", "short_lists"]
+OF_EXPOSURE: tuple[ExposureMetric, ...] = get_args(ExposureMetric)
 
 # How many items, and how many of these are in the catalogue, have a count at a place (that of the cut-off).
 _ALIKE = np.dtype([("place", "<i8"), ("count", "<i8"), ("items", "<i8"), ("known", "<i8")])
@@ -56,7 +58,7 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Exposure:
-    """What is needed of some items, as one model shows them; that of other items can be added to it.
+    """Counts of some items, as one model shows them; those of other items can be added.
 
     Attributes:
         items: how many are in the catalogue.

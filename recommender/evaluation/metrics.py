@@ -37,7 +37,7 @@ _MEASURED = (C.METRIC, "k", "value", "low", "high", "visitors")
 
 
 class Evaluation(NamedTuple):
-    """What an evaluation has found.
+    """The result of an evaluation.
 
     Attributes:
         metrics: model, metric, k int, value, low, high double, visitors long: of all visitors.

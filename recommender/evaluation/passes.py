@@ -1,4 +1,4 @@
-"""What the tasks do: judge what has come together of visitors and items, and put together what the tasks have found.
+"""The two passes of an evaluation: compute the sums of each bucket of visitors and items, and merge them.
 
 There are two passes. In the first a task has whole buckets of visitors and of items (``packing``), and leaves their
 sums (``by_visitor``, ``exposure``): a row per segment and model. In the second these are added, and become the result.
@@ -155,7 +155,7 @@ def _table(
     means: pa.Array | None,
     task: Task,
 ) -> pa.Table:
-    """Return the rows of the result for some metrics; columns: value, low, high, null where there is none."""
+    """Return the rows of the result for some metrics; columns: value, low, high, null if there is none."""
     size = len(metrics) * len(task.cutoffs)
     value, low, high = (pa.array([None] * size if column is None else column, pa.float64()) for column in columns)
     return pa.table(

@@ -1,4 +1,4 @@
-"""What is to be computed, as the workers are told.
+"""The metrics that the workers are to compute.
 
 Example usage:
 >>> task = Task(models=("als",), cutoffs=(5, 10), metrics=("recall", "coverage", "mrr"), replicates=100)
@@ -20,7 +20,7 @@ _LEAST_BYTES, _MOST_BYTES = 2**18, 2**23
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be computed.
+    """The metrics to compute.
 
     Attributes:
         models: their names; elsewhere a model is its place in here.

@@ -28,14 +28,14 @@ from recommender.inspect.tables import Table, joined, read_place
 from recommender.inspect.values import Ids, ids_of
 
 _MOST_UNFIT = 0.01  # as event_validator.max_quarantined has it
-OTHER_FORM = "has another form than the rest"
+_OTHER_FORM = "has another form than the rest"
 _FEW_FILES = 20
 _MANY_NEGATIVE = 0.1  # ratio of the ids; fewer are mistakes, more are hashes
 
 
 @dataclass
 class Plan:
-    """What was found, and what follows.
+    """The findings about a log, and the settings that follow from them.
 
     Attributes:
         given: the path as the user wrote it.
@@ -46,7 +46,7 @@ class Plan:
         ids: of visitors and items.
         unfit: number of rows that would be kept apart, by reason.
         span: first and last time, in ms since 1970.
-        left_out: file -> why it is not loaded.
+        left_out: file -> why it is not loaded, a sentence with its name.
         settings: what the configuration says.
         problem: why a run would be refused; None if it would not be.
     """
@@ -109,9 +109,8 @@ def _chosen(tables: Sequence[Table], given: Mapping[str, str], left_out: dict[Pa
         roles = roles_of(table.columns, table.rows, known, table.form.has_header)
         if roles.missing or len(known) < len(given):
             failed.append((table, roles))
-            left_out |= {
-                file: f"has no column for {', '.join(roles.missing) or 'those you name'}" for file in table.files
-            }
+            lacks = f"has no column for {', '.join(roles.missing) or 'those you name'}"
+            left_out |= {file: f"{file.name} {lacks}" for file in table.files}
         else:
             alike.setdefault(_likeness(table, roles), []).append(table)
     if not alike:
@@ -119,7 +118,7 @@ def _chosen(tables: Sequence[Table], given: Mapping[str, str], left_out: dict[Pa
     most = max(alike.values(), key=lambda tables: sum(len(table.rows) for table in tables))
     for others in alike.values():
         if others is not most:
-            left_out |= {file: OTHER_FORM for table in others for file in table.files}
+            left_out |= {file: f"{file.name} {_OTHER_FORM}" for table in others for file in table.files}
     whole = joined(most)
     return whole, roles_of(whole.columns, whole.rows, given, whole.form.has_header)
 
@@ -131,7 +130,7 @@ def _likeness(table: Table, roles: Roles) -> tuple[Any, ...]:
 
 
 def _missing(table: Table, roles: Roles, given: Mapping[str, str]) -> SchemaError:
-    """Return what is missing, and what to write."""
+    """Return the error of missing columns, with the setting to write."""
     place = table.files[0].name
     wrong = [name for name in given.values() if name not in table.columns]
     found = ", ".join(table.columns[:40]) or "none"
@@ -175,7 +174,7 @@ def _problem(plan: Plan) -> DataQualityError | None:
     if inexact:
         sentence = f"{inexact:,} ids are rounded numbers such as 9.2E+18, which a spreadsheet or pandas writes"
         return DataQualityError("INEXACT_IDS", f"{sentence}: different ids became one; export them as text")
-    others = [file.name for file, reason in plan.left_out.items() if reason == OTHER_FORM]
+    others = [file.name for file, reason in plan.left_out.items() if reason.endswith(_OTHER_FORM)]
     if others:
         sentence = (
             f"{len(others):,} files with events, one is {others[0]}, differ from the rest in format, columns or times"

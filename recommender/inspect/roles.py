@@ -28,15 +28,15 @@ _ITEM_OF_AMAZON = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 
 @dataclass
 class Roles:
-    """Our columns, and what is known of them.
+    """The columns of a log, by their role.
 
     Attributes:
         columns: our column -> the table's; weight is a rating or an amount.
         how: our column -> how it was found.
-        times: how the column of times tells them.
+        times: the format of the column of times.
         clock: column with the time of day, if the other has days only.
         is_rating: whether the weight is a rating.
-        part: what the only column with times tells, if that is not a whole time.
+        part: the part of a time that the only column with times has, if it is not a whole time.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -142,7 +142,7 @@ def _find_times(search: _Search, is_named: bool) -> None:
 
 
 def _find_kinds(search: _Search, is_named: bool) -> None:
-    """Find the kinds of events where no name tells, and drop a name that is not that of kinds."""
+    """Find the kinds of events by their values if no name shows them, and drop a name that is not that of kinds."""
     roles = search.roles
     name = roles.columns.get(C.EVENT)
     if name and roles.how[C.EVENT] == BY_NAME:
@@ -160,7 +160,7 @@ def _find_kinds(search: _Search, is_named: bool) -> None:
 
 
 def _find_ids(search: _Search, is_named: bool) -> None:
-    """Find visitors and items where no name tells: in this order, which nearly all logs have."""
+    """Find visitors and items if no name shows them: in this order, which nearly all logs have."""
     missing = [role for role in (C.VISITOR, C.ITEM) if role not in search.roles.columns]
     known = {name for role in NAMES for name in search.named(role)} if is_named else set()
     free = [name for name in search.ids() if name not in known and name != search.roles.clock]

@@ -96,7 +96,7 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
             _loader("file_format", lake, "the table's own log says which of its files count: needs its library")
         )
     elif named is None or C.FORMATS.get(named[1], named[1]) != form.file_format:
-        found.append(_loader("file_format", form.file_format, "the name does not tell"))
+        found.append(_loader("file_format", form.file_format, "the name does not show it"))
     skipped = cut.skip_rows + (table.renamed and form.has_header)
     if skipped:
         found.append(
@@ -111,18 +111,18 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
 
 
 def _options(table: Table) -> list[Setting]:
-    """Return what Spark's own reader is told."""
+    """Return the options for Spark's own reader."""
     form, cut = table.form, table.form.cutting
     is_csv = form.file_format == "csv"
     guess = "as it looks; change it if letters are wrong" if form.encoding.startswith("w") else "by its first bytes"
-    told = [
+    found = [
         (form.encoding != "UTF-8", "encoding", form.encoding, f"encoding: {guess}"),
         (is_csv and not cut.quote, "quote", "", "quotes are part of the cells"),
         (is_csv and cut.escape != '"', "escape", cut.escape, "a backslash is before a quote inside quotes"),
         (is_csv and cut.multiline, "multiLine", "true", "cells have line breaks"),
     ]
-    options = {name: value for holds, name, value, _ in told if holds}
-    why = "; ".join(why for holds, *_, why in told if holds)
+    options = {name: value for holds, name, value, _ in found if holds}
+    why = "; ".join(why for holds, *_, why in found if holds)
     return [Setting("stage1.data_loader.options", options, why, is_guess=True)] if options else []
 
 

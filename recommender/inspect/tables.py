@@ -34,7 +34,7 @@ _PLAIN = "data_loader reads one object per line; write it so, for example with j
 
 @dataclass(frozen=True)
 class Form:
-    """What files must have in common to be read together."""
+    """The form that files must share to be read together."""
 
     file_format: str
     encoding: str = "UTF-8"

@@ -62,7 +62,7 @@ def read_text(file: Path, most: int = _MOST_BYTES) -> Text:
     """Return the beginning of a file.
 
     Raises:
-        InputError: it cannot be read, is damaged, or is no text.
+        InputError: it cannot be read, is damaged, or is not text.
     """
     try:
         with _opened(file) as stream:

@@ -55,7 +55,7 @@ _KINDS: Final = (
 
 @dataclass(frozen=True)
 class Times:
-    """How a column tells the time.
+    """The format of the times in a column.
 
     Attributes:
         unit: s, ms, us, ns or iso; None for a timestamp type or a pattern.
@@ -78,7 +78,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Ids:
-    """The type that holds all ids of a column, and what is unusual about them."""
+    """The type that holds all ids of a column, and how unusual they are."""
 
     type: str
     negative: int = 0
@@ -139,7 +139,7 @@ def ids_of(values: Iterable[Any], exact: int = 2**53) -> Ids:
 
 
 def times_of(values: Sequence[Any]) -> Times | None:
-    """Return how values tell the time; None if most of them do not."""
+    """Return the format of times; None if most values are not times."""
     step = max(len(values) // _SAMPLE, 1)
     kept = [value for value in values[::step] if text_of(value) is not None]
     if not kept:
@@ -165,7 +165,7 @@ def times_of(values: Sequence[Any]) -> Times | None:
 
 
 def is_part_of_time(values: Sequence[Any]) -> str | None:
-    """Return what values are that tell only a part of a time: time of day, or year."""
+    """Return what values are that have only a part of a time: time of day, or year."""
     texts = [text for text in map(text_of, values[:_SAMPLE]) if text]
     for name, pattern in (("time of day", _TIME_OF_DAY), ("year", re.compile(r"(?:19|20)\d\d"))):
         if texts and sum(bool(pattern.fullmatch(text)) for text in texts) > _ENOUGH * len(texts):

@@ -1,4 +1,4 @@
-"""Say what was found: a configuration with comments, and one screen of text."""
+"""Write the findings as a configuration with comments, and as one screen of text."""
 
 import shlex
 import textwrap
@@ -122,18 +122,18 @@ def _notes(plan: Plan) -> list[str]:
     reasons = [f"{count:,} {WORDS[reason]}" for reason, count in plan.unfit.most_common() if count]
     notes = [f"{good:,} of {plan.rows:,} rows are fit for use" + (f"; {', '.join(reasons)}." if reasons else ".")]
     table, times = plan.table, plan.roles.times
-    told = [
+    facts = [
         (table.emptied, f"{table.emptied:,} objects have nothing in {table.form.explode}, and make no event."),
         (not table.form.has_header, "Without a header columns are guessed by what they hold: check column_names."),
         (plan.place.lake, "The files may hold rows that the table has deleted; a run reads the table as it is."),
         (times and times.doubt, f"timestamp: {times and times.doubt}."),
         (times and not times.zoned, "The times say no zone and are read as UTC; see data_loader.timezone."),
     ]
-    notes += [note for holds, note in told if holds]
+    notes += [note for holds, note in facts if holds]
     notes += [f"{setting.path.rsplit('.', 1)[1]}: {setting.why}." for setting in plan.settings if setting.is_guess]
     notes += _nobody(plan)
     notes += [f"{note[0].upper()}{note[1:]}." for note in plan.place.notes]
-    left_out = [f"Left out: {file.name} {why.removeprefix(file.name).strip()}." for file, why in plan.left_out.items()]
+    left_out = [f"Left out: {why}." for why in plan.left_out.values()]
     more = [f"Left out: {len(left_out) - _MOST_SHOWN:,} more files."] if len(left_out) > _MOST_SHOWN else []
     return [*notes, *left_out[:_MOST_SHOWN], *more]
 

@@ -1,4 +1,4 @@
-"""What changes from one published version to another: what stage 4 has compared, and how their models were judged.
+"""Compare a published version with the one before: the lists, as stage 4 compared them, and the models' metrics.
 
 Example usage:
 >>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "a")["overlap"]
@@ -20,7 +20,6 @@ def release(store: Store, candidate: Commit, live: Commit | None) -> dict[str, A
     """Return the difference of two versions, from what their records say.
 
     Args:
-        store: the store.
         candidate: what would be published.
         live: what it would take the place of; None if there is nothing.
 

@@ -115,7 +115,7 @@ class FolderTarget:
         return None if newest is None else str(newest["folder"])
 
     def clean_up(self) -> None:
-        """Remove the versions that no channel has named for long, and what is left of those that were not finished."""
+        """Remove versions that no channel has named for long, and unfinished ones."""
         kept, known = self._kept(), self._known()
         for attempt, record in known.items():
             if attempt not in kept and (self._was_named(attempt) or _age(record["at"]) > _DAY):

@@ -1,4 +1,4 @@
-"""What is made visible must have been blessed: the verdict in a commit's record decides, or a person's reason.
+"""Publish only blessed models: the verdict in a commit's record decides, or a person's reason.
 
 Example usage:
 >>> refusal({"blessed": True})
@@ -12,7 +12,7 @@ from typing import Any, Final
 from recommender.errors import GateError
 from recommender.store import Commit
 
-# What of a step's parameters changes how long a list is, or how the work is cut, and not what is in it.
+# Parameters that change a list's length or how work is split, but not which items are in it.
 _SIZES: Final = ("k", "visitors_per_block", "items_per_block")
 
 
@@ -99,7 +99,7 @@ def check_kept(
 
 
 def check_blessed(commit: Commit, override: str | None, made: Sequence[Commit] = ()) -> dict[str, Any]:
-    """Refuse what is not blessed, or was made by other settings than what is, unless somebody has a reason.
+    """Refuse a model that is not blessed, and lists made with other settings, unless somebody has a reason.
 
     Args:
         commit: of the stage that judges.

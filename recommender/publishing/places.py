@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Unpointed:
-    """A place without channels, such as a table partitioned by version: the store's own channel tells the version.
+    """A place without channels, such as a table partitioned by version: the store's own channel names the version.
 
     Init parameters:
-        settings: what tells the place from others.
+        settings: the settings that open the place again.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -87,7 +87,6 @@ def move_in_places(
     """Let a channel name a commit, in the places that it was delivered to and in the store; see `move`.
 
     Args:
-        store: the store.
         channel: its name.
         commit: what is named.
         delivered: name -> settings of the places, as a channel's record has them.

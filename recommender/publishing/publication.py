@@ -48,11 +48,10 @@ def publish(
     place that names another version than the channel is mended: its publisher died, or somebody moved it by hand.
 
     Args:
-        store: the store.
         channel: its name.
         commit: what is published.
         places: where it is delivered to.
-        announce: is told where it is being delivered to.
+        announce: shows which place it is being delivered to.
 
     Returns:
         The channel's new record, None if the channel was not moved.
@@ -148,7 +147,6 @@ def move(
     Where this fails after a place has shown the version, that place goes back to what the channel names.
 
     Args:
-        store: the store.
         channel: its name.
         commit: what is named.
         targets: the places, by name.

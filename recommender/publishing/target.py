@@ -1,4 +1,4 @@
-"""What is asked of a place that versions are delivered to.
+"""The interface of a place that versions are delivered to.
 
 Example usage:
 >>> version = Version(stage="stage4", commit=7, attempt="5ee8" * 8, run="monday")
@@ -19,7 +19,7 @@ _SHORT = 8
 
 @dataclass(frozen=True)
 class Version:
-    """What is delivered: the result of an attempt of a stage, its commit's number, and the run that made it."""
+    """A version to deliver: the result of an attempt of a stage, its commit's number, and the run that made it."""
 
     stage: str
     commit: int
@@ -47,7 +47,7 @@ class Target(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What it takes to open the place again, as plain JSON types, without secrets."""
+        """The settings that open the place again, as plain JSON types, without secrets."""
 
     def position(self, channel: str) -> int:
         """Return the number of the channel's last move there, 0 before the first."""
@@ -71,7 +71,7 @@ class Target(Protocol):
         """
 
     def clean_up(self) -> None:
-        """Remove the versions that nobody needs; what is in use is left for another time."""
+        """Remove the versions that nobody needs; those in use are left for another time."""
 
     def close(self) -> None:
         """Let go of what reaching the place takes; it is reached again when it is asked something."""

@@ -87,7 +87,7 @@ def top_k(visitors: Factors, items: Items, k: int, excluded: Lists) -> tuple[Ind
 
     Returns:
         indexes, shape (visitors, k), best first, equal scores by index, `NONE` where no item is left; and their scores,
-        NaN where there is none.
+        NaN if there is none.
 
     Raises:
         ValueError: the factors are not finite, or too large.
@@ -118,7 +118,7 @@ def can_improve(best: Keys, visitors: Factors, norm: float) -> NDArray[np.bool_]
 
 
 def improve(best: Keys, visitors: Factors, items: Items, excluded: Lists) -> int:
-    """Put what is better among some items into the best so far, in place.
+    """Merge some items into the best so far, in place.
 
     Args:
         best: keys, shape (visitors, k), in falling order; a key may also stand for an item that is not known any more,
@@ -233,7 +233,7 @@ class _Search:
         return computed
 
     def _block(self, active: NDArray[np.int64], start: int, stop: int) -> None:
-        """Score the active visitors with the items of a block and keep what is among their best."""
+        """Score the active visitors with the items of a block and keep the best."""
         k, width = self.best.shape[1], stop - start
         is_first = bool(np.isneginf(self.least[active]).any())
         # At first enough chunks that the k largest maxima say something, and each of them cheap to look at.
@@ -256,7 +256,7 @@ class _Search:
             self._merge(active[rows[which]], start + layer * chunks + chunk[which])
 
     def _product(self, active: NDArray[np.int64], start: int, stop: int, columns: int) -> Factors:
-        """Return the scores of a block, -inf for what is excluded and in the columns that are too many."""
+        """Return the scores of a block, -inf for excluded items and in surplus columns."""
         product = self.scratch[: len(active) * columns].reshape(len(active), columns)
         visitors = self.visitors if len(active) == len(self.visitors) else self.visitors[active]
         np.matmul(visitors, self.items.factors[start:stop].T, out=product[:, : stop - start])

@@ -79,8 +79,8 @@ def columns(names: Sequence[str], series: Mapping[str, Sequence[float]]) -> Mark
                     )
                 )
             below += height
-        told = ", ".join(f"{key} {values[place]:,}" for key, values in series.items() if values[place])
-        drawn.append(element("g", element("title", f"{name}: {told or 0}"), parts))
+        text = ", ".join(f"{key} {values[place]:,}" for key, values in series.items() if values[place])
+        drawn.append(element("g", element("title", f"{name}: {text or 0}"), parts))
     return element("svg", drawn, class_="columns", role="img", aria_label=f"{len(names)} columns, the highest {top:,}")
 
 

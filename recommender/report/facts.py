@@ -31,7 +31,7 @@ _LARGEST: Final = 4 * 2**20  # bytes of a file with segments: it has a few rows
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a run.
+    """The records of a run.
 
     Attributes:
         run: its id.
@@ -64,7 +64,7 @@ class Facts:
 
     @property
     def gate(self) -> Mapping[str, Any]:
-        """What the gate has decided; empty if it was not asked."""
+        """The verdict of the gate; empty if it was not asked."""
         return self.record("stage2").get("gate") or {}
 
     @property
@@ -88,7 +88,6 @@ def facts_of(
     """Return the facts of a run.
 
     Args:
-        store: the store.
         run: the run's id.
         commits: stage -> commit that the run has made.
         failures: notes of its attempts that failed.

@@ -75,7 +75,7 @@ def number(value: Any, form: str = "{:,}") -> Markup:
 
 
 def moment(at: Any) -> Markup:
-    """Return a time in UTC, to the second; what is not such a time as it is.
+    """Return a time in UTC, to the second; any other text stays as it is.
 
     >>> moment("2026-05-03T04:00:00.123+00:00")
     Markup('<time datetime="2026-05-03T04:00:00.123+00:00">2026-05-03 04:00:00</time>')

@@ -134,13 +134,13 @@ def _drift(profile: Mapping[str, Any]) -> Markup | None:
     if len(runs) > 1:
         end = scale([events for _, events in runs])
         lines = [(day, bar(events, end), number(events)) for day, events in runs[-_MOST_LINES:]]
-    told = [f"{name}: {count:,} of {profile.get(name, 0):,} were in no log before" for name, count in new.items()]
-    told += [f"let pass ({let_pass['reason']}): {each}" for each in let_pass["found"]] if let_pass else []
-    if not lines and not told:
+    found = [f"{name}: {count:,} of {profile.get(name, 0):,} were in no log before" for name, count in new.items()]
+    found += [f"let pass ({let_pass['reason']}): {each}" for each in let_pass["found"]] if let_pass else []
+    if not lines and not found:
         return None
     logs = table(("Newest day of the log", "", "events"), lines, class_="pictured first") if lines else None
     return joined(
-        [element("h3", "Drift"), logs, element("ul", [element("li", each) for each in told]) if told else None]
+        [element("h3", "Drift"), logs, element("ul", [element("li", each) for each in found]) if found else None]
     )
 
 

@@ -1,4 +1,4 @@
-"""What came of a run, in one sentence.
+"""The outcome of a run, in one sentence.
 
 Example usage:
 >>> rows = [{"model": model, "metric": "precision", "k": 10, "value": value}

@@ -7,7 +7,7 @@ which has a section per step, which has that step's parameters:
 >>> config.root, config.stage("stage1"), config.stage("stage3")
 ('output', {'score_filter': {'min_score': 5}}, {'recommend': {'k': 20}})
 
-``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-text}`` by the text where there is none:
+``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-text}`` by the text if there is none:
 
 >>> parse_config("root: ${OUT}/runs", environ={"OUT": "/data"}).root
 '/data/runs'
@@ -19,16 +19,17 @@ recommender.errors.ConfigError: CFG_ENV root uses ${OUT}, but the environment va
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from recommender.errors import ConfigError, Mistake
 from recommender.settings.own_steps import CLASS, build_own_steps
+from recommender.settings.redaction import holds_secret
 from recommender.settings.step import build_steps, json_schema, parameters, unknown_key
 from recommender.settings.variables import inline_secrets, substituted
 from recommender.settings.yaml_text import parse_yaml
-from recommender.stage import Stage
+from recommender.stage import Section, Stage
 from recommender.stage1.main import OWN_STEPS, Stage1
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
@@ -42,6 +43,7 @@ STAGES: Mapping[str, type[Stage1 | Stage2 | Stage3 | Stage4 | Tune]] = {
     "stage4": Stage4,
     "tune": Tune,
 }
+_Step = TypeVar("_Step")
 WORKFLOW = ("stage1", "stage2", "stage3", "stage4")
 DEFAULT_ROOT = "output"
 DEFAULT_MODE = "0640"
@@ -74,19 +76,34 @@ class Config:
         root: folder under which the stages store their results.
         file_mode: that of the files with rows of visitors below a root that is a path.
         stages: stage -> step -> parameters, as far as they were given.
+        steps: stage -> step -> the step, as it was built to be checked; without those that the stage borrows.
         document: all of it as it was given, overrides included, with the names of environment variables in place.
     """
 
     root: str
     stages: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    document: Mapping[str, Any] = field(default_factory=dict)
-    file_mode: int = int(DEFAULT_MODE, 8)
+    steps: Mapping[str, Mapping[str, Any]]
+    document: Mapping[str, Any]
+    file_mode: int
 
     def stage(self, name: str) -> dict[str, Mapping[str, Any]]:
-        """Return what the class of a stage is built from: its own section and what it borrows from another."""
-        borrowed = _BORROWED.get(name, {})
-        lent = {step: self.stages.get(lender, {}).get(step) for step, lender in borrowed.items()}
-        return {**self.stages.get(name, {}), **{step: given for step, given in lent.items() if given is not None}}
+        """Return the parameters of a stage: its own section and what it borrows from another."""
+        return _with_borrowed(name, self.stages)
+
+    def build(self, name: str, **others: Any) -> Stage:
+        """Return a stage, made of the steps that were built when the configuration was checked.
+
+        Args:
+            name: of the stage.
+            others: steps in the place of those of the configuration.
+        """
+        return STAGES[name](Section({**_with_borrowed(name, self.steps), **others}, self.document))
+
+
+def _with_borrowed(name: str, stages: Mapping[str, Mapping[str, _Step]]) -> dict[str, _Step]:
+    """Return the section of a stage, with the steps that are set in another one."""
+    lent = {step: stages.get(lender, {}).get(step) for step, lender in _BORROWED.get(name, {}).items()}
+    return {**stages.get(name, {}), **{step: given for step, given in lent.items() if given is not None}}
 
 
 def load_config(
@@ -117,7 +134,7 @@ def parse_config(
         text: YAML.
         overrides: ``path=value`` each, the value in YAML, for example ``stage1.score_filter.min_score=5``.
         environ: the environment variables that values may use.
-        root: replaces the root of the YAML text, whose variables need no values then; None: it stays.
+        root: replaces the root of the YAML text, as if it had been written there; None: it stays.
 
     Raises:
         ConfigError: listing all mistakes, each with its path, the rule, the value and the nearest known name.
@@ -131,18 +148,18 @@ def parse_config(
     for override in overrides:
         _apply(document, override, mistakes)
     mistakes += inline_secrets(document, "")
-    given = document
+    given = document if root is None or holds_secret(root) else {**document, "root": root}
     document = substituted(document if root is None else {**document, "root": root}, "", environ, mistakes)
-    told = {mistake.path for mistake in mistakes}
+    known = {mistake.path for mistake in mistakes}
     hidden = {mistake.path for mistake in mistakes if mistake.id == "SECRET_INLINE"}
-    mistakes += [
-        mistake for mistake in _check(document) if mistake.path not in told and not _is_above(mistake.path, hidden)
-    ]
+    steps, wrong = _built(document)
+    mistakes += [each for each in wrong if each.path not in known and not _is_above(each.path, hidden)]
     if mistakes:
         raise ConfigError(*mistakes)
     return Config(
         root=document.get("root", DEFAULT_ROOT),
         stages={stage: {s: p or {} for s, p in (document.get(stage) or {}).items()} for stage in STAGES},
+        steps=steps,
         document=given,
         file_mode=int(document.get("file_mode", DEFAULT_MODE), 8),
     )
@@ -220,7 +237,9 @@ def _parameter_texts(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in found}
 
 
-def _check(document: Mapping[str, Any]) -> list[Mistake]:
+def _built(document: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[Mistake]]:
+    """Return the steps of all stages, and all mistakes of the configuration."""
+    built: dict[str, dict[str, Any]] = {}
     known = ["root", "file_mode", *STAGES]
     mistakes = [unknown_key(str(key), known) for key in document if key not in known]
     root = document.get("root", DEFAULT_ROOT)
@@ -244,22 +263,18 @@ def _check(document: Mapping[str, Any]) -> list[Mistake]:
                 for step in elsewhere
             ]
             section = {step: given for step, given in section.items() if step not in elsewhere}
-        if name == "stage1" and isinstance(section, Mapping):
-            mistakes += _of_users_steps(section.get(OWN_STEPS))
+        users: dict[str, Any] = {}
+        if name == "stage1" and isinstance(section, Mapping) and OWN_STEPS in section:
+            try:
+                users[OWN_STEPS] = build_own_steps(section[OWN_STEPS], f"stage1.{OWN_STEPS}", known=own_steps("stage1"))
+            except ConfigError as error:
+                mistakes += error.mistakes
             section = {step: given for step, given in section.items() if step != OWN_STEPS}
         try:
-            build_steps(own_steps(name), section, f"{name}.", stage.FIXED)
+            built[name] = {**build_steps(own_steps(name), section, f"{name}.", stage.FIXED), **users}
         except ConfigError as error:
             mistakes += error.mistakes
-    return mistakes
-
-
-def _of_users_steps(given: Any) -> list[Mistake]:
-    try:
-        build_own_steps(given, f"stage1.{OWN_STEPS}", known=own_steps("stage1"))
-    except ConfigError as error:
-        return list(error.mistakes)
-    return []
+    return built, mistakes
 
 
 def _is_above(path: str, hidden: Iterable[str]) -> bool:
@@ -285,7 +300,7 @@ def _apply(document: dict[str, Any], override: str, mistakes: list[Mistake]) -> 
             mistakes.append(Mistake("CFG_SET", path, f"--set {path}: {key} has a value, not a section"))
             return
     try:
-        # A glob is no YAML, but what is meant is clear.
+        # A glob is not YAML, but what is meant is clear.
         is_glob, owner = value.startswith("*"), f"the value of --set {path}"
         target[keys[-1]] = value if is_glob else parse_yaml(value, owner, keys[-1])
     except ConfigError as error:

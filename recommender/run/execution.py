@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 from recommender.errors import ArtifactError, StorageError
 from recommender.run.stopwatch import Timed
 from recommender.spark.session import checkpoints
-from recommender.stage import Made, Previous, Stage
+from recommender.stage import NOT_COMPARED, Context, Made, Previous, Stage
 from recommender.store import Attempt, Commit, Shards, Store, now
 from recommender.tables.als_model import check_model
 from recommender.tables.audit import added, audit, check_contents, check_rows
@@ -33,18 +33,17 @@ def read_inputs(
     live: Commit | None = None,
     *,
     repeats: bool = False,
+    not_compared: str = "",
 ) -> dict[str, Any]:
     """Return the arguments of `execute`: tables whose files are all as they were written, and settings.
 
     Args:
-        store: the store.
-        stage: the stage.
         commits: stage -> the commit that is read.
         last: the commit of its own that the stage goes on from, None if there is none.
         live: the commit of its own that the stage compares with, None if there is none.
         repeats: whether `last` was made from the same input.
+        not_compared: why there is none to compare with, although one is live.
     """
-    stage.announce("checking the inputs")
     needs = stage.needs()
     read: dict[str, list[str]] = {}
     for name, table in needs.inputs.values():
@@ -61,17 +60,13 @@ def read_inputs(
     if continued is not None:
         given["previous"] = last and replace(_previous(store, stage, last, continued), repeats=repeats)
     if compared is not None:
-        given["live"] = live and _live(store, stage, live, compared)
+        try:
+            given["live"] = live and _previous(store, stage, live, compared)
+        except ArtifactError as error:  # damage is not a reason to keep it
+            given["live"], not_compared = None, f"{NOT_COMPARED}: {error.sentence}"
+    if compared is not None or (continued is not None and stage.GOES_ON_FROM == "live"):
+        given["not_compared"] = not_compared
     return given
-
-
-def _live(store: Store, stage: Stage, live: Commit, tables: Sequence[str]) -> Previous | None:
-    """Return the live result, unless it is damaged: damage is not a reason to keep it."""
-    try:
-        return _previous(store, stage, live, tables)
-    except ArtifactError as error:
-        stage.not_compared = f"not compared with the live version: {error.sentence}"
-        return None
 
 
 def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -> Previous:
@@ -79,7 +74,7 @@ def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -
         if tables:
             check_contents(store, last, tables)
     except ArtifactError as error:
-        raise ArtifactError(error.id, f"{error.sentence.split('; ')[0]}; {stage.REMEDY}") from error
+        raise ArtifactError(error.id, error.fault, stage.REMEDY) from error
     return Previous(last.record, {table: _table(store, last, table) for table in tables})
 
 
@@ -87,19 +82,20 @@ def _table(store: Store, commit: Commit, table: str) -> Any:
     return read_table(store.urls(commit, table), StructType.fromJson(commit.record["tables"][table]))
 
 
-def execute(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards) -> dict[str, Any]:
-    """Execute, persist and audit, in shards where the stage has any; return the stage's part of the record."""
-    announced = stage.announce = Timed(stage.announce)
+def execute(
+    store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards, context: Context
+) -> dict[str, Any]:
+    """Execute, persist and audit, in shards if the stage has any; return the stage's part of the record."""
+    timed = Timed(context.announce)
     with _with_checkpoints(store, stage, attempt):
-        part = _all_parts(store, stage, inputs, attempt, shards)
+        part = _all_parts(store, stage, inputs, attempt, shards, replace(context, announce=timed))
     steps = stage.report(part["rows"])
-    timed = announced.seconds()
     return {
         "files": part["files"],
         "contents": part["contents"],
         "tables": part["tables"],
         "steps": [asdict(step) for step in steps],
-        "timings": timed,
+        "timings": timed.seconds(),
         **stage.details(),
     }
 
@@ -117,41 +113,42 @@ def _with_checkpoints(store: Store, stage: Stage, attempt: Attempt) -> Iterator[
 
 
 def _all_parts(
-    store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards
+    store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards, context: Context
 ) -> dict[str, Any]:
     """Execute, persist and audit all shards of the work, but those that are finished, or all of it at once."""
     number = stage.shards(inputs)
     if number == 1:
-        return _part(store, stage, inputs, attempt, "")
+        return _part(store, stage, inputs, attempt, "", context)
     parts = []
     for shard in range(number):
         finished = shards.finished(shard, number)
-        stage.announce(f"shard {shard + 1} of {number}{' was done before' if finished else ''}")
+        context.announce(f"shard {shard + 1} of {number}{' was done before' if finished else ''}")
         if finished is None:
-            one = _part(store, stage, {**inputs, "shard": (shard, number)}, attempt, f"shard-{shard:05d}")
+            one = _part(store, stage, {**inputs, "shard": (shard, number)}, attempt, f"shard-{shard:05d}", context)
             finished = shards.finish(shard, number, attempt.id, one)
         parts.append(finished)
     return _together(parts)
 
 
-def _part(store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, part: str) -> dict[str, Any]:
+def _part(
+    store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, part: str, context: Context
+) -> dict[str, Any]:
     """Execute, persist and audit one part of the work."""
-    data = stage.execute_persist(attempt.url, part, **inputs)
-    for document, text in stage.documents().items():
+    data = stage.execute_persist(attempt.url, part, context, **inputs)
+    for document, text in data.documents.items():
         store.files.create(f"{attempt.stage}/data/{attempt.id}/{document}", text.encode())
     made = Made(attempt.run_id, attempt.parent + 1, attempt.url, now())
     for path, content in stage.files(made):
         store.files.create(f"{attempt.stage}/data/{attempt.id}/{path}", content)
-    stage.announce("reading back what was written")
-    rows = stage.counter.rows()
+    context.announce("reading back what was written")
     schemas = _schemas(data)
     written = audit(store, attempt.stage, attempt.id, schemas, part)
-    check_rows(written.tables, rows)
+    check_rows(written.tables, data.rows)
     return {
         "files": written.files,
         "contents": written.tables,
         "tables": {table: schema.jsonValue() for table, schema in schemas.items()},
-        "rows": rows,
+        "rows": data.rows,
     }
 
 

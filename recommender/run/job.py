@@ -23,7 +23,7 @@ from recommender.run.config import STAGES, Config, load_config
 from recommender.run.preflight import check_overlap, size_of_inputs
 from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
-from recommender.settings.redaction import holds_secret, redacted
+from recommender.settings.redaction import redacted
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.stage import Stage, place_of
@@ -71,7 +71,7 @@ class Session:
         self._ours = False
         self.name = "recommender"
         self.size: Callable[[], int | None] = lambda: None  # of the inputs, in bytes, if anybody knows
-        self.told: Mapping[str, Any] = {}  # what an attempt's folder says of the error that ended it
+        self.failure: Mapping[str, Any] = {}  # the error that ended an attempt, as its folder has it
 
     def start(self) -> SparkSession:
         """Return the session."""
@@ -103,7 +103,7 @@ def _run(options: argparse.Namespace, where: Progress, session: Session) -> None
     stages = chosen_stages(options)
     config = load_config(existing_config(options.config, options.checkout), options.set, root=options.root or None)
     run_stages(
-        _with_root(config, options.root),
+        config,
         stages,
         where,
         session,
@@ -145,27 +145,19 @@ def run_stages(
     """
     session.name = f"recommender {' '.join(stages)} {where.run}"
     store = Store(open_files(config.root, hadoop, config.file_mode))
-    built = {name: _built(config, name, config.stage(name)) for name in stages}
+    built = {name: config.build(name) for name in stages}
     sources = [source for stage in built.values() for source in stage.sources()]
     check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
 
     def failure(error: BaseException) -> Mapping[str, Any]:
-        told = explained_error(error, session.places(), store.files.root)
-        session.told = told
+        session.failure = found = explained_error(error, session.places(), store.files.root)
         session.stop()  # nothing may be written any more
-        return told
+        return found
 
     named = run_id is not None
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
         return store, _run_stages(runner, built, config, store, session)
-
-
-def _built(config: Config, name: str, section: Mapping[str, Any]) -> Stage:
-    """Return a stage that shows its warnings, and knows the whole configuration as it was written."""
-    stage: Stage = STAGES[name](section)
-    stage.given, stage.warn = config.document, warn
-    return stage
 
 
 @contextmanager
@@ -188,25 +180,15 @@ def _run_stages(
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     if "stage1" in built and not built["stage1"].is_sourced:
-        built["stage1"] = _built(config, "stage1", _with_events(config, runner.sample()))
+        loader = replace(config.steps["stage1"]["data_loader"], event_filename=runner.sample())
+        built["stage1"] = config.build("stage1", data_loader=loader)
     for name, stage in built.items():
         outcome = runner.run(name, stage)
-        stage.publish(store, outcome.commit, session.start)
+        stage.publish(store, outcome.commit, session.start, warn)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
         commits[name] = outcome.commit
     return commits
-
-
-def _with_root(config: Config, root: str | None) -> Config:
-    """Return a configuration whose document has the root of the command line, as if it had been written there."""
-    own = {"root": root} if root and not holds_secret(root) else {}
-    return replace(config, document={**config.document, **own})
-
-
-def _with_events(config: Config, path: str) -> dict[str, Any]:
-    section: dict[str, Any] = config.stage("stage1")
-    return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
 
 
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:
@@ -221,7 +203,7 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
 
 
 def explained_error(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
-    """Return what is told of an error: id, sentence, exit_code, and the signal where there was one."""
+    """Return what is shown of an error: id, sentence, exit_code, and the signal if there was one."""
     number = received()
     if number is not None:
         error = Terminated(number)
@@ -230,7 +212,7 @@ def explained_error(error: BaseException, local: str = "", root: str = "") -> di
     elif isinstance(error, Exception) and not _is_known(error) and is_ending():
         error = Terminated(signal.SIGTERM)
     if isinstance(error, Terminated):
-        sentence = f"told to end by SIG{error.signal}; nothing is half visible, start it again to go on"
+        sentence = f"ended by SIG{error.signal}; nothing is half visible, start it again to go on"
         return {"id": "TERMINATED", "sentence": sentence, "exit_code": error.exit_code, "signal": error.signal}
     ours = error if isinstance(error, RecommenderError) else explained(error, local, root)
     if ours is None:
@@ -244,21 +226,23 @@ def _is_known(error: Exception) -> bool:
 
 
 def _leave(error: BaseException, session: Session, where: Progress, verbose: bool) -> int:
-    """Stop what is running, tell the user, and return the exit code."""
+    """Stop what is running, show the error, and return the exit code."""
     session.stop()
-    return _tell(error, session.told, where, verbose)
+    return _show(error, session.failure, where, verbose)
 
 
-def _tell(error: BaseException, told: Mapping[str, Any], where: Progress, verbose: bool) -> int:
-    """Tell the user about an error, by what is told of it already, if anything is; return its exit code."""
-    told = told or explained_error(error)
+def _show(error: BaseException, failure: Mapping[str, Any], where: Progress, verbose: bool) -> int:
+    """Show the line of an error, the same as in the attempt's folder if there is one; return its exit code."""
+    found = failure or explained_error(error)
     lines = traceback.format_exception(error) if verbose else []
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         lines += [f"{mistake}\n" for mistake in error.mistakes]
     place = f"stage={where.stage} run={where.run} attempt={where.attempt}"
     stream = error_stream()
-    if "signal" in told:
-        time.sleep(_SETTLING)  # Spark says something too while it ends, and the last line is ours
-    stream.write(redacted("".join([*lines, f"RECOMMENDER_ERROR {told['id']} {place}: {visible(told['sentence'])}\n"])))
+    if "signal" in found:
+        time.sleep(_SETTLING)  # Spark writes lines, too, while it ends, and ours must be the last
+    stream.write(
+        redacted("".join([*lines, f"RECOMMENDER_ERROR {found['id']} {place}: {visible(found['sentence'])}\n"]))
+    )
     stream.flush()
-    return int(told["exit_code"])
+    return int(found["exit_code"])

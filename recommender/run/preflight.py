@@ -1,4 +1,4 @@
-"""What is looked at before Spark starts: what a stage would compute, and whether it was computed already.
+"""Find out before Spark starts whether the result of a stage exists already.
 
 The identity of a stage's result is everything that it depends on; its fingerprint is the hash of that. Two runs with
 the same fingerprint compute the same.
@@ -30,7 +30,6 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
     """Return everything that a stage's result depends on, as plain JSON types.
 
     Args:
-        stage: the stage.
         upstream: stage -> the commit that is read.
         hadoop: returns the gateway to a JVM, or None.
     """

@@ -46,7 +46,6 @@ def misses(spark: SparkSession, path: str, patience: float = _PATIENCE) -> int:
     """Return how many of a few tasks do not find a file.
 
     Args:
-        spark: the session.
         path: of the file.
         patience: seconds for which a task waits for the file.
     """

@@ -1,4 +1,4 @@
-"""Run stages from the store to the store: decide what is to be done, do it, check it, and make it visible.
+"""Run stages from the store to the store: decide which to compute, compute, check and commit them.
 
 preflight -> attempt -> Spark -> read inputs -> execute, persist -> audit -> commit -> channel
 """
@@ -22,10 +22,10 @@ from recommender.run.sample import DEFAULT_EVENTS, sample_events
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
 from recommender.spark.session import hadoop
-from recommender.stage import Stage
+from recommender.stage import NOT_COMPARED, Context, Stage
 from recommender.store import Attempt, Channels, Commit, Shards, Store, Trials
 from recommender.tables.audit import audit
-from recommender.terminal.progress import progress
+from recommender.terminal.progress import progress, warn
 from recommender.terminal.text import title
 
 SAMPLE = "sample"
@@ -43,7 +43,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a stage: its commit, and why nothing was computed if nothing was."""
+    """The outcome of a stage: its commit, and why nothing was computed if nothing was."""
 
     commit: Commit
     skipped: str = ""
@@ -182,7 +182,7 @@ class Runner:
             self._start()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             if None in made_of["versions"].values():
-                return None  # the source may have changed: nobody can tell
+                return None  # the source may have changed
         return self._same(name, stage, fingerprint(made_of))
 
     def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Outcome:
@@ -230,20 +230,20 @@ class Runner:
             started = time.monotonic()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
-            with progress(title(name, stage.NAME)) as stage.announce:
-                last = self._last(stage, attempt, made_of)
+            with progress(title(name, stage.NAME)) as announce:
+                last, why = self._last(stage, attempt, made_of)
                 repeats = last is not None and _same_input(last.record, made_of)
-                live = self._published(stage) if stage.compares() else None
-                inputs = {
-                    **read_inputs(self._store, stage, self._commits, last, live, repeats=repeats),
-                    **self._trials(name, stage, made_of),
-                }
+                live, why = self._published() if stage.compares() else (None, why)
+                announce("checking the inputs")
+                read = read_inputs(self._store, stage, self._commits, last, live, repeats=repeats, not_compared=why)
+                inputs = {**read, **self._trials(name, stage, made_of)}
                 shards = Shards(self._store, name, mark)
                 if None in made_of["versions"].values():
-                    shards.forget()  # what they were made from may have changed: nobody can tell
-                record = execute(self._store, stage, inputs, attempt, shards)
+                    shards.forget()  # what they were made from may have changed
+                context = Context(announce, warn, made_of["versions"])
+                record = execute(self._store, stage, inputs, attempt, shards, context)
                 if stage.compares() is not None:
-                    why, judged = stage.not_compared, {**made_of, **record}
+                    why, judged = record.get("not_compared", ""), {**made_of, **record}
                     verdict = check_kept(judged, self._override, not_compared=why, overridden=verdict)
                 seconds = time.monotonic() - started
                 prepared = upstream["stage1"].record if upstream else record
@@ -267,7 +267,7 @@ class Runner:
         return commit
 
     def _trials(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> dict[str, Trials]:
-        """Return the argument that a stage takes that searches; what is forced begins anew."""
+        """Return the argument `trials` of a stage that searches; with --force it begins anew."""
         searched = stage.searched(made_of)
         if searched is None:
             return {}
@@ -276,45 +276,49 @@ class Runner:
             trials.forget()
         return {"trials": trials}
 
-    def _last(self, stage: Stage, attempt: Attempt, made_of: Mapping[str, Any]) -> Commit | None:
-        """Return the commit that an attempt may go on from."""
+    def _last(self, stage: Stage, attempt: Attempt, made_of: Mapping[str, Any]) -> tuple[Commit | None, str]:
+        """Return the commit that an attempt may go on from, and why there is none, although one is live."""
         if stage.continues() is None:
-            return None
+            return None, ""
         if stage.GOES_ON_FROM == "live":
-            return self._live(attempt.stage, stage)
+            return self._live(attempt.stage)
         last = self._store.commit_number(attempt.stage, attempt.parent)
         if last is None or self._is_sample(last.record) != self._is_sample(made_of):
-            return None  # generated events and real ones have nothing in common
-        return last
+            return None, ""  # generated events and real ones have nothing in common
+        return last, ""
 
-    def _live(self, name: str, stage: Stage) -> Commit | None:
-        """Return the commit of a stage that the live one was made from, if its indexes mean what they mean now."""
-        published = self._published(stage)
+    def _live(self, name: str) -> tuple[Commit | None, str]:
+        """Return the commit of a stage that the live one was made from, if its indexes mean what they mean now.
+
+        If there is one that cannot be compared with, it is None, and a sentence why.
+        """
+        published, why = self._published()
         if published is None or name not in published.record["upstream"]:
-            return None
+            return None, why
         live = self._store.commit_number(name, published.record["upstream"][name])
         numberings = {commit.record.get("numbering") for commit in (live, *self._commits.values()) if commit}
         if live is not None and len(numberings) == 1 and None not in numberings:
-            return live
+            return live, ""
         why = "its visitors and items are numbered otherwise" if live else f"its commit of {name} has expired"
-        stage.not_compared = f"not compared with the live version: {why}"
-        return None
+        return None, f"{NOT_COMPARED}: {why}"
 
-    def _published(self, stage: Stage) -> Commit | None:
-        """Return the live version; None also if it was made from generated events, and this is not, or the reverse."""
+    def _published(self) -> tuple[Commit | None, str]:
+        """Return the live version, and a sentence if its record is gone.
+
+        It is None, too, if it was made from generated events, and this is not, or the reverse.
+        """
         channels = Channels(self._store)
         current = channels.current("live")
         if current is None:
-            return None
+            return None, ""
         published = channels.commit(current)
         if published is None:
-            stage.not_compared = f"not compared with the live version: the record of run {current.run_id} is gone"
-            return None
+            return None, f"{NOT_COMPARED}: the record of run {current.run_id} is gone"
         prepared = self._store.commit_number("stage1", published.record.get("upstream", {}).get("stage1", 0))
         ours = self._commits.get("stage1")
         if prepared and ours and self._is_sample(prepared.record) != self._is_sample(ours.record):
-            return None
-        return published
+            return None, ""
+        return published, ""
 
     def _is_sample(self, made_of: Mapping[str, Any]) -> bool:
         return any(f"/{SAMPLE}/data/" in path for path in made_of.get("inputs", ()))

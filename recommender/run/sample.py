@@ -48,7 +48,6 @@ def sample_events(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int =
     """Return generated events.
 
     Args:
-        spark: the session.
         events: how many, 1 to 100 million. There are about half as many visitors and a twelfth as many items.
         seed: other seeds give other events.
 
@@ -97,7 +96,7 @@ def _power(uniform: Column, count: int, tail: float) -> Column:
 
 
 def _scattered(number: Column, count: int) -> Column:
-    """Give the numbers below `count` another order, so that an id does not tell how active it is."""
+    """Give the numbers below `count` another order, so that an id does not show how active it is."""
     factor = _SCATTER
     while gcd(factor, count) > 1:
         factor += 2

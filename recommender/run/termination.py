@@ -1,4 +1,4 @@
-"""Leave in order when the process is told to end.
+"""Leave in order when a signal ends the process.
 
 A scheduler sends SIGTERM, a terminal SIGINT. Both become an exception in the main thread, so that what is unfinished is
 cleaned up and the error line is written; should that take too long, the process ends anyway.
@@ -22,7 +22,7 @@ _LONGEST = 9.0  # seconds; schedulers kill after ten or more
 
 
 class Terminated(BaseException):
-    """The process was told to end. No `except Exception` stops it.
+    """A signal ends the process. No `except Exception` stops it.
 
     Init parameters:
         number: of the signal.
@@ -35,7 +35,7 @@ class Terminated(BaseException):
 
 
 def received() -> int | None:
-    """Return the signal that told the process to end, also where its exception was lost in another one."""
+    """Return the signal that ends the process, even if its exception was lost in another one."""
     return _received[0] if _received else None
 
 

@@ -27,7 +27,7 @@ from recommender.tables.parquet import read_table
 
 @dataclass(frozen=True)
 class Result:
-    """What a stage has committed.
+    """The committed result of a stage.
 
     Attributes:
         commit: its number, run and record.

@@ -269,7 +269,7 @@ def _events(version: Version, request: Request) -> _Events:
 
 
 def _feedback(version: Version, request: Request) -> tuple[Feedback, _Events, bool]:
-    """Return what is known of a visitor, stored and told; what the request told; and whether the visitor is known."""
+    """Return the stored and the given events of a visitor, the given ones alone, and whether the visitor is known."""
     visitors = version.snapshot.visitors
     place = None if request.visitorid is None else visitors.find(request.visitorid)
     events = _events(version, request)

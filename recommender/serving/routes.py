@@ -77,7 +77,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 async def no_query(_: Annotated[models.NoQuery, Query()]) -> None:
-    """Refuse parameters where there are none."""
+    """Refuse parameters if there are none."""
 
 
 async def _is_json(request: Request) -> None:

@@ -23,7 +23,7 @@ _log = logging.getLogger("recommender.serving")
 
 
 def serve(settings: Settings, host: str, port: int) -> int:
-    """Serve until told to end; return the exit code.
+    """Serve until a signal ends the process; return the exit code.
 
     Raises:
         ConfigError: the address is taken, or there is no such root or channel.

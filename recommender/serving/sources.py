@@ -120,7 +120,7 @@ def channel_of(root: str, channel: str) -> Channel:
     """Return a channel of the store below a root.
 
     Raises:
-        ConfigError: the root is no path. StorageError: Python does not reach it.
+        ConfigError: the root is not a path. StorageError: Python does not reach it.
     """
     try:
         files = open_files(root, lambda: None)

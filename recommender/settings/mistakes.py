@@ -28,22 +28,29 @@ def unknown_key(path: str, known: Iterable[str]) -> Mistake:
     return Mistake("CFG_UNKNOWN_KEY", path, f"{path}, {hint}")
 
 
-def mistakes_of(step_class: type, error: ValidationError) -> list[Mistake]:
-    """Return the mistakes that pydantic has found in the parameters of a step."""
-    return [_mistake(step_class, details) for details in error.errors(include_url=False)]
+def mistakes_of(step_class: type, error: ValidationError, step_path: str = "") -> list[Mistake]:
+    """Return the mistakes that pydantic has found in the parameters of a step.
+
+    Args:
+        step_class: the class of the step.
+        error: what pydantic has raised.
+        step_path: the step's place in the configuration; "" for a step that was not built from one.
+    """
+    return [_mistake(step_class, details, step_path) for details in error.errors(include_url=False)]
 
 
-def _mistake(step_class: type, details: Any) -> Mistake:
+def _mistake(step_class: type, details: Any, step_path: str) -> Mistake:
     """Turn one of pydantic's findings into a sentence that names the parameter, its rule and the value."""
     kind, location = details["type"], [str(part) for part in details["loc"]]
-    names = [f.name for f in fields(step_class)]
-    if kind in {"unexpected_keyword_argument", "unexpected_positional_argument"}:
-        return unknown_key(location[0], names)
-    if kind == "missing":
-        return Mistake("CFG_MISSING", location[0], f"{location[0]} is required and was not given")
     if kind == "value_error":  # from a step's own __post_init__: about several parameters at once
-        return Mistake("CFG_VALUE", "", str(details["ctx"]["error"]))
-    path, rule = location[0], json_schema(step_class)["properties"][location[0]]
+        sentence = str(details["ctx"]["error"])
+        return Mistake("CFG_VALUE", step_path, f"{step_path}: {sentence}" if step_path else sentence)
+    path = f"{step_path}.{location[0]}" if step_path else location[0]
+    if kind in {"unexpected_keyword_argument", "unexpected_positional_argument"}:
+        return unknown_key(path, [f.name for f in fields(step_class)])
+    if kind == "missing":
+        return Mistake("CFG_MISSING", path, f"{path} is required and was not given")
+    rule = json_schema(step_class)["properties"][location[0]]
     for part in location[1:]:
         rule = next((each for each in rule.get("anyOf", ()) if {"additionalProperties", "items"} & each.keys()), rule)
         if "additionalProperties" in rule:
@@ -117,14 +124,6 @@ def _range(rule: Mapping[str, Any]) -> str:
         "minLength": "length >=",
     }
     return " and ".join(f"{sign} {rule[key]}" for key, sign in signs.items() if key in rule)
-
-
-def under(step_path: str, mistake: Mistake) -> Mistake:
-    """Return a step's mistake with its place in the whole config."""
-    if not mistake.path:
-        return Mistake(mistake.id, step_path, f"{step_path}: {mistake.sentence}")
-    path = f"{step_path}.{mistake.path}"
-    return Mistake(mistake.id, path, mistake.sentence.replace(mistake.path, path, 1))
 
 
 def position(mistake_path: str, prefix: str, config: Mapping[str, Any]) -> int:

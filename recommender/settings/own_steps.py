@@ -32,7 +32,7 @@ def build_own_steps(given: Any, path: str, known: Collection[str]) -> dict[str, 
     """Return the steps of the user's own, in the order of the configuration.
 
     Args:
-        given: name -> class, and parameters.
+        given: name -> class, and parameters, or the step itself.
         path: of the section, for error sentences.
         known: names of the stage's own steps, which are taken.
 
@@ -45,13 +45,17 @@ def build_own_steps(given: Any, path: str, known: Collection[str]) -> dict[str, 
         raise ConfigError(type_mistake(path, "a mapping of names to steps", given))
     classes: dict[str, type] = {}
     mistakes: list[Mistake] = []
+    parameters: dict[str, Any] = {}
     for name, section in given.items():
         try:
+            if is_dataclass(section):
+                classes[name], parameters[name] = type(section), section
+                continue
             classes[name] = _class_of(section, f"{path}.{name}", taken=name in known)
+            parameters[name] = {key: value for key, value in section.items() if key != CLASS}
         except ConfigError as error:
             mistakes += error.mistakes
     try:
-        parameters = {name: {k: v for k, v in given[name].items() if k != CLASS} for name in classes}
         built = build_steps(classes, parameters, f"{path}.")
     except ConfigError as error:
         mistakes += error.mistakes

@@ -1,4 +1,4 @@
-"""What makes a class a step, and how a stage builds its steps from a nested dict.
+"""Make a class a step, and build the steps of a stage from a nested dict.
 
 Example usage:
 >>> @step
@@ -15,6 +15,7 @@ recommender.errors.ConfigError: CFG_UNKNOWN_KEY greet.tmies, did you mean times;
 """
 
 import functools
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -27,7 +28,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self, dataclass_transform
 
 from recommender.errors import ConfigError, Mistake
-from recommender.settings.mistakes import json_schema, mistakes_of, position, shown, type_mistake, under, unknown_key
+from recommender.settings.mistakes import json_schema, mistakes_of, position, shown, type_mistake, unknown_key
 
 __all__ = [
     "Annotated",
@@ -125,7 +126,7 @@ class Steps:
 
     @classmethod
     def build(cls, config: Mapping[str, Any], fixed: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Self:
-        """Return the steps, built from a stage's part of the config; see `build_steps`."""
+        """Return the steps of a stage; see `build_steps`."""
         return cls(**build_steps(cls.classes(), config, fixed=fixed))
 
 
@@ -139,7 +140,7 @@ def build_steps(
 
     Args:
         steps: config key -> class of the step.
-        config: config key -> parameters; a step that is not named gets its defaults.
+        config: config key -> parameters, or the step itself; a step that is not named gets its defaults.
         path: what to put before the keys in error sentences, for example ``stage1.``.
         fixed: config key -> parameters that a step has, but that the stage relies on.
 
@@ -156,20 +157,32 @@ def build_steps(
     for name, given in config.items():
         if name not in steps:
             mistakes.append(unknown_key(f"{path}{name}", steps))
-        elif given is not None and not isinstance(given, Mapping):
+        elif given is not None and not isinstance(given, Mapping | steps[name]):
             mistakes.append(type_mistake(f"{path}{name}", "a mapping of parameters", given))
     for name, step_class in steps.items():
         given = config.get(name) or {}
-        if not isinstance(given, Mapping):
-            continue
         try:
-            built[name] = step_class(**{str(key): value for key, value in given.items()})
+            if isinstance(given, Mapping):
+                built[name] = _built(step_class, given, f"{path}{name}")
+            elif isinstance(given, step_class):
+                built[name] = given
         except ConfigError as error:
-            mistakes += [under(f"{path}{name}", mistake) for mistake in error.mistakes]
+            mistakes += error.mistakes
         mistakes += _moved(f"{path}{name}", built.get(name), fixed.get(name, {}))
     if mistakes:
         raise ConfigError(*sorted(mistakes, key=lambda m: position(m.path, path, config)))
     return built
+
+
+def _built(step_class: type, given: Mapping[str, Any], path: str) -> Any:
+    """Return a step; its mistakes are worded with its place in the configuration."""
+    made: Any = object.__new__(step_class)
+    checked_init: Any = inspect.unwrap(step_class.__init__)  # type: ignore[misc]  # below `step`, which knows no place
+    try:
+        checked_init(made, **{str(key): value for key, value in given.items()})
+    except ValidationError as error:
+        raise ConfigError(*mistakes_of(step_class, error, path)) from None
+    return made
 
 
 def _moved(step_path: str, built: Any, fixed: Mapping[str, Any]) -> list[Mistake]:

@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(:-(?P<default>[^}]*))?\}")
 
 
 def inline_secrets(value: Any, path: str) -> list[Mistake]:
-    """Return a mistake for every secret that is written into the configuration; what it is is not told."""
+    """Return a mistake for every secret that is written into the configuration; the sentence does not show it."""
     if isinstance(value, Mapping):
         return [m for key, item in value.items() for m in inline_secrets(item, f"{path}.{key}".lstrip("."))]
     if isinstance(value, list):

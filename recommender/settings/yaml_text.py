@@ -62,7 +62,7 @@ def _as_texts(nodes: Iterable[yaml.Node]) -> None:
 
 
 def _value_as_texts(parameter: str, node: yaml.Node) -> None:
-    """Make text of what is text in the value of a parameter, kinds of events for example."""
+    """Keep texts as text in the value of a parameter, for example kinds of events."""
     if parameter in _TEXTS and isinstance(node, yaml.SequenceNode):
         _as_texts(node.value)
     elif parameter in _TEXTS and isinstance(node, yaml.MappingNode):

@@ -111,7 +111,7 @@ def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, r
 
 
 def inside(what: str, numbers: NDArray[Any], count: int) -> None:
-    """Raise a ValueError where a number is no position among so many."""
+    """Raise a ValueError where a number is not a position among so many."""
     if len(numbers) and (numbers.min() < 0 or numbers.max() >= count):
         raise ValueError(f"column {what} names what is not there: {numbers.max():,} of {count:,}")
 

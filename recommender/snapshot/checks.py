@@ -1,4 +1,4 @@
-"""Find what is damaged in a snapshot before anybody is answered from it.
+"""Find damage in a snapshot before the service answers from it.
 
 Example usage:
 >>> import pathlib, tempfile
@@ -24,7 +24,7 @@ def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
 
     Args:
         folder: where the snapshot is.
-        sha256: of the manifest's file, as the commit record has it; None: the snapshot is no part of a commit.
+        sha256: of the manifest's file, as the commit record has it; None: the snapshot is not part of a commit.
 
     Raises:
         ArtifactError: there is none, it is damaged, it is another commit's, or it does not list what there must be.

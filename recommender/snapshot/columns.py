@@ -29,7 +29,7 @@ class Texts:
     """A column of strings.
 
     Init parameters:
-        column: of type string; null where there is none.
+        column: of type string; null if there is none.
     """
 
     def __init__(self, column: pa.Array) -> None:
@@ -134,7 +134,7 @@ class StringIds:
         return self._texts.raw(row)
 
     def key_of(self, text: str) -> bytes | None:
-        """Return the bytes of an id; None for what cannot be written in UTF-8, and so is no id."""
+        """Return the bytes of an id; None for what cannot be written in UTF-8, and so is not an id."""
         try:
             return text.encode()
         except UnicodeEncodeError:

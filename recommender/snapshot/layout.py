@@ -49,7 +49,7 @@ def part_name(number: int) -> str:
 
 
 def visitors_schema(id_type: IdType) -> pa.Schema:
-    """Return the columns of the visitors: what is published for each, best first, and its history, newest first."""
+    """Return the columns of the visitors: the list of each, best first, and its history, newest first."""
     return _schema(
         ("visitorid", _ID_TYPES[id_type]),
         ("item", pa.list_(pa.int32())),
@@ -84,7 +84,7 @@ def factors_schema(rank: int) -> pa.Schema:
 
 
 def ranking_schema(width: int) -> pa.Schema:
-    """Return the columns of what is ranked: falling norm, equal norms by item.
+    """Return the columns of the items that can be ranked: falling norm, equal norms by item.
 
     Args:
         width: the rank of the model, or one more where popularity is blended in.

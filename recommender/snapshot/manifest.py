@@ -76,7 +76,7 @@ class FileFacts(_Part):
 
 
 class Manifest(_Part):
-    """What a snapshot says of itself.
+    """The manifest of a snapshot.
 
     Attributes:
         run, number, created_at: of the commit that it belongs to; number 0: of none.
@@ -124,7 +124,7 @@ class Manifest(_Part):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"])) or "it"
-            sentence = f"{name} is no manifest of format {FORMAT}: {where}: {first['msg']}"
+            sentence = f"{name} is not a manifest of format {FORMAT}: {where}: {first['msg']}"
             raise ArtifactError(
                 "SNAPSHOT_FORMAT", f"{sentence}; make the snapshot with this program's stage 4"
             ) from None

@@ -1,4 +1,4 @@
-"""A serving snapshot, mapped into memory: what is published for a visitor, its history, the items and the model.
+"""A serving snapshot, mapped into memory: the lists and histories of visitors, the items and the model.
 
 Nothing is copied but a few small tables: the processes that serve share the pages of the files. A visitor is found by a
 binary search, some microseconds among millions.
@@ -40,7 +40,7 @@ _PAGE = 4096
 
 @dataclass(frozen=True)
 class Published:
-    """What is published for a visitor, best first: indexes of items, scores, positions in the manifest's sources."""
+    """The list of a visitor, best first: indexes of items, scores, positions in the manifest's sources."""
 
     item: NDArray[np.int32]
     score: NDArray[np.float32]
@@ -95,7 +95,7 @@ class Visitors:
         return None if row is None else (number, row)
 
     def published(self, place: tuple[int, int]) -> Published:
-        """Return what is published for a visitor."""
+        """Return the list of a visitor."""
         lists = self._parts[place[0]].lists
         own = lists.place(place[1])
         item, score, source = lists.values
@@ -155,7 +155,7 @@ class Snapshot:
             visitors = _visitors(reader, manifest, len(items))
         except (pa.ArrowInvalid, ValueError, OSError) as error:
             reason = str(error).split("\n", 1)[0]
-            raise corrupt(f"{folder} is no snapshot that can be served: {reason}") from error
+            raise corrupt(f"{folder} is not a snapshot that can be served: {reason}") from error
         expected = manifest.counts
         if (len(visitors), len(items)) != (expected.visitors, expected.items):
             found = f"{len(visitors):,} visitors and {len(items):,} items"

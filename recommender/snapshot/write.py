@@ -55,7 +55,7 @@ from recommender.snapshot.layout import (
 
 @dataclass(frozen=True)
 class Lists:
-    """What is published for some visitors, one after the other, each best first.
+    """The lists of some visitors, one after the other, each best first.
 
     Attributes:
         offsets: where each visitor's items begin, and the end: one more than there are visitors.
@@ -70,7 +70,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class History:
-    """What some visitors did, one after the other, each newest first: a row per item and kind of event.
+    """The histories of some visitors, one after the other, each newest first: a row per item and kind of event.
 
     Attributes:
         offsets: where each visitor's rows begin, and the end.
@@ -119,7 +119,7 @@ def items_table(
     Args:
         ids: in the order of the indexes. popularity: 0 for an item that may not fill a list.
         allowed: whether an item may be recommended.
-        titles, pictures: texts, null where there is none; None: there are none at all.
+        titles, pictures: texts, null if there is none; None: there are none at all.
     """
     nothing = pa.nulls(len(ids), pa.string())
     columns = [ids, pa.array(popularity), pa.array(allowed), titles or nothing, pictures or nothing]
@@ -172,7 +172,7 @@ def factors_table(indexes: NDArray[np.integer], factors: NDArray[np.float32], co
 
 
 def ranking_table(indexes: NDArray[np.integer], factors: NDArray[np.float32], allowed: NDArray[np.bool_]) -> pa.Table:
-    """Return what is ranked.
+    """Return the items that can be ranked.
 
     Args:
         indexes: of the items that have factors, in any order.

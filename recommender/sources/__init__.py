@@ -4,7 +4,7 @@ Every source gives a frame with the source's own columns and types, and says whi
 events is for the step that loads them.
 """
 
-from recommender.sources.chosen import is_empty, of_partitions, where
+from recommender.sources.chosen import condition_of, is_empty, of_partitions, where
 from recommender.sources.csv_head import Layout
 from recommender.sources.files import format_of, format_within, read_files, read_list, shortened
 from recommender.sources.jdbc import Database, is_url, read_database
@@ -34,6 +34,7 @@ __all__ = [
     "Loaded",
     "catalog_version",
     "catalog_versions",
+    "condition_of",
     "exploded",
     "format_of",
     "format_within",

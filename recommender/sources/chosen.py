@@ -20,15 +20,19 @@ from recommender.spark.aggregates import single_row
 def where(source: Loaded, condition: str) -> Loaded:
     """Return the source without the rows of which a condition is not true, and how many these are.
 
-    What is no row of cells stays: it is for the quarantine.
+    What is not a row of cells stays: it is for the quarantine.
 
     Raises:
-        ConfigError: it is no condition (CFG_SQL). InputError: it fails on a row (SOURCE_QUERY).
+        ConfigError: it is not a condition (CFG_SQL). InputError: it fails on a row (SOURCE_QUERY).
     """
     is_row = F.col(HEAD).isNull() if HEAD in source.rows.columns else F.lit(True)
-    kept = F.coalesce(_condition(condition, source.rows), F.lit(False)) | F.col(MALFORMED).isNotNull() | ~is_row
+    kept = (
+        F.coalesce(condition_of(condition, source.rows, "data_loader.where", "a row of the log"), F.lit(False))
+        | F.col(MALFORMED).isNotNull()
+        | ~is_row
+    )
     source = replace(source, is_query=True)
-    with source.told():
+    with source.translating():
         number, left_out = single_row(source.rows.agg(F.count_if(is_row), F.count_if(~kept)))
     return replace(source, rows=source.rows.where(kept), left_out=(number, left_out))
 
@@ -55,7 +59,7 @@ def is_empty(source: Loaded, rows: DataFrame) -> bool:
     """Return whether there are no rows; it is the first that is read of a source, and may fail."""
     rows = rows.where(F.col(HEAD).isNull()) if HEAD in rows.columns else rows
     try:
-        with source.told():
+        with source.translating():
             return not source.columns or rows.isEmpty()
     except InputError:
         raise
@@ -66,7 +70,17 @@ def is_empty(source: Loaded, rows: DataFrame) -> bool:
         raise ours from None  # Spark's own text may show what is in a URL
 
 
-def _condition(text: str, rows: DataFrame) -> Column:
+def condition_of(text: str, rows: DataFrame, key: str, of: str) -> Column:
+    """Return a condition in SQL as a column.
+
+    Args:
+        text: the condition.
+        rows: what it is a condition on.
+        key: the parameter that has it, and `of`: what a row is, for errors.
+
+    Raises:
+        ConfigError: it is not a condition on one row, or chance decides it (CFG_SQL).
+    """
     try:
         holds = F.expr(text)
         kind = rows.select(holds.alias("holds")).schema["holds"].dataType
@@ -75,11 +89,10 @@ def _condition(text: str, rows: DataFrame) -> Column:
             _ = rows.agg(F.max(holds)).schema  # an aggregate takes nothing that chance decides
     except Exception as error:  # noqa: BLE001 - whatever the parser or the analyser says
         first = str(error).strip().split("\n", 1)[0][:200]
-        sentence = f"data_loader.where is no SQL condition on a row of the log: {first}"
-        raise ConfigError(Mistake("CFG_SQL", "data_loader.where", sentence)) from None
+        raise ConfigError(Mistake("CFG_SQL", key, f"{key} is not an SQL condition on {of}: {first}")) from None
     if not isinstance(kind, T.BooleanType):
-        sentence = f"data_loader.where must be true or false, but is {kind.simpleString()}"
-        raise ConfigError(Mistake("CFG_SQL", "data_loader.where", sentence))
+        sentence = f"{key} must be true or false, but is {kind.simpleString()}"
+        raise ConfigError(Mistake("CFG_SQL", key, sentence))
     return holds
 
 

@@ -35,7 +35,6 @@ def read_columnar(
     """Read Parquet or ORC files; those in which the wanted columns have the same types are read together.
 
     Args:
-        spark: the session.
         path: file, folder or glob.
         file_format: parquet or orc.
         wanted: names of the columns that are needed; where the files differ only these are read.
@@ -123,7 +122,7 @@ def _types(kinds: Mapping[str, Mapping[str, T.DataType]]) -> dict[str, T.DataTyp
             wider = _wider(types.get(name, kind), kind)
             if wider is None:
                 found = f"{name} expected {types[name].simpleString()} found {kind.simpleString()}, file {file}"
-                raise SchemaError("SCHEMA_TYPE", f"{found}; write it again, or read it on its own")
+                raise SchemaError("SCHEMA_TYPE", found, "write it again, or read it on its own")
             types[name] = wider
     return types
 

@@ -5,8 +5,8 @@ is malformed whatever is wanted of it. A line with a quote that is not closed is
 the rest of its cell. Where cells may have line breaks (multiLine) Spark's own reader cuts the files, and quotes that
 hide rows are looked for.
 
-What a file begins with (a header, lines to skip) is known by its text; a later line of the same text is no row, and is
-marked as such, to be counted.
+What a file begins with (a header, lines to skip) is known by its text; a later line of the same text is not a row, and
+is marked as such, to be counted.
 """
 
 import re
@@ -38,7 +38,6 @@ def read_csv(
     """Read CSV files; those that begin in the same way are read together.
 
     Args:
-        spark: the session.
         path: file, folder or glob.
         wanted: names of the columns that are returned.
         layout: how the files are laid out.
@@ -46,7 +45,7 @@ def read_csv(
         whole: whether all columns are returned.
 
     Raises:
-        InputError: there are no events (INPUT_EMPTY), what there is, is no text (ENCODING), or a quote is never closed
+        InputError: there are no events (INPUT_EMPTY), what there is, is not text (ENCODING), or a quote is never closed
             (INPUT_CORRUPT). SchemaError: two columns have the same name, or a file has none of the wanted ones.
     """
     files = listed(spark, path)
@@ -56,7 +55,7 @@ def read_csv(
     for file, head in heads(spark, files, layout).items():
         by_head.setdefault(head, []).append(file) if head.names else empty.append(file)
     if not by_head:
-        raise InputError("INPUT_EMPTY", f"{path} has no events: every file of it is empty")
+        raise InputError("INPUT_EMPTY", f"{path} has no rows: every file of it is empty")
     by_names = {file: head.names for head, its_files in by_head.items() for file in its_files}
     for head, its_files in by_head.items():
         check_names(list(head.names), its_files[0])
@@ -87,15 +86,16 @@ def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) ->
     lower = {file: {name.lower() for name in names} for file, names in columns.items()}
     without = [file for file, names in lower.items() if not any(name.lower() in names for name in wanted)]
     if wanted and without and len(without) < len(columns):
-        sentence = f"{', '.join(wanted)}; found [{shown(list(columns[without[0]]))}] in {without[0]}"
-        hint = "which lies beside files with such columns; move it, or name the others with a glob"
-        raise SchemaError("SCHEMA_MISSING", f"{sentence}, {hint}; see data_loader.event_filename")
+        found = f"found [{shown(list(columns[without[0]]))}] in {without[0]}"
+        fault = f"{', '.join(wanted)}; {found}, which lies beside files with such columns"
+        advice = "move it, or name the others with a glob"
+        raise SchemaError("SCHEMA_MISSING", fault, advice, "see data_loader.event_filename")
 
 
 def _warnings(
     path: str, by_names: Mapping[str, Sequence[str]], wanted: Sequence[str], empty: Sequence[str]
 ) -> list[str]:
-    """Return what is unusual about the headers of the files."""
+    """Return warnings about the headers of the files."""
     warnings = []
     different = len(set(by_names.values()))
     if different > 1:
@@ -129,7 +129,7 @@ def _reading(head: Head, layout: Layout) -> tuple[str, dict[str, str]]:
 
 
 def _check_options(spark: SparkSession, layout: Layout) -> None:
-    """Let Spark say what is wrong with an option; it would not before the first row is cut."""
+    """Let Spark check the options now; it would not before the first row is cut."""
     if layout.options and not layout.has_multiline:
         schema, settings = _reading(Head(("a",), layout.delimiter), layout)
         of_cells = {name: value for name, value in settings.items() if name.lower() not in _NOT_OF_CELLS}
@@ -186,5 +186,5 @@ def _check_quotes(rows: DataFrame, layout: Layout) -> None:
     is_odd = F.sum(quotes(F.col(LINE), layout)) % 2 != 0
     odd = rows.groupBy(FILE).agg(is_odd.alias("odd")).where("odd").first()
     if odd is not None:
-        sentence = f"{odd[FILE]} has a quote that is never closed, which hides the rows after it"
-        raise InputError("INPUT_CORRUPT", f"{sentence}; mend the file, or see data_loader.options (quote, multiLine)")
+        fault = f"{odd[FILE]} has a quote that is never closed, which hides the rows after it"
+        raise InputError("INPUT_CORRUPT", fault, "mend the file, or see data_loader.options (quote, multiLine)")

@@ -1,4 +1,4 @@
-"""What a CSV file begins with: lines that are skipped, a header, and the number of cells of a row.
+"""Read the beginning of a CSV file: lines that are skipped, a header, and the number of cells of a row.
 
 Example usage:
 >>> cells(',a,"b;c"', ";"), cells("a,'b,c'", ",", "'"), cells("1::2", "::")
@@ -51,7 +51,7 @@ class Layout:
 
     @property
     def encoding(self) -> Encoding:
-        """What the bytes of the files mean."""
+        """The encoding of the files."""
         return Encoding(self.option("encoding") or self.option("charset"))
 
     @property
@@ -73,12 +73,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Head:
-    """What a file begins with.
+    """The beginning of a file.
 
     Attributes:
         names: of the columns; none of an empty file.
         delimiter: what stands between its cells.
-        lines: those that are no rows: skipped ones, ``sep=;``, the header.
+        lines: those that are not rows: skipped ones, ``sep=;``, the header.
         header: the cells of the header as they are; none without one.
     """
 
@@ -123,7 +123,7 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
     """Return what each file begins with.
 
     Raises:
-        InputError: it is no text (ENCODING). SchemaError: there are not as many columns as names.
+        InputError: it is not text (ENCODING). SchemaError: there are not as many columns as names.
     """
     number = layout.skip_rows + 2  # sep=; and the header, or the first row
 
@@ -131,8 +131,8 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
         first = [str(row[0] or "").removeprefix("\ufeff") for row in lines(spark, literal(file), layout).take(number)]
         looked_at = head_lines(first, layout)
         if any("\x00" in line or "\ufffd" in line for line in looked_at):
-            sentence = f"{file} is not UTF-8 text: its first line has bytes that are no characters"
-            raise InputError("ENCODING", f"{sentence}; {HINT}.options (encoding, multiLine), or convert the file")
+            fault = f"{file} is not UTF-8 text: its first line has bytes that are not characters"
+            raise InputError("ENCODING", fault, f"{HINT}.options (encoding, multiLine), or convert the file")
         return head_of(first, layout, file)
 
     return of_each(files, look)

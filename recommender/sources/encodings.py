@@ -1,6 +1,6 @@
-"""What the bytes of text files mean, also where Spark knows no such encoding.
+"""Decode text files, even if Spark does not know their encoding.
 
-Spark 4 reads few encodings besides Unicode's. Of one whose characters are a byte each all can be told from ISO-8859-1,
+Spark 4 reads few encodings besides Unicode's. If each character is one byte, the text can be found from ISO-8859-1,
 which Spark reads everywhere and which keeps every byte.
 
 Example usage:
@@ -26,7 +26,7 @@ class Encoding:
 
     Attributes:
         is_wide: whether a line break is more than a byte, as in UTF-16.
-        of_reader: what Spark's reader of CSV is told.
+        of_reader: the encoding that is set for Spark's CSV reader.
     Raises:
         ConfigError: there is no such encoding (CFG_OPTION).
     """
@@ -44,7 +44,7 @@ class Encoding:
         return self.translated(F.decode(line.cast("binary"), self.of_reader))
 
     def translated(self, text: Column) -> Column:
-        """Return the text of a cell that Spark was told to read as `of_reader`."""
+        """Return the text of a cell that Spark has read as `of_reader`."""
         upper = _UPPER.decode(_LATIN)
         return text if self._characters in {"", upper} else F.translate(text, upper, self._characters)
 

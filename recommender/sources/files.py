@@ -23,45 +23,51 @@ from recommender.sources.options import wrong_option
 from recommender.sources.paths import listed
 from recommender.spark.errors import explained
 
-# What an error of Spark's holds, and what it says about the input.
-_MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str]] = (
-    (("PATH_NOT_FOUND",), InputError, "INPUT_NOT_FOUND", "{path} does not exist; see data_loader.event_filename"),
+# What an error of Spark's holds, and what it says about the input: the error, its id, the fault, and the advice.
+_MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str, str]] = (
+    (("PATH_NOT_FOUND",), InputError, "INPUT_NOT_FOUND", "{path} does not exist", "see data_loader.event_filename"),
     (
         ("Illegal file pattern",),
         InputError,
         "INPUT_NOT_FOUND",
-        "{path} is no pattern for names of files: a bracket in it is not closed; see data_loader.event_filename",
+        "{path} is not a pattern for names of files: a bracket in it is not closed",
+        "see data_loader.event_filename",
     ),
-    (("UNABLE_TO_INFER_SCHEMA",), InputError, "INPUT_EMPTY", "{path} has no events"),
+    (("UNABLE_TO_INFER_SCHEMA",), InputError, "INPUT_EMPTY", "{path} has no rows", ""),
     (
         ("COLUMN_ALREADY_EXISTS",),
         SchemaError,
         "SCHEMA_AMBIGUOUS",
-        "two columns of {path} have names that differ in case only; rename one",
+        "two columns of {path} have names that differ in case only",
+        "rename one",
     ),
     (
         ("UNSUPPORTED_TIME_TYPE", "PARQUET_TYPE_", "Illegal Parquet type", "Parquet type not"),
         SchemaError,
         "SCHEMA_TYPE",
-        "{path} has a column of a type that Spark cannot read{kind}; write it without this column",
+        "{path} has a column of a type that Spark cannot read{kind}",
+        "write it without this column",
     ),
     (
         ("CANNOT_MERGE_SCHEMAS", "CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE"),
         SchemaError,
         "SCHEMA_TYPE",
-        "a column has types in two files of {path} that do not go together; write one of them again",
+        "a column has types in two files of {path} that do not go together",
+        "write one of them again",
     ),
     (
         ("No FileSystem for scheme", "ClassNotFoundException"),
         InputError,
         "INPUT_NOT_FOUND",
         "{path}: this Spark has no library for its file system",
+        "",
     ),
     (
         ("CONFLICTING_DIRECTORY_STRUCTURES", "Conflicting directory structures", "CONFLICTING_PARTITION_COLUMN_NAMES"),
         InputError,
         "UNEXPECTED_FILE",
         "the folders below {path} do not all have names as key=value",
+        "",
     ),
 )
 
@@ -122,7 +128,6 @@ def read_files(
     """Read files.
 
     Args:
-        spark: the session.
         path: file, folder or glob.
         file_format: csv, json (a JSON object per line), parquet or orc.
         wanted: names of the columns that are needed; a dot leads into an object.
@@ -169,13 +174,22 @@ def shortened(found: Loaded, names: Sequence[str]) -> list[str]:
     return [f"the folder {match[1]}={match[2]} is read as {int(match[2])}: Spark makes numbers of the names of folders"]
 
 
-def read_list(spark: SparkSession, path: str, wanted: Sequence[str], optional: Sequence[str] = ()) -> Loaded:
-    """Read files of a list beside the log by the end of their name; lines that repeat a header are none of its rows.
+def read_list(
+    spark: SparkSession, path: str, wanted: Sequence[str], optional: Sequence[str] = (), *, key: str
+) -> Loaded:
+    """Read the files of a list beside the log, by the end of their name; rows that repeat the header are left out.
+
+    Args:
+        path, wanted, optional: see `read_files`.
+        key: the parameter that names the files, for errors.
 
     Raises:
         InputError, SchemaError: see `read_files`.
     """
-    found = read_files(spark, path, format_within(spark, path), wanted, optional=optional)
+    try:
+        found = read_files(spark, path, format_within(spark, path), wanted, optional=optional)
+    except InputError as error:  # its advice is about the log
+        raise type(error)(error.id, error.fault, f"see {key}") from error
     if HEAD not in found.rows.columns:
         return found
     return replace(found, rows=found.rows.where(F.col(HEAD).isNull()).drop(HEAD))
@@ -186,15 +200,15 @@ def _mistake(error: Exception, path: str, file_format: str, options: Mapping[str
     if isinstance(error, RecommenderError):
         return error
     text = str(error)
-    for signs, made, name, sentence in _MISTAKES:
+    for signs, made, name, fault, advice in _MISTAKES:
         if any(sign in text for sign in signs):
             kind = _KIND.search(text)
-            return made(name, sentence.format(path=path, kind=f", {kind[1]}" if kind else ""))
+            return made(name, fault.format(path=path, kind=f", {kind[1]}" if kind else ""), advice)
     if "is not a Parquet file" in text and _suffix(path) != "parquet":
-        sentence = f"{path} is no parquet, as which it is read where its name does not say otherwise"
-        return InputError("SOURCE_FORMAT", f"{sentence}; see data_loader.file_format")
-    ours = wrong_option(error, options) or explained(error)
+        fault = f"{path} is not Parquet, as which files without a known ending are read"
+        return InputError("SOURCE_FORMAT", fault, "see data_loader.file_format")
+    ours = wrong_option(error, options) or explained(error, place=path)
     if isinstance(ours, InputError):
-        hint = f"; if it is no {file_format}, see data_loader.file_format"
-        return type(ours)(ours.id, ours.sentence.replace("a file", path, 1) + hint)
+        hint = f"if it is not {file_format}, see data_loader.file_format"
+        return type(ours)(ours.id, ours.fault, *ours.advice, hint)
     return ours

@@ -35,7 +35,6 @@ def read_json(
     """Read JSON lines; which keys there are is seen from the first lines, and where that is not enough, from all.
 
     Args:
-        spark: the session.
         path: file, folder or glob.
         wanted: names of the keys that are parsed; a dot leads into an object.
         optional: those of them that need not be anywhere.
@@ -44,7 +43,7 @@ def read_json(
         whole: whether all keys are parsed.
 
     Raises:
-        InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is no text (ENCODING).
+        InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is not text (ENCODING).
         SchemaError: two keys of an object differ in case only. ConfigError: multiLine is among the options.
     """
     if any(key.lower() == "multiline" and value.lower() != "false" for key, value in options.items()):
@@ -101,14 +100,14 @@ def _keys(lines: DataFrame, options: Mapping[str, str]) -> list[str]:
 
 
 def _check_text(lines: DataFrame, found: Sequence[str], path: str) -> None:
-    """Refuse what has no objects, or names that are no text."""
+    """Refuse what has no objects, or names that are not text."""
     strange = F.col(_LINE).contains("\x00") | F.col(_LINE).contains("\ufffd")
     if any("\x00" in key or "\ufffd" in key for key in found) or (
         not found and not lines.limit(_SAMPLED_LINES).where(strange).isEmpty()
     ):
-        raise InputError("ENCODING", f"{path} is not UTF-8 text; {HINT}.options (encoding), or convert it")
+        raise InputError("ENCODING", f"{path} is not UTF-8 text", f"{HINT}.options (encoding), or convert it")
     if not found and not lines.isEmpty():
-        raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line; {HINT}.file_format")
+        raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line", f"{HINT}.file_format")
 
 
 def _parsed(

@@ -28,7 +28,7 @@ _LEVELS = 6  # folders above the files that are looked at
 
 
 def check_plain(spark: SparkSession, path: str) -> None:
-    """Refuse files of a table format: some of them are no part of the table any more.
+    """Refuse files of a table format: some of them are not part of the table any more.
 
     Raises:
         InputError: the log of a table lies in the folder, or in one above it (SOURCE_FORMAT).
@@ -38,12 +38,12 @@ def check_plain(spark: SparkSession, path: str) -> None:
             sign = next((name for name in _SIGNS if f"/{name}/" in file), "metadata")
             if sign != "metadata" or file.endswith(".metadata.json"):
                 kind, hint = _SIGNS[sign]
-                sentence = f"{path} is of {kind}, whose files hold deleted rows too"
-                raise InputError("SOURCE_FORMAT", f"{sentence}; {hint.format(folder=folder)}")
+                fault = f"{path} is of {kind}, whose files hold deleted rows too"
+                raise InputError("SOURCE_FORMAT", fault, hint.format(folder=folder))
 
 
 def _folders(path: str) -> Iterator[str]:
-    """Return a folder and those above it, without the root, and without what is a pattern.
+    """Return a folder and those above it, without the root, and without patterns.
 
     >>> list(_folders("s3://lake/log/day=*/a.parquet"))
     ['s3://lake/log']

@@ -1,4 +1,4 @@
-"""What a source gives.
+"""The rows of a source.
 
 Example usage:
 >>> quoted("visitor`id")
@@ -62,8 +62,8 @@ class Loaded:
         return replace(self, rows=self.rows.withColumns(own).drop(*self.texts.values())) if own else self
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Tell what is wrong with the source while the rows are computed, without what is in a row.
+    def translating(self) -> Iterator[None]:
+        """Raise errors of the source, while the rows are computed, as ours, without the values of a row.
 
         Raises:
             InputError: a query fails on a row (SOURCE_QUERY), or what the source says of an error.
@@ -86,6 +86,11 @@ class Loaded:
 def quoted(name: str) -> str:
     """Return a name as Spark's SQL takes it, whatever is in it."""
     return f"`{name.replace('`', '``')}`"
+
+
+def in_sql(text: str) -> str:
+    """Return a text as Spark's SQL takes it, in quotes."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def trimmed(name: str) -> str:
@@ -128,5 +133,5 @@ def check_names(columns: list[str], place: str) -> None:
     lower = [name.lower() for name in columns]
     twice = [name for name in columns if lower.count(name.lower()) > 1]
     if twice:
-        sentence = f"{shown(twice)} stand in {place} for more than one column (case is ignored); rename one"
-        raise SchemaError("SCHEMA_AMBIGUOUS", sentence)
+        fault = f"{shown(twice)} stand in {place} for more than one column (case is ignored)"
+        raise SchemaError("SCHEMA_AMBIGUOUS", fault, "rename one")

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pyspark.sql import Column, SparkSession, functions as F, types as T
 
 from recommender.errors import SchemaError
-from recommender.sources.loaded import quoted
+from recommender.sources.loaded import in_sql, quoted
 from recommender.sources.values import exact_number
 
 # How many of a unit are a millisecond, or how many milliseconds it has.
@@ -38,7 +38,7 @@ _ZONE_LETTERS = re.compile(r"[VzOXxZ]")
 
 @dataclass(frozen=True)
 class Clock:
-    """What the times of a source mean.
+    """How to read the times of a source.
 
     Attributes:
         unit: ms, s, us or ns since 1970, or iso.
@@ -92,7 +92,7 @@ class Clock:
         return self.pattern is not None and is_text
 
     def check(self) -> str | None:
-        """Return what is wrong with the zone, as far as it can be known without Spark."""
+        """Return the mistake in the zone, as far as it can be found without Spark."""
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -156,7 +156,7 @@ class Clock:
         letters = re.sub(r"'[^']*'", "", pattern)
         if not _ZONE_LETTERS.search(letters):
             pattern, text = f"{pattern} VV", f"concat({text}, ' {self.zone}')"
-        return f"unix_millis(try_to_timestamp({text}, {_literal(pattern)}))"
+        return f"unix_millis(try_to_timestamp({text}, {in_sql(pattern)}))"
 
     def _local(self, name: str, found: T.DataType) -> Column:
         """Return the times of a calendar without a zone that are those of another zone than UTC."""
@@ -185,7 +185,3 @@ def _of_calendar(name: str, found: T.DataType) -> str:
 
 def _calendar(milliseconds: int) -> str:
     return (_EPOCH + timedelta(milliseconds=milliseconds)).replace(tzinfo=None).isoformat(" ", "milliseconds")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

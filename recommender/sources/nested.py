@@ -1,4 +1,4 @@
-"""Reach what is inside of a column: a field by its path, and the elements of an array, each as a row.
+"""Reach into a column: a field by its path, and the elements of an array, each as a row.
 
 Example usage:
 >>> schema = "at long, more struct<cart: array<struct<id: string>>>"
@@ -27,7 +27,7 @@ def exploded(loaded: Loaded, name: str) -> Loaded:
     """Return a row for each element of an array, which takes its place; a row without one stays, and is marked `EMPTY`.
 
     Raises:
-        SchemaError: there is no such column (SCHEMA_MISSING), or it is no array (SCHEMA_TYPE).
+        SchemaError: there is no such column (SCHEMA_MISSING), or it is not an array (SCHEMA_TYPE).
     """
     path = _path(loaded.rows, name)
     if path is None:
@@ -45,7 +45,7 @@ def exploded(loaded: Loaded, name: str) -> Loaded:
 
 
 def reached(loaded: Loaded, names: Iterable[str]) -> Loaded:
-    """Return the rows with columns for the names that are paths into others; what is not there is left to be told.
+    """Return the rows with columns for the names that are paths into others; missing ones are reported later.
 
     Raises:
         SchemaError: an array is in the way (SCHEMA_TYPE).
@@ -84,7 +84,7 @@ def _path(rows: DataFrame, name: str) -> list[str] | None:
 def _leads(kind: T.DataType, fields: Sequence[str]) -> bool:
     for name in fields:
         if isinstance(kind, T.ArrayType):
-            return True  # it is told what to do with it
+            return True  # the error says what to do
         if not isinstance(kind, T.StructType) or name not in kind.names:
             return False
         kind = kind[name].dataType

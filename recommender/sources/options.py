@@ -1,4 +1,4 @@
-"""Say what Spark says about an option of its readers that is wrong.
+"""Report what Spark says about a wrong option of its readers.
 
 Example usage:
 >>> print(wrong_option(ValueError("escape cannot be more than one character"), {"escape": "xx"}))
@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from recommender.errors import ConfigError, Mistake
 
-# As far as the type of the error does not tell.
+# Errors whose type does not show that they are about an option.
 _OPTION = re.compile(
     r"UnsupportedCharsetException|IllegalCharsetNameException|more than one character|EXCEEDS_ONE_CHARACTER"
     r"|should be an integer|For input string: |timestamp provided for the '\w+' option"
@@ -49,7 +49,7 @@ def unknown_option(file_format: str, options: Iterable[str]) -> str | None:
     """Return a sentence about an option that the reader of a format does not know; None if it knows all.
 
     >>> unknown_option("csv", ["encodng"])
-    "options.encodng is no option of Spark's csv reader, did you mean encoding"
+    "options.encodng is not an option of Spark's csv reader, did you mean encoding"
     """
     known = _KNOWN.get(file_format, "").split()
     lower = {name.lower(): name for name in known}
@@ -57,12 +57,12 @@ def unknown_option(file_format: str, options: Iterable[str]) -> str | None:
         if option.lower() not in lower:
             close = get_close_matches(option.lower(), lower, n=1)
             hint = f", did you mean {lower[close[0]]}" if close else f"; it knows {', '.join(sorted(known))}"
-            return f"options.{option} is no option of Spark's {file_format} reader{hint}"
+            return f"options.{option} is not an option of Spark's {file_format} reader{hint}"
     return None
 
 
 def wrong_option(error: Exception, options: Mapping[str, str]) -> ConfigError | None:
-    """Return the mistake that an error tells of, if there are options; of a failed task, what made it fail."""
+    """Return the mistake that an error is about, if there are options; of a failed task, the cause."""
     text = str(error).strip()
     if not options or not (type(error).__name__ in _NO_VALUE or _OPTION.search(text)):
         return None

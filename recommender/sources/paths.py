@@ -1,4 +1,4 @@
-"""The files below a path, and how Spark is told to read just these.
+"""The files below a path, and how to make Spark read exactly these.
 
 Example usage:
 >>> print(literal("/logs/day[1].csv").replace(chr(92), "|"))
@@ -19,6 +19,7 @@ from recommender.sources.loaded import FILE, shown
 # A file that cannot be read is an error, whatever the session says.
 STRICT: Final = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 HINT: Final = "see data_loader"
+_KEY = f"{HINT}.event_filename"
 
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload", "._copying_", ".swp", "~")
 _FILES_AT_ONCE = 8
@@ -39,14 +40,14 @@ def listed(spark: SparkSession, path: str) -> list[str]:
     files, below = found(False), found(True)
     for file in (*files, *below):
         if file.lower().endswith(_UNFINISHED):
-            sentence = f"{file} looks unfinished; remove it, or name the finished files with a glob"
-            raise InputError("UNEXPECTED_FILE", f"{sentence}; {HINT}.event_filename")
+            advice = "remove it, or name the finished files with a glob"
+            raise InputError("UNEXPECTED_FILE", f"{file} looks unfinished", advice, _KEY)
     nested = sorted(set(below) - set(files))
     if nested:
-        sentence = f"{nested[0]} lies in a folder inside the input, which is not read; move it, or name it with a glob"
-        raise InputError("UNEXPECTED_FILE", f"{sentence}; {HINT}.event_filename")
+        fault = f"{nested[0]} lies in a folder inside the input, which is not read"
+        raise InputError("UNEXPECTED_FILE", fault, "move it, or name it with a glob", _KEY)
     if not files:
-        raise InputError("INPUT_EMPTY", f"{path} has no events: there is no file in it; {HINT}.event_filename")
+        raise InputError("INPUT_EMPTY", f"{path} has no rows: there is no file in it", _KEY)
     return files
 
 

@@ -10,30 +10,34 @@ from dataclasses import replace
 from pyspark.sql import SparkSession
 
 from recommender.errors import InputError
-from recommender.sources.loaded import Loaded, loaded, quoted
+from recommender.sources.loaded import Loaded, in_sql, loaded, quoted
 from recommender.spark.errors import explained
 
-# What an error of Spark's holds, and what it says about the table.
+# What an error of Spark's holds, and what it says about the table: the id, the fault, and the advice.
 _MISTAKES = (
     (
         ("DATA_SOURCE_NOT_FOUND", "Failed to find the data source"),
         "SOURCE_FORMAT",
         "this Spark cannot read the format of {name}: give its library to spark-submit with --packages",
+        "",
     ),
     (
         ("TABLE_OR_VIEW_NOT_FOUND", "PATH_NOT_FOUND", "SCHEMA_NOT_FOUND"),
         "INPUT_NOT_FOUND",
-        "{name} does not exist: {first}; see {hint}",
+        "{name} does not exist: {first}",
+        "see {key}",
     ),
     (
         ("REQUIRES_SINGLE_PART_NAMESPACE", "CATALOG_NOT_FOUND"),
         "INPUT_NOT_FOUND",
-        "{name} does not exist: there is no such catalog; see {hint}",
+        "{name} does not exist: there is no such catalog",
+        "see {key}",
     ),
     (
         ("TIME_TRAVEL", "time travel", "Time travel"),
         "NO_TIME_TRAVEL",
-        "{name} has no versions: leave out data_loader.version and as_of",
+        "{name} has no versions",
+        "leave out data_loader.version and as_of",
     ),
 )
 # The options of a reader of a path; a table of the catalog takes SQL instead.
@@ -44,14 +48,21 @@ _DELTA = ("DESCRIBE HISTORY {} LIMIT 1", "version")
 _ICEBERG = ("SELECT snapshot_id FROM {}.refs WHERE name = 'main'", "snapshot_id")
 
 
-def read_catalog(spark: SparkSession, table: str, version: str | None = None, as_of: str | None = None) -> Loaded:
+def read_catalog(
+    spark: SparkSession,
+    table: str,
+    version: str | None = None,
+    as_of: str | None = None,
+    *,
+    key: str = "data_loader.table",
+) -> Loaded:
     """Read a table of the catalog.
 
     Args:
-        spark: the session.
         table: catalog.schema.table; what is left out is the session's current one.
         version: version or snapshot to read.
         as_of: time, as SQL takes it, at which to read.
+        key: the parameter that names the table, for errors.
 
     Raises:
         InputError: there is no such table (INPUT_NOT_FOUND), or it has no versions (NO_TIME_TRAVEL).
@@ -59,21 +70,21 @@ def read_catalog(spark: SparkSession, table: str, version: str | None = None, as
     name = ".".join(quoted(part) for part in table.split("."))
     when = ""
     if version is not None:
-        when = f" VERSION AS OF {version}" if version.isdigit() else f" VERSION AS OF '{_literal(version)}'"
+        when = f" VERSION AS OF {version}" if version.isdigit() else f" VERSION AS OF {in_sql(version)}"
     elif as_of is not None:
-        when = f" TIMESTAMP AS OF '{_literal(as_of)}'"
+        when = f" TIMESTAMP AS OF {in_sql(as_of)}"
     try:
         rows = spark.sql(f"SELECT * FROM {name}{when}") if when else spark.table(name)  # noqa: S608 - quoted
         return loaded(rows, table)
     except Exception as error:
-        raise _mistake(error, table, "data_loader.table") or error from error
+        raise _mistake(error, table, key) or error from error
 
 
 def read_query(spark: SparkSession, query: str) -> Loaded:
     """Read the rows of a query in Spark's SQL.
 
     Raises:
-        InputError: it cannot be analysed, is no query of rows, or fails on a row that it reads (SOURCE_QUERY).
+        InputError: it cannot be analysed, is not a query of rows, or fails on a row that it reads (SOURCE_QUERY).
     """
     try:
         # Spark runs a command at once; inside of a query it is a mistake of syntax.
@@ -121,7 +132,7 @@ def catalog_version(spark: SparkSession, table: str) -> str | None:
 
 
 def catalog_versions(tables: Iterable[str], started: bool) -> dict[str, str | None]:
-    """Return tables of the catalog, each with its version now; None where there is none, and for all without a session.
+    """Return tables of the catalog, each with its version now; None if there is none, and for all without a session.
 
     Args:
         tables: their names.
@@ -143,21 +154,17 @@ def _newest(spark: SparkSession, query: str, column: str, name: str) -> str | No
     return None if row is None else str(row[column])
 
 
-def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
-
-
-def _mistake(error: Exception, name: str, hint: str) -> Exception | None:
-    """Return what an error of Spark's says about the table."""
+def _mistake(error: Exception, name: str, key: str) -> Exception | None:
+    """Return what an error of Spark's says about the table that a parameter, `key`, names."""
     if isinstance(error, InputError):
         return error
     text = str(error)
     first = text.strip().split("\n", 1)[0][:200]
-    for signs, id_, sentence in _MISTAKES:
+    for signs, id_, fault, advice in _MISTAKES:
         if any(sign in text for sign in signs):
-            return InputError(id_, sentence.format(name=name, first=first, hint=hint))
+            return InputError(id_, fault.format(name=name, first=first), advice.format(key=key))
     if type(error).__name__ == "ParseException" and name == "the query":
-        return InputError("SOURCE_QUERY", f"the query cannot be read, it must be one SELECT: {first}; see {hint}")
+        return InputError("SOURCE_QUERY", f"the query cannot be read, it must be one SELECT: {first}", f"see {key}")
     if type(error).__name__ in {"ParseException", "AnalysisException"}:
-        return InputError("SOURCE_QUERY", f"{name} cannot be read: {first}; see {hint}")
+        return InputError("SOURCE_QUERY", f"{name} cannot be read: {first}", f"see {key}")
     return explained(error)

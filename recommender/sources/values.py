@@ -26,7 +26,7 @@ from pyspark.sql import Column, functions as F, types as T
 
 import recommender.constants as C
 from recommender.errors import SchemaError
-from recommender.sources.loaded import BLANKS, quoted, trimmed
+from recommender.sources.loaded import BLANKS, in_sql, quoted, trimmed
 
 # Up to here a number with a fraction holds every whole number.
 _EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
@@ -38,7 +38,7 @@ _FLOAT = "^ *[+-]?[0-9]+([.]0*|[.]?[0-9]{0,18}[eE][+]?[0-9]+) *$"
 
 @dataclass(frozen=True)
 class Ids:
-    """What makes ids of a column.
+    """Read a column as ids.
 
     Attributes:
         kind: type of an id, bigint or string.
@@ -49,7 +49,7 @@ class Ids:
     null_words: Sequence[str] = C.NULL_WORDS
 
     def column(self, name: str, found: T.DataType, place: str) -> Column:
-        """Return the ids of a column of a type; null where there is none, or what is there is none.
+        """Return the ids of a column of a type; null if there is none, or a value is not an id.
 
         Raises:
             SchemaError: nothing of that type is an id (SCHEMA_TYPE).
@@ -90,14 +90,14 @@ class Ids:
             return exact_number(name)
         column, text = quoted(name), trimmed(name)
         longest = max(map(len, self.null_words), default=0)
-        is_nothing = f"length({text}) <= {longest} AND {column} RLIKE {_literal(self._nothing)}"
+        is_nothing = f"length({text}) <= {longest} AND {column} RLIKE {in_sql(self._nothing)}"
         is_json = f"json_array_length({column}) IS NOT NULL OR json_object_keys({column}) IS NOT NULL"
         is_list = f"substr({text}, 1, 1) IN ('[', '{{') AND ({is_json})"
         return f"CASE WHEN {is_nothing} THEN NULL WHEN {is_list} THEN NULL ELSE {text} END"
 
     @property
     def _nothing(self) -> str:
-        """A pattern for text that is no id: blank, or a word for nothing."""
+        """A pattern for text that is not an id: blank, or a word for nothing."""
         words = "|".join(f"\\Q{word}\\E" for word in self.null_words if word.strip())
         return f"^[{BLANKS}]*(?iu:{words})?[{BLANKS}]*$" if words else f"^[{BLANKS}]*$"
 
@@ -116,7 +116,7 @@ def exact_number(name: str, limit: int = 2**53) -> str:
 
 
 def weight(name: str, found: T.DataType, place: str) -> Column:
-    """Return a weight; null where it is no finite number.
+    """Return a weight; null where it is not a finite number.
 
     Raises:
         SchemaError: the type is neither text nor a number.
@@ -137,7 +137,3 @@ def _way_out(found: T.DataType) -> str:
     if isinstance(found, T.FloatType | T.DoubleType):
         return "write whole numbers, or see data_loader.id_type"
     return "see data_loader.id_type"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,4 +1,4 @@
-"""Keep what is used more than once, until it is released: who caches is the one that frees.
+"""Cache frames that are used more than once, until they are released by whoever cached them.
 
 Example usage:
 >>> cache = Cache()

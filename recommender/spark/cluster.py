@@ -1,4 +1,4 @@
-"""What a session says of its cluster: cores, memory, partitions, a folder for checkpoints.
+"""Facts about the cluster of a session: cores, memory, partitions, a folder for checkpoints.
 
 Example usage:
 >>> cores(spark)

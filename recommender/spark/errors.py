@@ -1,4 +1,4 @@
-"""Turn what Spark raises into an error that tells a user what to do.
+"""Turn errors of Spark into errors that say what to do.
 
 Example usage:
 >>> print(explained(RuntimeError("[FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:///e.csv.gz.")))
@@ -52,13 +52,14 @@ _GONE = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "
 _FULL_SHARE, _FULL_BYTES = 0.01, 64 * 2**20  # a disk with less than either free is called full
 
 
-def explained(error: BaseException, local: str = "", root: str = "") -> RecommenderError | None:
-    """Return the error of ours that an error of Spark's is, or nothing where it is a bug.
+def explained(error: BaseException, local: str = "", root: str = "", place: str = "a file") -> RecommenderError | None:
+    """Translate an error of Spark's into a RecommenderError; return None if it is a bug.
 
     Args:
         error: what was raised.
         local: where Spark keeps its own files on this machine, folders joined by commas.
         root: where the stages store their results.
+        place: what is read, for errors that do not name the file.
     """
     text = str(error)
     if "No space left on device" in text or "Disk quota exceeded" in text:
@@ -70,7 +71,7 @@ def explained(error: BaseException, local: str = "", root: str = "") -> Recommen
     if "COLUMN_DATA_TYPE_MISMATCH" in text or "SchemaColumnConvertNotSupportedException" in text:
         return _another_type(text)
     if _UNREADABLE.search(text):
-        return _unreadable(text)
+        return _unreadable(text, place)
     gone = type(error).__name__ in _GONE
     return (None if gone else _of_database(text)) or _lost(error, text)
 
@@ -135,19 +136,17 @@ def _file(text: str) -> str | None:
     return unquote(found[1]) if found else None
 
 
-def _unreadable(text: str) -> RecommenderError:
+def _unreadable(text: str, place: str) -> RecommenderError:
     """Say which file cannot be read: one of the log, or one of ours."""
-    file = _file(text) or "a file"
+    file = _file(text) or place
     if re.search(r"/data/[0-9a-f]{32}/", file):
-        sentence = f"{file} cannot be read to its end; run its stage again with --force, or restore the file"
-        return ArtifactError("ARTIFACT_CORRUPT", sentence)
+        advice = "run its stage again with --force, or restore the file"
+        return ArtifactError("ARTIFACT_CORRUPT", f"{file} cannot be read to its end", advice)
     causes = _CAUSES.findall(text)
     if causes and not _DAMAGED.search(text):  # it may be as it should be
-        sentence = (
-            f"{file} cannot be read ({causes[-1]}); see whether it is there, open to this user, and of its format"
-        )
-        return InputError("INPUT_UNREADABLE", sentence)
-    return InputError("INPUT_CORRUPT", f"{file} cannot be read to its end; replace the file")
+        advice = "see whether it is there, open to this user, and of its format"
+        return InputError("INPUT_UNREADABLE", f"{file} cannot be read ({causes[-1]})", advice)
+    return InputError("INPUT_CORRUPT", f"{file} cannot be read to its end", "replace the file")
 
 
 def _another_type(text: str) -> SchemaError:

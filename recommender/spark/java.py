@@ -1,4 +1,4 @@
-"""What is there only if Python has a JVM beside it: the thin client of Spark Connect has none.
+"""Names that exist only if Python has a JVM beside it: the thin client of Spark Connect has none.
 
 Example usage:
 >>> HAS_JVM, issubclass(Py4JJavaError, Exception)

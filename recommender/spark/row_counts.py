@@ -33,7 +33,7 @@ from pyspark.sql import Column, DataFrame, Observation, functions as F
 
 @dataclass(frozen=True)
 class StepRows:
-    """The rows in and out of a step, for the report; None where there are none, or where nobody has counted them."""
+    """The rows in and out of a step, for the report; None if there are none, or where nobody has counted them."""
 
     step: str
     rows_in: int | None
@@ -112,7 +112,7 @@ class RowCounter:
         self._own.clear()
 
     def number(self, rows: DataFrame, found: Mapping[str, int]) -> int | None:
-        """Return the number of rows of a frame, given what was counted; None where nobody has counted this one."""
+        """Return the number of rows of a frame, given the counts; None if nobody has counted this one."""
         return self._known.get(id(rows), found.get(self._names.get(id(rows), "")))
 
     def number_now(self, rows: DataFrame) -> int:
@@ -139,12 +139,12 @@ class RowCounter:
         return listed
 
     def counted(self, name: str) -> dict[str, int]:
-        """Return the counts of one name, ``rows`` and those of its conditions; waits for what was not computed yet."""
+        """Return the counts of one name, ``rows`` and those of its conditions; waits until they are computed."""
         counts = {key: int(count) for key, count in _found(self._observations[name]).items()}
         return counts or dict.fromkeys(("rows", *self._conditions[name]), 0)
 
     def rows(self) -> dict[str, int]:
-        """Return name -> number of rows, in the order of counting; waits for what was not computed yet."""
+        """Return name -> number of rows, in the order of counting; waits until they are computed."""
         found = {}
         for name in self._observations:
             counts = self.counted(name)
@@ -154,7 +154,7 @@ class RowCounter:
 
 
 def _found(observation: Observation) -> dict[str, Any]:
-    """Return what was observed: nothing, if Spark has left the plan out because there were no rows."""
+    """Return the observed numbers; empty if Spark has left the plan out because there were no rows."""
     try:
         return dict(observation.get)
     except Exception as error:

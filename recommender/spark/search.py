@@ -81,7 +81,7 @@ class BlockSearch:
 
         Args:
             queries: id int, features array<float> or null, and columns that `finish` needs. One row per id.
-            excluded: id int, item_index int: what a query must not get; ids that are no queries are ignored.
+            excluded: id int, item_index int: what a query must not get; ids that are not queries are ignored.
             item_factors: id int, features array<float>, finite; None: nothing is searched, and `finish` does all.
             finish: makes the rows of the result from queries (without features, with `EXCLUDED`), keys of shape
                 (queries, k), and the other block, None where it has no rows.
@@ -138,7 +138,7 @@ class BlockSearch:
     def _in_rounds(
         self, blocks: DataFrame, queries: DataFrame, item_blocks: DataFrame, largest: Mapping[int, float], at_once: int
     ) -> DataFrame:
-        """Return the queries without features, and the keys of what was found for them in all blocks of items."""
+        """Return the queries without features, and the keys of the items found for them in all blocks."""
         k, (head, *_) = self.k, largest
         later = {block: norm for block, norm in largest.items() if block != head}
         copies = -(-at_once // len(later))
@@ -210,7 +210,7 @@ def _by_norm(items: pa.Table) -> pa.Table:
 
 
 def _improve(best: Keys, queries: pa.Table, items: pa.Table | None) -> None:
-    """Put what is better in a block of items into the best of a block of queries."""
+    """Merge a block of items into the best of a block of queries."""
     if items is None:
         return
     factors, _ = matrix(items[C.FEATURES], len(items[C.FEATURES][0]))
@@ -224,7 +224,7 @@ def _improve(best: Keys, queries: pa.Table, items: pa.Table | None) -> None:
 
 
 def _first_round(queries: pa.Table, items: pa.Table | None, k: int, later: Mapping[int, float]) -> Iterator[pa.Table]:
-    """Search the first block; give block int and rows binary: what was found, and who meets which later block."""
+    """Search the first block; give block int and rows binary: items found, and which query meets which later block."""
     best = nothing_found(len(queries), k)
     _improve(best, queries, items)
     done = queries.drop_columns([C.FEATURES]).append_column(_BEST, _as_lists(best))
@@ -242,7 +242,7 @@ def _addressed(block: int, rows: pa.Table) -> pa.Table:
 
 
 def _later_round(queries: pa.Table, items: pa.Table, k: int) -> pa.Table:
-    """Search a later block; return the queries that it has improved, with what is better than their k-th."""
+    """Search a later block; return the queries that it has improved, with the items better than their k-th."""
     least = queries[_LEAST].to_numpy()
     best = np.repeat(least[:, None], k, axis=1)
     _improve(best, queries, items)

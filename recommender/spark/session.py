@@ -1,7 +1,7 @@
 """The edge to a classic Spark process: its session, its settings, its JVM, its end, and its stderr.
 
 What the submitter configured stays, and what was left open gets a sensible value. This is the only module that looks at
-a classic Spark context; where there is none (Spark Connect, a session that the platform started) all else works too.
+a classic Spark context; if there is none (Spark Connect, a session that the platform started) all else works too.
 """
 
 import os
@@ -39,20 +39,20 @@ _LOCAL_PARTITIONS_PER_CORE = 4
 _SMALL = 16 * 2**20
 _BYTES_PER_PARTITION = 2 * 2**20
 OF_SMALL: Final = {"spark.sql.adaptive.enabled": "false", "spark.sql.autoBroadcastJoinThreshold": "-1"}
-_GRACE = 8  # seconds that a JVM that is told to end gives this process
+_GRACE = 8  # seconds that a JVM gives this process before it ends
 # On one machine a failed task ends the job, whose error says why; these would add its stack trace several times.
 # These show a path that does not exist, and a stack trace, before the job says the same in a sentence.
 _LOGGERS_OF_PATHS = (
     "org.apache.spark.sql.execution.streaming.FileStreamSink",
     "org.apache.spark.sql.execution.streaming.sinks.FileStreamSink",
 )
-# What many models are judged by is a long plan; that its description is cut is nothing to tell.
+# The plan of an evaluation is long; that Spark cuts its description is not worth a warning.
 _LOGGERS_OF_PLANS = ("org.apache.spark.sql.catalyst.util.StringUtils",)
 _LOGGERS_OF_FAILED_TASKS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 
 
 class ErrorStream(Protocol):
-    """What is needed of a stream to tell the user something."""
+    """The methods of a stream that shows something to the user."""
 
     def write(self, text: str, /) -> object:
         """Write a text."""
@@ -146,7 +146,7 @@ def checkpoints(folder: str) -> Iterator[None]:
 
 
 def hadoop() -> Hadoop | None:
-    """Return the way to Hadoop's file systems, with what was submitted for them; None over Spark Connect.
+    """Return the way to Hadoop's file systems, with the settings that were submitted for them; None over Spark Connect.
 
     It needs a JVM, which spark-submit has started or which is started here, but no Spark session.
     """
@@ -161,7 +161,7 @@ def hadoop() -> Hadoop | None:
 
 
 def is_ending() -> bool:
-    """Return whether the JVM was told to end, as by SIGTERM; it waits for this process then, for some seconds."""
+    """Return whether the JVM has received a signal to end, such as SIGTERM; it waits some seconds for this process."""
     if is_connect() or SparkContext._jvm is None:
         return False
     try:
@@ -183,7 +183,7 @@ def error_stream() -> ErrorStream:
 
 
 class _JvmStderr:
-    """The stderr of the process that spark-submit is; spark-submit.sh tells whether it is a terminal."""
+    """The stderr of the process that spark-submit is; spark-submit.sh passes on whether it is a terminal."""
 
     def write(self, text: str, /) -> object:
         try:
@@ -205,12 +205,12 @@ def _jvm() -> Any:
 
 
 def _wait_for_this_process() -> None:
-    """Let the JVM of spark-submit, when it is told to end, wait until this process has cleaned up.
+    """Let the JVM of spark-submit wait, before it ends on a signal, until this process has cleaned up.
 
     A shutdown hook must be Java; a method handle makes one of ``onExit().get(seconds)`` of this process.
     """
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        return  # this process has started the JVM, and is the one that is told
+        return  # this process has started the JVM, and gets the signal itself
     gateway, jvm = SparkContext._gateway, _jvm()
     invoke, find = jvm.java.lang.invoke, jvm.java.lang.Class.forName
     end = jvm.java.lang.ProcessHandle.of(os.getpid()).get().onExit()
@@ -231,10 +231,10 @@ def _is_local(submitted: SparkConf) -> bool:
 
 
 def _settings(submitted: SparkConf, size: int | None) -> dict[str, str]:
-    """Return the settings for what is left open."""
+    """Return settings for those that are left open."""
     settings = {**_BEFORE_START, **_SETTINGS}
     if _is_local(submitted):
-        # Workers run "python3" from PATH unless they are told, which may lack numpy and pyarrow.
+        # Without this, workers run "python3" from PATH, which may lack numpy and pyarrow.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         settings |= _of_one_machine(size)
     return settings

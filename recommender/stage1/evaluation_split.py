@@ -1,4 +1,4 @@
-"""What models are trained with, and what they are judged by: the events of a log, divided by one of the protocols.
+"""Divide the events of a log, by one of the protocols, into training events and those that judge the models.
 
 Example usage:
 >>> steps = SplitSteps.build({"holdout": {"every_visitor": True, "last_events": 1}})
@@ -34,7 +34,6 @@ class SplitSteps(Steps):
 
 
 TESTED: Final = "_tested"  # the number of test events of an id
-_PAIR = [C.VISITOR, C.ITEM]
 _BY_COLUMN = {C.VISITOR: "unknown_visitors", C.TIMESTAMP: "time_cut"}
 
 
@@ -71,7 +70,7 @@ class EvaluationSplit:
     Attributes:
         protocol: see above.
         split_value: what train_test_split divides at; NaN where it divides nothing.
-        own: the holdout that the user brings; None where there is none.
+        own: the holdout that the user brings; None if there is none.
         held: number of pairs held out, before those leave that the history has too.
     Raises:
         ConfigError: a parameter is set that the protocol makes no use of.
@@ -165,10 +164,10 @@ class EvaluationSplit:
             held = self.own.pairs
         else:
             history, held_out = self._divided(parts, activity[C.VISITOR])
-            held = self._cache(grouped(held_out, _PAIR))
+            held = self._cache(grouped(held_out, C.PAIR))
         self._holdout_rows = HoldoutSplit.to_predict(self._holdout.high_enough(held), history)
         self._counter.came_out("holdout", self._holdout_rows)
-        return Evaluated(grouped(history, [*_PAIR, C.EVENT]), self._holdout_rows, held)
+        return Evaluated(grouped(history, [*C.PAIR, C.EVENT]), self._holdout_rows, held)
 
     def _divided(self, parts: Parts, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
         """Return the events of the history and of the holdout."""
@@ -188,11 +187,11 @@ class EvaluationSplit:
         return DataQualityError("NO_ROWS_AFTER", f"{sentence}, so there is none to train on; {hint}")
 
     def events(self, rows: Mapping[str, int]) -> int | None:
-        """Return the number of events that were divided, given what was counted."""
+        """Return the number of events that were divided, given the counts."""
         return self._counter.number(self._events, rows)
 
     def report_training(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return how many of the events are trained with, given what was counted."""
+        """Return how many of the events are trained with, given the counts."""
         if self.own:
             return []
         events, train = self.events(rows), self._counter.number(self._parts.train, rows)
@@ -205,7 +204,7 @@ class EvaluationSplit:
         return [StepRows("holdout", events, train, f"train: all but {held} of each visitor")]
 
     def report_holdout(self, rows: Mapping[str, int]) -> StepRows:
-        """Return what the evaluated visitors are judged by, given what was counted."""
+        """Return what the evaluated visitors are judged by, given the counts."""
         left = self._counter.number(self._holdout_rows, rows)
         left = rows["holdout"] if left is None else left
         if self.own:

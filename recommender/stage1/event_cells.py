@@ -1,4 +1,4 @@
-"""Make the columns of an event of the columns of a log, and say what is wrong with a row, so that its reason is true.
+"""Make the columns of an event from the columns of a log, and find the problem of a row, so that its reason is true.
 
 Example usage:
 >>> schema = "at string, who string, what string, id string, __malformed string, __file string"
@@ -30,7 +30,7 @@ _IDS = (C.VISITOR, C.ITEM)
 
 @dataclass(frozen=True)
 class EventCells:
-    """What the columns of a log mean.
+    """The meaning of the columns of a log.
 
     Attributes:
         names: column of an event -> the log's column; None where the log has none.
@@ -94,7 +94,7 @@ class EventCells:
         return F.coalesce(*(F.when(looked_up == kind, other) for kind, other in self.kinds.items()), text)
 
     def _problem(self, marks: Sequence[str], cells: Mapping[str, str], types: Mapping[str, T.DataType]) -> Column:
-        """Return what is wrong with a row."""
+        """Return the problem of a row."""
         texts = (F.col(cell) for name, cell in cells.items() if isinstance(types[name], T.StringType))
         damaged = reduce(or_, (text.contains("\x00") | text.contains("\ufffd") for text in texts), F.lit(False))
         first = F.when(F.lit(False), "")

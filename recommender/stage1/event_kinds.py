@@ -19,7 +19,7 @@ from pyspark.sql import Column, DataFrame, functions as F
 from recommender.errors import DataQualityError
 from recommender.spark.aggregates import fetch
 from recommender.stage1.steps import ScoreEvents
-from recommender.terminal.kinds import MOST_TOLD, counted, listed, nearest, shown
+from recommender.terminal.kinds import MOST_SHOWN, counted, listed, nearest, shown
 
 _MOST_KINDS: Final = 1000  # that the driver sees
 
@@ -54,7 +54,7 @@ class EventKinds:
         return [F.count_if(is_event & ~weighed), *found]
 
     def check(self, events: DataFrame, number: int, numbers: Sequence[int]) -> list[str]:
-        """Return what is unusual, a sentence each.
+        """Return warnings, a sentence each.
 
         Args:
             events: those that are fit for use. number: how many there are.
@@ -91,14 +91,14 @@ class EventKinds:
 
     def _without_weight(self, others: Mapping[str, int], unweighted: int, number: int) -> list[str]:
         """Return a sentence for each kind without a weight."""
-        told = list(others.items())[:MOST_TOLD]
+        named = list(others.items())[:MOST_SHOWN]
         hint = "see score_events.score_map and data_loader.event_map"
         sentences = []
-        for kind, count in told:
+        for kind, count in named:
             say = "has no weight and counts" if count == 1 else "have no weight and count"
             meant = nearest(kind, self.scoring.score_map)
             sentences.append(f"{shown(kind)}: {count:,} of {number:,} events {say} for nothing{meant}; {hint}")
-        rest = unweighted - sum(count for _, count in told)
+        rest = unweighted - sum(count for _, count in named)
         if rest:
             sentences.append(f"{rest:,} of {number:,} events of further kinds have no weight and count for nothing")
         return sentences

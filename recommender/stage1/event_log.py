@@ -61,7 +61,7 @@ class EventLogSteps(Steps):
     drift: DriftCheck
 
 
-_HEAD = "_head"  # how often the file of a line that is no row begins with it
+_HEAD = "_head"  # how often the file of a line that is not a row begins with it
 _BAD = "_bad"  # why and of what an event is not fit for use; null where it is
 _NAMED = 10  # visitors, and pairs of visitor and item, with too many events that the profile names
 
@@ -79,7 +79,7 @@ class EventLog:
         rows, quarantined: number of rows, and reason -> of those that are kept apart.
         empty: number of further rows that make no event, as they have no element in an array of items.
         distinct: number of good events, each once. events: number of those that count.
-        last: time of the last good event, in ms; None where there is none.
+        last: time of the last good event, in ms; None if there is none.
         weighed: whether events have weights of their own. largest_weight: of these, in size; 1 where they have none.
         profile, columns, warnings: what the record of the commit says of the log.
     """
@@ -126,7 +126,6 @@ class EventLog:
             InputError: see DataLoader. DataQualityError: too much is quarantined, or see `_weigh`.
         """
         loader = self._steps.data_loader
-        validator = self._steps.event_validator
         loaded = loader.load(version)
         self._note_columns(loader, loaded, before)
         read = loader.events(loaded)
@@ -137,14 +136,14 @@ class EventLog:
         rows = self._cache(self._steps.event_deduplicator.execute(together_, *noted))
         is_good = F.col(_BAD).isNull()
         events = rows.where(is_good).drop(_BAD, C.ROWS, *noted)
-        with loaded.told(), validator.rules_told():
+        with loaded.translating(), self._steps.event_validator.translating_rules():
             median, of_weights, of_kinds = self._count(rows, loaded)
         self.quarantine = self._quarantine(rows.where(~is_good))
         if self.empty:
             self.warnings.append(f"{self.empty:,} rows have no element in {loader.explode}, and make no event")
         self._note_zeros(loader, loaded)
         self._note_quotes(loaded)
-        validator.check(self.rows, self.quarantined, median)
+        self._steps.event_validator.check(self.rows, self.quarantined, median)
         if not self.distinct and not loader.allow_empty:
             reasons = ", ".join(f"{name} {count:,}" for name, count in self.quarantined.items())
             found = f": of {self.rows:,} rows {reasons}" if reasons else ""
@@ -201,7 +200,7 @@ class EventLog:
         return self.rows - sum(self.quarantined.values())
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted."""
+        """Return the rows in and out of each step, given the counts."""
         numbers = (self._counter.number(frame, rows) for frame in self._read)
         read = next((number for number in numbers if number is not None), self.rows)
         valid = self._counter.number(self._read[-1], rows)
@@ -215,7 +214,7 @@ class EventLog:
         ]
 
     def _validated(self, read: DataFrame) -> tuple[DataFrame, list[str]]:
-        """Return the events with what is wrong with them, of which the deduplicator makes a row each; what is noted."""
+        """Return the events with their problems, a row each after the deduplicator, and the columns of notes."""
         self._read = [read]
         why = (C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE, F.col(f"{C.RAW}.head").alias(_HEAD))
         bad = F.when(F.col(C.REASON).isNotNull(), F.struct(*why))
@@ -229,7 +228,7 @@ class EventLog:
         return validated, noted
 
     def _weigh(self, events: DataFrame, of_weights: Sequence[Any], of_kinds: Sequence[int]) -> None:
-        """Judge the events' own weights and their kinds by what was counted of them.
+        """Judge the events' own weights and their kinds by their counts.
 
         Raises:
             DataQualityError: a weight is none (BAD_WEIGHT), or too many events have none (NO_WEIGHT).
@@ -307,7 +306,7 @@ class EventLog:
         self.distinct, self.last, middle, total, self._zeros, first_lines, *others = single_row(rows.agg(*facts))
         weights, counts = others[: len(of_weights)], others[len(of_weights) :]
         by_name = dict(zip(reasons, counts, strict=False))
-        # Each file begins with lines that are no rows; what repeats them is.
+        # Each file begins with lines that are not rows; what repeats them is.
         by_name[C.HEADER] = (by_name[C.HEADER] or 0) - first_lines
         self.empty = by_name.pop(C.NO_ELEMENT) or 0
         self.rows = (total or 0) - first_lines - self.empty
@@ -315,7 +314,7 @@ class EventLog:
         return middle, weights, counts[len(reasons) :]
 
     def _note(self, let_pass: list[str]) -> None:
-        """Note what was found in the log and let pass, and what the next log is compared with."""
+        """Note the drift that was let pass, and the numbers that the next log is compared with."""
         reason = self._steps.drift.override
         self._let_pass += let_pass
         self.warnings += [f"let pass ({reason}): {sentence}" for sentence in let_pass]
@@ -324,7 +323,7 @@ class EventLog:
         self.profile["base"] = next_base(self._base, self.profile, doubtful=bool(self._let_pass))
 
     def _note_columns(self, loader: DataLoader, loaded: Loaded, before: Mapping[str, Any] | None) -> None:
-        """Note which columns the log has, and what is new about them."""
+        """Note which columns the log has, and which are new."""
         unused = loader.unused(loaded)
         self.columns = {"found": loaded.columns, "unused": unused}
         self.warnings, self._left_out = list(loaded.warnings), loaded.left_out
@@ -355,7 +354,7 @@ class EventLog:
 
 
 def _first_lines() -> Column:
-    """Return the number of lines that the files begin with and that are no rows."""
+    """Return the number of lines that the files begin with and that are not rows."""
     line = F.when(
         F.col(f"{_BAD}.{C.REASON}") == C.HEADER,
         F.struct(f"{_BAD}.{C.RAW}", f"{_BAD}.{C.SOURCE_FILE}", f"{_BAD}.{_HEAD}"),

@@ -1,4 +1,4 @@
-"""What a log is compared with: the last runs whose logs nobody doubted, and the number of events that they forecast.
+"""Choose the runs that a log is compared with, the last ones that nobody doubted, and forecast its number of events.
 
 A log that was let pass although something was found does not become the base of the next comparison. Two of them in a
 row do: what a person has let pass twice is how the log is now.

@@ -41,8 +41,7 @@ from recommender.stage1.steps.column_encoder import Numbering, numbered
 from recommender.tables.parquet import as_stored, read_table, write_table
 
 OWN_STEPS: Final = "steps"  # the section with the steps of the user's own
-_PAIR = [C.VISITOR, C.ITEM]
-_ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of _PAIR
+_ENCODERS = {"visitors": "encode_visitorids", "items": "encode_itemids"}  # table -> step, in the order of C.PAIR
 _JUDGED = ("scores", "history", "holdout")  # tables that are looked at for leaks
 
 
@@ -71,33 +70,16 @@ class Stage1(Stage):
 
     Example config:
     cfg = {
-        'data_loader': {
-            'event_filename': 'events.csv',
-        },
-        'score_events': {
-            'input_column_name': 'event',
-            'score_column_name': 'score',
-            'score_map': {
-                    'view': 1,
-                    'addtocart': 5,
-                    'transaction': 10,
-            },
-        },
-        'encode_itemids': {
-            'column_name': 'itemid',
-        },
-        'group_scores': {
-            'key': 'visitorid itemid'.split(),
-        },
-        'score_filter': {
-            'min_score': 10,
-        },
+        'data_loader': {'event_filename': 'events.csv'},
+        'score_events': {'score_map': {'view': 1, 'addtocart': 5, 'transaction': 10}},
+        'group_scores': {'key': 'visitorid itemid'.split()},
+        'score_filter': {'min_score': 10},
     }
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
-        previous: the last commit, whose indexes are gone on from; None where there is none.
+        previous: the last commit, whose indexes are gone on from; None if there is none.
     Execution returns:
         Dictionary of DataFrames, their columns in ``recommender.tables.schemas``:
             - scores: the training part, one row per visitor and item that passed the filter
@@ -110,8 +92,7 @@ class Stage1(Stage):
         ConfigError: the config is wrong; all mistakes are listed. InputError: see DataLoader.
         DataQualityError: too much is quarantined, too many events have no weight, the log has drifted, no training pair
         has a score to learn from, or a model would see what it is judged by.
-    Persist strategy:
-        Parquet, a folder per table, below the given path.
+    Persist strategy: Parquet, a folder per table, below the given path.
     """
 
     NAME = "prepare"
@@ -120,7 +101,7 @@ class Stage1(Stage):
 
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "score_events": {"score_column_name": C.SCORE},
-        "group_scores": {"key": _PAIR, "score_column_name": C.SCORE},
+        "group_scores": {"key": C.PAIR, "score_column_name": C.SCORE},
         "score_filter": {"score_column_name": C.SCORE},
         "encode_visitorids": {"column_name": C.VISITOR, "index_column_name": None},
         "encode_itemids": {"column_name": C.ITEM, "index_column_name": None},
@@ -129,8 +110,7 @@ class Stage1(Stage):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__({name: section for name, section in config.items() if name != OWN_STEPS})
         self.own = build_own_steps(config.get(OWN_STEPS), OWN_STEPS, known=self.step_classes())
-        self._version: str | None = None
-        self._holdout_version: str | None = None
+        self._newest: str | None = None  # version of the log's table, asked for once
         self._known: dict[str, int] = {}
         self._numbering = ""
         self._leaks = 0
@@ -158,13 +138,17 @@ class Stage1(Stage):
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the versions of the tables that the log and the user's own holdout are."""
         loader = self.steps.data_loader
-        own: dict[str, str | None] = self.steps.holdout.versions(started)
-        self._holdout_version = next(iter(own.values()), None)
+        own = self.steps.holdout.versions(started)
         if not self.is_sourced or loader.files:
             return own
-        if self._version is None and (started or loader.version is not None or loader.as_of is not None):
-            self._version = loader.newest_version()
-        return {loader.table or loader.event_filename or "query": self._version, **own}
+        if self._newest is None and (started or loader.version is not None or loader.as_of is not None):
+            self._newest = loader.newest_version()
+        return {self._log: self._newest, **own}
+
+    @property
+    def _log(self) -> str:
+        """The name that the log has among the versions."""
+        return self.steps.data_loader.table or self.steps.data_loader.event_filename or "query"
 
     def continues(self) -> list[str]:
         """Return the encoders that are appended to."""
@@ -177,9 +161,9 @@ class Stage1(Stage):
         self._numbering = (goes_on and before and before.get("numbering")) or uuid.uuid4().hex
         if self.split.own:
             self.announce("loading the holdout")
-            self.split.own.load(self._holdout_version)
+            self.split.own.load(self.context.versions.get(self.steps.holdout.holdout_table or ""))
         self.announce("loading and validating events")
-        events = self.log.load(self._version, before)
+        events = self.log.load(self.context.versions.get(self._log), before)
         for name, step in self.own.items():
             events = self.run(name, events, step)
         for sentence in self.log.warnings:
@@ -188,7 +172,7 @@ class Stage1(Stage):
         parts = self.split.divide(events, self.log.events)
         self.announce("describing the events")
         self.scoring.date(self.log.last)
-        activity = {name: self.cache(self._activity(parts.events, name, parts.is_test)) for name in _PAIR}
+        activity = {name: self.cache(self._activity(parts.events, name, parts.is_test)) for name in C.PAIR}
         self.log.describe(
             events, activity[C.VISITOR], activity[C.ITEM], before, repeats=bool(previous and previous.repeats)
         )
@@ -207,15 +191,14 @@ class Stage1(Stage):
             name: previous.record["contents"][name]["rows"] if previous and name in known else 0 for name in _ENCODERS
         }
         encoders = self._encoders(pairs, activity, known)
-        of_visitors = self.steps.encode_visitorids
         of_items = self.steps.encode_itemids
 
         def encoded(rows: DataFrame) -> DataFrame:
-            return of_items.encode(of_visitors.encode(rows, encoders["visitors"]), encoders["items"])
+            return of_items.encode(self.steps.encode_visitorids.encode(rows, encoders["visitors"]), encoders["items"])
 
         tables = {
             "scores": encoded(pairs),
-            "interactions": encoded(self.scoring.grouped(events, [*_PAIR, C.EVENT])),
+            "interactions": encoded(self.scoring.grouped(events, [*C.PAIR, C.EVENT])),
             "history": encoded(history),
             "holdout": encoded(holdout),
             "visitors": self._trained(self._with_activity(encoders["visitors"], activity[C.VISITOR]), pairs),
@@ -229,9 +212,8 @@ class Stage1(Stage):
         super().persist(path, data, part)
         self._is_written = True
         self.announce("checking for leaks")
-        check = self.steps.leak_check
         scores, history, holdout = (read_table(f"{path}/{name}", data[name].schema) for name in _JUDGED)
-        self._leaks = check.execute(scores, history, holdout, self.split.cut)
+        self._leaks = self.steps.leak_check.execute(scores, history, holdout, self.split.cut)
         if self.split.own:
             self.split.own.check_left(self.counter.counted("holdout")["rows"])
         before = {name: known for name, known in self._known.items() if known}  # else it is numbered afresh
@@ -249,10 +231,10 @@ class Stage1(Stage):
             return ""
         if not self._is_written:
             write_table(path, C.QUARANTINE, as_stored(C.QUARANTINE, self.log.quarantine))
-        return f"; what is quarantined is kept in {path}/{C.QUARANTINE}"
+        return f"what is quarantined is kept in {path}/{C.QUARANTINE}"
 
     def details(self) -> dict[str, Any]:
-        """Return the profile of the log, its columns, what is unusual about it, and how it was divided."""
+        """Return the profile of the log, its columns, the warnings, and how it was divided."""
         left_out = self.scoring.left_out(self.counter.rows(), weighed=self.log.weighed)
         warnings = [*(self.split.own.warnings if self.split.own else []), *self.log.warnings, *left_out]
         judged = {"protocol": self.split.protocol, "leaks": self._leaks}
@@ -266,7 +248,7 @@ class Stage1(Stage):
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         valid, held = self.split.events(rows), rows["holdout"]
         return [
             *self.log.report(rows),
@@ -285,10 +267,10 @@ class Stage1(Stage):
     def _encoders(
         self, pairs: DataFrame, activity: Mapping[str, DataFrame], known: Mapping[str, DataFrame]
     ) -> dict[str, DataFrame]:
-        """Number what is new: the ids of the training pairs first, then the others."""
+        """Number the new ids: those of the training pairs first, then the others."""
         numberings = [
             Numbering(getattr(self.steps, key), self.split.ids_to_number(activity[column]), known.get(table), pairs)
-            for (table, key), column in zip(_ENCODERS.items(), _PAIR, strict=True)
+            for (table, key), column in zip(_ENCODERS.items(), C.PAIR, strict=True)
         ]
         visitors, items = numbered(*numberings)
         by_visitor = together(visitors, C.VISITOR).sortWithinPartitions(C.VISITOR)  # as the events are

@@ -1,4 +1,4 @@
-"""The holdout that a user brings: what is in it, how much of it is fit for use, and how it meets the log.
+"""The holdout that a user brings: its pairs, how many are fit for use, and how it meets the log.
 
 Example usage:
 >>> import pathlib, tempfile
@@ -30,8 +30,6 @@ from recommender.errors import DataQualityError, InputError
 from recommender.spark.aggregates import single_row
 from recommender.spark.cluster import together
 from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit
-
-_PAIR = [C.VISITOR, C.ITEM]
 
 
 class OwnHoldout:
@@ -69,7 +67,7 @@ class OwnHoldout:
         self.warnings: list[str] = []
 
     def load(self, version: str | None = None) -> None:
-        """Read it; before the log, so that what is wrong with it is told early.
+        """Read it, before the log, so that its mistakes are found early.
 
         Args:
             version: of its table; None: the newest, or it has none.
@@ -83,8 +81,8 @@ class OwnHoldout:
         if negative is not None:
             usable &= ~F.coalesce(negative, F.lit(False))
         # What is not fit for use becomes one pair without ids, so that it is counted in the pass that groups.
-        ids = {name: F.when(usable, F.col(name)) for name in _PAIR}
-        grouped = together(rows.withColumns(ids), C.VISITOR).groupBy(*_PAIR)
+        ids = {name: F.when(usable, F.col(name)) for name in C.PAIR}
+        grouped = together(rows.withColumns(ids), C.VISITOR).groupBy(*C.PAIR)
         # A pair that stands there more than once counts once.
         last = F.max(C.TIMESTAMP).alias(C.LAST_TIMESTAMP)
         counted = self._cache(grouped.agg(F.max(C.SCORE).alias(C.SCORE), last, F.count(F.lit(1)).alias(C.ROWS)))
@@ -102,7 +100,7 @@ class OwnHoldout:
         if not self.unusable:
             return
         found = f"{self.unusable:,} of {self.rows:,} rows of {place}"
-        why = f"too many or too few cells, an id that is empty, negative or no {id_type}, or a score that is no number"
+        why = f"a wrong number of cells, an id that is empty, negative or not {id_type}, or a score that is not numeric"
         if self.unusable > limit * self.rows:
             sentence = f"{found} are not fit for use, and {limit * 100:.6g}% may be: {why}"
             raise DataQualityError("QUARANTINE_RATE", f"{sentence}; {hint} and event_validator.max_quarantined")
@@ -125,9 +123,9 @@ class OwnHoldout:
             DataQualityError: no item of the holdout is in the log.
         """
         marked = self.pairs
-        for name in _PAIR:
+        for name in C.PAIR:
             marked = marked.join(ids[name].select(name, F.lit(True).alias(f"_{name}")), name, "left")
-        foreign = {name: F.col(f"_{name}").isNull() for name in _PAIR}
+        foreign = {name: F.col(f"_{name}").isNull() for name in C.PAIR}
         numbers = [F.count_distinct(F.when(is_foreign, F.col(name))) for name, is_foreign in foreign.items()]
         possible = F.count_if(~foreign[C.ITEM])
         self.visitors, self.items, hits = single_row(marked.agg(*numbers, possible))

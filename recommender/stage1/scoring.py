@@ -42,7 +42,7 @@ class Scoring:
         cache: keeps a frame until the stage releases it.
         counter: counts the rows between the steps.
     Attributes:
-        events: the step that scores events, once `date` has told it how old they are.
+        events: the step that scores events; it knows their age after `date`.
     Raises:
         ConfigError: the parameters of two steps make no sense together.
     """
@@ -86,7 +86,7 @@ class Scoring:
         strong = self._filter.strong(self._grouped)
         if self._filter.has_core:
             strong = self._cache(self._counter("score_filter.strong", strong))
-            strong.count()  # a checkpoint does not tell what was counted
+            strong.count()  # a checkpoint does not give what was counted
             strong, self._rounds = self._filter.core(strong)
         pairs = self._cache(self._counter("score_filter", strong))
         self._counter.came_out("score_filter", pairs)
@@ -103,7 +103,7 @@ class Scoring:
 
         Args:
             kept, positive: what `kept` has counted.
-            no_training_events: returns the error to be raised where there is not one training event.
+            no_training_events: returns the error to be raised if there is not one training event.
 
         Raises:
             DataQualityError: no pair has a score to learn from.
@@ -141,7 +141,7 @@ class Scoring:
         return [f"{sentence}; see score_filter.min_score"]
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of the steps, given what was counted."""
+        """Return the rows in and out of the steps, given the counts."""
         grouped, kept = rows["group_scores"], rows["score_filter"]
         first = StepRows("group_scores", rows["train"], grouped, "pairs of visitor and item")
         if not self._filter.has_core:

@@ -30,7 +30,7 @@ from recommender.tables import schemas  # noqa: F401 - for the example
 
 @dataclass(frozen=True)
 class ListMaker:
-    """Make lists of all models for the same visitors, from the same history, by the rules of what is served.
+    """Make lists of all models for the same visitors, from the same history, by the rules that serving uses.
 
     Init parameters:
         steps: those of stage 3.
@@ -58,14 +58,12 @@ class ListMaker:
             item_factors: id int, features array<float>.
             als: the parameters that these were fitted with.
         """
-        fold_in = self.steps.fold_in
         solver = solver_of(als)
-        folded = fold_in.execute(self.history, item_factors, **solver, visitor_count=self.number)
+        folded = self.steps.fold_in.execute(self.history, item_factors, **solver, visitor_count=self.number)
         folded = folded.select(F.col(C.ID).alias(C.VISITOR_INDEX), F.lit(C.FOLD_IN).alias(C.SOURCE), C.FEATURES)
         factors = self.visitors.join(folded, C.VISITOR_INDEX, "left")
         if self.recent is not None:
-            blend = self.steps.blend
-            factors, item_factors = blend.execute(factors, item_factors, self.recent)
+            factors, item_factors = self.steps.blend.execute(factors, item_factors, self.recent)
         return self._ranked(self._rules, factors, item_factors, self.popularity)
 
     def by_popularity(self, popularity: DataFrame) -> DataFrame:
@@ -94,8 +92,7 @@ class ListMaker:
 
     @property
     def _rules(self) -> TopKRecommender:
-        rules = self.steps.recommend
-        return replace(rules, k=self.k)
+        return replace(self.steps.recommend, k=self.k)
 
     def _ranked(
         self, rules: TopKRecommender, visitors: DataFrame, item_factors: DataFrame | None, popularity: DataFrame

@@ -81,7 +81,8 @@ class Stage2(RuledStage):
     Execution args:
         scores, history, holdout, items: the tables of stage 1.
         profile: of the log; null: nobody knows.
-        previous: the commit that the live model is of; None where there is none to compare with.
+        previous: the commit that the live model is of; None if there is none to compare with.
+        not_compared: why there is none, although a model is live.
     Execution returns:
         Dictionary with model, the ALSModel, and the DataFrames popularity, recent_popularity, metrics, segment_metrics
         and bootstrap (``recommender.tables.schemas``). They share cached intermediate results, which `release` frees;
@@ -111,6 +112,7 @@ class Stage2(RuledStage):
         self.models: list[str] = []
         self.verdict: Verdict | None = None
         self._live: Mapping[str, Any] | None = None
+        self._not_compared = ""
         self._weights: list[dict[str, Any]] = []
         self._metrics: list[dict[str, Any]] = []
         gate = self.steps.gate
@@ -122,9 +124,8 @@ class Stage2(RuledStage):
 
     def continues(self) -> list[str] | None:
         """Return the factors of the live model, if it is compared with; no table where its record is enough."""
-        gate = self.steps.gate
-        if gate.min_gain_over_live is None:
-            return None if gate.max_drop is None else []  # how many pairs there were is in the record
+        if self.steps.gate.min_gain_over_live is None:
+            return None if self.steps.gate.max_drop is None else []  # how many pairs there were is in the record
         return ["model/itemFactors"]
 
     def execute(
@@ -135,9 +136,11 @@ class Stage2(RuledStage):
         items: DataFrame,
         profile: Mapping[str, Any] | None = None,
         previous: Previous | None = None,
+        not_compared: str = "",
     ) -> dict[str, Any]:
         """Return the model and the tables; see the class."""
         self.heed(profile)
+        self._not_compared = not_compared
         self._live = previous.record if previous else None
         als = self.steps.als
         visitors = holdout.select(C.VISITOR_INDEX).distinct()
@@ -186,17 +189,16 @@ class Stage2(RuledStage):
         super().release()
 
     def persist(self, path: str, data: Mapping[str, Any], part: str = "") -> None:
-        """Write the model and every table to a new folder below `path`, and judge by what was written."""
+        """Write the model and every table to a new folder below `path`, and judge by the written tables."""
         self.announce("saving the model")
         data["model"].save(f"{path}/model")
         super().persist(path, {name: rows for name, rows in data.items() if name != "model"}, part)
         metrics, bootstrap = (read_table(f"{path}/{name}", data[name].schema) for name in ("metrics", "bootstrap"))
         pairs, live_pairs = self.counter.counted("scores")["rows"], (self._live or {}).get("fitted_pairs")
-        gate = self.steps.gate
-        found = fetch(metrics=metrics, bootstrap=gate.compared(bootstrap))
+        found = fetch(metrics=metrics, bootstrap=self.steps.gate.compared(bootstrap))
         self._metrics = sorted((row.asDict() for row in found["metrics"]), key=itemgetter(C.MODEL, C.METRIC, "k"))
-        judged, why = (found["metrics"], found["bootstrap"]), self.not_compared
-        self.verdict = gate.judge(*judged, pairs=pairs, live_pairs=live_pairs, not_compared=why)
+        judged, why = (found["metrics"], found["bootstrap"]), self._not_compared
+        self.verdict = self.steps.gate.judge(*judged, pairs=pairs, live_pairs=live_pairs, not_compared=why)
 
     def details(self) -> dict[str, Any]:
         """Return the verdict, with every reason, and how much the scores weigh."""
@@ -217,7 +219,7 @@ class Stage2(RuledStage):
         return [metrics_table(commit.record["metrics"])]
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         als = self.steps.als
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
         kind += "" if als.solver == "mllib" else f", solver {als.solver}"

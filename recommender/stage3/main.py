@@ -56,7 +56,7 @@ class Stage3(RuledStage):
     - fold_in: factors of the visitors that have events outside the training scores, from all their events
     - item_rules: which items may be recommended
     - blend: recent popularity, if it is to have a say, as one more column of the factors
-    - recommend: the best items by the model's or the folded-in factors, popular items where there are none
+    - recommend: the best items by the model's or the folded-in factors, popular items if there are none
     - similar_items: the items that are most alike, made with the first part of the visitors
 
     Init parameters:
@@ -73,8 +73,7 @@ class Stage3(RuledStage):
         shard, similar_items (``recommender.tables.schemas``).
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
-    Persist strategy:
-        Parquet, a folder per table, below the given path.
+    Persist strategy: Parquet, a folder per table, below the given path.
     """
 
     NAME = "predict"
@@ -113,8 +112,7 @@ class Stage3(RuledStage):
         self.heed(profile)
         visitors = _of_this_log(visitors)
         number = -(-self._count(visitors) // shard[1])
-        cut = self.steps.shards
-        visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
+        visitors, interactions = (self.steps.shards.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         of_lists: list[str] = []
         allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists)
@@ -132,11 +130,10 @@ class Stage3(RuledStage):
 
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
-        cut = self.steps.shards
-        return cut.number_of(self._count(_of_this_log(inputs["visitors"])))
+        return self.steps.shards.number_of(self._count(_of_this_log(inputs["visitors"])))
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
         weight = self.steps.blend.weight
         blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
@@ -147,7 +144,7 @@ class Stage3(RuledStage):
         ]
 
     def details(self) -> dict[str, Any]:
-        """Return what is unusual."""
+        """Return the warnings."""
         return {"warnings": self.warnings} if self.warnings else {}
 
     def conditions(self, table: str) -> dict[str, Column]:
@@ -156,8 +153,7 @@ class Stage3(RuledStage):
 
     def _similar(self, item_factors: DataFrame, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
         self.items, rank = single_row(size_of(item_factors))
-        step = self.steps.similar_items
-        similar = step.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
+        similar = self.steps.similar_items.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
         similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
         return similar.join(ids, C.ITEM_INDEX, "inner").join(similar_ids, C.SIMILAR_ITEM_INDEX, "inner")
 
@@ -175,7 +171,7 @@ class Stage3(RuledStage):
         als: Mapping[str, Any],
         number: int,
     ) -> DataFrame:
-        """Return visitor_index, source and features of every visitor, null where there are no factors."""
+        """Return visitor_index, source and features of every visitor, null if there are no factors."""
         trained, others = visitors.where(C.TRAINED), visitors.where(~F.col(C.TRAINED))
         outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
         solver = solver_of(als)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
@@ -19,8 +19,9 @@ from recommender.terminal.progress import progress
 _TABLE = "recommendations"
 
 
+@runtime_checkable
 class DeliveringStep(Protocol):
-    """A step that delivers."""
+    """A step that delivers; a stage finds it among its steps by what it can do."""
 
     @property
     def is_wanted(self) -> bool:
@@ -66,10 +67,9 @@ def deliver(
     """Deliver a commit wherever it is wanted, and let a channel name it; see ``recommender.publishing.publication``.
 
     Args:
-        store: the store.
         commit: of stage 4.
         channel: its name.
-        steps: name -> step, of all places that there may be.
+        steps: name -> step that delivers to a place.
         start: starts Spark; called if a place does not have the version.
     """
     schema = StructType.fromJson(commit.record["tables"][_TABLE])
@@ -80,7 +80,7 @@ def deliver(
         return read_table(store.urls(commit, _TABLE), schema)
 
     types = {field.name: field.dataType.simpleString() for field in schema}
-    places = [StepDelivery(name, step, rows, types) for name, step in steps.items() if step.is_wanted]
+    places = [StepDelivery(name, step, rows, types) for name, step in steps.items()]
     with progress("publishing") if places else nullcontext(str) as announce:
         return publish(store, channel, commit, places, announce)
 

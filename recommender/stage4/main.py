@@ -25,8 +25,8 @@ from recommender.publishing.comparison import release_of
 from recommender.settings.step import Steps
 from recommender.spark.aggregates import single_row
 from recommender.spark.row_counts import StepRows
-from recommender.stage import Made, Needs, Previous, Stage, place_of
-from recommender.stage4.delivery import channel_text, deliver
+from recommender.stage import NOT_COMPARED, Made, Needs, Previous, Stage, place_of
+from recommender.stage4.delivery import DeliveringStep, channel_text, deliver
 from recommender.stage4.report_file import REPORT, write_report
 from recommender.stage4.snapshot import Inputs, Snapshot
 from recommender.stage4.steps import (
@@ -45,7 +45,6 @@ from recommender.tables.parquet import as_stored
 from recommender.terminal.summary import release_text
 
 _LISTS = ("recommendations", "interactions", "visitors", "items")  # what is read also without a snapshot
-_PLACES = ("parquet", "table", "postgres", "csv")  # steps that deliver, in this order
 _GOLDEN = 3  # visitors whose lists the service is asked for before it serves a version
 _SETTINGS = ("als", "score_events", "item_rules", "blend", "recommend")
 
@@ -80,7 +79,8 @@ class Stage4(Stage):
         recommendations, similar_items: the tables of stage 3. interactions, visitors, items: those of stage 1.
         item_factors, popularity, recent_popularity: those of stage 2; metrics, gate: what its record says.
         als, score_events, item_rules, blend, recommend: the parameters of these steps.
-        live: the version that is live; None where there is none. Without a snapshot, only the first four and this.
+        live: the version that is live; None if there is none. not_compared: why there is none, although one is live.
+        Without a snapshot, only the first four and these.
     Execution returns:
         Dictionary with the DataFrame recommendations; the examples are in the attribute `examples`.
     Raises:
@@ -114,19 +114,16 @@ class Stage4(Stage):
         self.examples: Sequence[Example] = []
         self._golden: Sequence[Example] = []
         self._snapshot: Snapshot | None = None
-        self._versions: dict[str, str | None] = {}
+        self._not_compared = ""
         self._release: dict[str, Any] | None = None
 
     def sources(self) -> list[str]:
         """Return the files with titles."""
-        snapshot = self.steps.snapshot
-        return snapshot.files
+        return self.steps.snapshot.files
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the table with titles, and its version."""
-        snapshot = self.steps.snapshot
-        self._versions = snapshot.versions(started)
-        return self._versions
+        return self.steps.snapshot.versions(started)
 
     def needs(self) -> Needs:
         """Return what the stage reads: the lists, and what a snapshot needs, if one is made."""
@@ -145,19 +142,20 @@ class Stage4(Stage):
         visitors: DataFrame,
         items: DataFrame,
         live: Previous | None = None,
+        not_compared: str = "",
         **others: Any,
     ) -> dict[str, DataFrame]:
-        """Return what is published; see the class."""
+        """Return the published lists; see the class."""
+        self._not_compared = not_compared
         own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
         self.announce("choosing examples")
-        report = self.steps.report
-        self.examples = report.execute(**own)
+        self.examples = self.steps.report.execute(**own)
         if others:
-            self._golden = self.examples or replace(report, examples=_GOLDEN).execute(**own)
+            self._golden = self.examples or replace(self.steps.report, examples=_GOLDEN).execute(**own)
             tables = {name: others[name] for name in ("similar_items", "item_factors", "popularity")}
             settings = {name: others[name] for name in _SETTINGS}
             inputs = Inputs({**own, **tables}, others["recent_popularity"], settings, others["metrics"], others["gate"])
-            self._snapshot = Snapshot(self.steps.snapshot, inputs, self._versions)
+            self._snapshot = Snapshot(self.steps.snapshot, inputs, self.context.versions)
         self._release = None if live is None else self._compare(recommendations, live, items)
         return {"recommendations": as_stored("recommendations", self.steps.publish.execute(recommendations))}
 
@@ -167,13 +165,12 @@ class Stage4(Stage):
             self.announce("making the serving snapshot")
             yield from self._snapshot.files(made, self._golden, self._shown_items())
 
-    def publish(self, store: Store, commit: Commit, start: Callable[[], object]) -> None:
+    def publish(self, store: Store, commit: Commit, start: Callable[[], object], warn: Callable[[str], None]) -> None:
         """Deliver the lists to the configured places, let the channel name them, and write the report."""
-        places = {name: getattr(self.steps, name) for name in _PLACES}
-        deliver(store, commit, self.steps.publish.channel, places, start)
+        deliver(store, commit, self.steps.publish.channel, self._places(), start)
         not_written = write_report(store, commit)
         if not_written:
-            self.warn(not_written)
+            warn(not_written)
 
     def closing(self, store: Store, commit: Commit) -> list[str]:
         """Return the example visitors, what changes from the live version, and where the lists are."""
@@ -189,18 +186,18 @@ class Stage4(Stage):
 
     def details(self) -> dict[str, Any]:
         """Return what changes from the lists that are live, the examples, and the titles of the items in both."""
-        titles = self._snapshot.titles if self._snapshot else []
+        titles, why = self._snapshot.titles if self._snapshot else [], self._not_compared
         return {
-            **({"warnings": [self.not_compared]} if self.not_compared else {}),
+            **({"warnings": [why], "not_compared": why} if why else {}),
             **({} if self._release is None else {"release_diff": self._release}),
             "examples": [asdict(example) for example in self.examples],
             **({"titles": titles} if titles else {}),
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         number = rows["recommendations"]
-        places = ", ".join(name for name in _PLACES if getattr(self.steps, name).is_wanted)
+        places = ", ".join(self._places())
         to = f"; delivered to {places}" if places else ""
         steps = [StepRows("publish", number, number, f"channel {self.steps.publish.channel}{to}")]
         if self._snapshot is not None:
@@ -213,6 +210,11 @@ class Stage4(Stage):
                 StepRows("release_diff", number, None, f"{what}, compared with run {self._release['against']['run']}")
             )
         return steps
+
+    def _places(self) -> dict[str, DeliveringStep]:
+        """Return the steps that deliver to a place, in the order of `Stage4Steps`, as far as they are configured."""
+        steps = vars(self.steps).items()
+        return {name: step for name, step in steps if isinstance(step, DeliveringStep) and step.is_wanted}
 
     def _shown_items(self) -> set[Any]:
         """Return the items that the report names."""
@@ -228,7 +230,7 @@ class Stage4(Stage):
         before = live.tables["recommendations"]
         types = [{name: dict(rows.dtypes)[name] for name in (C.VISITOR, C.ITEM)} for rows in (recommendations, before)]
         if types[0] != types[1]:
-            self.not_compared = "not compared with the live version: its ids have other types"
+            self._not_compared = f"{NOT_COMPARED}: its ids have other types"
             return None
         self.announce("comparing with the live version")
         (item_count,) = single_row(items.agg(F.count(C.ITEM)))

@@ -17,7 +17,6 @@ def write_report(store: Store, commit: Commit) -> str:
     """Write the report, unless it is there already; others than those who may read the histories cannot read it.
 
     Args:
-        store: the store.
         commit: of stage 4.
 
     Returns:

@@ -33,7 +33,7 @@ _MOST_KINDS = 127  # of events: their numbers are bytes
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a snapshot is made of.
+    """The tables and settings that a snapshot is made of.
 
     Attributes:
         tables: recommendations, similar_items, interactions, visitors, items, item_factors, popularity.
@@ -113,7 +113,7 @@ class Snapshot:
         return counted.orderBy(F.col("number").desc(), C.EVENT).limit(_MOST_KINDS)
 
     def _blended(self) -> tuple[DataFrame | None, float | None]:
-        """Return the items with one more factor, and the visitors' entry of it; nothing where nothing is blended."""
+        """Return the items with one more factor, and the visitors' entry of it; nothing if nothing is blended."""
         factors = self._inputs.tables["item_factors"]
         blend = PopularityBlend(**self._inputs.settings["blend"])
         if not blend.weight:

@@ -47,7 +47,7 @@ class ItemRules:
         versions: of the tables of the lists, as `versions` has returned them; a table is read as it was then.
         warnings: takes a sentence for each list that has none of the items; null: nobody wants to know.
     Execution returns:
-        item_index int, one row per item that may be recommended, order undefined; null where there is no rule, and
+        item_index int, one row per item that may be recommended, order undefined; null if there is no rule, and
         every item may.
     Raises:
         InputError: a list is missing, or it or one of its rows is unreadable. SchemaError: a list has no column itemid,
@@ -67,7 +67,7 @@ class ItemRules:
         return [path for path in (self.deny_filename, self.allow_filename) if path]
 
     def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables of the lists and their newest versions; None without a session, or where there is none."""
+        """Return the tables of the lists and their newest versions; None without a session, or if there is none."""
         return catalog_versions(filter(None, (self.deny_table, self.allow_table)), started)
 
     def execute(
@@ -78,10 +78,7 @@ class ItemRules:
     ) -> DataFrame | None:
         """Return the items that may be recommended; see the class."""
         found: list[str] = [] if warnings is None else warnings
-        denied = [_list_of_files(path) for path in [self.deny_filename] if path]
-        denied += [_list_of_table(table, versions.get(table)) for table in [self.deny_table] if table]
-        allowed = [_list_of_files(path) for path in [self.allow_filename] if path]
-        allowed += [_list_of_table(table, versions.get(table)) for table in [self.allow_table] if table]
+        denied, allowed = (self._lists(of, versions) for of in ("deny", "allow"))
         if not denied and not allowed and self.max_days_unseen is None:
             return None
         kept = items
@@ -94,13 +91,13 @@ class ItemRules:
                 kept = kept.join(ids, C.ITEM, how)
         return kept.select(C.ITEM_INDEX)
 
-
-def _list_of_files(path: str) -> tuple[DataFrame, str]:
-    return _column(read_list(SparkSession.active(), path, [C.ITEM]))
-
-
-def _list_of_table(table: str, version: str | None) -> tuple[DataFrame, str]:
-    return _column(read_catalog(SparkSession.active(), table, version, None))
+    def _lists(self, of: str, versions: Mapping[str, str | None]) -> list[tuple[DataFrame, str]]:
+        """Return the lists of one kind, deny or allow: the ids of each, and where they are from."""
+        path, table = getattr(self, f"{of}_filename"), getattr(self, f"{of}_table")
+        spark, key = SparkSession.active(), f"item_rules.{of}"
+        found = [read_list(spark, path, [C.ITEM], key=f"{key}_filename")] if path else []
+        found += [read_catalog(spark, table, versions.get(table), key=f"{key}_table")] if table else []
+        return [_column(loaded) for loaded in found]
 
 
 def _column(loaded: Loaded) -> tuple[DataFrame, str]:

@@ -1,4 +1,4 @@
-"""Blend what is popular now into what the model says, as one more column of the factors.
+"""Blend recent popularity into the scores of the model, as one more column of the factors.
 
 Example usage:
 >>> visitors = spark.createDataFrame([(7, [2.0, 0.0]), (8, None)], "visitor_index int, features array<float>")

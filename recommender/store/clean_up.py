@@ -1,4 +1,4 @@
-"""What may be deleted, and its deletion: records before data, and never what somebody may be reading.
+"""Delete old results: records before data, and never files that somebody may be reading.
 
 A commit is kept if
 - it is among the newest of its stage, or was until not long ago (a reader pins the newest and may be at it since then),
@@ -42,7 +42,6 @@ def removals(store: Store, older_than: float, keep: int, clock: Callable[[], flo
     """Return what may be deleted, in the order in which it must be.
 
     Args:
-        store: the store.
         older_than: seconds for which it must have been of no use.
         keep: how many of the newest commits of each stage stay in any case, at least 1.
         clock: returns the time in seconds since epoch.
@@ -72,7 +71,7 @@ def removals(store: Store, older_than: float, keep: int, clock: Callable[[], flo
 
 
 def clean_up(store: Store, older_than: float, keep: int, clock: Callable[[], float] = time.time) -> list[Removal]:
-    """Delete what may be deleted, and return what was.
+    """Delete old results, and return the list of them.
 
     Between the records and the data everything is looked at again: a run may have made an old result the newest
     meanwhile, or a rollback may have published it. See `removals` for the arguments.

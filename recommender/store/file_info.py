@@ -1,4 +1,4 @@
-"""What is known of a file without opening it."""
+"""The facts about a file that are known without opening it."""
 
 from dataclasses import dataclass
 from typing import Final

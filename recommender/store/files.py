@@ -1,4 +1,4 @@
-"""What the store needs of a file system, and which one a root is on.
+"""The operations that the store needs of a file system, and the choice of the one that a root is on.
 
 Two things are asked of it beyond the ordinary: `Files.create` makes a file with all of its content or not at all, and
 tells of two callers one that it came second. Everything else in the store rests on that.
@@ -24,9 +24,6 @@ class Files(Protocol):
 
     def url(self, path: str) -> str:
         """Return what Spark calls a path."""
-
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
 
     def create(self, path: str, content: bytes) -> bool:
         """Make a file, durably, with all of its content or not at all; False if the name is taken."""
@@ -86,7 +83,7 @@ def open_files(root: str, hadoop: Callable[[], Hadoop | None], mode: int | None 
         mode: that of files which `restrict` is asked for, such as 0o640; None: as the process makes them.
 
     Raises:
-        ConfigError: the root is no path. StorageError: its scheme is unknown, or cannot be reached from here.
+        ConfigError: the root is not a path. StorageError: its scheme is unknown, or cannot be reached from here.
     """
     scheme, colon, rest = root.partition(":")
     if _GLOB & set(root):

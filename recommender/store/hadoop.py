@@ -1,4 +1,4 @@
-"""The way to a JVM, and what is reached through it; nothing of Spark is loaded before it is used."""
+"""The way to a JVM and its classes; nothing of Spark is loaded before it is used."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ SCHEMES: Final = ("hdfs", "s3a", "s3", "gs", "abfss", "abfs", "wasbs", "dbfs")
 
 @dataclass(frozen=True)
 class Hadoop:
-    """The way to a JVM: py4j's view of it, and a Hadoop Configuration with what was submitted for Hadoop."""
+    """The way to a JVM: py4j's view of it, and a Hadoop Configuration with the submitted settings."""
 
     jvm: Any
     configuration: Any

@@ -57,13 +57,6 @@ class HadoopFiles:
         """Return what Spark calls a path."""
         return f"{self.root}/{path}"
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
-        try:
-            self._files.mkdirs(self._path(path))
-        except Py4JJavaError as error:
-            raise self._told(error, path) from error
-
     def create(self, path: str, content: bytes) -> bool:
         """Make a file with all of its content or not at all; False if the name is taken."""
         try:
@@ -79,7 +72,7 @@ class HadoopFiles:
         except Py4JJavaError as error:
             if _class(error) in _TAKEN or _REFUSED.search(str(error.java_exception.getMessage())):
                 return False
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     def read(self, path: str) -> bytes:
         """Return a file's content."""
@@ -90,7 +83,7 @@ class HadoopFiles:
             finally:
                 stream.close()
         except Py4JJavaError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     def names(self, path: str) -> list[str]:
         """Return the sorted names in a folder; none if there is no folder."""
@@ -99,7 +92,7 @@ class HadoopFiles:
         except Py4JJavaError as error:
             if _class(error) in _MISSING:
                 return []
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     def walk(self, path: str) -> Iterator[FileInfo]:
         """Return all files below a folder."""
@@ -112,14 +105,14 @@ class HadoopFiles:
                 yield FileInfo(file, status.getLen(), status.getModificationTime() / 1000)
         except Py4JJavaError as error:
             if _class(error) not in _MISSING:
-                raise self._told(error, path) from error
+                raise self._error_of(error, path) from error
 
     def modified(self, path: str) -> float:
         """Return when a file or a folder changed (seconds since epoch)."""
         try:
             return float(self._files.getFileStatus(self._path(path)).getModificationTime() / 1000)
         except Py4JJavaError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     def sha256(self, path: str) -> str:
         """Return the hash of a file's content; the JVM computes it."""
@@ -130,10 +123,10 @@ class HadoopFiles:
             finally:
                 stream.close()
         except Py4JJavaError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     def sync(self, paths: Iterable[str]) -> None:
-        """Do nothing: what was closed is kept by several machines."""
+        """Do nothing: a closed file is kept by several machines."""
 
     def restrict(self, path: str) -> None:
         """Do nothing: who may read is said by the cluster, or by the bucket."""
@@ -144,7 +137,7 @@ class HadoopFiles:
             self._files.delete(self._path(path), True)
         except Py4JJavaError as error:
             if _class(error) not in _MISSING:
-                raise self._told(error, path) from error
+                raise self._error_of(error, path) from error
 
     def locked(self, name: str, patience: float = 60.0) -> AbstractContextManager[None]:  # noqa: ARG002
         """Do nothing: these file systems have no locks that end with their holder."""
@@ -175,7 +168,7 @@ class HadoopFiles:
         stream.close()
         return True
 
-    def _told(self, error: Py4JJavaError, path: str) -> Exception:
+    def _error_of(self, error: Py4JJavaError, path: str) -> Exception:
         place, reason = self.url(path), _reason(error)
         if _class(error) in _MISSING:
             return FileNotFoundError(errno.ENOENT, "there is no such file", place)

@@ -39,13 +39,6 @@ class LocalFiles:
         """Return what Spark calls a path."""
         return f"{self._prefix}/{path}"
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
-        try:
-            self._path(path).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._told(error, path) from error
-
     def create(self, path: str, content: bytes) -> bool:
         """Make a file with all of its content or not at all; False if the name is taken."""
         final = self._path(path)
@@ -64,7 +57,7 @@ class LocalFiles:
             for folder in [final.parent, *(each.parent for each in new)]:
                 _sync(folder)
         except OSError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
         return created
 
     def read(self, path: str) -> bytes:
@@ -74,7 +67,7 @@ class LocalFiles:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     def names(self, path: str) -> list[str]:
         """Return the sorted names in a folder; none if there is no folder."""
@@ -83,7 +76,7 @@ class LocalFiles:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     def walk(self, path: str) -> Iterator[FileInfo]:
         """Return all files below a folder."""
@@ -104,7 +97,7 @@ class LocalFiles:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     def sha256(self, path: str) -> str:
         """Return the hash of a file's content."""
@@ -116,7 +109,7 @@ class LocalFiles:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
         return digest.hexdigest()
 
     def sync(self, paths: Iterable[str]) -> None:
@@ -129,13 +122,13 @@ class LocalFiles:
             except FileNotFoundError:
                 raise
             except OSError as error:
-                raise self._told(error, path) from error
+                raise self._error_of(error, path) from error
             folders |= {folder for folder in file.parents if folder.is_relative_to(self.root)}
         for folder in sorted(folders, reverse=True):  # those further down come first
             try:
                 _sync(folder)
             except OSError as error:
-                raise self._told(error, str(folder)) from error
+                raise self._error_of(error, str(folder)) from error
 
     def restrict(self, path: str) -> None:
         """Keep others from reading a file, or what is in a folder; who may read a folder may also look into it."""
@@ -146,7 +139,7 @@ class LocalFiles:
             target.chmod(self._mode | (0o100 | (self._mode & 0o444) >> 2) if target.is_dir() else self._mode)
         except OSError as error:
             if error.errno not in _NO_LINKS:  # a mount without modes
-                raise self._told(error, path) from error
+                raise self._error_of(error, path) from error
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it."""
@@ -159,7 +152,7 @@ class LocalFiles:
         except FileNotFoundError:  # somebody else is deleting it too
             pass
         except OSError as error:
-            raise self._told(error, path) from error
+            raise self._error_of(error, path) from error
 
     @contextmanager
     def locked(self, name: str, patience: float = 60.0) -> Iterator[None]:
@@ -169,7 +162,7 @@ class LocalFiles:
             try:
                 is_held = lock.enter_context(locked(self._path(path), patience))
             except OSError as error:
-                raise self._told(error, path) from error
+                raise self._error_of(error, path) from error
             if not is_held:
                 sentence = f"{self._path(path)} is held by another process"
                 raise ConflictError("LOCKED", f"{sentence}; wait until it has ended, and start this again")
@@ -178,7 +171,7 @@ class LocalFiles:
     def _path(self, path: str) -> Path:
         return Path(self.root, path)
 
-    def _told(self, error: OSError, path: str) -> StorageError:
+    def _error_of(self, error: OSError, path: str) -> StorageError:
         place = self._path(path)
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return StorageError("STORAGE_FULL", f"{place} cannot be written: the disk is full; free some space")

@@ -64,7 +64,7 @@ class Log:
     def append(self, number: int, record: Mapping[str, Any], is_ours: Mapping[str, Any]) -> bool:
         """Write a record under a number that must be free.
 
-        Where the outcome is unknown (the connection broke after the store had done it), the record that is there tells.
+        If the outcome is unknown (the connection broke after the store had done it), the record that is there decides.
 
         Args:
             number: that of the record.

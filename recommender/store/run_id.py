@@ -20,5 +20,5 @@ def new_run_id() -> str:
 
 
 def run_id_mistake(run_id: str) -> str | None:
-    """Say what is wrong with a run id, or nothing."""
+    """Return the mistake in a run id, or nothing."""
     return None if re.fullmatch(_PATTERN, run_id) else f"RUN_ID must match {_PATTERN}"

@@ -1,4 +1,4 @@
-"""Records that tell when they are damaged: JSON with the hash of its own content.
+"""Records whose damage is noticed: JSON with the hash of its own content.
 
 Example usage:
 >>> content = seal({"run": "monday", "rows": 3})

@@ -5,27 +5,39 @@ same goes on with it. The commit of the stage lists the files of all shards, and
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from recommender.errors import ArtifactError
 from recommender.store.log import Log
 from recommender.store.store import Store, check_sizes, sync_listed
 
 
-class Shards:
-    """The finished shards of one stage and fingerprint.
+class Kept:
+    """Finished parts of the work of one stage and fingerprint, kept in a log.
 
     Init parameters:
         store: the store.
         stage: name of the stage.
-        fingerprint: that of what is computed.
+        fingerprint: that of the work.
     """
+
+    KIND: ClassVar[str]  # the folder of such logs
 
     def __init__(self, store: Store, stage: str, fingerprint: str) -> None:
         self._store = store
         self._stage = stage
-        self._folder = f"{stage}/shards/{fingerprint}"
+        self._folder = f"{stage}/{self.KIND}/{fingerprint}"
         self._log = Log(store.files, self._folder)
+
+    def forget(self) -> None:
+        """Delete the log."""
+        self._store.files.delete(self._folder)
+
+
+class Shards(Kept):
+    """The finished shards of one stage and fingerprint; the commit knows their files in the end."""
+
+    KIND: ClassVar[str] = "shards"
 
     def finished(self, shard: int, of: int) -> Mapping[str, Any] | None:
         """Return the record of a shard, numbered from 0, if it was finished and its files are all there."""
@@ -52,7 +64,3 @@ class Shards:
     def attempts(self) -> set[str]:
         """Return the attempts that hold finished shards."""
         return {record["attempt"] for _, record in self._log.newest_first()}
-
-    def forget(self) -> None:
-        """Delete the log; the commit knows the files."""
-        self._store.files.delete(self._folder)

@@ -36,7 +36,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Commit:
-    """A result that is visible: its number within the stage, and what was recorded with it.
+    """A visible result: its number within the stage, and its record.
 
     The record's ``files`` are {path below the stage's data folder: {bytes, sha256, rows}}.
     """
@@ -56,7 +56,7 @@ class Commit:
         return str(self.record["attempt"])
 
     def files(self, *tables: str) -> dict[str, Mapping[str, Any]]:
-        """Return the files of some tables, or of all: {path below the stage's data folder: what is known of it}."""
+        """Return the files of some tables, or of all: {path below the stage's data folder: facts about it}."""
         return {
             path: facts
             for path, facts in self.record["files"].items()
@@ -88,7 +88,7 @@ class Store:
         started = {"run": run_id, "stage": stage, "attempt": attempt, "started_at": now()}
         self.files.create(f"{stage}/data/{attempt}/{ATTEMPT_FILE}", json.dumps(started).encode())
         if stage != _FOR_READERS:
-            self.files.restrict(f"{stage}/data/{attempt}")  # what is written there tells who has done what
+            self.files.restrict(f"{stage}/data/{attempt}")  # the files show who has done what
         parent = self._commits(stage).newest_number()
         return Attempt(stage, run_id, attempt, self.files.url(f"{stage}/data/{attempt}"), parent)
 
@@ -229,7 +229,7 @@ def sync_listed(files: Files, stage: str, record: Mapping[str, Any]) -> None:
 
 def damaged(what: str) -> ArtifactError:
     """Return the error of a stored file that is not as it was written."""
-    return ArtifactError("ARTIFACT_CORRUPT", f"{what}; run its stage again with --force, or restore the file")
+    return ArtifactError("ARTIFACT_CORRUPT", what, "run its stage again with --force, or restore the file")
 
 
 def now() -> str:

@@ -5,25 +5,15 @@ the search has ended, so that one with more trials goes on from there; the clean
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from recommender.store.log import Log
-from recommender.store.store import Store
+from recommender.store.shards import Kept
 
 
-class Trials:
-    """The trials of one stage and fingerprint.
+class Trials(Kept):
+    """The trials of one stage and fingerprint."""
 
-    Init parameters:
-        store: the store.
-        stage: name of the stage.
-        fingerprint: that of what is searched.
-    """
-
-    def __init__(self, store: Store, stage: str, fingerprint: str) -> None:
-        self._store = store
-        self._folder = f"{stage}/trials/{fingerprint}"
-        self._log = Log(store.files, self._folder)
+    KIND: ClassVar[str] = "trials"
 
     def finished(self) -> dict[int, Mapping[str, Any]]:
         """Return number, from 0, -> record of the trials that have ended.
@@ -38,7 +28,3 @@ class Trials:
         if self._log.append(trial + 1, record, is_ours=record):
             return record
         return self._log.record(trial + 1) or record
-
-    def forget(self) -> None:
-        """Delete the log."""
-        self._store.files.delete(self._folder)

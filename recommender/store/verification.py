@@ -1,4 +1,4 @@
-"""Compare every file of every commit with what was recorded when it was written."""
+"""Compare every file of every commit with the record that was written with it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -25,9 +25,8 @@ def verify(
     """Read every record, and every file that a record lists.
 
     Args:
-        store: the store.
         quick: whether sizes are enough; else contents are compared by their hashes.
-        announce: is told which commit is being read.
+        announce: shows which commit is being read.
 
     Returns:
         How many files and bytes were looked at, and what is damaged.

@@ -47,7 +47,7 @@ def load_model(path: str) -> ALSModel:
     Before it is loaded: its metadata name MLlib's ALSModel, every file of factors can be read to its end, each row has
     as many factors as the metadata say, and no id is there twice. Of a model in a store, all files are compared with
     the record of its commit (names, sizes, hashes, rows). A folder elsewhere has no record: whether a file of it is
-    missing altogether cannot be told.
+    missing altogether cannot be noticed.
 
     Args:
         path: the folder ``model``, or as it was named where it was saved; any path or URI that Spark reads.
@@ -168,9 +168,8 @@ def _check_factors(path: str, name: str, rank: int, expected: int | None) -> Non
 
 def _unreadable(place: str, error: Exception) -> RecommenderError:
     """Return the error of files that Spark cannot read."""
-    known = explained(error)
+    known = explained(error, place=f"a file of {place}")  # Spark 3.5 may not name it
     if known is None:
         reason = str(error).strip().split("\n", 1)[0][:200]
         return damaged(f"{place} cannot be read to its end ({reason})")
-    told = known.sentence.partition(";")[0].replace("a file ", f"a file of {place} ", 1)  # Spark 3.5 may not name it
-    return damaged(told) if isinstance(known, InputError | ArtifactError) else known
+    return damaged(known.fault) if isinstance(known, InputError | ArtifactError) else known

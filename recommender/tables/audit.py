@@ -1,4 +1,4 @@
-"""Read back what was written, and compare what is read with what was written.
+"""Read back the written tables, and compare them with the rows that were written.
 
 The contents of all tables are read back by one query, of which the driver gets a row per file. Files are hashed by the
 driver where there are few bytes, and by Spark where there are many.
@@ -29,7 +29,7 @@ _LOW_BITS = 0xFFFFFF
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: {path: {bytes, sha256, rows}}, and {table: {rows, checksum}}."""
+    """The written files and tables: {path: {bytes, sha256, rows}}, and {table: {rows, checksum}}."""
 
     files: dict[str, dict[str, Any]]
     tables: dict[str, dict[str, Any]]
@@ -39,7 +39,6 @@ def audit(store: Store, stage: str, folder: str, schemas: Mapping[str, StructTyp
     """Read everything in a new folder back.
 
     Args:
-        store: the store.
         stage: name of the stage.
         folder: path of the folder below the stage's data folder: an attempt.
         schemas: table -> schema; a table's files lie in the folder of its name.
@@ -140,7 +139,7 @@ def _contents(table: str, urls: list[str], schema: StructType) -> DataFrame:
 
 
 def _row_hash(rows: DataFrame) -> Column:
-    """Return a hash of each row; Spark's own skips a null, and so does not tell which column has it."""
+    """Return a hash of each row; Spark's own skips a null, whichever column has it."""
     return F.xxhash64(*rows.columns, *(F.isnull(name) for name in rows.columns))
 
 

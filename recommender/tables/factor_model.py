@@ -32,7 +32,7 @@ _DEFAULTS: Final = {  # of MLlib's parameters
 
 @dataclass(frozen=True)
 class FactorModel:
-    """What of an ALSModel the stages use.
+    """The part of an ALSModel that the stages use.
 
     Init parameters:
         rank: number of factors.

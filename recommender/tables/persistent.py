@@ -1,4 +1,4 @@
-"""What a step offers whose result is stored.
+"""The base of steps whose result is stored.
 
 Example usage:
 >>> import tempfile

@@ -30,7 +30,7 @@ TABLES: Final[Mapping[str, str]] = {
     # `scores`
     "visitors": "visitorid id, visitor_index int, events bigint, score double, trained boolean",
     # a row per item that was ever numbered; the times, in ms, are of its last event in this log, and of its last
-    # training event; null where there is none
+    # training event; null if there is none
     "items": "itemid id, item_index int, events bigint, score double, last_timestamp bigint, last_trained bigint",
     # stage 2: MLlib's own tables inside the saved model
     "model/userFactors": "id int, features array<float>",
@@ -38,7 +38,7 @@ TABLES: Final[Mapping[str, str]] = {
     "popularity": "item_index int, score double",
     # the same where a score weighs less the longer ago the pair's last training event is
     "recent_popularity": "item_index int, score double",
-    # low and high bound the value with 95 % confidence; null where there is no interval
+    # low and high bound the value with 95 % confidence; null if there is no interval
     "metrics": f"model string, {_MEASURED}",
     # the same for groups of the visitors
     "segment_metrics": f"model string, segment string, {_MEASURED}",

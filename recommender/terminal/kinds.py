@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final
 
-MOST_TOLD: Final = 10  # kinds in a sentence
+MOST_SHOWN: Final = 10  # kinds in a sentence
 _SIMPLE = re.compile(r"[\w.-]+")
 _LONGEST = 40  # characters of a kind that are shown
 
 
 def nearest(kind: str, others: Iterable[str]) -> str:
-    """Return which of other kinds is meant, as far as that can be told.
+    """Return which of other kinds is probably meant, for the end of a sentence.
 
     >>> nearest("VIEW ", ["view"]), nearest("cart", ["view", "addtocart"]), nearest("purchase", ["view"])
     ('; it is view, written otherwise', '; the nearest kind is addtocart', '')
@@ -28,16 +28,16 @@ def _plain(kind: str) -> str:
 
 
 def shown(kind: str) -> str:
-    """Return a kind as it may stand in a sentence; what is no plain word is quoted."""
+    """Return a kind as it may stand in a sentence; quoted unless it is a plain word."""
     return kind if _SIMPLE.fullmatch(kind) and len(kind) <= _LONGEST else repr(kind[:_LONGEST])
 
 
 def listed(kinds: Iterable[str]) -> str:
     """Return kinds as a list for people, the first ten."""
-    return ", ".join(map(shown, list(kinds)[:MOST_TOLD]))
+    return ", ".join(map(shown, list(kinds)[:MOST_SHOWN]))
 
 
 def counted(kinds: Mapping[str, int]) -> str:
     """Return kinds with their counts, the first ten."""
-    told = [f"{shown(kind)} {count:,}" for kind, count in list(kinds.items())[:MOST_TOLD]]
-    return ", ".join([*told, "..."] if len(kinds) > MOST_TOLD else told)
+    first = [f"{shown(kind)} {count:,}" for kind, count in list(kinds.items())[:MOST_SHOWN]]
+    return ", ".join([*first, "..."] if len(kinds) > MOST_SHOWN else first)

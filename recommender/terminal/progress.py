@@ -1,4 +1,4 @@
-"""Say on stderr what is running, and for how long it has.
+"""Show on stderr which work is running, and for how long.
 
 On a terminal one line is kept up to date; elsewhere there is one line per piece of work.
 """
@@ -23,7 +23,7 @@ def warn(sentence: str) -> None:
 
 @contextmanager
 def progress(text: str) -> Iterator[Callable[[str], None]]:
-    """Show that a piece of work is running, until it ends; the function it gives tells what part of it is."""
+    """Show that a piece of work is running, until it ends; the function that it gives shows the part."""
     stream = error_stream()
     if not stream.isatty():
 
@@ -47,13 +47,13 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
         stream.write(WIPE)
         stream.flush()
 
-    def tell(part: str) -> None:
+    def show_part(part: str) -> None:
         running[0] = f"{text}: {part}"
 
     ticker = threading.Thread(target=show, daemon=True)
     ticker.start()
     try:
-        yield tell
+        yield show_part
     finally:
         done.set()
         ticker.join()

@@ -77,11 +77,11 @@ def trials_table(metric: str, trials: Sequence[Mapping[str, Any]]) -> str:
     lines = [("trial", metric, "95 % interval", "s", *names, "")]
     for trial in trials:
         note = "as configured" if trial["number"] == 0 else ""
-        told = [trial["state"], trial["reason"]] if trial["state"] != "complete" else []
+        failed = [trial["state"], trial["reason"]] if trial["state"] != "complete" else []
         cells = (_significant(trial["parameters"].get(name)) for name in names)
         interval = "" if trial["low"] is None else f"{max(trial['low'], 0):.4f}–{min(trial['high'], 1):.4f}"
         value = "" if trial["value"] is None else f"{trial['value']:.4f}"
-        notes = ", ".join(filter(None, [note, *told]))
+        notes = ", ".join(filter(None, [note, *failed]))
         lines.append((str(trial["number"]), value, interval, f"{trial['seconds']:.1f}", *cells, notes))
     return table(lines, right=range(len(lines[0]) - 1))
 
@@ -121,7 +121,7 @@ def _customary(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _lists_table(lists: Mapping[str, Any], runs: tuple[str, str]) -> str:
-    """Return what is counted of both versions."""
+    """Return the counts of both versions."""
     k, visitors, items = lists["k"], lists["visitors"], lists["items"]
     return table(
         [

@@ -74,5 +74,5 @@ def seconds(duration: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", duration)
     if not found:
-        raise ValueError(f"{duration!r} is no duration; write 90s, 30m, 12h or 7d")
+        raise ValueError(f"{duration!r} is not a duration; write 90s, 30m, 12h or 7d")
     return float(found[1]) * _UNITS[found[2]]

@@ -206,7 +206,7 @@ class Tune(RuledStage):
             self._prepared.release()
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given what was counted while the data was persisted."""
+        """Return the rows in and out of each step, given the counts of `persist`."""
         split = self.steps.validation
         fitted, held, visitors = self._sizes
         note = f"held-out visitors, trials of lists for them; the best is trial {self.best.number}"

@@ -57,7 +57,7 @@ class TrialObjective:
 
         Args:
             parameters: those that are searched.
-            report: is told iterations and metric of a fit before the last, and returns whether to give up.
+            report: takes iterations and metric of a fit before the last, and returns whether to give up.
 
         Raises:
             DataQualityError: the parameters leave nothing to fit.

@@ -39,7 +39,7 @@ class Scored(NamedTuple):
     train: visitor_index, item_index, score float, last_timestamp: the pairs that are fitted.
     history: visitor_index, item_index, event, score of the evaluated visitors: a row per pair with its score, and a row
         per kind of event without one, by which items are left out of their lists.
-    popularity, recent: item_index, score double, of `train`; recent is null where nothing is blended in.
+    popularity, recent: item_index, score double, of `train`; recent is null if nothing is blended in.
     """
 
     train: DataFrame

@@ -144,7 +144,7 @@ class Scoring:
         return F.pow(F.lit(0.5), age / F.lit(float(half_life)))
 
     def _lost(self, name: str) -> list[str]:
-        """Say why the number of events cannot be told from the scores any more."""
+        """Say why the number of events cannot be computed from the scores any more."""
         because = []
         if self._half_life is not None:
             because.append(f"fade already (stage1.score_events.half_life_days is {self._half_life:g}, null is needed)")

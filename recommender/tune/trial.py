@@ -47,7 +47,7 @@ class Trial:
         parameters: those that were tried.
         state: complete, pruned or failed.
         value: the metric; of a pruned trial that of the last fit; None of a failed one.
-        low, high: bounds of the metric's 95 % confidence, None where there are none.
+        low, high: bounds of the metric's 95 % confidence, None if there are none.
         seconds: that it took.
         rungs: [iterations, metric] of each fit before the last.
         reason: why it has failed.
@@ -69,7 +69,7 @@ class Trial:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Trial":
-        """Return the trial that a record tells of."""
+        """Return the trial of a record."""
         known = {field.name: record[field.name] for field in fields(cls)}
         return cls(**{**known, "rungs": tuple((iterations, value) for iterations, value in record["rungs"])})
 

@@ -251,7 +251,7 @@ def test_there_may_be_nothing_to_delete(call: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--older-than", "soon"], "'soon' is no duration; write 90s, 30m, 12h or 7d"),
+        (["--older-than", "soon"], "'soon' is not a duration; write 90s, 30m, 12h or 7d"),
         (["--keep", "0"], "'0' is no whole number, 1 or more"),
     ],
 )

@@ -121,7 +121,7 @@ def test_what_was_not_finished_goes_when_it_is_a_day_old(target: FolderTarget, t
 
 def test_a_folder_that_is_empty_may_be_that_of_another_publisher(target: FolderTarget, tmp_path: Path) -> None:
     folder = target.folder(version(1))
-    target.files.make_folder(folder)
+    (tmp_path / "out" / folder).mkdir(parents=True)
     deliver(target, 2)
     assert len(target.files.names("recommendations")) == 2
     yesterday = time.time() - 90_000

@@ -111,7 +111,7 @@ def test_a_statement_that_the_database_ends_is_told_as_that(server: Postgres) ->
     deliver(shop, 1)
     connection = shop.connection()
     connection.execute("SET statement_timeout = 200")
-    with pytest.raises(TransientError, match="TARGET_CANCELLED"), shop.versions.told():
+    with pytest.raises(TransientError, match="TARGET_CANCELLED"), shop.versions.translating():
         connection.execute("SELECT pg_sleep(5)")
 
 

@@ -190,7 +190,7 @@ def test_every_configuration_in_the_repository_is_valid() -> None:
 def test_a_root_from_the_command_line_replaces_that_of_the_file() -> None:
     config = parse_config("root: ${RECOMMENDER_ROOT}", environ={}, root="/srv/out")
     assert config.root == "/srv/out"
-    assert config.document == {"root": "${RECOMMENDER_ROOT}"}  # as it was given
+    assert config.document == {"root": "/srv/out"}  # as if it had been written there
 
 
 def test_the_stored_json_schema_is_current() -> None:
@@ -285,3 +285,12 @@ def test_an_ordinary_value_from_the_environment_is_shown(monkeypatch: pytest.Mon
     monkeypatch.setattr(redaction, "_known", set())
     parse_config("root: /data/${SHOP}", environ={"SHOP": "berlin"})
     assert redaction.redacted("/data/berlin") == "/data/berlin"
+
+
+def test_a_stage_is_made_of_the_steps_that_were_checked_and_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config("stage3: {recommend: {k: 5}}", ["stage2.als.rank=8"], environ={}, root="/srv/out")
+    monkeypatch.setattr("recommender.settings.step._built", None)  # nothing is built again
+    train, predict = config.build("stage2"), config.build("stage3")
+    assert vars(train.steps)["recommend"] is vars(predict.steps)["recommend"]
+    assert vars(train.steps)["als"].rank == 8
+    assert train.given == {"stage3": {"recommend": {"k": 5}}, "stage2": {"als": {"rank": 8}}, "root": "/srv/out"}

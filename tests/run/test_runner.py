@@ -105,12 +105,13 @@ class Comparing(First):
     def compares(self) -> list[str]:
         return ["popularity"]
 
-    def execute(self, live: Previous | None = None) -> dict[str, DataFrame]:  # type: ignore[override]
+    def execute(self, live: Previous | None, not_compared: str) -> dict[str, DataFrame]:  # type: ignore[override]
         Comparing.seen.append(live and live.tables["popularity"].count())
+        self.why = not_compared
         return super().execute()
 
     def details(self) -> dict[str, Any]:
-        return {"warnings": [self.not_compared] if self.not_compared else []}
+        return {"not_compared": self.why}
 
 
 class Lossy(First):
@@ -368,7 +369,7 @@ def test_a_live_result_that_is_damaged_is_replaced_for_a_reason_only(job: Job) -
     assert job.store.latest("stage4") == first
     record = job.run("stage4", Comparing({"numbers": {"count": 4}}), override="the disk died").commit.record
     assert Comparing.seen == [None, None]
-    assert record["warnings"][0].startswith("not compared with the live version: missing part-")
+    assert record["not_compared"].startswith("not compared with the live version: missing part-")
     assert record["gate_overridden"]["id"] == "NOT_COMPARED"
 
 

@@ -53,11 +53,15 @@ class Train(Prepare):
     GOES_ON_FROM = "live"
     REMEDY = "roll back"
     compared: ClassVar[list[Previous | None]] = []
+    reason: ClassVar[str] = ""
 
     def continues(self) -> Sequence[str]:
         return ["popularity"]
 
-    def execute(self, rows: DataFrame, previous: Previous | None) -> dict[str, DataFrame]:  # type: ignore[override]
+    def execute(  # type: ignore[override]
+        self, rows: DataFrame, previous: Previous | None, not_compared: str
+    ) -> dict[str, DataFrame]:
+        Train.reason = not_compared
         Train.compared.append(previous)
         return {"popularity": rows}
 
@@ -170,6 +174,7 @@ def test_a_model_of_another_numbering_is_not_compared(job: Job) -> None:
     job.run(count=3)
     job.run(count=4, numbering="another")
     assert Train.compared == [None, None]
+    assert Train.reason == "not compared with the live version: its visitors and items are numbered otherwise"
 
 
 def test_what_has_not_changed_is_not_judged_again_though_it_is_live_now(job: Job) -> None:

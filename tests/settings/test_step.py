@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from recommender.errors import ConfigError
+from recommender.errors import ConfigError, InputError
 from recommender.settings.step import Annotated, ColumnName, Field, build_steps, field, parameters, step
 
 
@@ -147,3 +147,9 @@ def test_control_characters_and_comments_are_in_no_name(name: str) -> None:
         Named(column=name)
     assert [(mistake.id, mistake.path) for mistake in raised.value.mistakes] == [("BAD_IDENTIFIER", "column")]
     assert str(raised.value).isprintable()
+
+
+def test_an_error_is_worded_from_its_fault_and_its_advice() -> None:
+    error = InputError("INPUT_EMPTY", "a.csv has no rows", "", "see data_loader.event_filename", "or stop")
+    assert error.sentence == "a.csv has no rows; see data_loader.event_filename; or stop"
+    assert str(InputError(error.id, error.fault)) == "INPUT_EMPTY a.csv has no rows"

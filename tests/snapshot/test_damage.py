@@ -106,7 +106,7 @@ def test_the_manifest_of_another_snapshot_is_found(folder: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": 2}, r"SNAPSHOT_FORMAT .* is no manifest of format 1: format: Input should be 1; make the snapshot"),
+        ({"format": 2}, r"SNAPSHOT_FORMAT .* is not a manifest of format 1: format: Input should be 1; make"),
         ({"rank": 0}, "SNAPSHOT_FORMAT .* rank: Input should be greater than or equal to 1"),
         ({"files": {}}, r"ARTIFACT_CORRUPT .*manifest.json does not list items.arrow"),
     ],
@@ -205,7 +205,7 @@ def test_what_is_no_arrow_file_is_told(folder: Path) -> None:
     (folder / GRAM).unlink()
     record = json.loads((folder / MANIFEST).read_bytes())
     _reseal(folder, {"files": {**record["files"], GRAM: write(folder, GRAM, b"hello" * 99)}})
-    with pytest.raises(ArtifactError, match="is no snapshot that can be served: Not an Arrow file"):
+    with pytest.raises(ArtifactError, match="is not a snapshot that can be served: Not an Arrow file"):
         check(folder)
 
 

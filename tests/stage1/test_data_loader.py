@@ -107,13 +107,13 @@ def test_08_a_missing_file_is_named(csv: Path) -> None:
 @pytest.mark.parametrize("text", ["", HEADER])
 def test_a_file_without_events_is_named(csv: Path, text: str) -> None:
     csv.write_text(text)
-    with pytest.raises(InputError, match=r"INPUT_EMPTY .*events\.csv has no events"):
+    with pytest.raises(InputError, match=r"INPUT_EMPTY .*events\.csv has no (rows|events)"):
         load(csv)
 
 
 def test_an_empty_folder_is_named(tmp_path: Path, spark: SparkSession) -> None:
     (tmp_path / "events").mkdir()
-    with pytest.raises(InputError, match=r"INPUT_EMPTY .*events has no events"):
+    with pytest.raises(InputError, match=r"INPUT_EMPTY .*events has no rows"):
         load(tmp_path / "events")
 
 
@@ -138,7 +138,7 @@ def test_a_wrong_type_of_parquet_is_named(tmp_path: Path, spark: SparkSession) -
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, spark: SparkSession) -> None:
     (tmp_path / "events.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(InputError, match=r"INPUT_CORRUPT .*events\.parquet cannot be read .* if it is no parquet, see"):
+    with pytest.raises(InputError, match=r"INPUT_CORRUPT .*events\.parquet cannot be read .* if it is not parquet,"):
         load(tmp_path / "events.parquet")
 
 
@@ -549,7 +549,7 @@ def test_options_that_are_wrong_are_told(csv: Path, option: dict[str, str]) -> N
 
 @pytest.mark.parametrize("pattern", ["{a.csv", "[a.csv"])
 def test_08_a_glob_that_is_none_is_told(tmp_path: Path, spark: SparkSession, pattern: str) -> None:
-    with pytest.raises(InputError, match=r"INPUT_NOT_FOUND .*a\.csv is no pattern for names of files: a bracket in it"):
+    with pytest.raises(InputError, match=r"INPUT_NOT_FOUND .*a\.csv is not a pattern for names of files: a bracket"):
         load(tmp_path / pattern)
 
 

@@ -7,6 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from recommender.errors import DataQualityError, SchemaError
+from recommender.stage import Context
 from recommender.stage1.main import Stage1
 
 
@@ -21,8 +22,7 @@ def stage_of(tmp_path: Path, kinds: dict[str, int], **config: Any) -> Stage1:
 
 def warnings_of(tmp_path: Path, kinds: dict[str, int], **config: Any) -> list[str]:
     stage, shown = stage_of(tmp_path, kinds, **config), list[str]()
-    stage.warn = shown.append
-    stage.execute_persist(str(tmp_path / "out"))
+    stage.execute_persist(str(tmp_path / "out"), context=Context(warn=shown.append))
     warnings: list[str] = stage.details()["warnings"]
     assert shown == warnings  # at once, and in the record
     return warnings

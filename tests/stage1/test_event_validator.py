@@ -75,7 +75,7 @@ def test_ids_that_are_text_have_no_sign(spark: SparkSession) -> None:
     "rule", ["visitorid >", "colour = 'red'", "visitorid + 1", "count(*) > 1", "rand() > 0.5", "uuid() > event"]
 )
 def test_a_rule_that_is_no_condition_is_refused(spark: SparkSession, rule: str) -> None:
-    with pytest.raises(ConfigError, match=r"CFG_SQL event_validator\.rules\.MINE (is no SQL|must be true)"):
+    with pytest.raises(ConfigError, match=r"CFG_SQL event_validator\.rules\.MINE (is not an SQL|must be true)"):
         reason(spark, GOOD, rules={"MINE": rule})
 
 
@@ -109,14 +109,14 @@ def test_31_a_rule_that_fails_is_told_without_values(raised: str, told: str) -> 
     )
     with (
         pytest.raises(DataQualityError, match=sentence),
-        EventValidator(rules={"ODD": "true", "MINE": "true"}).rules_told(),
+        EventValidator(rules={"ODD": "true", "MINE": "true"}).translating_rules(),
     ):
         raise RuntimeError(raised)
 
 
 @pytest.mark.parametrize(("rules", "raised"), [({}, "[DIVIDE_BY_ZERO]"), ({"MINE": "true"}, "a bug")])
 def test_what_is_no_rule_s_fault_stays_what_it_is(rules: dict[str, str], raised: str) -> None:
-    with pytest.raises(RuntimeError, match=re.escape(raised)), EventValidator(rules=rules).rules_told():
+    with pytest.raises(RuntimeError, match=re.escape(raised)), EventValidator(rules=rules).translating_rules():
         raise RuntimeError(raised)
 
 

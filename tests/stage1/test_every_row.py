@@ -354,7 +354,7 @@ def test_rows_that_cannot_be_read_are_not_left_out_by_a_filter(log: Path) -> Non
 @pytest.mark.parametrize("where", ["itemid >", "colour = 'red'", "visitorid", "count(*) > 1", "rand() > 0.5"])
 def test_a_filter_that_is_no_condition_is_refused(log: Path, where: str) -> None:
     log.write_text(HEADER + f"{T},7,view,3,x\n")
-    with pytest.raises(ConfigError, match=r"CFG_SQL data_loader\.where (is no SQL|must be true)"):
+    with pytest.raises(ConfigError, match=r"CFG_SQL data_loader\.where (is not an SQL|must be true)"):
         read(log, where=where)
 
 
@@ -387,7 +387,7 @@ def test_the_files_of_a_table_are_not_read_as_plain_ones(
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"options": {"encodng": "x"}}, "options.encodng is no option of Spark's csv reader, did you mean encoding"),
+        ({"options": {"encodng": "x"}}, "options.encodng is not an option of Spark's csv reader, did you mean en"),
         ({"column_names": ["a"]}, "column_names is for files without a header"),
         ({"skip_rows": 1, "options": {"multiLine": "true"}}, "skip_rows is for files that are read line by line"),
         ({"constant_event": "view", "columns": {"event": "kind"}}, "constant_event is the kind of every event"),

@@ -196,7 +196,7 @@ def test_options_of_a_folder_are_those_of_the_format_of_its_files(tmp_path: Path
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "part-0.csv").write_text(lines(f'{T},1,view,"TV \\"55\\""'))
     assert events(tmp_path / "log", id_type="string", options={"escape": "\\"}) == [(T, "1", "view", 'TV "55"')]
-    with pytest.raises(ConfigError, match=r"data_loader\.options\.mergeSchema is no option of Spark's csv reader"):
+    with pytest.raises(ConfigError, match=r"data_loader\.options\.mergeSchema is not an option of Spark's csv reader"):
         read(tmp_path / "log", options={"mergeSchema": "true"})
 
 

@@ -121,7 +121,7 @@ def test_the_mean_of_what_fades_is_refused() -> None:
 
 def test_weights_that_no_score_can_hold_are_refused() -> None:
     scoring = ScoreEvents()
-    told = "BAD_WEIGHT 3 of 9 events have a weight that is no number a score can hold; see data_loader.columns.weight"
+    told = "BAD_WEIGHT 3 of 9 events have a weight that is not a number a score can hold; see data_loader.columns"
     with pytest.raises(DataQualityError, match=told):
         scoring.check_own(9, 3, 0)
     scoring.check(10, 1e30)

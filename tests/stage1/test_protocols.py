@@ -262,8 +262,8 @@ def test_an_own_holdout_may_be_a_table_of_strings(spark: SparkSession, tmp_path:
             "visitorid,itemid\n0,1\nx,1\n",
             DataQualityError,
             (
-                "QUARANTINE_RATE 1 of 2 rows of .*h.csv are not fit for use, and 1% may be: too many or too few cells, "
-                "an id that is empty, negative or no bigint, or a score that is no number; see holdout.holdout_filename"
+                "QUARANTINE_RATE 1 of 2 rows of .*h.csv are not fit for use, and 1% may be: a wrong number of cells, "
+                "an id that is empty, negative or not bigint, or a score that is not numeric; see holdout"
             ),
         ),
         (

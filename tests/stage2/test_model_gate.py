@@ -192,7 +192,7 @@ def test_a_proof_without_replicates_is_refused() -> None:
 def test_a_guardrail_that_was_not_measured_is_a_reason(spark: SparkSession) -> None:
     verdict = judge(spark, ModelGate(max_overlap=0.5), {"als": 0.2, "popular": 0.1})
     assert [(reason.id, reason.sentence) for reason in verdict.reasons] == [
-        ("METRIC_NAN", "overlap@10 of als is no number")
+        ("METRIC_NAN", "overlap@10 of als is not a number")
     ]
 
 

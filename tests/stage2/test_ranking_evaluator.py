@@ -12,7 +12,9 @@ from recommender.stage2.steps import RankingEvaluator
 
 Key = tuple[str, str, int]  # model, metric, k
 
-REASON = "it is no metric of lists, and with implicit feedback a score is no rating that could be missed by so much"
+REASON = (
+    "it is not a metric of lists, and with implicit feedback a score is not a rating that could be missed by so much"
+)
 
 LISTS = "model string, visitor_index int, rank int, item_index int"
 HOLDOUT = "visitor_index int, item_index int, score float"

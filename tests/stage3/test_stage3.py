@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recommender.errors import ConfigError
 from recommender.spark.row_counts import StepRows
+from recommender.stage import Context
 from recommender.stage3.main import Stage3
 from recommender.tables import schemas
 from recommender.tables.parquet import read_table
@@ -142,9 +143,9 @@ def test_the_report_says_what_is_blended(run: Run) -> None:
 def test_kinds_that_never_occur_are_told_and_nothing_is_claimed_for_them(spark: SparkSession, tmp_path: Path) -> None:
     told: list[str] = []
     stage = Stage3({})
-    stage.warn = told.append
     kinds = {"events_by_kind": {"view": 9, "transaction": 2, "cart": 1}}
-    stage.execute_persist(str(tmp_path / "some"), **tables(spark), als=ALS, profile=kinds)
+    context = Context(warn=told.append)
+    stage.execute_persist(str(tmp_path / "some"), context=context, **tables(spark), als=ALS, profile=kinds)
     sentence = (
         "addtocart of stage3.recommend.exclude_events never occurs, so that no item is left out for it; "
         "the nearest kind is cart"

@@ -103,7 +103,6 @@ def made_by(stage: Stage4, folder: Path, spark: SparkSession, of: Shop, **steps:
         "recommend": TopKRecommender(k=4),
         **steps,
     }
-    stage.versions(started=True)
     given = {name: parameters(step) for name, step in settings.items()}
     stage.execute(**of.frames(spark), **given, metrics=[{"model": "als", "value": 0.5}], gate={"reasons": []})
     for path, content in stage.files(Made("monday", 3, "", "2026-11-25T01:00:00.000+00:00")):

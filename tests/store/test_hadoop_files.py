@@ -150,7 +150,7 @@ def test_wherever_a_writer_dies_the_file_is_complete_or_missing(hadoop_place: Pl
 def test_what_is_missing_is_told_as_python_does(place: Place) -> None:
     files = place.files()
     for folder in ("", "stage1/commits"):
-        files.make_folder(folder)
+        files.create(f"{folder}/other".lstrip("/"), b"")
         with pytest.raises(FileNotFoundError, match=r"there is no such file|No such file"):
             files.read(NAME)
         with pytest.raises(FileNotFoundError):
@@ -170,8 +170,7 @@ def test_names_are_those_of_files_and_folders_sorted(place: Place) -> None:
     files = place.files()
     for path in ("b", "c/1", "a/2/3"):
         files.create(path, b"")
-    files.make_folder("d/e")
-    files.make_folder("d/e")
+    files.create("d/e/4", b"")
     assert files.names("") == ["a", "b", "c", "d"]
     assert files.names("d") == ["e"]
 
@@ -206,7 +205,7 @@ def test_what_a_dead_writer_was_told_to_write_is_an_error_that_says_where(hadoop
     hadoop_place.files().create(NAME, b"old")
     files = hadoop_place.failing(1)
     sentence = "STORAGE_FAILED {} cannot be used: IOException: the writer died at operation 1; see --root"
-    for work, path in [(files.make_folder, "a"), (files.delete, NAME), (lambda path: files.create(path, b""), "b")]:
+    for work, path in [(files.delete, NAME), (lambda path: files.create(path, b""), "b")]:
         with pytest.raises(StorageError) as error:
             work(path)
         assert str(error.value) == sentence.format(files.url(path))

@@ -39,7 +39,7 @@ def test_durations(text: str, number: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "7", "d", "-1d", "7 d", "7w"])
 def test_what_is_no_duration_is_told(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration; write 90s, 30m, 12h or 7d"):
+    with pytest.raises(ValueError, match="is not a duration; write 90s, 30m, 12h or 7d"):
         seconds(text)
 
 

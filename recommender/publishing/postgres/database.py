@@ -1,6 +1,6 @@
 """A PostgreSQL that versions are delivered to: how it is reached, and what its errors mean.
 
-Messages tell the host, the table and the kind of error, never a row's values or a login.
+Messages name the host, the table and the kind of error, never a row's values or a login.
 
 Example usage:
 >>> Database("postgresql://db.example:5432/shop").host
@@ -118,7 +118,7 @@ class Database:
                 )
             except psycopg.ProgrammingError:
                 sentence = (
-                    f"stage4.postgres.url is no URL of PostgreSQL ({self.host}); write postgresql://host/database"
+                    f"stage4.postgres.url is not a URL of PostgreSQL ({self.host}); write postgresql://host/database"
                 )
                 raise InputError("TARGET_URL", sentence) from None
             except psycopg.Error as error:

@@ -1,4 +1,4 @@
-"""What nobody needs of a table's versions in a PostgreSQL: old ones, and those of loads that died.
+"""Drop tables in a PostgreSQL that nobody needs: old versions, and loads that died.
 
 Each is dropped in a transaction of its own, with a short wait for its lock: what a reader still holds is dropped by a
 later publication.
@@ -35,7 +35,7 @@ def drop_leftovers(connection: psycopg.Connection[Any], versions: Versions, keep
         keep: how many of the versions stay that a channel has shown last, of each channel.
     """
     query = sql.SQL(_OLD).format(versions=versions.table(VERSIONS), shown=versions.table(SHOWN))
-    with versions.told():
+    with versions.translating():
         found = connection.execute(query, {"view": versions.view, "keep": keep}).fetchall()
     return list(_dropped(connection, versions, [str(row[0]) for row in found]))
 

@@ -55,7 +55,7 @@ class Pointer:
 
     def position(self, connection: psycopg.Connection[Any]) -> Position:
         """Return where the channel stands."""
-        with self._versions.told():
+        with self._versions.translating():
             return self._found(connection, "")
 
     def move(self, connection: psycopg.Connection[Any], version: Version, table: str, expected: int) -> int:

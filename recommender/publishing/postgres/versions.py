@@ -47,7 +47,7 @@ _CHECKSUM = """SELECT count(*),
 
 @dataclass(frozen=True)
 class Contents:
-    """What a table holds: rows, and two sums over them, one of hashes and one of scaled numbers."""
+    """The contents of a table: rows, and two sums over them, one of hashes and one of scaled numbers."""
 
     rows: int
     hashed: str
@@ -70,7 +70,7 @@ class Versions:
         schema: the schema; it is there already.
         view: name of the view that shows the live one.
         columns: those of the table, in order.
-        key: the columns that tell its rows apart.
+        key: the columns that identify a row.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Versions:
         return name(self.schema, table)
 
     @contextmanager
-    def told(self, what: str = "") -> Iterator[None]:
+    def translating(self, what: str = "") -> Iterator[None]:
         """Turn the database's errors into ours."""
         try:
             yield
@@ -96,7 +96,7 @@ class Versions:
 
     def prepare(self, connection: psycopg.Connection[Any]) -> None:
         """Make the tables that say which versions there are."""
-        with self.told(), connection.transaction():
+        with self.translating(), connection.transaction():
             self.lock_for_transaction(connection, "books")
             connection.execute(sql.SQL(_BOOKS).format(schema=sql.Identifier(self.schema)))
 
@@ -115,7 +115,7 @@ class Versions:
             ORDER BY (SELECT max(shown_at) FROM {shown} AS each WHERE each.table_name = one.table_name)
             DESC NULLS LAST, begun_at LIMIT 1"""
         composed = sql.SQL(query).format(versions=self.table(VERSIONS), shown=self.table(SHOWN))
-        with self.told():
+        with self.translating():
             row = connection.execute(composed, [self.view, version.attempt, self.schema]).fetchone()
         return None if row is None else str(row[0])
 
@@ -128,7 +128,7 @@ class Versions:
             like: the table that is shown now, whose CHECK constraints and comments are taken along; None for none.
         """
         table = f"{self.view}_{version.short}_{random.token_hex(4)}"
-        with self.told(f"{self.schema}.{table}"), connection.transaction():
+        with self.translating(f"{self.schema}.{table}"), connection.transaction():
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [self.lock_name(table)])
             insert = sql.SQL("INSERT INTO {} (view_name, table_name, attempt, run) VALUES (%s, %s, %s, %s)")
             connection.execute(insert.format(self.table(VERSIONS)), [self.view, table, version.attempt, version.run])
@@ -136,7 +136,7 @@ class Versions:
         return table
 
     def finish(self, connection: psycopg.Connection[Any], table: str, expected: Contents, like: str | None) -> None:
-        """Compare what is there with what was sent, build the index, copy the grants, and call the version ready.
+        """Compare the rows with those that were sent, build the index, copy the grants, and call the version ready.
 
         Args:
             connection: the one that has begun it.
@@ -148,7 +148,7 @@ class Versions:
             StorageError: rows are missing or differ. DataQualityError: they break a constraint.
         """
         target = self.table(table)
-        with self.told(f"{self.schema}.{table}"):
+        with self.translating(f"{self.schema}.{table}"):
             found = self.contents(connection, table)
             if found != expected:
                 what = "have other contents" if found.rows == expected.rows else f"are {found.rows:,}"
@@ -191,7 +191,7 @@ class Versions:
         return dict(connection.execute(query, [self.schema, table]).fetchall())
 
     def _grants(self, connection: psycopg.Connection[Any], table: str, like: str | None) -> list[sql.Composed]:
-        """Return the statements that grant on a table what is granted on another."""
+        """Return the statements that copy the grants of a table to another."""
         query = """SELECT rolname, privilege_type, is_grantable FROM pg_class, aclexplode(relacl)
             LEFT JOIN pg_roles ON pg_roles.oid = grantee
             WHERE pg_class.oid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s)) AND grantee <> relowner"""

@@ -82,7 +82,7 @@ class PostgresTarget:
         lock = [self.versions.lock_name(f"{self.settings['view']}/{_HELD}")]
         connection = self.connection()
         patience = f"{self.settings['lock_timeout'] * self.settings['tries'] * 1000:.0f}ms"
-        with self.versions.told():
+        with self.versions.translating():
             connection.execute("SELECT set_config('lock_timeout', %s, false)", [patience])
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", lock)
         try:
@@ -100,7 +100,7 @@ class PostgresTarget:
         return self._pointer(channel).move(self.connection(), version, table, expected)
 
     def clean_up(self) -> None:
-        """Drop the versions that nobody needs, and what is left of loads that died."""
+        """Drop the versions that nobody needs, and the tables of loads that died."""
         drop_leftovers(self.connection(), self.versions, self.settings["keep_versions"])
 
     def _pointer(self, channel: str) -> Pointer:

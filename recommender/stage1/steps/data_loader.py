@@ -130,7 +130,7 @@ class DataLoader:
     Execution returns:
         One row per row of the source, order undefined: timestamp long (ms since epoch, UTC), visitorid and itemid as
         `id_type`, event string, transactionid string, and weight double if `columns` names it; what is empty or cannot
-        be read is null, transactionid also where the log has no such column. And for the EventValidator: problem string
+        be read is null, transactionid even if the log has no such column. And for the EventValidator: problem string
         (MALFORMED, ENCODING, BAD_ID, BAD_TIMESTAMP, BAD_WEIGHT or null), raw string (the row as it came),
         source_file string. Further columns are dropped. `events` also has rows for what makes no event (HEADER,
         NO_ELEMENT), so that it can be counted, and loses_zeros boolean where text becomes numeric ids.
@@ -262,12 +262,12 @@ class DataLoader:
 
     @property
     def source(self) -> str | None:
-        """What is read: a file, folder or glob, the name of a table, or the query; None where none is given."""
+        """The source: a file, folder or glob, the name of a table, or the query; None where none is given."""
         return self.event_filename or self.table or self.query or None
 
     @property
     def files(self) -> str | None:
-        """The file, folder or glob whose names, sizes and times tell whether it has changed; None for other sources."""
+        """The file, folder or glob whose names, sizes and times show whether it has changed; None for other sources."""
         return self.event_filename if self.event_filename and self.file_format not in _LAKES else None
 
     def newest_version(self) -> str | None:
@@ -400,8 +400,8 @@ class DataLoader:
         found = read_files(
             spark, path, file_format, wanted, self._layout, optional, array=self.explode, whole=has_where
         )
-        told = shortened(found, [self._name(C.VISITOR), self._name(C.ITEM)])
-        return replace(found, warnings=[*found.warnings, *told])
+        warnings = shortened(found, [self._name(C.VISITOR), self._name(C.ITEM)])
+        return replace(found, warnings=[*found.warnings, *warnings])
 
     def _wanted(self) -> list[str]:
         """Return the names of the columns that are needed."""

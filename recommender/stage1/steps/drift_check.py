@@ -144,7 +144,7 @@ class DriftCheck:
             return
         last = datetime.fromisoformat(newest.replace("Z", "+00:00"))
         day, over = last.date(), (last.hour * 60 + last.minute + 1) / (24 * 60)
-        if over < 0.5:  # noqa: PLR2004 - the day before tells more
+        if over < 0.5:  # noqa: PLR2004 - the day before shows more
             day, over = day - _DAY, 1.0
         number, before = (_events_on(profile, each) for each in (day, day - 7 * _DAY))
         change = number / (before * over) - 1 if before else 0.0

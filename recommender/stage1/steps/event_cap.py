@@ -33,7 +33,7 @@ _PARTS = 64  # into which the events of a heavy visitor are cut, so that no task
 
 @step
 class EventCap:
-    """Keep the latest events of visitors that have too many: a robot is no taste, and one task should not wait for it.
+    """Keep the latest events of visitors that have too many, such as robots, so that no task waits for one visitor.
 
     Init parameters:
         max_per_visitor: events of a visitor that count, the latest; null: all.
@@ -43,8 +43,7 @@ class EventCap:
         heavy: the visitors that may have too many events, as `heavy` returns them.
     Execution returns:
         the events that count, same columns; row order undefined.
-    Raises:
-        nothing.
+    Raises: nothing.
     Persist strategy: none of its own.
     """
 

@@ -31,8 +31,7 @@ class EventDeduplicator:
     Execution returns:
         The distinct rows, and rows long: of how many rows each is one; `noted` is true where it is of one of these. Row
         order undefined.
-    Raises:
-        nothing.
+    Raises: nothing.
     Persist strategy: none of its own.
     """
 

@@ -49,8 +49,7 @@ class EventProfile:
         events_by_kind_and_day (the four most frequent kinds; empty if there are more than 366 days),
         events_per_visitor and events_per_item (mean, p50, p90, p99, max), heaviest_visitors and heaviest_items (id as
         text, events).
-    Raises:
-        nothing.
+    Raises: nothing.
     Persist strategy: none of its own; the stage puts it into its commit's record, as profile.
     """
 

@@ -24,8 +24,9 @@ from typing import Final, Literal
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.errors import ConfigError, DataQualityError, Mistake
+from recommender.errors import DataQualityError
 from recommender.settings.step import Annotated, Field, field, step
+from recommender.sources import condition_of
 from recommender.spark.errors import failed_on_a_row
 from recommender.times import as_time, in_milliseconds
 
@@ -58,7 +59,7 @@ class EventValidator:
     """Give every event that is not fit for use a reason, and judge whether too many have one.
 
     The reasons, of which an event gets the first that holds: HEADER (a line that repeats the header of its file),
-    MALFORMED (the row could not be parsed), ENCODING (bytes that are no text), BAD_ID (what is there is no id of the
+    MALFORMED (the row could not be parsed), ENCODING (bytes that are not text), BAD_ID (what is there is no id of the
     type), NULL_ID (null, blank, or a word for it), BAD_TIMESTAMP (what is there cannot be read as a time),
     NULL_TIMESTAMP, NULL_EVENT, NEGATIVE_ID, ZERO_TIMESTAMP (before `earliest`: in 1970 or before), FUTURE_TIMESTAMP,
     LATE, UNKNOWN_EVENT, BAD_WEIGHT (no finite number), and those of `rules`.
@@ -80,9 +81,9 @@ class EventValidator:
     Execution returns:
         `events` without problem, and with reason string: null where the event is good. Row order undefined.
     Raises:
-        ConfigError: a rule is no SQL condition, or one that chance decides. DataQualityError, by `check`: too many rows
-        are quarantined (QUARANTINE_RATE), or the timestamps have another unit (TIME_UNIT); by `rules_told`: a rule
-        fails on an event (RULE_FAILED).
+        ConfigError: a rule is not an SQL condition, or chance decides it. DataQualityError, by `check`: too many rows
+        are quarantined (QUARANTINE_RATE), or the timestamps have another unit (TIME_UNIT); by `translating_rules`: a
+        rule fails on an event (RULE_FAILED).
     Persist strategy: none of its own; stage 1 stores the quarantined rows as the table quarantine.
     """
 
@@ -122,8 +123,8 @@ class EventValidator:
         return events.withColumn(C.REASON, reason).drop(C.PROBLEM)
 
     @contextmanager
-    def rules_told(self) -> Iterator[None]:
-        """Tell of own rules that fail on an event while the events are computed, without the event's values.
+    def translating_rules(self) -> Iterator[None]:
+        """Raise errors of own rules, while the events are computed, as ours, without the values of an event.
 
         Raises:
             DataQualityError: see the class.
@@ -139,7 +140,7 @@ class EventValidator:
             raise DataQualityError("RULE_FAILED", f"{sentence}; {hint}, and the event is quarantined") from None
 
     def check(self, rows: int, quarantined: Mapping[str, int], median: int | None) -> None:
-        """Judge what was found.
+        """Judge the counts.
 
         Args:
             rows: number of all rows.
@@ -196,19 +197,7 @@ class EventValidator:
         """Return what breaks the rules of the config: where one is not true, or cannot be said."""
         broken: dict[str, Column | None] = {}
         for name, condition in self.rules.items():
-            try:
-                holds = F.expr(condition)
-                kind = events.select(holds.alias("holds")).schema["holds"].dataType
-                if isinstance(kind, T.BooleanType):
-                    _ = events.where(holds).schema  # an aggregate is none of one event
-                    _ = events.agg(F.max(holds)).schema  # an aggregate takes nothing that chance decides
-            except Exception as error:  # noqa: BLE001 - whatever the parser or the analyser says
-                first = str(error).strip().split("\n", 1)[0][:200]
-                sentence = f"event_validator.rules.{name} is no SQL condition on an event: {first}"
-                raise ConfigError(Mistake("CFG_SQL", f"rules.{name}", sentence)) from None
-            if not isinstance(kind, T.BooleanType):
-                sentence = f"event_validator.rules.{name} must be true or false, but is {kind.simpleString()}"
-                raise ConfigError(Mistake("CFG_SQL", f"rules.{name}", sentence))
+            holds = condition_of(condition, events, f"event_validator.rules.{name}", "an event")
             broken[name] = ~F.coalesce(holds, F.lit(False))
         return broken
 

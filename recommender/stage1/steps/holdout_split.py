@@ -29,7 +29,6 @@ Example usage:
 <BLANKLINE>
 """
 
-import re
 from collections.abc import Sequence
 from functools import reduce
 from operator import and_
@@ -37,7 +36,7 @@ from operator import and_
 from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F, types as T
 
 import recommender.constants as C
-from recommender.errors import InputError, SchemaError
+from recommender.errors import SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
 from recommender.sources import (
     MALFORMED,
@@ -52,12 +51,10 @@ from recommender.sources import (
 )
 
 _PARTS = 1_000_000  # the resolution of a share
-_PAIR = [C.VISITOR, C.ITEM]
 _OPTIONAL = [C.SCORE, C.TIMESTAMP]  # of a holdout that the user brings
 _LAST_EVENTS = 5
 _WAYS = ("every_visitor", "holdout_filename", "holdout_table")  # parameters that replace the split's test events
 _LARGEST = 3.4e38  # of a 32 bit float, as which scores are stored
-_HINT = re.compile(r"see data_loader[.\w]*(?: \([^)]*\))?")
 
 
 @step
@@ -80,7 +77,7 @@ class HoldoutSplit:
         seed: changes the choice of `share`.
         every_visitor: whether events of every visitor are held out, instead of those of train_test_split's test part.
         holdout_filename: file, folder or glob with the holdout, columns visitorid, itemid and, if there are, score (1
-            where there is none) and timestamp (ms); by .csv, .json, .ndjson or .orc at the end of the name, also
+            if there is none) and timestamp (ms); by .csv, .json, .ndjson or .orc at the end of the name, also
             compressed, else Parquet. The visitors in it are evaluated, and every event of the log is trained with.
         holdout_table: table of the catalog with such columns, instead of files.
         min_score: least score (no unit) of a held-out pair that a list should have, a rating of 4 for example; null:
@@ -163,7 +160,7 @@ class HoldoutSplit:
     def load(
         self, id_type: str, version: str | None = None, null_words: Sequence[str] = C.NULL_WORDS
     ) -> tuple[DataFrame, list[str]]:
-        """Return the rows of the holdout that the user brings, and what is unusual about them, a sentence each.
+        """Return the rows of the holdout that the user brings, and warnings about them, a sentence each.
 
         Args:
             id_type: type of the log's ids, bigint or string.
@@ -177,20 +174,16 @@ class HoldoutSplit:
         Raises:
             InputError, SchemaError: see the class.
         """
-        try:
-            loaded = self._loaded(version)
-        except InputError as error:
-            sentence = _HINT.sub(f"see holdout.{self.key}", error.sentence).replace("has no events", "has no rows")
-            raise type(error)(error.id, sentence) from error
-        missing = [name for name in _PAIR if name not in loaded.columns]
+        loaded = self._loaded(version)
+        missing = [name for name in C.PAIR if name not in loaded.columns]
         if missing:
             sentence = f"{', '.join(missing)}; found [{shown(loaded.columns)}] in {loaded.name}"
-            hint = f"a holdout has the columns {', '.join(_PAIR)}, see holdout.{self.key}"
+            hint = f"a holdout has the columns {', '.join(C.PAIR)}, see holdout.{self.key}"
             raise SchemaError("SCHEMA_MISSING", f"{sentence}; {hint}")
-        ids = {name: self._id(loaded, name, Ids(id_type, null_words)) for name in _PAIR}
+        ids = {name: self._id(loaded, name, Ids(id_type, null_words)) for name in C.PAIR}
         cells = {**ids, C.SCORE: self._score(loaded), C.TIMESTAMP: self._time(loaded)}
         score = F.col(C.SCORE)
-        sound = [F.col(name).isNotNull() for name in _PAIR]
+        sound = [F.col(name).isNotNull() for name in C.PAIR]
         sound += [score.isNotNull() & ~F.isnan(score) & (F.abs(score) <= _LARGEST), F.col(MALFORMED).isNull()]
         rows = loaded.rows.select(*(cell.alias(name) for name, cell in cells.items()), F.col(MALFORMED))
         usable = F.coalesce(reduce(and_, sound), F.lit(False))
@@ -200,11 +193,11 @@ class HoldoutSplit:
     def to_predict(holdout: DataFrame, history: DataFrame) -> DataFrame:
         """Return the rows of `holdout` that a list should have.
 
-        Those are the pairs that are not in `history`, since the others are no prediction, and whose score is above 0,
-        since an item that was sent back is none to recommend.
+        Those are the pairs that are not in `history`, since the others are known already, and whose score is above 0,
+        since an item that was sent back is not worth recommending.
         """
         liked = holdout.where(F.col(C.SCORE) > 0)
-        return liked.join(history.select(*_PAIR).distinct(), _PAIR, "left_anti")
+        return liked.join(history.select(*C.PAIR).distinct(), C.PAIR, "left_anti")
 
     def high_enough(self, holdout: DataFrame) -> DataFrame:
         """Return the rows of `holdout` with at least `min_score`."""
@@ -231,14 +224,14 @@ class HoldoutSplit:
 
     def _draw(self) -> Column:
         """Return a number of 0 to `_PARTS` for each pair."""
-        return F.pmod(F.xxhash64(*_PAIR, F.lit(self.seed)), F.lit(_PARTS))
+        return F.pmod(F.xxhash64(*C.PAIR, F.lit(self.seed)), F.lit(_PARTS))
 
     def _loaded(self, version: str | None) -> Loaded:
-        spark = SparkSession.active()
+        spark, key = SparkSession.active(), f"holdout.{self.key}"
         if self.holdout_table:
-            return read_catalog(spark, self.holdout_table, version)
+            return read_catalog(spark, self.holdout_table, version, key=key)
         path = str(self.holdout_filename)
-        return read_list(spark, path, [*_PAIR, *_OPTIONAL], _OPTIONAL)
+        return read_list(spark, path, [*C.PAIR, *_OPTIONAL], _OPTIONAL, key=key)
 
     def _mistyped(self, name: str, kind: str, loaded: Loaded) -> SchemaError:
         found = loaded.rows.schema[name].dataType.simpleString()
@@ -253,7 +246,7 @@ class HoldoutSplit:
         return ids.column(name, found, loaded.name)
 
     def _score(self, loaded: Loaded) -> Column:
-        """Return the score, 1 where there is none, null where it is no number."""
+        """Return the score, 1 if there is none, null where it is not a number."""
         if C.SCORE not in loaded.columns:
             return F.lit(1.0)
         if not isinstance(loaded.rows.schema[C.SCORE].dataType, T.StringType | T.NumericType):
@@ -262,7 +255,7 @@ class HoldoutSplit:
         return F.when(F.coalesce(text, F.lit("")) == "", F.lit(1.0)).otherwise(_cast(C.SCORE, "double"))
 
     def _time(self, loaded: Loaded) -> Column:
-        """Return the time in ms, null where there is none, or where it cannot be read: nothing depends on it."""
+        """Return the time in ms, null if there is none, or where it cannot be read: nothing depends on it."""
         if C.TIMESTAMP not in loaded.columns:
             return F.lit(None).cast("bigint")
         found = loaded.rows.schema[C.TIMESTAMP].dataType

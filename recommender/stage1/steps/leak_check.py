@@ -29,10 +29,9 @@ class LeakCheck:
     No pair of a visitor and an item of the holdout may be in the training scores or in the history. After a cut by
     time, no training event may be at or after the cut: neither one of the scores nor one in the history of a visitor
     that is known to the model, because it has scores, or a history from before the cut. The history of other visitors
-    is no training: it lies after the cut.
+    is not training: it lies after the cut.
 
-    Init parameters:
-        none.
+    Init parameters: none.
     Execution args:
         scores, history, holdout: the tables of stage 1.
         cut: time, in ms, from which on nothing may be trained with; null: the log was not cut by time.

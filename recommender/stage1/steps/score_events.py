@@ -106,7 +106,7 @@ class ScoreEvents:
             DataQualityError: see the class.
         """
         if no_numbers:
-            sentence = f"{no_numbers:,} of {events:,} events have a weight that is no number a score can hold"
+            sentence = f"{no_numbers:,} of {events:,} events have a weight that is not a number a score can hold"
             raise DataQualityError("BAD_WEIGHT", f"{sentence}; see data_loader.columns.weight")
         if negative and self.negative_weights == "refuse":
             sentence = f"{negative:,} of {events:,} events have a weight below 0"
@@ -153,7 +153,7 @@ class ScoreEvents:
         return events.withColumn(self.score_column_name, weight)
 
     def _share_left(self, events: DataFrame, half_life: float) -> Column:
-        """Return what is left of an event's weight, 0 to 1."""
+        """Return the rest of an event's weight, 0 to 1."""
         reference = F.lit(in_milliseconds(self.as_of)) if self.as_of else self._last(events)
         age = F.greatest(reference - F.col(C.TIMESTAMP), F.lit(0)) / _MS_PER_DAY
         return F.pow(F.lit(0.5), age / half_life)

@@ -116,7 +116,7 @@ class ScoreGrouper:
 
 
 def _share(grouped: DataFrame, number: Column) -> Column:
-    """Return what was found for each row, of a mean its share of so many events; 0 where nothing counts."""
+    """Return the value of each row; of a mean, its share of so many events; 0 without events."""
     found = F.col(_FOUND)
     if _NUMBER in grouped.columns:
         found = F.when(number > 0, found / number)

@@ -56,7 +56,7 @@ class ItemToItem:
     Dacrema, Cremonesi and Jannach, Are We Really Making Much Progress? (2019).
 
     A visitor of n items makes n² pairs of items. So of each visitor only the latest are looked at: that bounds the
-    work, whatever robots do, and U_i is counted so too. An item that many visitors have is no burden: its pairs are
+    work, whatever robots do, and U_i is counted so too. An item that many visitors have costs little: its pairs are
     counted where they are made.
 
     Init parameters:

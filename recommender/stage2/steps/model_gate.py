@@ -19,11 +19,11 @@ import numpy as np
 from pyspark.sql import DataFrame, Row, functions as F
 
 import recommender.constants as C
+from recommender.evaluation import VisitorMetric
 from recommender.settings.step import Annotated, Field, field, step
 from recommender.spark.aggregates import fetch
 
 Evidence = Literal["low", "value", "high"]
-Metric = Literal["ndcg", "recall", "precision", "map", "mrr", "hit_rate"]
 _INTERVAL = (0.025, 0.975)
 _FEWEST = 2  # visitors, for an interval
 _SHORT = "short_lists"
@@ -57,7 +57,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided: blessed if there is no reason against it."""
+    """The decision of the gate: blessed if there is no reason against it."""
 
     metric: str
     visitors: int
@@ -110,10 +110,10 @@ class ModelGate:
         metrics: model string, metric string, k int, value double, visitors long.
         bootstrap: model string, metric string, k int, means array<double>: the replicates, in the same order.
         pairs: how many pairs the candidate was fitted on.
-        live_pairs: how many the live model was fitted on; null where there is none.
-        not_compared: why the live model is not among the models, although there is one; empty where there is none.
+        live_pairs: how many the live model was fitted on; null if there is none.
+        not_compared: why the live model is not among the models, although there is one; empty if there is none.
     Execution returns:
-        The `Verdict`. Without a visitor to judge by the reason is EVAL_EMPTY, with a metric that is no number
+        The `Verdict`. Without a visitor to judge by the reason is EVAL_EMPTY, with a metric that is not a number
         METRIC_NAN, without a model that it must be compared with NOT_COMPARED, else NOT_BLESSED. With nothing asked,
         nothing is refused.
     Raises:
@@ -121,7 +121,7 @@ class ModelGate:
     Persist strategy: none; stage 2 puts the verdict into its commit's record.
     """
 
-    metric: Metric = "ndcg"
+    metric: VisitorMetric = "ndcg"
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     beat: list[Literal["popular", "recent_popular", "item_to_item"]] = field(default_factory=lambda: ["popular"])
     min_gain_over_baselines: Annotated[float, Field(ge=-1)] = 0.0
@@ -260,7 +260,7 @@ class ModelGate:
         measured = {C.ALS: candidate, **{c.model: c.other for c in compared}}
         unknown = ", ".join(model for model, value in measured.items() if value is None or not math.isfinite(value))
         if unknown:
-            return [Reason("METRIC_NAN", f"{self._name} of {unknown} is no number")]
+            return [Reason("METRIC_NAN", f"{self._name} of {unknown} is not a number")]
         if candidate == 0:
             return [Reason("NOT_BLESSED", f"{self._name} is 0: no list has an item that its visitor took")]
         return [Reason("NOT_BLESSED", _lost(self._name, c)) for c in compared if not c.passed] + self._guarded(values)
@@ -281,7 +281,7 @@ class ModelGate:
         for name, limit, sign in self._limits:
             value = values.get((C.ALS, name))
             if value is None or not math.isfinite(value):
-                found.append(Reason("METRIC_NAN", f"{name}@{self.k} of als is no number"))
+                found.append(Reason("METRIC_NAN", f"{name}@{self.k} of als is not a number"))
             elif (value - limit) * sign > 0:
                 is_over = ">" if sign > 0 else "<"
                 found.append(Reason("NOT_BLESSED", f"{name}@{self.k} {value:.3g} {is_over} limit {limit:g}"))

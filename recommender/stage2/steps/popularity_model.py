@@ -20,15 +20,13 @@ class PopularityModel(Persistent):
 
     They are added as decimals, exactly, so that the result does not depend on the order in which a cluster adds.
 
-    Init parameters:
-        none.
+    Init parameters: none.
     Execution args:
         scores: visitor_index int, item_index int, score float: the training part only.
         largest: the largest size of a score; null: it is fetched here.
     Execution returns:
         item_index int, score double, one row per item; row order undefined.
-    Raises:
-        nothing.
+    Raises: nothing.
     Persist strategy: Parquet; stage 2 stores it as the table popularity.
     """
 

@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 from pydantic import BeforeValidator
 from pyspark.sql import DataFrame
 
-from recommender.evaluation import Evaluation, evaluation, ranking_metrics
+from recommender.evaluation import Evaluation, ExposureMetric, VisitorMetric, evaluation, ranking_metrics
 from recommender.settings.step import Annotated, Field, field, step
 from recommender.spark.cache import Cache
 from recommender.tables.persistent import Persistent
@@ -36,15 +36,13 @@ def _of_lists(metric: object) -> object:
     """Refuse the errors of predicted ratings, with the reason."""
     if isinstance(metric, str) and metric.lower() in _ERRORS_OF_RATINGS:
         raise ValueError(
-            f"metrics cannot have {metric}: it is no metric of lists, and with implicit feedback a score is no rating "
-            "that could be missed by so much; use ndcg"
+            f"metrics cannot have {metric}: it is not a metric of lists, and with implicit feedback a score is not a "
+            "rating that could be missed by so much; use ndcg"
         )
     return metric
 
 
-_Name = Literal[
-    "ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "novelty", "gini", "overlap", "short_lists"
-]
+_Name = Literal[VisitorMetric, ExposureMetric]
 MetricName = Annotated[_Name, BeforeValidator(_of_lists)]
 
 

@@ -1,4 +1,4 @@
-"""Rank items by what is popular now: a baseline that is often hard to beat where the future is predicted.
+"""Rank items by recent popularity: a baseline that is often hard to beat where the future is predicted.
 
 Example usage:
 >>> day = 86_400_000
@@ -53,6 +53,6 @@ class RecentPopularityModel(Persistent):
         return scores.groupBy(C.ITEM_INDEX).agg(F.coalesce(recent, F.lit(0.0)).alias(C.SCORE))
 
     def _left(self, newest: int) -> Column:
-        """Return what is left of a score, 0 to 1."""
+        """Return the rest of a score, 0 to 1."""
         age = (F.lit(newest) - F.col(C.LAST_TIMESTAMP)) / _MS_PER_DAY
         return F.pow(F.lit(0.5), age / self.half_life_days)

@@ -24,7 +24,7 @@ from recommender.publishing.target import Version
 from recommender.settings.step import TableName, step
 from recommender.sources import quoted
 from recommender.spark.errors import explained
-from recommender.stage4.reading_back import check_rows
+from recommender.stage4.folder_files import check_rows
 
 _VERSION = "version"
 

@@ -13,25 +13,29 @@ Example usage:
 Row(value='"7","1","\\'=1+1","0.5","als"')
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.publishing.folder import FolderTarget
-from recommender.publishing.places import open_folder
-from recommender.publishing.target import Version
-from recommender.settings.step import Annotated, Field, step
-from recommender.stage4.reading_back import check_rows
+from recommender.publishing.target import Version  # noqa: F401 - for the example
+from recommender.settings.step import step
+from recommender.stage4.folder_files import COMMITTED, FolderFiles
 
 # What a spreadsheet takes for the beginning of a formula; also as its wide forms, and behind a line's end.
 _FORMULA: Final = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 _ROWS_PER_FILE: Final = 1_000_000  # a spreadsheet opens 1,048,576
+_OPTIONS: Final = {
+    "header": "true",
+    "escape": '"',
+    "quoteAll": "true",
+    "ignoreLeadingWhiteSpace": "false",
+    "emptyValue": "",
+}
 
 
 @step
-class CsvFiles:
+class CsvFiles(FolderFiles):
     """Write each version as CSV to a folder of its own, and name it in a record of the channel.
 
     A text that a spreadsheet would take for a formula gets a quote before it, which the spreadsheet does not show, and
@@ -51,38 +55,15 @@ class CsvFiles:
     Persist strategy: CSV, UTF-8.
     """
 
-    path: str | None = None
-    keep_versions: Annotated[int, Field(ge=1, le=100)] = 2
+    FORMAT: ClassVar[str] = "csv"
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether anything is delivered there."""
-        return self.path is not None
-
-    def target(self, types: Mapping[str, str]) -> FolderTarget:  # noqa: ARG002
-        """Return the folder as a place that versions are delivered to."""
-        settings: dict[str, Any] = {"path": self.path, "format": "csv", "keep_versions": self.keep_versions}
-        return open_folder(settings)
-
-    def execute(self, recommendations: DataFrame, target: FolderTarget, version: Version, channel: str) -> None:  # noqa: ARG002
-        """Write a version; see the class."""
-        folder = target.folder(version)
-        kinds = {field.name: field.dataType for field in recommendations.schema}
+    def written(self, rows: DataFrame, url: str) -> DataFrame:
+        """Write rows to a new folder, and return what a reader finds there."""
+        kinds = {field.name: field.dataType for field in rows.schema}
         cells = [_defused(name) if isinstance(kind, T.StringType) else F.col(name) for name, kind in kinds.items()]
-        writer = recommendations.orderBy(C.VISITOR, C.RANK).select(*cells).write.mode("error")
-        options = {
-            "header": "true",
-            "escape": '"',
-            "quoteAll": "true",
-            "ignoreLeadingWhiteSpace": "false",
-            "emptyValue": "",
-        }
-        committed = {"mapreduce.fileoutputcommitter.algorithm.version": "1", "maxRecordsPerFile": str(_ROWS_PER_FILE)}
-        url = target.files.url(folder)
-        writer.options(**options, **committed, ignoreTrailingWhiteSpace="false").csv(url)
-        reader = recommendations.sparkSession.read.options(**options, multiLine="true")
-        check_rows(recommendations, reader.schema(recommendations.schema).csv(url), url)
-        target.finish(version, folder)
+        writer = rows.orderBy(C.VISITOR, C.RANK).select(*cells).write.mode("error").options(**_OPTIONS, **COMMITTED)
+        writer.options(maxRecordsPerFile=str(_ROWS_PER_FILE), ignoreTrailingWhiteSpace="false").csv(url)
+        return rows.sparkSession.read.options(**_OPTIONS, multiLine="true").schema(rows.schema).csv(url)
 
 
 def _defused(name: str) -> Column:

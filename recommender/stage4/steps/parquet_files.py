@@ -13,20 +13,17 @@ Example usage:
 [Row(visitorid=7, rank=1, itemid=6, score=0.5, source='als')]
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from pyspark.sql import DataFrame
 
-from recommender.publishing.folder import FolderTarget
-from recommender.publishing.places import open_folder
-from recommender.publishing.target import Version
-from recommender.settings.step import Annotated, Field, step
-from recommender.stage4.reading_back import check_rows
+from recommender.publishing.target import Version  # noqa: F401 - for the example
+from recommender.settings.step import step
+from recommender.stage4.folder_files import COMMITTED, FolderFiles
 
 
 @step
-class ParquetFiles:
+class ParquetFiles(FolderFiles):
     """Write each version to a folder of its own, and name it in a record of the channel; see docs/publishing.md.
 
     Init parameters:
@@ -42,24 +39,9 @@ class ParquetFiles:
     Persist strategy: Parquet.
     """
 
-    path: str | None = None
-    keep_versions: Annotated[int, Field(ge=1, le=100)] = 2
+    FORMAT: ClassVar[str] = "parquet"
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether anything is delivered there."""
-        return self.path is not None
-
-    def target(self, types: Mapping[str, str]) -> FolderTarget:  # noqa: ARG002
-        """Return the folder as a place that versions are delivered to."""
-        settings: dict[str, Any] = {"path": self.path, "format": "parquet", "keep_versions": self.keep_versions}
-        return open_folder(settings)
-
-    def execute(self, recommendations: DataFrame, target: FolderTarget, version: Version, channel: str) -> None:  # noqa: ARG002
-        """Write a version; see the class."""
-        folder = target.folder(version)
-        writer = recommendations.write.mode("error").option("mapreduce.fileoutputcommitter.algorithm.version", "1")
-        url = target.files.url(folder)
-        writer.parquet(url)
-        check_rows(recommendations, recommendations.sparkSession.read.schema(recommendations.schema).parquet(url), url)
-        target.finish(version, folder)
+    def written(self, rows: DataFrame, url: str) -> DataFrame:
+        """Write rows to a new folder, and return what a reader finds there."""
+        rows.write.mode("error").options(**COMMITTED).parquet(url)
+        return rows.sparkSession.read.schema(rows.schema).parquet(url)

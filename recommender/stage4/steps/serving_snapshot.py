@@ -114,15 +114,16 @@ class ServingSnapshot:
         return files, one.mapInArrow(_item_files, "path string, content binary")
 
     def _with_titles(self, items: DataFrame, versions: Mapping[str, str | None]) -> DataFrame:
-        """Return the items with title, picture and attributes, null where there is none."""
+        """Return the items with title, picture and attributes, null if there is none."""
         nothing = F.lit(None).cast("string")
         if self.items_filename:
             path = self.items_filename
             wanted = [C.ITEM, *self.attributes, TITLE, PICTURE]
-            loaded, place = read_list(SparkSession.active(), path, wanted, [TITLE, PICTURE]), path
+            key = "snapshot.items_filename"
+            loaded, place = read_list(SparkSession.active(), path, wanted, [TITLE, PICTURE], key=key), path
         elif self.items_table:
             place = self.items_table
-            loaded = read_catalog(SparkSession.active(), place, versions.get(place), None)
+            loaded = read_catalog(SparkSession.active(), place, versions.get(place), key="snapshot.items_table")
         else:
             return items.withColumns({TITLE: nothing, PICTURE: nothing})
         missing = [name for name in (C.ITEM, *self.attributes) if name not in loaded.columns]
@@ -171,7 +172,7 @@ def _similar(similar_items: DataFrame, ids: DataFrame) -> DataFrame:
 def _with_facts(
     ids: DataFrame, facts: Sequence[DataFrame], allowed: DataFrame | None, gains: DataFrame | None
 ) -> DataFrame:
-    """Return the items with what is known of each, null where nothing is; see `ServingSnapshot`."""
+    """Return the items with their facts, null without any; see `ServingSnapshot`."""
     more = []
     if gains is not None:
         more.append(gains.select(F.col(C.ID).alias(C.ITEM_INDEX), F.element_at(C.FEATURES, -1).alias("gain")))

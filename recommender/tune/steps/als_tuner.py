@@ -58,13 +58,13 @@ class AlsTuner:
         min_items_per_visitor: choices for score_filter; null: not searched.
         min_visitors_per_item: choices for score_filter; null: not searched.
     Execution args:
-        objective: takes the parameters of a trial and a function that it tells iterations and metric of an unfinished
+        objective: takes the parameters of a trial and a function that takes iterations and metric of an unfinished
             fit, which returns whether to give up; returns the metric of the fit.
         start: the parameters that are configured, by the names of `space`.
         implicit: whether the scores are implicit feedback.
         log: where trials are kept as they end, and were; null: nowhere.
         at_once: fits at once.
-        announce: is told what is running.
+        announce: shows what is running.
     Execution returns:
         The trials that have ended, by number.
     Raises:
