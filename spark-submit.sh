@@ -67,7 +67,7 @@ print(min(max(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**31,
 print(pathlib.Path(sys.argv[1]).as_uri())
 found = importlib.util.find_spec("pyspark")
 print(os.path.dirname(found.origin) if found and found.origin else "")
-' "$home/conf/log4j2.properties")
+' "$home/recommender/spark/log4j2.properties")
 { read -r memory; read -r logging; read -r pyspark || true; } <<<"$facts"
 export SPARK_HOME=${SPARK_HOME:-$pyspark}
 program=$SPARK_HOME/bin/spark-submit

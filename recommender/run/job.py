@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
 from recommender.run.arguments import chosen_stages, existing_config, override_reason, parser
-from recommender.run.config import STAGES, Config, load_config
+from recommender.run.config import DEFAULT_DOCUMENT, STAGES, Config, load_config, parse_config
 from recommender.run.preflight import check_overlap, size_of_inputs
 from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
@@ -35,12 +35,12 @@ from recommender.terminal.text import title, visible
 _SETTLING = 0.5  # seconds
 
 
-def run_job(stages: Sequence[str], script: str | Path, arguments: Sequence[str] | None = None) -> int:
+def run_job(stages: Sequence[str], script: str | Path | None, arguments: Sequence[str] | None = None) -> int:
     """Run stages in order in one session.
 
     Args:
         stages: names of stages.
-        script: path of the job's file; the configuration beside it is the default.
+        script: path of the job's file; the configuration beside it is the default. None: the job is a command.
         arguments: those of the command line.
 
     Returns:
@@ -101,9 +101,8 @@ class Session:
 def _run(options: argparse.Namespace, where: Progress, session: Session) -> None:
     where.run = checked_run_id(options.run_id)
     stages = chosen_stages(options)
-    config = load_config(existing_config(options.config, options.checkout), options.set, root=options.root or None)
     run_stages(
-        _with_root(config, options.root),
+        given_config(options),
         stages,
         where,
         session,
@@ -111,6 +110,14 @@ def _run(options: argparse.Namespace, where: Progress, session: Session) -> None
         force=options.force,
         override=override_reason(options.override_gate),
     )
+
+
+def given_config(options: argparse.Namespace) -> Config:
+    """Return the configuration that the arguments of a job name; without --config, a command has the defaults."""
+    root = options.root or None
+    if options.config is None:
+        return _with_root(parse_config(DEFAULT_DOCUMENT, options.set, root=root), root)
+    return _with_root(load_config(existing_config(options.config, options.checkout), options.set, root=root), root)
 
 
 def checked_run_id(given: str | None) -> str:
