@@ -36,7 +36,7 @@ class _Command(Protocol):
 
 # The commands as people are shown them; those of a store have the arguments --root, --config and --json.
 _GROUPS: Mapping[str, Sequence[str]] = {
-    "Make recommendations": ("init", *jobs.COMMANDS),
+    "Make recommendations": ("init", "doctor", *jobs.COMMANDS),
     "Look at runs": ("runs", "show", "report", "diff", "log"),
     "Publish and serve": ("release", "promote", "rollback", "hide", "unhide", "hidden", "serve"),
     "Look after the store": ("verify", "gc"),
@@ -47,6 +47,8 @@ _OF_A_STORE = [
     *("runs", "show", "report", "diff", "log", "verify", "gc", "release", "promote", "rollback"),
     *("hide", "unhide", "hidden"),
 ]
+# Commands without a store: `run` takes the arguments alone, and `failure` returns the error that they end with.
+_ELSEWHERE = {"doctor": "recommender.doctor.command"}
 _SCHEMA = "Print the JSON schema of the configuration, for editors"
 
 
@@ -109,7 +111,7 @@ def _program() -> str:
 
 def _module(name: str) -> Any:
     """Return the module of a command; serve does without those of the others."""
-    return import_module(f"recommender.commands.{name}")
+    return import_module(_ELSEWHERE.get(name, f"recommender.commands.{name}"))
 
 
 def _line(name: str) -> str:
@@ -176,6 +178,12 @@ def _run(options: argparse.Namespace) -> RecommenderError | None:
         return None
     if options.command == "init":
         return _init(options)
+    if options.command in _ELSEWHERE:
+        module = _module(options.command)
+        found: Any = redacted(module.run(options))
+        _print(json.dumps(found, indent=2) if options.json else module.text(found))
+        error: RecommenderError | None = module.failure(found)
+        return error
     from recommender.commands.overview import stored  # noqa: PLC0415 - serve does without it
     from recommender.commands.verify import failure  # noqa: PLC0415
 
