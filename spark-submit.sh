@@ -9,7 +9,7 @@ Usage: ./spark-submit.sh [spark-submit options] [JOB] [job options]
 JOB is workflow (the default), stage1, stage2, stage3, stage4, tune or sample.
 Options of spark-submit (--master, --conf, --packages, ...) go before JOB. Options of the job are
   --config FILE, --set KEY=VALUE, --root FOLDER, --run-id ID, --force, --from STAGE, --until STAGE,
-  --override-gate REASON, --verbose
+  --override-gate REASON, --dry-run, --verbose
 and may stand alone: ./spark-submit.sh --set stage1.data_loader.event_filename=events.csv
 ./spark-submit.sh JOB --help shows its options.
 

@@ -36,7 +36,7 @@ class _Command(Protocol):
 
 # The commands as people are shown them; those of a store have the arguments --root, --config and --json.
 _GROUPS: Mapping[str, Sequence[str]] = {
-    "Make recommendations": ("init", "doctor", *jobs.COMMANDS),
+    "Make recommendations": ("init", "doctor", "plan", *jobs.COMMANDS),
     "Look at runs": ("runs", "show", "report", "diff", "log"),
     "Publish and serve": ("release", "promote", "rollback", "hide", "unhide", "hidden", "serve"),
     "Look after the store": ("verify", "gc"),
@@ -48,7 +48,7 @@ _OF_A_STORE = [
     *("hide", "unhide", "hidden"),
 ]
 # Commands without a store: `run` takes the arguments alone, and `failure` returns the error that they end with.
-_ELSEWHERE = {"doctor": "recommender.doctor.command"}
+_ELSEWHERE = {"doctor": "recommender.doctor.command", "plan": "recommender.run.plan"}
 _SCHEMA = "Print the JSON schema of the configuration, for editors"
 
 

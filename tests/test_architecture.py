@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "commands": {"constants", "errors", "inspect", "publishing", "report", "serving", "settings", "snapshot"}
     | {"store", "terminal"},
     "doctor": {"errors", "publishing", "run", "sources", "spark", "store", "terminal"},
-    "run": {"__init__", "constants", "errors", "publishing", "settings", "spark", "stage", "store", "tables"}
+    "run": {"__init__", "constants", "errors", "inspect", "publishing", "settings", "spark", "stage", "store", "tables"}
     | {"terminal"}
     | {"stage1", "stage2", "stage3", "stage4", "tune"},
     "__main__": {"__init__", "commands", "doctor", "errors", "run", "settings", "spark", "store", "terminal"},

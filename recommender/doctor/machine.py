@@ -3,8 +3,6 @@
 Example usage:
 >>> major('openjdk version "17.0.15" 2025-04-15'), major('java version "1.8.0_402"'), major("not found")
 (17, 8, 0)
->>> in_bytes("6g") == 6 * 2**30, in_bytes("512m") == 2**29
-(True, True)
 """
 
 import os
@@ -17,7 +15,7 @@ from pathlib import Path
 
 from recommender.doctor.finding import Finding, error, ok, warning
 from recommender.doctor.packages import SPARK, fits, installed
-from recommender.spark.launch import memory, spark_defaults, spark_home
+from recommender.spark.launch import driver_memory, memory, spark_defaults, spark_home
 from recommender.terminal.text import size
 
 _OLDEST_JAVA, _NEWEST_JAVA = 17, 21  # that Spark is tested with here
@@ -25,7 +23,6 @@ _JAVA_REMEDY = "install a Java 17 or 21 runtime, and set JAVA_HOME to it; ./spar
 _LITTLE_MEMORY, _LEAST_MEMORY = 4 * 2**30, 2 * 2**30
 _LITTLE_SPACE, _LEAST_SPACE = 10 * 2**30, 2**29
 _LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container
-_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def java(environ: Mapping[str, str]) -> list[Finding]:
@@ -83,7 +80,7 @@ def _version_of(home: Path) -> str | None:
 def room(environ: Mapping[str, str]) -> list[Finding]:
     """Look at the memory of the machine, and at what Spark's driver is to get of it."""
     there = min(memory(), _limit() or memory())
-    asked = _driver_memory(environ)
+    asked = driver_memory(environ)
     if asked and asked > there:
         remedy = "ask for less: SPARK_DRIVER_MEMORY, spark.driver.memory or --driver-memory"
         return [error("memory", f"Spark's driver asks for {size(asked)}, and there are {size(there)}", remedy)]
@@ -100,19 +97,6 @@ def _limit() -> int | None:
     except OSError:
         return None
     return int(text) if text.isdecimal() else None
-
-
-def _driver_memory(environ: Mapping[str, str]) -> int | None:
-    given = f"{environ.get('PYSPARK_SUBMIT_ARGS', '')} {spark_defaults(environ)}"
-    found = re.search(r"(?:--driver-memory[ =]|spark\.driver\.memory[\s=]+)(\S+)", given)
-    text = found[1] if found else environ.get("SPARK_DRIVER_MEMORY")
-    return in_bytes(text) if text else None
-
-
-def in_bytes(text: str) -> int | None:
-    """Return the bytes of a size as Spark writes it, None if it is none."""
-    found = re.fullmatch(r"(\d+)([kmgt]?)b?", text.strip().lower())
-    return int(found[1]) * _UNITS[found[2] or "m"] if found else None
 
 
 def temporary(environ: Mapping[str, str]) -> list[Finding]:

@@ -66,6 +66,7 @@ def parser(stages: Sequence[str], script: str | Path | None) -> argparse.Argumen
             help="publish also a model that is not blessed; the reason stays in the record",
         )
     made.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
+    made.add_argument("--dry-run", action="store_true", help="show what would be done and why, and do nothing")
     if len(stages) > 1:
         made.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
         made.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")

@@ -11,24 +11,25 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
-from recommender.run.arguments import chosen_stages, existing_config, override_reason, parser
-from recommender.run.config import DEFAULT_DOCUMENT, STAGES, Config, load_config, parse_config
-from recommender.run.preflight import check_overlap, size_of_inputs
-from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
+from recommender.run.arguments import chosen_stages, override_reason, parser
+from recommender.run.building import given_config, on_events, prepared
+from recommender.run.config import Config
+from recommender.run.plan import show_plan
+from recommender.run.preflight import size_of_inputs
+from recommender.run.runner import Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
-from recommender.settings.redaction import holds_secret, redacted
+from recommender.settings.redaction import redacted
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.stage import Stage, place_of
-from recommender.store import Commit, Store, new_run_id, open_files, run_id_mistake
-from recommender.terminal.progress import progress, warn
+from recommender.store import Commit, Store, new_run_id, run_id_mistake
+from recommender.terminal.progress import progress
 from recommender.terminal.summary import stage_summary
 from recommender.terminal.text import title, visible
 
@@ -101,23 +102,20 @@ class Session:
 def _run(options: argparse.Namespace, where: Progress, session: Session) -> None:
     where.run = checked_run_id(options.run_id)
     stages = chosen_stages(options)
+    config = given_config(options)
+    override = override_reason(options.override_gate)
+    if options.dry_run:
+        show_plan(config, stages, run_id=options.run_id, force=options.force, override=override)
+        return
     run_stages(
-        given_config(options),
+        config,
         stages,
         where,
         session,
         run_id=options.run_id,
         force=options.force,
-        override=override_reason(options.override_gate),
+        override=override,
     )
-
-
-def given_config(options: argparse.Namespace) -> Config:
-    """Return the configuration that the arguments of a job name; without --config, a command has the defaults."""
-    root = options.root or None
-    if options.config is None:
-        return _with_root(parse_config(DEFAULT_DOCUMENT, options.set, root=root), root)
-    return _with_root(load_config(existing_config(options.config, options.checkout), options.set, root=root), root)
 
 
 def checked_run_id(given: str | None) -> str:
@@ -151,10 +149,7 @@ def run_stages(
         override: why a model that is not blessed is published anyway; null: it is not.
     """
     session.name = f"recommender {' '.join(stages)} {where.run}"
-    store = Store(open_files(config.root, hadoop, config.file_mode))
-    built = {name: _built(config, name, config.stage(name)) for name in stages}
-    sources = [source for stage in built.values() for source in stage.sources()]
-    check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
+    store, built = prepared(config, stages)
 
     def failure(error: BaseException) -> Mapping[str, Any]:
         told = explained_error(error, session.places(), store.files.root)
@@ -166,13 +161,6 @@ def run_stages(
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
         return store, _run_stages(runner, built, config, store, session)
-
-
-def _built(config: Config, name: str, section: Mapping[str, Any]) -> Stage:
-    """Return a stage that shows its warnings, and knows the whole configuration as it was written."""
-    stage: Stage = STAGES[name](section)
-    stage.given, stage.warn = config.document, warn
-    return stage
 
 
 @contextmanager
@@ -195,7 +183,7 @@ def _run_stages(
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     if "stage1" in built and not built["stage1"].is_sourced:
-        built["stage1"] = _built(config, "stage1", _with_events(config, runner.sample()))
+        built["stage1"] = on_events(config, runner.sample())
     for name, stage in built.items():
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start)
@@ -203,17 +191,6 @@ def _run_stages(
         runner.check_gate(name)
         commits[name] = outcome.commit
     return commits
-
-
-def _with_root(config: Config, root: str | None) -> Config:
-    """Return a configuration whose document has the root of the command line, as if it had been written there."""
-    own = {"root": root} if root and not holds_secret(root) else {}
-    return replace(config, document={**config.document, **own})
-
-
-def _with_events(config: Config, path: str) -> dict[str, Any]:
-    section: dict[str, Any] = config.stage("stage1")
-    return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
 
 
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:

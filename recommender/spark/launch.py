@@ -27,6 +27,7 @@ _CONSOLE = "spark.ui.showConsoleProgress"
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 _MASTER = re.compile(r"(?:--master[ =]|spark\.master[\s=]+)(\S+)")
 _MOST_MEMORY = 8  # GB
+_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def prepare_java(environ: MutableMapping[str, str]) -> None:
@@ -43,11 +44,29 @@ def prepare_java(environ: MutableMapping[str, str]) -> None:
     if _CONSOLE not in given:  # Spark takes this process for a shell, which shows bars of its own
         submitted = environ.get("PYSPARK_SUBMIT_ARGS", "pyspark-shell")
         environ["PYSPARK_SUBMIT_ARGS"] = f"--conf {_CONSOLE}=false {submitted}"
-    environ.setdefault("SPARK_DRIVER_MEMORY", f"{min(max(memory() // 2**31, 1), _MOST_MEMORY)}g")
+    environ.setdefault("SPARK_DRIVER_MEMORY", f"{usual_memory() // 2**30}g")
     environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the "python3" in PATH, which may lack the packages
     environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the cores are busy with tasks already
     if is_one_machine(given, environ):
         environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # the driver needs no outer address
+
+
+def driver_memory(environ: Mapping[str, str]) -> int | None:
+    """Return the bytes that the user gives Spark's driver, None if nothing is said.
+
+    >>> driver_memory({"SPARK_DRIVER_MEMORY": "6g"}) == 6 * 2**30
+    True
+    """
+    given = f"{environ.get('PYSPARK_SUBMIT_ARGS', '')} {spark_defaults(environ)}"
+    found = re.search(r"(?:--driver-memory[ =]|spark\.driver\.memory[\s=]+)(\S+)", given)
+    text = (found[1] if found else environ.get("SPARK_DRIVER_MEMORY", "")).strip().lower()
+    number = re.fullmatch(r"(\d+)([kmgt]?)b?", text)
+    return int(number[1]) * _UNITS[number[2] or "m"] if number else None
+
+
+def usual_memory() -> int:
+    """Return the bytes that Spark's driver gets otherwise: half of the machine's memory, 1 to 8 GB."""
+    return min(max(memory() // 2**31, 1), _MOST_MEMORY) * 2**30
 
 
 def memory() -> int:
