@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
             arguments+=("$1" "$2")
             shift 2
             ;;
-        --config=* | --set=* | --root=* | --run-id=* | --from=* | --until=* | --override-gate=* | --force | --verbose)
+        --config=* | --set=* | --root=* | --run-id=* | --from=* | --until=* | --override-gate=* | --force | --dry-run | --verbose)
             arguments+=("$1")
             shift
             ;;

@@ -18,7 +18,7 @@ ARROWS: dict[str, set[str]] = {
     "evaluation": {"constants", "spark"},
     "sources": {"constants", "errors", "settings", "spark", "times"},
     "snapshot": {"constants", "errors", "ranking", "store"},
-    "terminal": {"constants", "evaluation", "spark"},
+    "terminal": {"constants", "evaluation", "settings", "spark"},
     "publishing": {"errors", "settings", "spark", "store"},
     "stage": {"errors", "settings", "spark", "store", "tables"},
     "steps": {"constants", "errors", "ranking", "settings", "sources", "spark", "tables"},

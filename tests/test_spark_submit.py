@@ -67,6 +67,7 @@ def clone(folder: Path) -> Path:
     [
         (["--override-gate", "a new market"], [], ["workflow.py", "--override-gate", "a new market"]),
         (["--override-gate=new", "--force"], [], ["workflow.py", "--override-gate=new", "--force"]),
+        (["--dry-run"], [], ["workflow.py", "--dry-run"]),
         (["--override-gate", "why", "stage4"], [], ["stage4.py", "--override-gate", "why"]),
         (["--jars", "d.jar", "--set", "a=b"], ["--jars", "d.jar"], ["workflow.py", "--set", "a=b"]),
         (["--jars=d.jar", "stage1", "--force"], ["--jars=d.jar"], ["stage1.py", "--force"]),

@@ -71,6 +71,7 @@ def parser(stages: Sequence[str], script: str | Path | None) -> argparse.Argumen
         made.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
         made.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")
     made.set_defaults(checkout=checkout, override_gate=None, stages=tuple(stages), first=stages[0], last=stages[-1])
+    made.add_argument("--json", action="store_true", help="print an event per line, as JSON, instead of the summary")
     made.add_argument("--verbose", action="store_true", help="show the stack trace of an error")
     return made
 

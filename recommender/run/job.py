@@ -29,7 +29,9 @@ from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.stage import Stage, place_of
 from recommender.store import Commit, Store, new_run_id, run_id_mistake
-from recommender.terminal.progress import progress
+from recommender.terminal import events
+from recommender.terminal.events import as_json
+from recommender.terminal.progress import progress, warn
 from recommender.terminal.summary import stage_summary
 from recommender.terminal.text import title, visible
 
@@ -48,9 +50,10 @@ def run_job(stages: Sequence[str], script: str | Path | None, arguments: Sequenc
         The exit code: 0, or that of the error, whose line is the last one on stderr.
     """
     where = Progress(stage=stages[0] if len(stages) == 1 else "-")
-    verbose = "--verbose" in (sys.argv if arguments is None else arguments)
+    words = sys.argv if arguments is None else arguments
+    verbose = "--verbose" in words
     session = Session(verbose)
-    with heeding_signals():
+    with as_json(sys.stdout) if "--json" in words else nullcontext(), heeding_signals():
         try:
             _run(parser(stages, script).parse_args(arguments), where, session)
             session.stop()
@@ -82,7 +85,7 @@ class Session:
                 self._spark = start_session(self.name, self._verbose, self.size())
             warning = unhidden(self._spark)
             if warning:
-                error_stream().write(f"warning: {warning}\n")
+                warn(warning)
         return self._spark
 
     def places(self) -> str:
@@ -160,7 +163,7 @@ def run_stages(
     named = run_id is not None
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
-        return store, _run_stages(runner, built, config, store, session)
+        return store, _run_stages(runner, built, config, store, session, where)
 
 
 @contextmanager
@@ -176,25 +179,31 @@ def _alone(store: Store, run: str) -> Iterator[None]:
 
 
 def _run_stages(
-    runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: Session
+    runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: Session, where: Progress
 ) -> dict[str, Commit]:
     """Run the stages one after the other, and show what came of each."""
     commits = {}
+    events.tell("run_started", run=where.run, stages=list(built), root=store.files.root)
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     if "stage1" in built and not built["stage1"].is_sourced:
         built["stage1"] = on_events(config, runner.sample())
     for name, stage in built.items():
+        events.tell("stage_started", run=where.run, stage=name)
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
         commits[name] = outcome.commit
+    events.tell("run_done", run=where.run, stages=list(built))
     return commits
 
 
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:
     record = outcome.commit.record
+    if events.is_wanted():
+        events.tell("stage_done", run=outcome.commit.run_id, stage=name, **_facts(outcome, store))
+        return
     if outcome.skipped:
         print(f"\n{title(name, stage.NAME)}: {outcome.skipped}")
     else:
@@ -202,6 +211,19 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
     for text in stage.closing(store, outcome.commit):
         print(f"\n{text}")
     sys.stdout.flush()
+
+
+def _facts(outcome: Outcome, store: Store) -> dict[str, Any]:
+    """Return what a scheduler is told of a stage that is done."""
+    record = outcome.commit.record
+    return {
+        "commit": outcome.commit.number,
+        "skipped": outcome.skipped or None,
+        **{key: record.get(key) for key in ("seconds", "events", "blessed")},
+        "rows": {name: facts["rows"] for name, facts in record["contents"].items()},
+        "warnings": list(record.get("warnings") or ()),
+        "path": place_of(store, outcome.commit),
+    }
 
 
 def explained_error(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
@@ -239,6 +261,8 @@ def _tell(error: BaseException, told: Mapping[str, Any], where: Progress, verbos
     lines = traceback.format_exception(error) if verbose else []
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         lines += [f"{mistake}\n" for mistake in error.mistakes]
+    identifiers = {"run": where.run, "stage": where.stage, "attempt": where.attempt}
+    events.tell("error", **identifiers, id=told["id"], sentence=told["sentence"], exit_code=told["exit_code"])
     place = f"stage={where.stage} run={where.run} attempt={where.attempt}"
     stream = error_stream()
     if "signal" in told:

@@ -31,7 +31,7 @@ def add_arguments(parser_: argparse.ArgumentParser) -> None:
     """Add what the command takes: the arguments of the workflow."""
     of_run = parser(WORKFLOW, None)
     for action in of_run._actions:
-        if action.option_strings and action.option_strings[-1] not in {"--help", "--dry-run", "--verbose"}:
+        if action.option_strings and action.option_strings[-1] not in {"--help", "--dry-run", "--json", "--verbose"}:
             parser_._add_action(action)
     parser_.set_defaults(**of_run._defaults)
     parser_.add_argument("--json", action="store_true", help="print JSON")

@@ -25,7 +25,7 @@ from recommender.spark.session import hadoop
 from recommender.stage import Stage
 from recommender.store import Attempt, Channels, Commit, Shards, Store, Trials
 from recommender.tables.audit import audit
-from recommender.terminal.progress import progress
+from recommender.terminal.progress import Expected, progress
 from recommender.terminal.text import title
 
 SAMPLE = "sample"
@@ -284,7 +284,7 @@ class Runner:
             started = time.monotonic()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
-            with progress(title(name, stage.NAME)) as stage.announce:
+            with progress(title(name, stage.NAME), self._expected(name, upstream)) as stage.announce:
                 last = self._last(stage, attempt, made_of)
                 repeats = last is not None and _same_input(last.record, made_of)
                 live = self._published(stage) if stage.compares() else None
@@ -319,6 +319,12 @@ class Runner:
             with suppress(StorageError):  # the clean-up finds it
                 shards.forget()
         return commit
+
+    def _expected(self, name: str, upstream: Mapping[str, Commit]) -> Expected:
+        """Return what the last result of a stage lets expect of the next."""
+        newest = self._store.latest(name)
+        events = upstream["stage1"].record.get("events") if "stage1" in upstream else None
+        return Expected.of(newest.record if newest else None, events)
 
     def _trials(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> dict[str, Trials]:
         """Return the argument that a stage takes that searches; what is forced begins anew."""

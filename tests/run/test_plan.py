@@ -294,3 +294,26 @@ def test_many_differences_are_cut(shop: Shop) -> None:
     for number in range(9):
         shop.write(f"more-{number}.csv", 5)
     assert shop.plan()["stage1"][1].endswith("and 4 more differences")
+
+
+def test_a_run_that_has_nothing_to_do_tells_a_scheduler_so(shop: Shop) -> None:
+    shop.commit("monday", stages=["stage1", "stage2", "stage3"])
+    sets = [word for setting in shop.settings() for word in ("--set", setting)]
+    words = ["--json", "--root", str(shop.root), "--until", "stage3", "--run-id", "monday", *sets]
+    assert run_job(WORKFLOW, None, words) == 0
+    out, err = shop.capsys.readouterr()
+    told = [json.loads(line) for line in out.splitlines()]
+    assert err == ""
+    names = ["run_started", *["stage_started", "stage_done"] * 3, "run_done"]
+    assert [each["event"] for each in told] == names
+    assert told[0]["stages"] == ["stage1", "stage2", "stage3"]
+    assert (told[2]["stage"], told[2]["commit"], told[2]["rows"]) == ("stage1", 1, {"scores": 1})
+    assert told[2]["skipped"].startswith("ALREADY_COMMITTED: ")
+
+
+def test_a_run_that_fails_tells_a_scheduler_why(shop: Shop) -> None:
+    assert run_job(WORKFLOW, None, ["--json", "--root", str(shop.root), "--from", "stage3"]) == 12
+    out, err = shop.capsys.readouterr()
+    error = json.loads(out.splitlines()[-1])
+    assert (error["event"], error["id"], error["exit_code"]) == ("error", "UPSTREAM_NOT_COMMITTED", 12)
+    assert err.startswith("RECOMMENDER_ERROR UPSTREAM_NOT_COMMITTED ")
