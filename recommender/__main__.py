@@ -1,11 +1,12 @@
 """The command ``recommender``: ``python -m recommender`` prints all of its commands."""
 
 import argparse
+import ast
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from importlib import import_module, resources
 from typing import Any, NoReturn, Protocol
 
 from recommender import __version__
@@ -49,7 +50,12 @@ _OF_A_STORE = [
 ]
 # Commands without a store: `run` takes the arguments alone, and `failure` returns the error that they end with.
 _ELSEWHERE = {"doctor": "recommender.doctor.command", "plan": "recommender.run.plan"}
-_SCHEMA = "Print the JSON schema of the configuration, for editors"
+# What a command does, if its module has no docstring for that, or needs pyspark.
+_LINES = {
+    **jobs.COMMANDS,
+    "plan": "Show which stages a run would compute, why, and what that costs; nothing is done",
+    "schema": "Print the JSON schema of the configuration, for editors",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,7 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _serve(words)
         if words[0] in jobs.COMMANDS:
             return jobs.start(words[0], words[1:])
-        options = _parser().parse_args(words)
+        if words[0] in {"plan", "schema"}:
+            jobs.need_pyspark(words[0])
+        options = _parser(words[0]).parse_args(words)
         failure = _run(options)
     except RecommenderError as error:
         failure = error
@@ -110,29 +118,41 @@ def _program() -> str:
 
 
 def _module(name: str) -> Any:
-    """Return the module of a command; serve does without those of the others."""
-    return import_module(_ELSEWHERE.get(name, f"recommender.commands.{name}"))
+    """Return the module of a command; serve does without those of the others.
+
+    Raises:
+        ConfigError: it needs pyspark, which is not installed.
+    """
+    try:
+        return import_module(_place(name))
+    except ModuleNotFoundError:
+        jobs.need_pyspark(name)
+        raise
+
+
+def _place(name: str) -> str:
+    return _ELSEWHERE.get(name, f"recommender.commands.{name}")
 
 
 def _line(name: str) -> str:
-    """Return what a command does, in a line."""
-    if name == "schema":
-        return _SCHEMA
-    return jobs.COMMANDS.get(name) or str(_module(name).__doc__).split("\n", 1)[0].rstrip(".")
+    """Return what a command does, in a line; its module is read and not imported, as it may need what is missing."""
+    if name in _LINES:
+        return _LINES[name]
+    *folders, file = _place(name).split(".")[1:]
+    text = resources.files("recommender").joinpath(*folders, f"{file}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0].rstrip(".")
 
 
-def _parser() -> _Parser:
-    """Return the parser of all commands but those that take their words themselves."""
+def _parser(chosen: str) -> _Parser:
+    """Return the parser of all commands; only the chosen one has its arguments, so that no other is imported."""
     parser = _All(prog=_program(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name in _NAMES:
-        if name == "schema":
-            commands.add_parser(name, description=_SCHEMA)
-        elif name == "serve" or name in jobs.COMMANDS:
-            commands.add_parser(name, add_help=False)  # see main
-        else:
+        if name == chosen and name != "schema":
             _fill(name, commands.add_parser(name, **_described(name)))
+        else:
+            commands.add_parser(name, description=_LINES.get(name))
     return parser
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,33 @@ def test_a_channel_goes_back_to_what_another_channel_names(tmp_path: Path, capsy
     assert "channel live would name run monday" in capsys.readouterr().out
     assert called("rollback", "live", "latest", "--dry-run", "--root", str(tmp_path / "out")) == 0
     assert "channel live would name run tuesday" in capsys.readouterr().out
+
+
+def test_without_pyspark_what_needs_it_says_so_and_all_else_works(tmp_path: Path) -> None:
+    result(open_store(tmp_path / "out"), "stage1", "monday")
+    program = f"""
+import importlib.util, sys
+there = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "pyspark" else there(name, *more)
+class Missing:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in ("pyspark", "py4j"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing())
+from recommender.doctor import packages
+installed = packages.installed
+packages.installed = lambda name: None if name == "pyspark" else installed(name)
+from recommender.__main__ import main
+root = ["--root", {str(tmp_path / "out")!r}]
+codes = [main(words) for words in ([], ["runs", *root], ["show", "latest", *root], ["doctor", *root])]
+print(codes, [main([name]) for name in ("plan", "run", "schema")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[0, 0, 10, 10] [10, 10, 10]"
+    assert "pyspark is not installed" in done.stdout
+    told = [line.split(":", 1)[0] for line in done.stderr.splitlines()]
+    assert told == [
+        "RECOMMENDER_ERROR PACKAGE_MISSING command=show",
+        "RECOMMENDER_ERROR NOT_READY command=doctor",
+        *(f"RECOMMENDER_ERROR PACKAGE_MISSING command={name}" for name in ("plan", "run", "schema")),
+    ]
