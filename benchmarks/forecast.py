@@ -32,8 +32,8 @@ def run(root: Path, events: Path, logs: Path) -> None:
     """Run the workflow, and let Spark log what it does."""
     logs.mkdir()
     settings = [word for each in (*_EVENTS, f"spark.eventLog.dir=file://{logs}") for word in ("--conf", each)]
-    command = [sys.executable, "-m", "recommender", "run", "--root", str(root)]
-    command += ["--set", f"stage1.data_loader.event_filename={events}"]
+    command = [sys.executable, "-m", "recommender", "run", "--root", str(root), "--override-gate", "a measurement"]
+    command += ["--set", f"stage1.data_loader.event_filename={events}", "--set", "stage1.drift.override=a measurement"]
     environ = {**os.environ, "PYSPARK_SUBMIT_ARGS": f"{' '.join(settings)} pyspark-shell"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=REPOSITORY, env=environ)
     if done.returncode:

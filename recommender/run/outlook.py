@@ -67,7 +67,7 @@ def outlook(
     events: int | None,
     root: str,
 ) -> dict[str, Any] | None:
-    """Return the forecast as plain JSON types; None if nothing is known of the log.
+    """Return the forecast as plain JSON types; None if nothing is known of the log, or of the stages.
 
     Args:
         stages: those of the run, as they are configured.
@@ -78,7 +78,8 @@ def outlook(
         root: where results are stored.
     """
     log = _log(stages.get("stage1"), known.get("stage1"), inputs, events)
-    if log is None:
+    computed = [name for name in computed if name in _TIMES]
+    if log is None or not computed:
         return None
     settings = {
         name: _setting(stages, known, name, place)
@@ -100,7 +101,6 @@ def outlook(
             "measured": name in records,
         }
         for name in computed
-        if name in _TIMES
     }
     facts = {
         "log": {**asdict(log), "heaviest": [list(each) for each in log.heaviest]},
@@ -272,7 +272,8 @@ def _advice(facts: Mapping[str, Any], log: Log, settings: Mapping[str, int], roo
         told.append(f"--set stage3.shards.visitors_per_shard={fewer}: a shard would take {seconds / shards:,.0f} s")
     capped = [each for each in log.heaviest if each[0] == "visitor" and each[2] > settings["max_per_visitor"]]
     if capped:
-        told.append(f"{len(capped)} visitors or more have more events than event_cap.max_per_visitor keeps")
+        most = f"visitor {capped[0][1]} has about {capped[0][2]:,} events"
+        told.append(f"{most}, of which event_cap.max_per_visitor keeps {settings['max_per_visitor']:,}")
     for what, key, place in (("the root", "disk", root), ("temporary files", "shuffle", _temporary())):
         free = _free(place)
         needed = sum(each[key] for each in facts["stages"].values())

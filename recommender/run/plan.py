@@ -21,6 +21,7 @@ from recommender.settings.redaction import redacted
 from recommender.spark.session import hadoop
 from recommender.stage import Stage
 from recommender.store import Commit, Store, new_run_id
+from recommender.terminal import events
 from recommender.terminal.text import size, table, title, visible
 
 _MOST_REASONS = 5
@@ -72,13 +73,16 @@ def failure(result: Mapping[str, Any]) -> RecommenderError | None:
 
 
 def show_plan(config: Config, stages: Sequence[str], **more: Any) -> None:
-    """Print the plan of a job.
+    """Print the plan of a job, as an event if somebody reads events.
 
     Raises:
         RecommenderError: the run would end with it before it computes anything.
     """
     result = redacted(plan(config, stages, **more))
-    sys.stdout.write(f"{text(result)}\n")
+    if events.is_wanted():
+        events.tell("plan", **result)
+    else:
+        sys.stdout.write(f"{text(result)}\n")
     error = failure(result)
     if error:
         raise error
@@ -114,8 +118,8 @@ def plan(
     inputs = size_of_inputs(made.values(), [], hadoop)
     computed = [each["stage"] for each in decided if each["does"] == "run"]
     known = {name: store.latest(name) for name in STAGES}
-    events = DEFAULT_EVENTS if new_sample else None
-    costs = outlook(made, computed, known, inputs=inputs, events=events, root=store.files.root) if computed else None
+    generated = DEFAULT_EVENTS if new_sample else None
+    costs = outlook(made, computed, known, inputs=inputs, events=generated, root=store.files.root) if computed else None
     return {"root": store.files.root, "stages": decided, "outlook": costs}
 
 

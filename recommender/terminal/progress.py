@@ -65,7 +65,7 @@ class Work:
         self._started = time.monotonic()
 
     def line(self, part: str) -> str:
-        """Return what is running: the part, and the how manieth of how many it is, if that is known."""
+        """Return what is running: the part, and its number among all parts if that is known."""
         number = f" ({self._names.index(part) + 1} of {len(self._names)})" if part in self._names else ""
         return f"{self.text}{self._rows}{f': {part}' if part else ''}{number}"
 

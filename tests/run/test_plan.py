@@ -241,7 +241,8 @@ def test_a_forecast_follows_from_the_last_run(shop: Shop, monkeypatch: pytest.Mo
     assert outlook["stages"]["stage1"]["seconds"] == pytest.approx(10.0, abs=0.1)
     assert outlook["stages"]["stage1"]["disk"] == round(len("monday") * ratio)
     assert outlook["partitions"] == 1
-    assert "1 visitors or more have more events than event_cap.max_per_visitor keeps" in outlook["advice"]
+    most = f"visitor 7 has about {round(25_000 * ratio):,} events"
+    assert f"{most}, of which event_cap.max_per_visitor keeps 20,000" in outlook["advice"]
 
 
 def test_a_forecast_of_a_first_run_follows_from_a_look_at_the_log(shop: Shop) -> None:
@@ -287,6 +288,15 @@ def test_a_dry_run_of_the_workflow_prints_the_plan(shop: Shop) -> None:
     assert "log: about 1,000 events, 100 visitors, 20 items (run monday)" in out
     assert "visitor 7 with 25,000" in out
     assert sorted(shop.folder.rglob("*")) == before
+
+
+def test_a_search_is_planned_too_but_its_time_is_not_forecast(shop: Shop) -> None:
+    shop.commit("monday")
+    assert run_job(["tune"], None, ["--dry-run", "--json", "--root", str(shop.root)]) == 0
+    told = json.loads(shop.capsys.readouterr().out)
+    assert (told["event"], told["outlook"]) == ("plan", None)
+    why = [f"there is no result of it below {shop.root} yet"]
+    assert told["stages"] == [{"stage": "tune", "verb": "tune", "does": "run", "why": why, "commit": None}]
 
 
 def test_many_differences_are_cut(shop: Shop) -> None:
