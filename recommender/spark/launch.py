@@ -23,6 +23,7 @@ COMPILER: Final = (
     "-Xss4m -XX:Tier4InvocationThreshold=1000000 -XX:Tier4MinInvocationThreshold=120000 "
     "-XX:Tier4CompileThreshold=3000000 -XX:Tier4BackEdgeThreshold=8000000"
 )
+_SHELL = "pyspark-shell"  # what Spark's launcher wants at the end
 _CONSOLE = "spark.ui.showConsoleProgress"
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 _MASTER = re.compile(r"(?:--master[ =]|spark\.master[\s=]+)(\S+)")
@@ -41,9 +42,10 @@ def prepare_java(environ: MutableMapping[str, str]) -> None:
     ours += [] if re.search(r"-XX:\+Use\w*GC", java) else [COLLECTOR]
     ours += [] if re.search(r"-XX:\S*Tier", java) else [COMPILER]
     environ["SPARK_SUBMIT_OPTS"] = " ".join([*ours, *([options] if options else [])])
-    if _CONSOLE not in given:  # Spark takes this process for a shell, which shows bars of its own
-        submitted = environ.get("PYSPARK_SUBMIT_ARGS", "pyspark-shell")
-        environ["PYSPARK_SUBMIT_ARGS"] = f"--conf {_CONSOLE}=false {submitted}"
+    submitted = environ.get("PYSPARK_SUBMIT_ARGS", "").removesuffix(_SHELL).strip()
+    # Spark takes this process for a shell, which shows bars of its own.
+    console = "" if _CONSOLE in given else f"--conf {_CONSOLE}=false"
+    environ["PYSPARK_SUBMIT_ARGS"] = " ".join(filter(None, [console, submitted, _SHELL]))
     environ.setdefault("SPARK_DRIVER_MEMORY", f"{usual_memory() // 2**30}g")
     environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the "python3" in PATH, which may lack the packages
     environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the cores are busy with tasks already

@@ -95,6 +95,14 @@ def test_what_the_user_has_set_for_java_stays() -> None:
     assert "SPARK_LOCAL_IP" not in environ
 
 
+def test_options_of_spark_submit_come_from_the_environment() -> None:
+    for given in ("--driver-memory 12g", "--driver-memory 12g pyspark-shell"):
+        environ = {"PYSPARK_SUBMIT_ARGS": given}
+        prepare_java(environ)
+        options = "--conf spark.ui.showConsoleProgress=false --driver-memory 12g pyspark-shell"
+        assert environ["PYSPARK_SUBMIT_ARGS"] == options
+
+
 def test_spark_submit_s_own_java_is_left_alone() -> None:
     environ = {"PYSPARK_GATEWAY_PORT": "1"}
     prepare_java(environ)
