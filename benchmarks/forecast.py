@@ -16,7 +16,10 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ("stage1", "stage2", "stage3", "stage4")
-_EVENTS = "spark.eventLog.enabled=true", "spark.eventLog.compress=false", "spark.ui.enabled=false"
+_EVENTS = (
+    *("spark.eventLog.enabled=true", "spark.eventLog.compress=false", "spark.eventLog.logStageExecutorMetrics=true"),
+    "spark.ui.enabled=false",
+)
 
 
 def plan(root: Path, events: Path) -> dict[str, Any]:
