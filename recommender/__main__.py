@@ -138,8 +138,8 @@ def _line(name: str) -> str:
     """Return what a command does, in a line; its module is read and not imported, as it may need what is missing."""
     if name in _LINES:
         return _LINES[name]
-    *folders, file = _place(name).split(".")[1:]
-    text = resources.files("recommender").joinpath(*folders, f"{file}.py").read_text(encoding="utf-8")
+    file = f"{_place(name).partition('.')[2].replace('.', '/')}.py"
+    text = resources.files("recommender").joinpath(file).read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0].rstrip(".")
 
 

@@ -162,14 +162,14 @@ def _log(stage: Stage | None, last: Commit | None, inputs: int | None, events: i
             for what in ("visitor", "item")
             for each in (profile.get(f"heaviest_{what}s") or ())[:_MOST_NAMED]
         ]
-        numbers = (round(profile[key] * ratio) for key in ("events", "visitors", "items", "pairs"))
-        return Log(*numbers, source, heaviest)
+        visitors, items, pairs = (round(profile[key] * ratio) for key in ("visitors", "items", "pairs"))
+        return Log(round(profile["events"] * ratio), visitors, items, pairs, source, heaviest)
     return _looked_at(stage) if stage else None
 
 
 def _looked_at(stage: Stage) -> Log | None:
     """Return what the first rows of the files let expect."""
-    loader = stage.steps.data_loader  # type: ignore[attr-defined]
+    loader: Any = vars(stage.steps)["data_loader"]
     if not loader.files:
         return None
     try:
