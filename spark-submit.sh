@@ -9,7 +9,7 @@ Usage: ./spark-submit.sh [spark-submit options] [JOB] [job options]
 JOB is workflow (the default), stage1, stage2, stage3, stage4, tune or sample.
 Options of spark-submit (--master, --conf, --packages, ...) go before JOB. Options of the job are
   --config FILE, --set KEY=VALUE, --root FOLDER, --run-id ID, --force, --from STAGE, --until STAGE,
-  --override-gate REASON, --verbose
+  --override-gate REASON, --dry-run, --verbose
 and may stand alone: ./spark-submit.sh --set stage1.data_loader.event_filename=events.csv
 ./spark-submit.sh JOB --help shows its options.
 
@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
             arguments+=("$1" "$2")
             shift 2
             ;;
-        --config=* | --set=* | --root=* | --run-id=* | --from=* | --until=* | --override-gate=* | --force | --verbose)
+        --config=* | --set=* | --root=* | --run-id=* | --from=* | --until=* | --override-gate=* | --force | --dry-run | --verbose)
             arguments+=("$1")
             shift
             ;;
@@ -67,7 +67,7 @@ print(min(max(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**31,
 print(pathlib.Path(sys.argv[1]).as_uri())
 found = importlib.util.find_spec("pyspark")
 print(os.path.dirname(found.origin) if found and found.origin else "")
-' "$home/conf/log4j2.properties")
+' "$home/recommender/spark/log4j2.properties")
 { read -r memory; read -r logging; read -r pyspark || true; } <<<"$facts"
 export SPARK_HOME=${SPARK_HOME:-$pyspark}
 program=$SPARK_HOME/bin/spark-submit

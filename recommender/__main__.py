@@ -1,18 +1,21 @@
-"""Commands that need no Spark: ``python -m recommender --help``."""
+"""The command ``recommender``: ``python -m recommender`` prints all of its commands."""
 
 import argparse
+import ast
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module, resources
 from typing import Any, NoReturn, Protocol
 
 from recommender import __version__
 from recommender.commands import serve
 from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
+from recommender.run import command as jobs
 from recommender.settings.redaction import redacted
 from recommender.store import Hadoop, Store, open_files
-from recommender.terminal.text import visible
+from recommender.terminal.text import indented, table, visible
 
 _INTERRUPTED = 130  # 128 + SIGINT
 
@@ -32,10 +35,27 @@ class _Command(Protocol):
         """Return what people read of a result."""
 
 
-_COMMANDS = (
+# The commands as people are shown them; those of a store have the arguments --root, --config and --json.
+_GROUPS: Mapping[str, Sequence[str]] = {
+    "Make recommendations": ("init", "doctor", "plan", *jobs.COMMANDS),
+    "Look at runs": ("runs", "show", "report", "diff", "log"),
+    "Publish and serve": ("release", "promote", "rollback", "hide", "unhide", "hidden", "serve"),
+    "Look after the store": ("verify", "gc"),
+    "Set up shell and editor": ("completion", "schema"),
+}
+_NAMES = [name for names in _GROUPS.values() for name in names]
+_OF_A_STORE = [
     *("runs", "show", "report", "diff", "log", "verify", "gc", "release", "promote", "rollback"),
     *("hide", "unhide", "hidden"),
-)
+]
+# Commands without a store: `run` takes the arguments alone, and `failure` returns the error that they end with.
+_ELSEWHERE = {"doctor": "recommender.doctor.command", "plan": "recommender.run.plan"}
+# What a command does, if its module has no docstring for that, or needs pyspark.
+_LINES = {
+    **jobs.COMMANDS,
+    "plan": "Show which stages a run would compute, why, and what that costs; nothing is done",
+    "schema": "Print the JSON schema of the configuration, for editors",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,13 +65,31 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
 
 
+class _All(_Parser):
+    """The parser of the first word: its help is a line for each command, in groups."""
+
+    def format_help(self) -> str:
+        """Return the groups of commands."""
+        parts = [f"usage: {self.prog} COMMAND ...    (COMMAND --help shows what a command takes)"]
+        for title, names in _GROUPS.items():
+            parts.append(f"{title}\n{indented(table([(name, _line(name)) for name in names]))}")
+        return "\n\n".join(parts) + "\n"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        if list(words[:1]) == ["serve"]:
+        if not words:
+            _print(_All(prog=_program()).format_help().rstrip())
+            return 0
+        if words[0] == "serve":
             return _serve(words)
-        options = _parser().parse_args(words)
+        if words[0] in jobs.COMMANDS:
+            return jobs.start(words[0], words[1:])
+        if words[0] in {"plan", "schema"}:
+            jobs.need_pyspark(words[0])
+        options = _parser(words[0]).parse_args(words)
         failure = _run(options)
     except RecommenderError as error:
         failure = error
@@ -70,58 +108,82 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(error: RecommenderError, words: Sequence[str]) -> None:
     """Write the last line on stderr; the command comes first, even if the arguments after it are wrong."""
-    name = words[0] if words and words[0] in {*_COMMANDS, "schema", "init", "serve"} else "-"
+    name = words[0] if words and words[0] in _NAMES else "-"
     sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {visible(error.sentence)}\n"))
 
 
-def _modules() -> dict[str, _Command]:
-    """Return the commands that look at a store."""
-    from recommender.commands import (  # noqa: PLC0415 - serve does without them
-        diff,
-        gc,
-        hidden,
-        hide,
-        log,
-        promote,
-        release,
-        report,
-        rollback,
-        runs,
-        show,
-        unhide,
-        verify,
-    )
-
-    modules = (runs, show, report, diff, log, verify, gc, release, promote, rollback, hide, unhide, hidden)
-    return dict(zip(_COMMANDS, modules, strict=True))
+def _program() -> str:
+    """Return how the user has started this."""
+    return "recommender" if os.path.basename(sys.argv[0]) == "recommender" else "python -m recommender"  # noqa: PTH119
 
 
-def _first_line(module: Any) -> str:
-    return str(module.__doc__ or "").split("\n", 1)[0].rstrip(".")
+def _module(name: str) -> Any:
+    """Return the module of a command; serve does without those of the others.
+
+    Raises:
+        ConfigError: it needs pyspark, which is not installed.
+    """
+    try:
+        return import_module(_place(name))
+    except ModuleNotFoundError:
+        jobs.need_pyspark(name)
+        raise
 
 
-def _parser() -> _Parser:
-    from recommender.commands import init  # noqa: PLC0415 - serve does without it
+def _place(name: str) -> str:
+    return _ELSEWHERE.get(name, f"recommender.commands.{name}")
 
-    parser = _Parser(prog="python -m recommender", description=__doc__, allow_abbrev=False)
+
+def _line(name: str) -> str:
+    """Return what a command does, in a line; its module is read and not imported, as it may need what is missing."""
+    if name in _LINES:
+        return _LINES[name]
+    file = f"{_place(name).partition('.')[2].replace('.', '/')}.py"
+    text = resources.files("recommender").joinpath(file).read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0].rstrip(".")
+
+
+def _parser(chosen: str) -> _Parser:
+    """Return the parser of all commands; only the chosen one has its arguments, so that no other is imported."""
+    parser = _All(prog=_program(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("schema", help="print the JSON schema of the configuration, for editors")
-    for name, module in _modules().items():
-        command = commands.add_parser(name, help=_first_line(module), description=module.__doc__, allow_abbrev=False)
-        module.add_arguments(command)
-        command.add_argument("--root", metavar="FOLDER", help="where the stages store their results (default: output)")
-        command.add_argument("--config", metavar="FILE", help="take the root of this YAML file")
-        command.add_argument("--json", action="store_true", help="print JSON")
-    command = commands.add_parser("init", help=_first_line(init), description=init.__doc__, allow_abbrev=False)
-    init.add_arguments(command)
-    commands.add_parser("serve", help=str(serve.__doc__).rstrip("."), add_help=False)  # see _serve
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for name in _NAMES:
+        if name == chosen and name != "schema":
+            _fill(name, commands.add_parser(name, **_described(name)))
+        else:
+            commands.add_parser(name, description=_LINES.get(name))
     return parser
+
+
+def _described(name: str) -> dict[str, Any]:
+    described = {"description": _module(name).__doc__, "allow_abbrev": False}
+    return {**described, "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+
+def _fill(name: str, parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a command to its parser."""
+    _module(name).add_arguments(parser)
+    if name in _OF_A_STORE:
+        parser.add_argument("--root", metavar="FOLDER", help="where the stages store their results (default: output)")
+        parser.add_argument("--config", metavar="FILE", help="take the root of this YAML file")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _completion(shell: str) -> str:
+    """Return the script that completes all commands."""
+    from recommender.commands.completion import script  # noqa: PLC0415 - serve does without it
+
+    parsers = {name: _Parser(**_described(name)) for name in _NAMES if name not in {"schema", *jobs.COMMANDS}}
+    for name, parser in parsers.items():
+        _fill(name, parser)
+    of_jobs = {name: jobs.job_parser(name) for name in jobs.COMMANDS}
+    return script(shell, {**parsers, **of_jobs, "schema": _Parser()})
 
 
 def _serve(words: Sequence[str]) -> int:
     """Run the service; the other commands, and all that they import, are not needed."""
-    parser = _Parser(prog="python -m recommender serve", description=serve.__doc__, allow_abbrev=False)
+    parser = _Parser(prog=f"{_program()} serve", description=serve.__doc__, allow_abbrev=False)
     serve.add_arguments(parser)
     return serve.run(parser.parse_args(words[1:]))
 
@@ -131,12 +193,21 @@ def _run(options: argparse.Namespace) -> RecommenderError | None:
     if options.command == "schema":
         _print(json.dumps(_schema(), indent=2))
         return None
+    if options.command == "completion":
+        _print(_completion(options.shell).rstrip())
+        return None
     if options.command == "init":
         return _init(options)
+    if options.command in _ELSEWHERE:
+        module = _module(options.command)
+        found: Any = redacted(module.run(options))
+        _print(json.dumps(found, indent=2) if options.json else module.text(found))
+        error: RecommenderError | None = module.failure(found)
+        return error
     from recommender.commands.overview import stored  # noqa: PLC0415 - serve does without it
     from recommender.commands.verify import failure  # noqa: PLC0415
 
-    command = _modules()[options.command]
+    command: _Command = _module(options.command)
     store = Store(open_files(_root(options), _hadoop))
     if not stored(store):
         raise InputError("STORE_EMPTY", f"{store.files.root} has no results; see --root")

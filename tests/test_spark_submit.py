@@ -67,6 +67,7 @@ def clone(folder: Path) -> Path:
     [
         (["--override-gate", "a new market"], [], ["workflow.py", "--override-gate", "a new market"]),
         (["--override-gate=new", "--force"], [], ["workflow.py", "--override-gate=new", "--force"]),
+        (["--dry-run"], [], ["workflow.py", "--dry-run"]),
         (["--override-gate", "why", "stage4"], [], ["stage4.py", "--override-gate", "why"]),
         (["--jars", "d.jar", "--set", "a=b"], ["--jars", "d.jar"], ["workflow.py", "--set", "a=b"]),
         (["--jars=d.jar", "stage1", "--force"], ["--jars=d.jar"], ["stage1.py", "--force"]),
@@ -117,7 +118,7 @@ def test_a_clone_may_be_below_a_folder_with_a_blank_and_an_umlaut(tmp_path: Path
     found = passed_on(tmp_path / "spark", "stage1", "--run-id", "a b", script=script)
     assert found == [f"{tmp_path / WEIRD}/jobs/stage1.py", "--run-id", "a b"]
     [options] = passed_on(tmp_path / "spark", script=script, shows="$SPARK_SUBMIT_OPTS")
-    assert options.split(" ")[0] == f"{LOGGING}{tmp_path}/sp%20ace/%C3%9Cber/conf/log4j2.properties"
+    assert options.split(" ")[0] == f"{LOGGING}{tmp_path}/sp%20ace/%C3%9Cber/recommender/spark/log4j2.properties"
 
 
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LANG": "POSIX"}])

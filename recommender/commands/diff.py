@@ -15,8 +15,8 @@ _MEASURED = ("rows.", "steps.", "metrics.", "inputs.")  # of these the differenc
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this command takes."""
-    parser.add_argument("one", metavar="RUN", help="id of a run; see the command runs")
-    parser.add_argument("other", metavar="RUN", help="id of another")
+    parser.add_argument("one", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
+    parser.add_argument("other", metavar="RUN", help="another run")
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:

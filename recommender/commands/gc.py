@@ -1,4 +1,4 @@
-"""Delete what nobody needs any more; see ``recommender.store.clean_up`` for what that is."""
+"""Delete what nobody needs any more: old commits, failed attempts, unfinished files."""
 
 import argparse
 from dataclasses import asdict

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from recommender.commands.overview import given_reason, known_channel
+from recommender.commands.overview import given_reason, known_channel, one_run
 from recommender.publishing.places import move_in_places
 from recommender.store import Commit, Store
 
@@ -13,7 +13,8 @@ _SNAPSHOT = "/snapshot/manifest.json"  # as recommender.snapshot.layout has it, 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this command takes."""
     parser.add_argument("channel", metavar="CHANNEL", help="name of the channel, for example live")
-    parser.add_argument("to", metavar="TO", nargs="?", help="run id or number of a version (default: the one before)")
+    help_text = "id of a run, its beginning, a channel, latest, or the number of a record (default: the version before)"
+    parser.add_argument("to", metavar="TO", nargs="?", help=help_text)
     parser.add_argument("--reason", metavar="TEXT", help="why; it stays in the channel's record")
     parser.add_argument("--dry-run", action="store_true", help="report where it would go, and move nothing")
 
@@ -28,7 +29,9 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     reason = given_reason(options.reason)
     channels = known_channel(store, options.channel)
     seen, before = channels.position(options.channel), channels.current(options.channel)
-    found, commit = channels.earlier(options.channel, options.to)
+    is_named = options.to == "latest" or options.to in channels.names()
+    to = one_run(store, options.to).id if is_named else options.to
+    found, commit = channels.earlier(options.channel, to)
     # Where both name a place, the newer settings hold: it is there that its readers look now.
     delivered = {**found.record.get("delivered", {}), **(before.record.get("delivered", {}) if before else {})}
     number = None

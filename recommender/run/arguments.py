@@ -23,16 +23,16 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
 
 
-def parser(stages: Sequence[str], script: str | Path) -> argparse.ArgumentParser:
+def parser(stages: Sequence[str], script: str | Path | None) -> argparse.ArgumentParser:
     """Return the parser of a job's arguments.
 
     Args:
         stages: names of the job's stages.
-        script: path of the job's file.
+        script: path of the job's file; None: the job is a command of the package, and has no checkout.
     """
     what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
     made = _Parser(
-        prog=f"spark-submit jobs/{Path(script).name}",
+        prog=f"spark-submit jobs/{Path(script).name}" if script else f"recommender {_command(stages)}",
         description=f"Run, each from what is stored to what is stored:\n\n{what}",
         epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
         "16 damaged artifact, 17 storage, 18 try again.",
@@ -40,8 +40,10 @@ def parser(stages: Sequence[str], script: str | Path) -> argparse.ArgumentParser
         allow_abbrev=False,
     )
     help_text = "the YAML file, in the working directory or in the job's checkout (default: conf/local.yaml)"
-    checkout = Path(script).resolve().parent.parent
-    default = checkout / "conf" / "local.yaml"
+    checkout = Path(script).resolve().parent.parent if script else Path.cwd()
+    default = checkout / "conf" / "local.yaml" if script else None
+    if script is None:
+        help_text = "the YAML file (default: the defaults of all parameters, and events from ${EVENTS_PATH})"
     made.add_argument("--config", metavar="FILE", type=Path, default=default, help=help_text)
     made.add_argument(
         "--set",
@@ -64,10 +66,12 @@ def parser(stages: Sequence[str], script: str | Path) -> argparse.ArgumentParser
             help="publish also a model that is not blessed; the reason stays in the record",
         )
     made.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
+    made.add_argument("--dry-run", action="store_true", help="show what would be done and why, and do nothing")
     if len(stages) > 1:
         made.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")
         made.add_argument("--until", dest="last", metavar="STAGE", choices=stages, help="end after this stage")
     made.set_defaults(checkout=checkout, override_gate=None, stages=tuple(stages), first=stages[0], last=stages[-1])
+    made.add_argument("--json", action="store_true", help="print an event per line, as JSON, instead of the summary")
     made.add_argument("--verbose", action="store_true", help="show the stack trace of an error")
     return made
 
@@ -84,6 +88,10 @@ def existing_config(config: Path, checkout: Path) -> Path:
         sentence = f"the configuration {config} does not exist; looked in {looked}"
         raise ConfigError(Mistake("CFG_FILE", "", sentence))
     return found
+
+
+def _command(stages: Sequence[str]) -> str:
+    return stages[0] if len(stages) == 1 else "run"
 
 
 def _first_line(documented: type) -> str:

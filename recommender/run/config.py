@@ -47,6 +47,7 @@ _Step = TypeVar("_Step")
 WORKFLOW = ("stage1", "stage2", "stage3", "stage4")
 DEFAULT_ROOT = "output"
 DEFAULT_MODE = "0640"
+DEFAULT_DOCUMENT = 'stage1: { data_loader: { event_filename: "${EVENTS_PATH:-}" } }'  # of who names no file
 _MODE = re.compile("0?[0-7]{3}")
 _USERS_STEPS: Mapping[str, Any] = {
     "type": ["object", "null"],

@@ -11,23 +11,26 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
-from recommender.run.arguments import chosen_stages, existing_config, override_reason, parser
-from recommender.run.config import STAGES, Config, load_config
-from recommender.run.preflight import check_overlap, size_of_inputs
-from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
+from recommender.run.arguments import chosen_stages, override_reason, parser
+from recommender.run.building import given_config, on_events, prepared
+from recommender.run.config import Config
+from recommender.run.plan import show_plan
+from recommender.run.preflight import size_of_inputs
+from recommender.run.runner import Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
 from recommender.settings.redaction import redacted
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.stage import Stage, place_of
-from recommender.store import Commit, Store, new_run_id, open_files, run_id_mistake
+from recommender.store import Commit, Store, new_run_id, run_id_mistake
+from recommender.terminal import events
+from recommender.terminal.events import as_json
 from recommender.terminal.progress import progress, warn
 from recommender.terminal.summary import stage_summary
 from recommender.terminal.text import title, visible
@@ -35,21 +38,22 @@ from recommender.terminal.text import title, visible
 _SETTLING = 0.5  # seconds
 
 
-def run_job(stages: Sequence[str], script: str | Path, arguments: Sequence[str] | None = None) -> int:
+def run_job(stages: Sequence[str], script: str | Path | None, arguments: Sequence[str] | None = None) -> int:
     """Run stages in order in one session.
 
     Args:
         stages: names of stages.
-        script: path of the job's file; the configuration beside it is the default.
+        script: path of the job's file; the configuration beside it is the default. None: the job is a command.
         arguments: those of the command line.
 
     Returns:
         The exit code: 0, or that of the error, whose line is the last one on stderr.
     """
     where = Progress(stage=stages[0] if len(stages) == 1 else "-")
-    verbose = "--verbose" in (sys.argv if arguments is None else arguments)
+    words = sys.argv if arguments is None else arguments
+    verbose = "--verbose" in words
     session = Session(verbose)
-    with heeding_signals():
+    with as_json(sys.stdout) if "--json" in words else nullcontext(), heeding_signals():
         try:
             _run(parser(stages, script).parse_args(arguments), where, session)
             session.stop()
@@ -81,7 +85,7 @@ class Session:
                 self._spark = start_session(self.name, self._verbose, self.size())
             warning = unhidden(self._spark)
             if warning:
-                error_stream().write(f"warning: {warning}\n")
+                warn(warning)
         return self._spark
 
     def places(self) -> str:
@@ -101,7 +105,11 @@ class Session:
 def _run(options: argparse.Namespace, where: Progress, session: Session) -> None:
     where.run = checked_run_id(options.run_id)
     stages = chosen_stages(options)
-    config = load_config(existing_config(options.config, options.checkout), options.set, root=options.root or None)
+    config = given_config(options)
+    override = override_reason(options.override_gate)
+    if options.dry_run:
+        show_plan(config, stages, run_id=options.run_id, force=options.force, override=override)
+        return
     run_stages(
         config,
         stages,
@@ -109,7 +117,7 @@ def _run(options: argparse.Namespace, where: Progress, session: Session) -> None
         session,
         run_id=options.run_id,
         force=options.force,
-        override=override_reason(options.override_gate),
+        override=override,
     )
 
 
@@ -144,10 +152,7 @@ def run_stages(
         override: why a model that is not blessed is published anyway; null: it is not.
     """
     session.name = f"recommender {' '.join(stages)} {where.run}"
-    store = Store(open_files(config.root, hadoop, config.file_mode))
-    built = {name: config.build(name) for name in stages}
-    sources = [source for stage in built.values() for source in stage.sources()]
-    check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
+    store, built = prepared(config, stages)
 
     def failure(error: BaseException) -> Mapping[str, Any]:
         session.failure = found = explained_error(error, session.places(), store.files.root)
@@ -157,7 +162,7 @@ def run_stages(
     named = run_id is not None
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
-        return store, _run_stages(runner, built, config, store, session)
+        return store, _run_stages(runner, built, config, store, session, where)
 
 
 @contextmanager
@@ -173,26 +178,31 @@ def _alone(store: Store, run: str) -> Iterator[None]:
 
 
 def _run_stages(
-    runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: Session
+    runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: Session, where: Progress
 ) -> dict[str, Commit]:
     """Run the stages one after the other, and show what came of each."""
     commits = {}
+    events.tell("run_started", run=where.run, stages=list(built), root=store.files.root)
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     if "stage1" in built and not built["stage1"].is_sourced:
-        loader = replace(config.steps["stage1"]["data_loader"], event_filename=runner.sample())
-        built["stage1"] = config.build("stage1", data_loader=loader)
+        built["stage1"] = on_events(config, runner.sample())
     for name, stage in built.items():
+        events.tell("stage_started", run=where.run, stage=name)
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start, warn)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
         commits[name] = outcome.commit
+    events.tell("run_done", run=where.run, stages=list(built))
     return commits
 
 
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:
     record = outcome.commit.record
+    if events.is_wanted():
+        events.tell("stage_done", run=outcome.commit.run_id, stage=name, **_facts(outcome, store))
+        return
     if outcome.skipped:
         print(f"\n{title(name, stage.NAME)}: {outcome.skipped}")
     else:
@@ -200,6 +210,19 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
     for text in stage.closing(store, outcome.commit):
         print(f"\n{text}")
     sys.stdout.flush()
+
+
+def _facts(outcome: Outcome, store: Store) -> dict[str, Any]:
+    """Return what a scheduler is told of a stage that is done."""
+    record = outcome.commit.record
+    return {
+        "commit": outcome.commit.number,
+        "skipped": outcome.skipped or None,
+        **{key: record.get(key) for key in ("seconds", "events", "blessed")},
+        "rows": {name: facts["rows"] for name, facts in record["contents"].items()},
+        "warnings": list(record.get("warnings") or ()),
+        "path": place_of(store, outcome.commit),
+    }
 
 
 def explained_error(error: BaseException, local: str = "", root: str = "") -> dict[str, Any]:
@@ -237,6 +260,8 @@ def _show(error: BaseException, failure: Mapping[str, Any], where: Progress, ver
     lines = traceback.format_exception(error) if verbose else []
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         lines += [f"{mistake}\n" for mistake in error.mistakes]
+    identifiers = {"run": where.run, "stage": where.stage, "attempt": where.attempt}
+    events.tell("error", **identifiers, id=found["id"], sentence=found["sentence"], exit_code=found["exit_code"])
     place = f"stage={where.stage} run={where.run} attempt={where.attempt}"
     stream = error_stream()
     if "signal" in found:

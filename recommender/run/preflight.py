@@ -42,6 +42,17 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
     }
 
 
+def identity_of(commit: Commit) -> dict[str, Any]:
+    """Return everything that a commit's result depends on, as `identity` does."""
+    return {
+        "config": commit.record["config"],
+        "version": commit.record["version"],
+        "upstream": commit.record["upstream_attempts"],
+        "inputs": commit.record["inputs"],
+        "versions": commit.record.get("versions", {}),
+    }
+
+
 def fingerprint(of: Mapping[str, Any]) -> str:
     """Return the hash of an identity."""
     return digest({key: of[key] for key in IDENTITY})

@@ -16,7 +16,7 @@ from recommender.constants import QUARANTINE
 from recommender.errors import ArtifactError, ConflictError, InputError, StorageError
 from recommender.publishing.gate import check_blessed, check_kept
 from recommender.run.execution import execute, read_inputs
-from recommender.run.preflight import differences, fingerprint, identity
+from recommender.run.preflight import differences, fingerprint, identity, identity_of
 from recommender.run.reach import check_reach
 from recommender.run.sample import DEFAULT_EVENTS, sample_events
 from recommender.run.termination import elsewhere
@@ -25,7 +25,7 @@ from recommender.spark.session import hadoop
 from recommender.stage import NOT_COMPARED, Context, Stage
 from recommender.store import Attempt, Channels, Commit, Shards, Store, Trials
 from recommender.tables.audit import audit
-from recommender.terminal.progress import progress, warn
+from recommender.terminal.progress import Expected, progress, warn
 from recommender.terminal.text import title
 
 SAMPLE = "sample"
@@ -47,6 +47,21 @@ class Outcome:
 
     commit: Commit
     skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A commit that makes computing needless.
+
+    Attributes:
+        commit: the commit.
+        sentence: why.
+        parent: number of the newest commit, if this one is to be made the newest again.
+    """
+
+    commit: Commit
+    sentence: str
+    parent: int | None = None
 
 
 class Runner:
@@ -168,37 +183,69 @@ class Runner:
         return self._store.latest(name)
 
     def _done_before(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> Outcome | None:
-        """Return the commit that makes computing needless.
+        """Return the commit that makes computing needless, as the newest one."""
+        if not self._named and not self._force and None in made_of["versions"].values():
+            self._start()
+            made_of = {**made_of, "versions": stage.versions(started=True)}
+        found = self.found(name, stage, made_of)
+        if found is None:
+            return None
+        if found.parent is not None:
+            return self._made_newest(found, found.parent)
+        return Outcome(found.commit, found.sentence)
+
+    def found(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> Found | None:
+        """Return the commit that makes computing needless, None if there is none; nothing is changed.
+
+        Args:
+            name: of the stage. stage: the stage.
+            made_of: what its result depends on.
 
         Raises:
-            ConflictError: the run's id stands for something else.
+            ConflictError: the run's id stands for something else. ArtifactError: the commit's files are damaged.
         """
         if self._named:
             own = self._store.of_run(name, self._where.run)
             return self._own_again(own, made_of) if own else None
-        if self._force:
-            return None
-        if None in made_of["versions"].values():
-            self._start()
-            made_of = {**made_of, "versions": stage.versions(started=True)}
-            if None in made_of["versions"].values():
-                return None  # the source may have changed
+        if self._force or None in made_of["versions"].values():
+            return None  # the source may have changed
         return self._same(name, stage, fingerprint(made_of))
 
-    def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Outcome:
+    def foresee(self, name: str, stage: Stage) -> tuple[Found | None, dict[str, Any] | None]:
+        """Return what `run` would find, and what the stage's result depends on, without doing anything.
+
+        Returns:
+            (the commit that makes computing needless or None, None if a stage that is read would be computed first)
+
+        Raises:
+            RecommenderError: as `run` would before it computes.
+        """
+        needed = sorted(_read(stage))
+        if not self._commits.keys() >= set(needed):
+            return None, None
+        upstream = {key: self._commits[key] for key in needed}
+        made_of = identity(stage, upstream, hadoop)
+        found = self.found(name, stage, made_of)
+        if found is None:
+            self._verdict(stage, upstream)
+        else:
+            self._commits[name] = found.commit
+        return found, made_of
+
+    def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Found:
         """Return what this run has committed before."""
         # The run has read the versions that were the newest then.
         then = own.record.get("versions", {})
         made_of = {**made_of, "versions": {key: now or then.get(key) for key, now in made_of["versions"].items()}}
         if own.record["fingerprint"] != fingerprint(made_of):
-            keys = ", ".join(differences(_identity(own), made_of)[:10])
+            keys = ", ".join(differences(identity_of(own), made_of)[:10])
             sentence = f"run {self._where.run} has committed {own.stage} with another {keys}; take another --run-id"
             raise ConflictError("RUN_ID_REUSED", sentence)
         self._store.check(own)
-        return Outcome(own, f"ALREADY_COMMITTED: run {own.run_id} has committed it as commit {own.number}")
+        return Found(own, f"ALREADY_COMMITTED: run {own.run_id} has committed it as commit {own.number}")
 
-    def _same(self, name: str, stage: Stage, wanted: str) -> Outcome | None:
-        """Return a commit of the same fingerprint, made the newest again if it is not."""
+    def _same(self, name: str, stage: Stage, wanted: str) -> Found | None:
+        """Return a commit of the same fingerprint."""
         newest = self._store.latest(name)
         same = self._store.of_fingerprint(name, wanted)
         if newest is None or same is None:
@@ -207,11 +254,12 @@ class Runner:
             return None  # what came after it goes on from it
         self._store.check(same)
         if same.number == newest.number:
-            return Outcome(same, f"nothing has changed since run {same.run_id}, commit {same.number}; --force runs it")
-        return self._made_newest(same, newest.number)
+            return Found(same, f"nothing has changed since run {same.run_id}, commit {same.number}; --force runs it")
+        return Found(same, f"the same as run {same.run_id}, commit {same.number}", newest.number)
 
-    def _made_newest(self, old: Commit, parent: int) -> Outcome | None:
+    def _made_newest(self, found: Found, parent: int) -> Outcome | None:
         """Make an earlier result the newest again, by a record of its own; None if a clean-up was faster."""
+        old = found.commit
         attempt = Attempt(old.stage, self._where.run, old.attempt, "", parent)
         again = self._store.commit(attempt, {**_without_header(old), "reused": old.number})
         try:
@@ -219,18 +267,24 @@ class Runner:
         except ArtifactError:
             self._store.expire(again)
             return None
-        return Outcome(again, f"the same as run {old.run_id}, commit {old.number}: now commit {again.number}")
+        return Outcome(again, f"{found.sentence}: now commit {again.number}")
+
+    def _verdict(self, stage: Stage, upstream: Mapping[str, Commit]) -> dict[str, Any]:
+        """Refuse to compute what may not be made visible; return what the record says of that."""
+        if not stage.GATED_BY:
+            return {}
+        made = [commit for key, commit in upstream.items() if key != stage.GATED_BY]
+        return check_blessed(upstream[stage.GATED_BY], self._override, made)
 
     def _compute(self, name: str, stage: Stage, upstream: Mapping[str, Commit], made_of: Mapping[str, Any]) -> Commit:
         """Compute a stage into a new attempt, audit it, and commit it."""
-        made = [commit for key, commit in upstream.items() if key != stage.GATED_BY]
-        verdict = check_blessed(upstream[stage.GATED_BY], self._override, made) if stage.GATED_BY else {}
+        verdict = self._verdict(stage, upstream)
         with self._attempt(name) as attempt:
             check_reach(self._start(), attempt)
             started = time.monotonic()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
-            with progress(title(name, stage.NAME)) as announce:
+            with progress(title(name, stage.NAME), self._expected(name, upstream)) as announce:
                 last, why = self._last(stage, attempt, made_of)
                 repeats = last is not None and _same_input(last.record, made_of)
                 live, why = self._published() if stage.compares() else (None, why)
@@ -265,6 +319,12 @@ class Runner:
             with suppress(StorageError):  # the clean-up finds it
                 shards.forget()
         return commit
+
+    def _expected(self, name: str, upstream: Mapping[str, Commit]) -> Expected:
+        """Return what the last result of a stage lets expect of the next."""
+        newest = self._store.latest(name)
+        events = upstream["stage1"].record.get("events") if "stage1" in upstream else None
+        return Expected.of(newest.record if newest else None, events)
 
     def _trials(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> dict[str, Trials]:
         """Return the argument `trials` of a stage that searches; with --force it begins anew."""
@@ -356,16 +416,6 @@ def _same_input(record: Mapping[str, Any], made_of: Mapping[str, Any]) -> bool:
     is_same = all(record.get(key, {}) == made_of[key] for key in ("inputs", "versions"))
     is_known = None not in made_of["versions"].values()
     return is_same and (is_known or record.get("config") != made_of["config"])
-
-
-def _identity(commit: Commit) -> dict[str, Any]:
-    return {
-        "config": commit.record["config"],
-        "version": commit.record["version"],
-        "upstream": commit.record["upstream_attempts"],
-        "inputs": commit.record["inputs"],
-        "versions": commit.record.get("versions", {}),
-    }
 
 
 def _without_header(commit: Commit) -> dict[str, Any]:

@@ -103,15 +103,21 @@ def _scattered(number: Column, count: int) -> Column:
     return F.pmod(number * factor, F.lit(count)).cast("long")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def parser(program: str = "spark-submit jobs/sample.py") -> argparse.ArgumentParser:
+    """Return the parser of the arguments."""
+    made = argparse.ArgumentParser(prog=program, description="Make events like a shop's.")
+    made.add_argument("--events", type=int, default=DEFAULT_EVENTS, help="how many (default: %(default)s)")
+    made.add_argument("--seed", type=int, default=0, help="other seeds give other events (default: %(default)s)")
+    made.add_argument("--out", required=True, metavar="FOLDER", help="new folder; CSV files if it ends in .csv")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "spark-submit jobs/sample.py") -> int:
     """Write generated events to a new Parquet folder, or to CSV files where its name ends so."""
-    parser = argparse.ArgumentParser(prog="spark-submit jobs/sample.py", description="Make events like a shop's.")
-    parser.add_argument("--events", type=int, default=DEFAULT_EVENTS, help="how many (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="other seeds give other events (default: %(default)s)")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder; CSV files if it ends in .csv")
-    options = parser.parse_args(arguments)
+    made = parser(program)
+    options = made.parse_args(arguments)
     if not 1 <= options.events <= MAX_EVENTS:
-        parser.error(f"--events must be 1..{MAX_EVENTS}, got {options.events}")
+        made.error(f"--events must be 1..{MAX_EVENTS}, got {options.events}")
     spark = start_session(f"sample {options.events} events")
     try:
         writer = sample_events(spark, options.events, options.seed).write

@@ -161,6 +161,15 @@ class Database:
         }
 
 
+def driver_class(url: str) -> str | None:
+    """Return the class of the driver that is taken for a URL of JDBC, None if that is left to Java.
+
+    >>> driver_class("jdbc:mysql://db/shop")
+    'com.mysql.cj.jdbc.Driver'
+    """
+    return _DRIVERS.get(Database(url).kind)
+
+
 def read_database(
     spark: SparkSession,
     database: Database,

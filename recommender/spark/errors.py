@@ -10,7 +10,16 @@ import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
-from recommender.errors import ArtifactError, InputError, RecommenderError, SchemaError, StorageError, TransientError
+from recommender.errors import (
+    ArtifactError,
+    ConfigError,
+    InputError,
+    Mistake,
+    RecommenderError,
+    SchemaError,
+    StorageError,
+    TransientError,
+)
 
 _UNREADABLE = re.compile(
     r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
@@ -68,6 +77,9 @@ def explained(error: BaseException, local: str = "", root: str = "", place: str 
         return RecommenderError(
             "OUT_OF_MEMORY", "Spark ran out of memory; give it more: --driver-memory 4g before the job"
         )
+    if "JAVA_GATEWAY_EXITED" in text:
+        sentence = "Java, which Spark runs on, did not start; it must be 17 or newer, in JAVA_HOME or on PATH"
+        return ConfigError(Mistake("JAVA_FAILED", "", f"{sentence}: python -m recommender doctor looks for the reason"))
     if "COLUMN_DATA_TYPE_MISMATCH" in text or "SchemaColumnConvertNotSupportedException" in text:
         return _another_type(text)
     if _UNREADABLE.search(text):

@@ -198,6 +198,18 @@ class _JvmStderr:
         return os.environ.get("RECOMMENDER_TERMINAL") == "1"
 
 
+def shuffle_partitions(size: int | None) -> int:
+    """Return into how many partitions a shuffle is cut on one machine, unless the submitter says otherwise.
+
+    Args:
+        size: bytes of the inputs; None if nobody knows.
+
+    >>> shuffle_partitions(10_000)
+    1
+    """
+    return int(_of_one_machine(size)["spark.sql.shuffle.partitions"])
+
+
 def _jvm() -> Any:
     """Return the JVM that spark-submit has started, or start one; it has no Spark session yet."""
     SparkContext._ensure_initialized()

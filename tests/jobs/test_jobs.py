@@ -1,5 +1,6 @@
 """The jobs as users start them: real files, from another folder, without PYTHONPATH; some as real processes."""
 
+import json
 import re
 import runpy
 import sys
@@ -62,7 +63,30 @@ def test_the_summary_tells_rows_times_metrics_place_and_examples(workflow: Done)
 def test_spark_s_own_log_stays_out_of_sight(workflow: Done) -> None:
     lines = [line for line in workflow.err.splitlines() if " INFO " in line]
     assert len(lines) <= 3  # what Spark says before it has read its settings
-    assert "stage2 train: fitting ALS ..." in workflow.err
+    assert "stage2 train, 3,000 events: fitting ALS ..." in workflow.err
+
+
+def test_a_dry_run_finds_what_the_run_has_made(
+    finished: Path, settings: list[str], python: Callable[..., Done]
+) -> None:
+    done = python("workflow", "--dry-run", "--root", str(finished), *settings)
+    assert (done.code, done.out.count("is used again")) == (0, 4), done.out
+    changed = setting("stage3.similar_items.k=3")
+    done = python("workflow", "--dry-run", "--root", str(finished), *settings, *changed)
+    assert "stage3 predict    would run        stage3.similar_items.k is 3, was 10\n" in done.out
+    assert "as the last run" in done.out
+    assert done.out.count("is used again") == 2
+
+
+def test_a_run_again_is_told_the_time_that_it_took_before(call: Callable[..., Done], root: Path) -> None:
+    done = call("stage4", root, "--force", "--json")
+    assert done.code == 0, done.err
+    told = [json.loads(line) for line in done.out.splitlines()]
+    parts = {each["part"]: each for each in told if each["event"] == "part_started"}
+    assert parts["making the serving snapshot"]["of"] >= parts["making the serving snapshot"]["step"] >= 2
+    assert parts["reading back what was written"]["expected_left"] > 0
+    assert told[-2]["event"] == "stage_done"
+    assert told[-2]["rows"]["recommendations"] > 0
 
 
 def test_a_stage_runs_alone_on_what_is_stored(call: Callable[..., Done], root: Path) -> None:

@@ -45,8 +45,8 @@ def test_it_ends_with_the_trials_and_a_configuration_that_can_be_run(tuned: Done
 
 
 def test_each_trial_is_told_when_it_begins(tuned: Done) -> None:
-    assert "tune: trial 0; 0 of 2 done ..." in tuned.err
-    assert "tune: trial 1; 1 of 2 done; trial 0: " in tuned.err
+    assert "tune, 3,000 events: trial 0; 0 of 2 done ..." in tuned.err
+    assert "tune, 3,000 events: trial 1; 1 of 2 done; trial 0: " in tuned.err
 
 
 def test_what_has_not_changed_is_shown_again_without_spark(

@@ -40,6 +40,11 @@ from recommender.spark.errors import explained
         ),
         ("java.io.EOFException: Unexpected end of input stream", "INPUT_CORRUPT a file cannot be read to its end", 12),
         ("java.io.IOException: No space left on device", "STORAGE_FULL a disk is full: see --root", 17),
+        (
+            "[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port number.",
+            "JAVA_FAILED Java, which Spark runs on, did not start; it must be 17 or newer, in JAVA_HOME or on PATH",
+            10,
+        ),
         ("java.lang.OutOfMemoryError: Java heap space", "OUT_OF_MEMORY Spark ran out of memory; give it more", 1),
     ],
 )

@@ -1,0 +1,46 @@
+"""From the arguments of a job to stages that can be run, or planned.
+
+Example usage:
+>>> import tempfile
+>>> store, stages = prepared(parse_config(f"root: {tempfile.mkdtemp()}"), ["stage2"])
+>>> stages["stage2"].NAME
+'train'
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+
+from recommender.run.arguments import existing_config
+from recommender.run.config import DEFAULT_DOCUMENT, STAGES, Config, load_config, parse_config
+from recommender.run.preflight import check_overlap
+from recommender.run.runner import SAMPLE
+from recommender.spark.session import hadoop
+from recommender.stage import Stage
+from recommender.store import Store, open_files
+
+
+def given_config(options: argparse.Namespace) -> Config:
+    """Return the configuration that the arguments of a job name; without --config, a command has the defaults."""
+    root = options.root or None
+    if options.config is None:
+        return parse_config(DEFAULT_DOCUMENT, options.set, root=root)
+    return load_config(existing_config(options.config, options.checkout), options.set, root=root)
+
+
+def prepared(config: Config, stages: Sequence[str]) -> tuple[Store, dict[str, Stage]]:
+    """Return the store, and the stages as they are configured.
+
+    Raises:
+        ConfigError: an input and the root overlap.
+    """
+    store = Store(open_files(config.root, hadoop, config.file_mode))
+    built = {name: config.build(name) for name in stages}
+    sources = [source for stage in built.values() for source in stage.sources()]
+    check_overlap(sources, store.files.root, [*STAGES, "channels", SAMPLE])
+    return store, built
+
+
+def on_events(config: Config, path: str) -> Stage:
+    """Return stage 1 as it is configured, but on the events in a folder."""
+    return config.build("stage1", data_loader=replace(config.steps["stage1"]["data_loader"], event_filename=path))

@@ -1,0 +1,300 @@
+"""What the stages of a run would cost: rows, time, memory, shuffle, disk; and the settings that follow.
+
+The costs of a stage are a fixed part and a part per event, as benchmarks/workflow.py has measured them on two cores. If
+the stage has run here before, its seconds are those of that run, scaled by the same two parts, so that they fit this
+machine. The forecast is a guide: it knows neither what else the machine does nor how the log has changed.
+
+Example usage:
+>>> log = Log(events=3_000_000, visitors=1_000_000, items=200_000, pairs=2_500_000, source="a guess")
+>>> round(_seconds("stage1", log, None)), round(_seconds("stage1", log, {"seconds": 10.0, "events": 300_000}))
+(55, 21)
+"""
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import recommender.constants as C
+from recommender.errors import RecommenderError
+from recommender.inspect import plan_for
+from recommender.inspect.rows import rows_of_files
+from recommender.spark.launch import driver_memory, is_one_machine, spark_defaults, usual_memory
+from recommender.spark.session import shuffle_partitions
+from recommender.stage import Stage
+from recommender.store import Commit
+from recommender.terminal.text import indented, size, table
+
+# Stage -> fixed seconds, and microseconds per event, by docs/benchmarks.md, "The four stages".
+_TIMES: Final = {"stage1": (23.2, 10.6), "stage2": (40.8, 46.4), "stage3": (8.6, 43.0), "stage4": (16.3, 13.9)}
+_BASE: Final = 2**30  # bytes of a JVM that works on little
+_BLOCK: Final = 2**28  # most bytes of factors that a task holds
+_CORES: Final = 4  # of the executor that is advised
+_ROW: Final = 40  # bytes of an event in a shuffle
+_MOST_NAMED = 3
+_LONG_SHARD = 1800.0  # seconds that a killed stage 3 may lose
+_DEFAULTS: Final = {"rank": 32, "max_iter": 10, "k": 20, "visitors_per_shard": 2_000_000, "max_per_visitor": 20_000}
+
+
+@dataclass(frozen=True)
+class Log:
+    """What is known of the log, or expected.
+
+    Attributes:
+        events, visitors, items, pairs: numbers.
+        source: how they are known.
+        heaviest: the visitors and items with the most events: (visitor or item, id, events).
+    """
+
+    events: int
+    visitors: int
+    items: int
+    pairs: int
+    source: str
+    heaviest: Sequence[tuple[str, str, int]] = field(default_factory=list)
+
+
+def outlook(
+    stages: Mapping[str, Stage],
+    computed: Sequence[str],
+    known: Mapping[str, Commit | None],
+    *,
+    inputs: int | None,
+    events: int | None,
+    root: str,
+) -> dict[str, Any] | None:
+    """Return the forecast as plain JSON types; None if nothing is known of the log, or of the stages.
+
+    Args:
+        stages: those of the run, as they are configured.
+        computed: those of them that would be computed.
+        known: stage -> its newest commit.
+        inputs: bytes of the files that are read, None if a table is read.
+        events: number of events that would be generated; None if they are not.
+        root: where results are stored.
+    """
+    log = _log(stages.get("stage1"), known.get("stage1"), inputs, events)
+    computed = [name for name in computed if name in _TIMES]
+    if log is None or not computed:
+        return None
+    settings = {
+        name: _setting(stages, known, name, place)
+        for name, place in (
+            ("rank", ("stage2", "als")),
+            ("max_iter", ("stage2", "als")),
+            ("k", ("stage3", "recommend")),
+            ("visitors_per_shard", ("stage3", "shards")),
+            ("max_per_visitor", ("stage1", "event_cap")),
+        )
+    }
+    records = {name: commit.record for name, commit in known.items() if commit}
+    costs = {
+        name: {
+            "seconds": round(_seconds(name, log, records.get(name)), 1),
+            "rows": _rows(name, log, settings),
+            "shuffle": _shuffle(name, log, settings),
+            "disk": _disk(name, log, settings, known.get(name)),
+            "measured": name in records,
+        }
+        for name in computed
+    }
+    facts = {
+        "log": {**asdict(log), "heaviest": [list(each) for each in log.heaviest]},
+        "stages": costs,
+        "seconds": round(sum(each["seconds"] for each in costs.values()), 1),
+        "memory": _memory(log, settings),
+        "partitions": shuffle_partitions(inputs) if _is_local() else None,
+    }
+    return {**facts, "advice": _advice(facts, log, settings, root)}
+
+
+def outlook_text(facts: Mapping[str, Any]) -> str:
+    """Return the forecast for people."""
+    log, memory = facts["log"], facts["memory"]
+    numbers = ", ".join(f"{log[name]:,} {name}" for name in ("events", "visitors", "items"))
+    lines = [("forecast", "seconds", "rows written", "shuffle", "disk", "")]
+    for name, each in facts["stages"].items():
+        cells = (f"{each['seconds']:,.0f}", f"{each['rows']:,}", size(each["shuffle"]), size(each["disk"]))
+        lines.append((name, *cells, "as the last run" if each["measured"] else "as on two cores"))
+    total = [sum(each[key] for each in facts["stages"].values()) for key in ("shuffle", "disk")]
+    lines.append(("together", f"{facts['seconds']:,.0f}", "", size(total[0]), size(total[1]), ""))
+    heaviest = ", ".join(f"{what} {id_} with {events:,}" for what, id_, events in log["heaviest"])
+    cluster = f"on a cluster {size(memory['driver'])} for the driver, {size(memory['executors'])} for all executors"
+    parts = [
+        f"log: about {numbers} ({log['source']})",
+        *([f"most events: {heaviest}"] if heaviest else []),
+        table(lines, right=(1, 2, 3, 4)),
+        f"memory: {size(memory['one_machine'])} for the driver on one machine; {cluster} together",
+        *([f"partitions of a shuffle: {facts['partitions']}"] if facts["partitions"] else []),
+        *(f"advice: {sentence}" for sentence in facts["advice"]),
+    ]
+    return "\n".join(indented(part) for part in parts)
+
+
+def _setting(stages: Mapping[str, Stage], known: Mapping[str, Commit | None], name: str, place: tuple[str, str]) -> int:
+    """Return a parameter of a step: as it is configured, or as the last run had it, or its default."""
+    stage, step = place
+    commit = known.get(stage)
+    if stage in stages:
+        value = stages[stage].parameters().get(step, {}).get(name)
+    else:
+        value = commit.record.get("config", {}).get(step, {}).get(name) if commit else None
+    return int(value or _DEFAULTS[name])
+
+
+def _log(stage: Stage | None, last: Commit | None, inputs: int | None, events: int | None) -> Log | None:
+    """Return what is expected of the log, None if nothing is known."""
+    if events is not None:
+        return Log(events, events * 2 // 5, events // 12, events * 9 // 10, "the sample that would be generated")
+    profile = last.record.get("profile") if last else None
+    if last and profile and profile.get("events"):
+        then = sum(facts[0] for facts in last.record["inputs"].values())
+        ratio = inputs / then if stage and inputs and then else 1.0
+        source = (
+            f"run {last.run_id}" if ratio == 1 else f"run {last.run_id}, times {ratio:.2f} by the size of the files"
+        )
+        heaviest = [
+            (what, str(each["id"]), round(each["events"] * ratio))
+            for what in ("visitor", "item")
+            for each in (profile.get(f"heaviest_{what}s") or ())[:_MOST_NAMED]
+        ]
+        visitors, items, pairs = (round(profile[key] * ratio) for key in ("visitors", "items", "pairs"))
+        return Log(round(profile["events"] * ratio), visitors, items, pairs, source, heaviest)
+    return _looked_at(stage) if stage else None
+
+
+def _looked_at(stage: Stage) -> Log | None:
+    """Return what the first rows of the files let expect."""
+    loader: Any = vars(stage.steps)["data_loader"]
+    if not loader.files:
+        return None
+    try:
+        found = plan_for(loader.files, {ours: name for ours, name in loader.columns.items() if isinstance(name, str)})
+    except RecommenderError:
+        return None
+    rows = found.table.rows
+    total = found.rows if found.table.whole else rows_of_files(found.place.files) or found.rows
+    if not rows:
+        return None
+    ids = {what: found.roles.columns[name] for what, name in (("visitor", C.VISITOR), ("item", C.ITEM))}
+    counts = {what: Counter(str(row.get(column)) for row in rows) for what, column in ids.items()}
+    pairs = len({tuple(str(row.get(column)) for column in ids.values()) for row in rows})
+    ratio = max(total / len(rows), 1.0)
+    heaviest = [
+        (what, each, round(number * ratio)) for what in counts for each, number in counts[what].most_common(_MOST_NAMED)
+    ]
+    visitors, items = (round(len(counts[what]) * ratio) for what in ("visitor", "item"))
+    return Log(
+        total, visitors, items, round(pairs * ratio), f"the first {len(rows):,} rows; ids are at most so many", heaviest
+    )
+
+
+def _seconds(stage: str, log: Log, last: Mapping[str, Any] | None) -> float:
+    """Return the seconds of a stage, those of its last run scaled if there is one."""
+    fixed, each = _TIMES[stage]
+    expected = fixed + each * log.events / 1e6
+    if not last or not last.get("events") or not last.get("seconds"):
+        return expected
+    return float(last["seconds"] * expected / (fixed + each * last["events"] / 1e6))
+
+
+def _rows(stage: str, log: Log, settings: Mapping[str, int]) -> int:
+    """Return the rows of the tables that a stage writes."""
+    lists = log.visitors * min(settings["k"], log.items)
+    return {
+        "stage1": 2 * log.pairs + log.visitors + log.items,
+        "stage2": log.visitors + 3 * log.items,
+        "stage3": lists + 10 * log.items,
+        "stage4": lists,
+    }[stage]
+
+
+def _shuffle(stage: str, log: Log, settings: Mapping[str, int]) -> int:
+    """Return about how many bytes go from task to task."""
+    factors = 4 * settings["rank"] * (log.visitors + log.items)
+    lists = log.visitors * min(settings["k"], log.items) * _ROW
+    return {
+        "stage1": 4 * _ROW * log.events,
+        "stage2": 4 * _ROW * log.pairs + factors * settings["max_iter"],
+        "stage3": 2 * _ROW * log.pairs + factors + lists,
+        "stage4": 2 * lists,
+    }[stage]
+
+
+def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None) -> int:
+    """Return the bytes of the files that a stage writes."""
+    events: int = last.record.get("events") or 0 if last else 0
+    if last and events:
+        stored: int = sum(facts["bytes"] for facts in last.files().values())
+        return round(stored * log.events / events)
+    lists = 7 * log.visitors * min(settings["k"], log.items)
+    return {
+        "stage1": 30 * log.events + 20 * log.visitors,
+        "stage2": 4 * settings["rank"] * (log.visitors + log.items),
+        "stage3": lists,
+        "stage4": lists + 30 * log.pairs,
+    }[stage]
+
+
+def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
+    """Return the bytes that the fit needs, which needs the most: see docs/training.md, "Memory"."""
+    held = 16 * log.pairs + 2 * 4 * settings["rank"] * (log.visitors + log.items)
+    block = min(_BLOCK, 4 * settings["rank"] * log.pairs)
+    cores = os.cpu_count() or 1
+    return {
+        "one_machine": _BASE + held + 2 * cores * block,
+        "driver": 2 * _BASE,
+        "executors": _BASE + held + 2 * _CORES * block,
+    }
+
+
+def _advice(facts: Mapping[str, Any], log: Log, settings: Mapping[str, int], root: str) -> list[str]:
+    """Return what to set, a sentence each."""
+    memory, told = facts["memory"], []
+    given = driver_memory(os.environ) or usual_memory()
+    if _is_local() and memory["one_machine"] > given:
+        needed = -(-memory["one_machine"] // 2**30)
+        told.append(f"--driver-memory {needed}g (SPARK_DRIVER_MEMORY): the driver gets {size(given)}")
+    if not _is_local():
+        each = max(4, -(-(_BASE + 2 * _CORES * min(_BLOCK, 4 * settings["rank"] * log.pairs)) // 2**30))
+        number = max(1, -(-memory["executors"] // (each * 2**30)))
+        told.append(f"--executor-memory {each}g --executor-cores {_CORES}, at least {number} executors")
+    seconds = facts["stages"].get("stage3", {}).get("seconds", 0.0)
+    shards = max(1, -(-log.visitors // settings["visitors_per_shard"]))
+    if shards > 1:
+        told.append(f"stage 3 works in {shards} shards; a killed run goes on with the one that it was at")
+    if seconds / shards > _LONG_SHARD:
+        fewer = max(1, round(settings["visitors_per_shard"] * _LONG_SHARD * shards / seconds))
+        fewer = min(fewer, log.visitors)
+        told.append(f"--set stage3.shards.visitors_per_shard={fewer}: a shard would take {seconds / shards:,.0f} s")
+    capped = [each for each in log.heaviest if each[0] == "visitor" and each[2] > settings["max_per_visitor"]]
+    if capped:
+        most = f"visitor {capped[0][1]} has about {capped[0][2]:,} events"
+        told.append(f"{most}, of which event_cap.max_per_visitor keeps {settings['max_per_visitor']:,}")
+    for what, key, place in (("the root", "disk", root), ("temporary files", "shuffle", _temporary())):
+        free = _free(place)
+        needed = sum(each[key] for each in facts["stages"].values())
+        if free is not None and needed > free:
+            told.append(f"{what} in {place}: {size(needed)} are needed, {size(free)} are free")
+    return told
+
+
+def _is_local() -> bool:
+    return is_one_machine(f"{os.environ.get('PYSPARK_SUBMIT_ARGS', '')} {spark_defaults(os.environ)}", os.environ)
+
+
+def _temporary() -> str:
+    return (os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()).split(",")[0]
+
+
+def _free(place: str) -> int | None:
+    """Return the free bytes of a disk of this machine."""
+    path = Path(place).absolute()
+    if ":" in place or not path.is_absolute():
+        return None
+    there = next((folder for folder in (path, *path.parents) if folder.exists()), None)
+    return shutil.disk_usage(there).free if there else None
