@@ -14,7 +14,7 @@ _MS_PER_YEAR = 31_556_952_000
 
 
 def in_milliseconds(text: str) -> int | None:
-    """Return an ISO 8601 time, UTC unless it says otherwise, in ms since epoch; None if the text is none."""
+    """Return an ISO 8601 time, in UTC unless it has a zone, in ms since epoch; None for other texts."""
     try:
         time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

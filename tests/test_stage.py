@@ -1,10 +1,43 @@
-"""Several actions at once end as one would."""
+"""What every stage does: it stores and counts, shows what it is doing, and ends several actions as one would end."""
 
 import threading
+from pathlib import Path
 
 import pytest
+from pyspark.sql import DataFrame, SparkSession
 
-from recommender.stage import side_by_side
+from recommender.settings.step import Steps
+from recommender.stage import Context, Stage, side_by_side
+
+
+class NoSteps(Steps):
+    """Nothing to configure."""
+
+
+class Counting(Stage):
+    """A stage that stores the numbers below three."""
+
+    NAME = "count"
+    steps: NoSteps
+
+    def execute(self, rows: DataFrame) -> dict[str, DataFrame]:  # type: ignore[override]
+        self.announce("counting")
+        self.warn(f"the version is {self.context.versions['shop.numbers']}")
+        return {"numbers": rows.where("id < 3")}
+
+    def documents(self) -> dict[str, str]:
+        return {"note.txt": f"{self.counter.rows()['numbers']} numbers"}
+
+
+def test_a_stage_takes_what_surrounds_it_and_returns_one_result(spark: SparkSession, tmp_path: Path) -> None:
+    announced, warned = list[str](), list[str]()
+    context = Context(announced.append, warned.append, {"shop.numbers": "7"})
+    result = Counting({}).execute_persist(str(tmp_path), context=context, rows=spark.range(9))
+    assert sorted(row.id for row in result["numbers"].collect()) == [0, 1, 2]
+    assert result.rows == {"numbers": 3}
+    assert result.documents == {"note.txt": "3 numbers"}
+    assert announced == ["counting", "writing numbers"]
+    assert warned == ["the version is 7"]
 
 
 def test_all_are_done() -> None:

@@ -27,7 +27,7 @@ def refusal(record: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def not_as_judged(judged: Mapping[str, Any], made: Mapping[str, Any]) -> str:
-    """Say which steps have made a result with other parameters than those that were judged; nothing if none has.
+    """Return which steps have made a result with other parameters than the evaluated ones; "" if none has.
 
     >>> judged = {"config": {"recommend": {"k": 20, "exclude_events": ["transaction"]}, "als": {"rank": 8}}}
     >>> not_as_judged(judged, {"config": {"recommend": {"k": 10, "exclude_events": []}}})
@@ -45,7 +45,7 @@ def not_as_judged(judged: Mapping[str, Any], made: Mapping[str, Any]) -> str:
 
 
 def lost(diff: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
-    """Say which share of what the live lists have is in too few of the new ones; nothing if enough is.
+    """Return which share of the live visitors or items is missing in the new lists; "" if enough are there.
 
     Args:
         diff: what stage 4 has found when it compared them.

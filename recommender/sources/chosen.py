@@ -85,7 +85,7 @@ def condition_of(text: str, rows: DataFrame, key: str, of: str) -> Column:
         holds = F.expr(text)
         kind = rows.select(holds.alias("holds")).schema["holds"].dataType
         if isinstance(kind, T.BooleanType):
-            _ = rows.where(holds).schema  # an aggregate is none of one row
+            _ = rows.where(holds).schema  # an aggregate is not a condition on one row
             _ = rows.agg(F.max(holds)).schema  # an aggregate takes nothing that chance decides
     except Exception as error:  # noqa: BLE001 - whatever the parser or the analyser says
         first = str(error).strip().split("\n", 1)[0][:200]

@@ -21,7 +21,7 @@ from recommender.sources.paths import HINT, STRICT, literal, of_each, with_place
 LINE: Final = "__line"  # the text of a line
 _OF_LINES = ("linesep", "comment")  # options that say what a line is
 _SEP = re.compile(r'"?sep=(.+?)"?', re.IGNORECASE)  # the first line as Excel writes it
-# What Java's trim takes away: a line of nothing else is none.
+# The characters that Java's trim removes: a line of only these does not count.
 _BLANKS = "".join(chr(code) for code in range(33))
 # No character of a text: nothing separates or quotes the cells of a line that is one cell.
 _NOTHING: Mapping[str, str] = {"sep": "\ufffe", "quote": "\uffff", "escape": "\uffff"}

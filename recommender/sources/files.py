@@ -139,7 +139,7 @@ def read_files(
     Raises:
         InputError: nothing is there (INPUT_NOT_FOUND, INPUT_EMPTY), a file looks unfinished (UNEXPECTED_FILE), is no
             text (ENCODING) or cannot be read (INPUT_CORRUPT). SchemaError: two columns have the same name, or a column
-            has another type in another file. ConfigError: an option is none of Spark's (CFG_OPTION).
+            has another type in another file. ConfigError: Spark does not know an option (CFG_OPTION).
     """
     layout = layout_of(path, layout or Layout())
     given = dict(layout.options)

@@ -333,6 +333,6 @@ def _mistake(error: Exception, database: Database, place: str) -> RecommenderErr
 
 
 def _chain(error: BaseException) -> str:
-    """Return the text of an error and of what caused it: Spark's own does not say what the driver has said."""
+    """Return the text of an error and of its causes: Spark's own leaves out the text of the driver."""
     trace = str(getattr(error, "_stackTrace", ""))
     return "\n".join([str(error), *(line for line in trace.split("\n") if line.startswith("Caused by: "))])

@@ -18,7 +18,7 @@ from recommender.sources.paths import HINT, STRICT, listed, with_place
 
 _LINE, _OBJECT = "__line", "__object"
 _SAMPLED_LINES = 1000
-# What stands between the tokens of JSON; a line of nothing else is none.
+# The characters between the tokens of JSON; a line of only these does not count.
 _TRIMMED = f"trim(BOTH ' \t\r\n' FROM {_LINE})"
 
 

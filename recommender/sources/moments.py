@@ -100,7 +100,7 @@ class Clock:
         return None
 
     def wrong_pattern(self, spark: SparkSession) -> str | None:
-        """Return what Spark says about the pattern, if it is none; no job runs."""
+        """Return Spark's error about the pattern, if it has one; no job runs."""
         try:
             spark.sql("SELECT 'x' AS x").select(F.expr(self._by_pattern("x"))).first()
         except Exception as error:  # noqa: BLE001 - whatever Spark says

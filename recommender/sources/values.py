@@ -1,6 +1,6 @@
 """Make ids and weights of what a source has: exactly, or not at all.
 
-A number is an id if it is whole and its type holds it exactly; else it is none, and so is a list or an object.
+A number is an id if it is whole and its type holds it exactly. Other numbers, lists and objects are not ids.
 
 Example usage:
 >>> rows = spark.createDataFrame([("7",), ("257597.0",), ("1.5",), ("9.2e+18",), ("null",)], "id string")
@@ -103,7 +103,7 @@ class Ids:
 
 
 def exact_number(name: str, limit: int = 2**53) -> str:
-    """Return SQL for the whole number that a text is; null where it is none.
+    """Return SQL for the whole number in a text; null if it is another text.
 
     Args:
         name: of the column.

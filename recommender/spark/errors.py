@@ -114,7 +114,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _of_database(text: str) -> RecommenderError | None:
-    """Say what a database has refused while it was read; the value that it may show is left out."""
+    """Return the error of a database that was read, without the value that it may show."""
     if _SOURCE_LOST.search(text) and _OF_DRIVER.search(text):
         sentence = "the database ended the connection while it was read; start it again to go on"
         return TransientError("SOURCE_LOST", sentence)
@@ -149,7 +149,7 @@ def _file(text: str) -> str | None:
 
 
 def _unreadable(text: str, place: str) -> RecommenderError:
-    """Say which file cannot be read: one of the log, or one of ours."""
+    """Return the error of a file that cannot be read, one of the log or one of ours."""
     file = _file(text) or place
     if re.search(r"/data/[0-9a-f]{32}/", file):
         advice = "run its stage again with --force, or restore the file"
@@ -162,7 +162,7 @@ def _unreadable(text: str, place: str) -> RecommenderError:
 
 
 def _another_type(text: str) -> SchemaError:
-    """Say which column of which file has another type than the first file that was looked at."""
+    """Return the error of a column that has another type in one file than in the first."""
     file, column, types = _file(text), _COLUMN.search(text), _TYPES.search(text)
     found = f"expected {types[1]} found {types[2]}" if types else "has another type than in the other files"
     place = f", file {file}" if file else ""
@@ -170,7 +170,7 @@ def _another_type(text: str) -> SchemaError:
 
 
 def _full_disk(local: str, root: str) -> StorageError:
-    """Say which disk of this machine is full; on a cluster it may be another machine's."""
+    """Return the error of a full disk: of this machine, or, on a cluster, of another."""
     names = {folder: f"spark.local.dir {folder}" for folder in local.split(",") if folder} | {root: f"root {root}"}
     full = [name for folder, name in names.items() if _is_full(folder)]
     where = " and ".join(full) or "a disk is full: see --root, and spark.local.dir for Spark's own files"

@@ -113,7 +113,7 @@ def is_connect() -> bool:
 
 
 def unhidden(spark: SparkSession) -> str:
-    """Say which secrets Spark would show in its log of events, by the pattern that is in force; nothing if none."""
+    """Return a warning if Spark would show secrets in its log of events, by the pattern in force; "" if not."""
     pattern = spark.conf.get("spark.redaction.regex", "") or ""
     shown = [] if not pattern else [canary for canary in CANARIES if not re.search(pattern, canary)]
     return f"spark.redaction.regex does not cover {', '.join(shown)}: secrets may show in Spark's logs" if shown else ""

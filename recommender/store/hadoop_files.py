@@ -129,7 +129,7 @@ class HadoopFiles:
         """Do nothing: a closed file is kept by several machines."""
 
     def restrict(self, path: str) -> None:
-        """Do nothing: who may read is said by the cluster, or by the bucket."""
+        """Do nothing: the cluster, or the bucket, decides who may read."""
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it."""

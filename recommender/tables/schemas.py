@@ -66,7 +66,7 @@ def columns(table: str) -> list[str]:
 
 
 def mismatch(table: str, found: Iterable[tuple[str, str]]) -> str:
-    """Say how the (name, type) pairs of a DataFrame differ from a table's contract; nothing if they do not."""
+    """Return how the (name, type) pairs of a DataFrame differ from a table's contract; "" if they do not."""
     expected, given = fields(table), list(found)
     if [name for name, _ in given] != columns(table):
         return f"the columns are {[name for name, _ in given]}, not {columns(table)}"

@@ -70,7 +70,7 @@ def seconds(duration: str) -> float:
     """Return the seconds of a duration such as 90s, 30m, 12h or 7d.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a duration.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", duration)
     if not found:

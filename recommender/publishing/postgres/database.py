@@ -50,7 +50,7 @@ _MEANINGS: Sequence[tuple[str, _Made, str]] = (
     ("57014", TransientError, "TARGET_CANCELLED"),
     ("57", TransientError, "TARGET_DOWN"),
 )
-# What is said of the table or view that the sentence begins with.
+# The end of a sentence that begins with the table or view.
 _SENTENCES = {
     "TARGET_LOCKED": "is locked by somebody who does not let go; end that session, and start again",
     "TARGET_CONSTRAINT": "breaks the constraint {constraint}; the live version stays",

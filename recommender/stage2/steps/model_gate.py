@@ -183,7 +183,7 @@ class ModelGate:
         replicates: int = 1000,
         baselines: Sequence[str] = (C.POPULAR, C.RECENT, C.ITEM_TO_ITEM),
     ) -> str:
-        """Say what the gate looks at that is not measured; nothing if all is."""
+        """Return a sentence about metrics that the gate needs and nobody measures; "" if all are measured."""
         unjudged = [model for model in self.beat if model not in baselines]
         if unjudged:
             return f"gate.beat asks for {', '.join(unjudged)}, which baselines.models does not have"
@@ -295,7 +295,7 @@ class ModelGate:
 
 
 def _lost(name: str, comparison: Comparison) -> str:
-    """Say how a comparison was lost."""
+    """Return how a comparison was lost."""
     c = comparison
     interval = "" if c.low is None else f" (difference {c.low:.3g} to {c.high:.3g})"
     if c.candidate < c.needed:

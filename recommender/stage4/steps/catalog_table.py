@@ -36,8 +36,7 @@ class CatalogTable:
     The column `version` is the id of the attempt, as the channel's record has it.
 
     The table is made where it is missing, in the session's default format. A reader asks for the version that it wants:
-    which one is live is in the newest record of the channel (``attempt``). Old partitions are dropped by who owns the
-    table.
+    which one is live is in the newest record of the channel (``attempt``). The owner of the table drops old partitions.
 
     Init parameters:
         table: catalog.schema.table; null: nothing is delivered there.
@@ -47,7 +46,7 @@ class CatalogTable:
     Execution returns:
         nothing; the partition is there then, complete.
     Raises:
-        ConfigError: the name is none. InputError: the table has other columns. StorageError: rows are missing
+        ConfigError: the name is invalid. InputError: the table has other columns. StorageError: rows are missing
             afterwards.
     Persist strategy: a partition, which is replaced as a whole.
     """
@@ -98,7 +97,7 @@ class CatalogTable:
 
 
 class Partitions(Unpointed):
-    """A table with a partition per version; whether one is complete is known only to who has written it.
+    """A table with a partition per version; only its writer knows whether one is complete.
 
     Init parameters:
         settings: the table.

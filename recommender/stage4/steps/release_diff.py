@@ -27,7 +27,7 @@ _NEW, _OLD = "_new", "_old"
 
 @step
 class ReleaseDiff:
-    """Say how much the lists differ from the live ones: for those who decide whether it may be published.
+    """Measure how much the lists differ from the live ones, for those who decide about publishing.
 
     The overlap of a visitor's two lists is the number of items that both have, of those of the longer one.
 
