@@ -1,10 +1,12 @@
 """What the requests are answered with: one method per operation, which FastAPI reads its parameters from."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
 
 from recommender.serving import answers, models
 from recommender.serving.answers import Answer, to_json
@@ -29,6 +31,7 @@ SimilarAsked = Annotated[models.SimilarQuery, Query()]
 PopularAsked = Annotated[models.PopularQuery, Query()]
 HistoryAsked = Annotated[models.HistoryQuery, Query()]
 VersionAsked = Annotated[models.VersionQuery, Query()]
+_OF_REQUEST = {each.name for each in fields(answers.Request)}
 _bearer = HTTPBearer(auto_error=False, description="a token of --token-file, if the service has one")
 
 
@@ -63,10 +66,9 @@ class Recommender:
         than are published.
         """
         version = self._chosen(asked, seen)
-        events = [(item, None) for item in asked.history]
-        k = asked.k or version.customary
-        request = answers.Request(k, visitorid, events, asked.exclude, asked.offset, asked.include_seen, asked.filter)
-        answer = None if asked.filter else answers.recommended(version, request)
+        request = answers.Request(**_common(asked) | {"k": asked.k or version.customary, "visitorid": visitorid})
+        request.events = [(item, None) for item in asked.history]
+        answer = None if request.is_chosen else answers.recommended(version, request)
         if answer is None:
             answer = await self.computer.run(answers.recommended_or_computed, version, request)
         return self._listed(version, answer)
@@ -74,10 +76,7 @@ class Recommender:
     async def recommendations_for(self, body: models.ListRequest, seen: Seen = 0) -> Response:
         """Return a list for what a visitor did in this session, after what is stored of it; both may be left out."""
         version = self.versions.current(seen)
-        events = _events(body.events)
-        request = answers.Request(
-            body.k, body.visitorid, events, body.exclude, body.offset, body.include_seen, body.filter
-        )
+        request = answers.Request(**_common(body) | {"events": _events(body.events)})
         return self._listed(version, await self.computer.run(answers.computed, version, request))
 
     async def batch(self, body: models.BatchRequest, seen: Seen = 0) -> Response:
@@ -94,7 +93,7 @@ class Recommender:
     async def popular(self, asked: PopularAsked, seen: Seen = 0) -> Response:
         """Return the most popular items."""
         version = self._chosen(asked, seen)
-        request = answers.Request(asked.k, exclude=asked.exclude, offset=asked.offset, filter=asked.filter)
+        request = answers.Request(**_common(asked))
         return self._listed(version, await self.computer.run(answers.popular, version, request))
 
     async def similar_to_several(self, body: models.SimilarRequest, seen: Seen = 0) -> Response:
@@ -135,6 +134,11 @@ class Recommender:
 def answered(version: Version, answer: Answer) -> Response:
     """Return an answer, with its version in a header."""
     return Response(to_json(answer), media_type=JSON, headers={"X-Recommender-Version": version.header})
+
+
+def _common(asked: BaseModel) -> dict[str, Any]:
+    """Return what a list is asked for, as far as the names are the same."""
+    return {name: getattr(asked, name) for name in type(asked).model_fields if name in _OF_REQUEST}
 
 
 def _events(events: Sequence[models.ItemEvent]) -> list[answers.Event]:

@@ -44,13 +44,34 @@ Filter = Annotated[
 ]
 
 
+class _Chosen(_Asked):
+    """Which items a list may have, and which are better than their scores."""
+
+    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    filter: Filter = None
+    boost: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_FILTER,
+        description="up to four conditions as in filter, each with a factor, 0.01 to 100, of the scores of its items",
+        examples=["category:shoes*2,price<50*1.5"],
+    )
+    max_per: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_FILTER,
+        description="how many items of each value of an attribute there may be",
+        examples=["brand:2"],
+    )
+
+
 class VersionQuery(_Asked):
     """Which version answers."""
 
     version: Literal["current", "previous"] = Field("current", description="the version that answers")
 
 
-class ListQuery(VersionQuery):
+class ListQuery(VersionQuery, _Chosen):
     """The parameters of a visitor's list."""
 
     k: int | None = Field(
@@ -63,9 +84,7 @@ class ListQuery(VersionQuery):
     exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
         default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
     )
-    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
     include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
-    filter: Filter = None
 
 
 class SimilarQuery(VersionQuery):
@@ -74,15 +93,13 @@ class SimilarQuery(VersionQuery):
     k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
 
 
-class PopularQuery(VersionQuery):
+class PopularQuery(VersionQuery, _Chosen):
     """The parameters of popular items."""
 
     k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
     exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
         default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
     )
-    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
-    filter: Filter = None
 
 
 class HistoryQuery(VersionQuery):
@@ -104,7 +121,7 @@ class ItemEvent(_Asked):
     )
 
 
-class ListRequest(_Asked):
+class ListRequest(_Chosen):
     """What a list is to be made of."""
 
     model_config = ConfigDict(
@@ -118,7 +135,6 @@ class ListRequest(_Asked):
     k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
     offset: Whole = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
     include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
-    filter: Filter = None
 
 
 class BatchRequest(_Asked):

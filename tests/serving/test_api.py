@@ -174,6 +174,15 @@ def test_a_filter_is_taken_by_each_kind_of_list(tmp_path: Path) -> None:
         found = {item["itemid"] for item in answer.json()["items"]}
         assert found
         assert found <= wanted
+    more = {"boost": "category:hats*3", "max_per": "category:2", "k": 5}
+    answers = [
+        asked.ask(path_of("v1", "visitors", visitorid, "recommendations"), params=more),
+        asked.ask("/v1/items/popular", params=more),
+        asked.ask("/v1/recommendations", "POST", json={"visitorid": visitorid, **more}),
+    ]
+    kinds = {str(itemid): n % 2 for n, itemid in enumerate(shop.itemids)}
+    for answer in answers:
+        assert sorted(kinds[item["itemid"]] for item in answer.json()["items"]) == [0, 0, 1, 1]
     refused = error_of(asked.ask("/v1/items/popular?filter=colour:red"))
     assert refused == (422, "FILTER_INVALID", "items have no attribute 'colour'; they have category, price")
 
