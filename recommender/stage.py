@@ -15,6 +15,7 @@ from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.store import Commit, Store
 from recommender.tables.parquet import read_table, write_table
 
+HIDDEN = "hidden items"  # among the versions that a result depends on
 _AT_ONCE = 3  # Spark plans one query while it computes another
 
 
@@ -82,7 +83,9 @@ class Stage:
         GOES_ON_FROM: which commit of its own `continues` speaks of: the newest, or the one that is live.
         GATED_BY: the stage whose verdict must bless what this stage makes visible; None if nothing must.
         REMEDY: what to do when the commit that it goes on from is damaged.
+        LEAVES_HIDDEN_OUT: whether what it makes depends on the items that are hidden.
     Attributes:
+        hidden: ids of the items that are hidden now; a job fills them in, if the stage leaves them out.
         steps: the steps; their classes are those of the annotation.
     """
 
@@ -94,12 +97,14 @@ class Stage:
     GOES_ON_FROM: ClassVar[Literal["newest", "live"]] = "newest"
     GATED_BY: ClassVar[str | None] = None
     REMEDY: ClassVar[str] = "restore the file"
+    LEAVES_HIDDEN_OUT: ClassVar[bool] = False
     steps: Steps
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.steps = get_type_hints(type(self))["steps"].build(config, fixed=self.FIXED)
         self.cache = Cache()
         self.counter = RowCounter(self.cache)
+        self.hidden: Sequence[str] = ()
         self.not_compared = ""  # why there is nothing to compare with, although something is live
         self.given: Mapping[str, Any] = {}  # the whole configuration as it was written; a job fills it in
         self.announce: Callable[[str], None] = lambda part: None  # noqa: ARG005 - a job shows what is running

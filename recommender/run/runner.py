@@ -22,8 +22,8 @@ from recommender.run.sample import DEFAULT_EVENTS, sample_events
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
 from recommender.spark.session import hadoop
-from recommender.stage import Stage
-from recommender.store import Attempt, Channels, Commit, Shards, Store, Trials
+from recommender.stage import HIDDEN, Stage
+from recommender.store import Attempt, Channels, Commit, Hidden, Shards, Store, Trials
 from recommender.tables.audit import audit
 from recommender.terminal.progress import progress
 from recommender.terminal.text import title
@@ -126,6 +126,8 @@ class Runner:
         """
         self._where.stage, self._where.attempt = name, "-"
         upstream = {key: self._commits[key] for key in sorted(_read(stage))}
+        if stage.LEAVES_HIDDEN_OUT:
+            stage.hidden = [item.itemid for item in Hidden(self._store).items()]
         made_of = identity(stage, upstream, hadoop)
         outcome = self._done_before(name, stage, made_of)
         if outcome is None:
@@ -187,9 +189,10 @@ class Runner:
 
     def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Outcome:
         """Return what this run has committed before."""
-        # The run has read the versions that were the newest then.
+        # The run has read the versions that were the newest then, and left out the items that were hidden then.
         then = own.record.get("versions", {})
-        made_of = {**made_of, "versions": {key: now or then.get(key) for key, now in made_of["versions"].items()}}
+        versions = {key: now or then.get(key) for key, now in made_of["versions"].items() if key != HIDDEN}
+        made_of = {**made_of, "versions": {**versions, **{key: then[key] for key in {HIDDEN} & then.keys()}}}
         if own.record["fingerprint"] != fingerprint(made_of):
             keys = ", ".join(differences(_identity(own), made_of)[:10])
             sentence = f"run {self._where.run} has committed {own.stage} with another {keys}; take another --run-id"

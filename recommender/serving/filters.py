@@ -58,7 +58,8 @@ class Boosts:
     def scores(self, items: NDArray[np.integer], scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return boosted scores: times the factor, or divided by it if they are negative, so that more is better."""
         factors = self.factors[self.groups[items]]
-        return np.where(scores > 0, scores * factors, scores / factors).astype(np.float32)
+        boosted: NDArray[np.float32] = np.where(scores > 0, scores * factors, scores / factors)
+        return boosted
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,10 @@ from recommender.ruled_stage import RuledStage, RuledSteps
 from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import size_of
 from recommender.spark.row_counts import StepRows
+from recommender.stage import HIDDEN
 from recommender.stage3.steps import SimilarItems, VisitorShards
 from recommender.steps import solver_of
+from recommender.store import digest
 from recommender.tables.parquet import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
@@ -54,7 +56,7 @@ class Stage3(RuledStage):
     It consists of the following steps:
     - shards: the visitors in parts, each stored when it is done
     - fold_in: factors of the visitors that have events outside the training scores, from all their events
-    - item_rules: which items may be recommended
+    - item_rules: which items may be recommended; hidden ones may not
     - blend: recent popularity, if it is to have a say, as one more column of the factors
     - recommend: the best items by the model's or the folded-in factors, popular items where there are none
     - similar_items: the items that are most alike, made with the first part of the visitors
@@ -88,6 +90,7 @@ class Stage3(RuledStage):
         "items": ("stage1", "items"),
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {"als": ("stage2", "als")}
+    LEAVES_HIDDEN_OUT: ClassVar[bool] = True
     RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"profile": ("stage1", "profile")}
     steps: Stage3Steps
 
@@ -117,7 +120,7 @@ class Stage3(RuledStage):
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         of_lists: list[str] = []
-        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists)
+        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists, self.hidden)
         self.note(of_lists)
         blended = self.steps.blend.execute(factors, item_factors, recent_popularity)
         ranked = self.steps.recommend.execute(*blended, popularity, interactions, visitor_count=number, allowed=allowed)
@@ -130,6 +133,11 @@ class Stage3(RuledStage):
             tables["similar_items"] = as_stored("similar_items", self._similar(item_factors, ids, allowed))
         return tables
 
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the tables with the lists of items, and which items are hidden: others make another result."""
+        hidden = {HIDDEN: digest(sorted(self.hidden))} if self.hidden else {}
+        return {**super().versions(started), **hidden}
+
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
         cut = self.steps.shards
@@ -140,7 +148,8 @@ class Stage3(RuledStage):
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
         weight = self.steps.blend.weight
         blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
-        note = f"{by_source}; {self.left_out()}{blended}"
+        hidden = f", {len(self.hidden):,} hidden ones" if self.hidden else ""
+        note = f"{by_source}; {self.left_out()}{hidden}{blended}"
         return [
             StepRows("recommend", self.visitors, rows["recommendations"], note),
             StepRows("similar_items", self.items or None, rows["similar_items"], "by the cosine of their factors"),
