@@ -19,6 +19,8 @@ from recommender.serving.filters import Wanted
 from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
 from recommender.serving.selection import Best, Quota, boosted, diverse
 from recommender.serving.version import Version
+from recommender.snapshot.catalogue import Popular
+from recommender.snapshot.columns import ListsOf
 from recommender.snapshot.read import Published
 
 PUBLISHED: Final = "published"
@@ -39,6 +41,7 @@ class Request:
             of the lists do not.
         filter: conditions on the attributes of the items, see ``filters``; None: none. boost: conditions with factors
             of the score. max_per: how many items of each value of an attribute.
+        window: the last days of the log that popular items are those of, such as 7d; None: the whole log.
     """
 
     k: int
@@ -50,6 +53,7 @@ class Request:
     filter: str | None = None
     boost: str | None = None
     max_per: str | None = None
+    window: str | None = None
 
     @property
     def is_chosen(self) -> bool:
@@ -198,17 +202,29 @@ def similar(version: Version, itemid: str, k: int) -> Answer:
     Raises:
         RequestError: there is no such item.
     """
-    items = version.snapshot.items
-    index = _index(version, itemid)
-    own = items.similar.place(index)
-    item, similarity = (column[own] for column in items.similar.values)
-    if len(version.hidden):
-        kept = ~np.isin(item, version.hidden)
-        item, similarity = item[kept], similarity[kept]
-    listed = [
-        {"rank": rank, "similarity": cosine, **items.shown(other)}
-        for rank, (other, cosine) in enumerate(zip(item[:k].tolist(), _numbers(similarity[:k]), strict=True), 1)
-    ]
+    return _neighbours(version, itemid, version.snapshot.items.similar, "similarity", k)
+
+
+def bought_together(version: Version, itemid: str, k: int) -> Answer:
+    """Return the items that most visitors bought with one; none if the version does not know.
+
+    Raises:
+        RequestError: there is no such item.
+    """
+    return _neighbours(version, itemid, version.snapshot.items.together, "visitors", k)
+
+
+def _neighbours(version: Version, itemid: str, lists: ListsOf | None, value: str, k: int) -> Answer:
+    items, index = version.snapshot.items, _index(version, itemid)
+    listed: list[Answer] = []
+    if lists is not None:
+        own = lists.place(index)
+        item, values = (column[own] for column in lists.values)
+        kept = ~np.isin(item, version.hidden) if len(version.hidden) else slice(None)
+        item, values = item[kept][:k], values[kept][:k]
+        numbers = values.tolist() if value == "visitors" else _numbers(values)
+        pairs = enumerate(zip(item.tolist(), numbers, strict=True), 1)
+        listed = [{"rank": rank, value: number, **items.shown(other)} for rank, (other, number) in pairs]
     return {"version": version.shown, **items.shown(index), "items": listed}
 
 
@@ -336,12 +352,27 @@ def _wanted(version: Version, request: Request) -> Wanted | None:
 
 def _best(version: Version, request: Request, factors: Factors | None, excluded: NDArray[np.int64]) -> Ranked:
     """Return the best items of the whole catalogue that a request may get, by its boosts and limits."""
-    best: Best = partial(version.engine.best, factors)
+    best: Best = partial(version.engine.best, factors, popular=_window(version, request))
     if request.boost:
         best = boosted(best, version.filters, version.filters.boosts(request.boost))
     if request.max_per:
         best = diverse(best, version.filters, version.filters.limits(request.max_per))
     return best(request.offset + request.k, excluded, _wanted(version, request))
+
+
+def _window(version: Version, request: Request) -> Popular | None:
+    """Return what was popular in the window of a request; None without one.
+
+    Raises:
+        RequestError: the version does not have it.
+    """
+    windows = version.snapshot.items.windows
+    if request.window is not None and request.window not in windows:
+        known = ", ".join(windows) or "none"
+        raise RequestError(
+            422, "WINDOW_UNKNOWN", f"window must be one of this version's ({known}), got {request.window!r}"
+        )
+    return windows.get(request.window or "")
 
 
 def _excluded(version: Version, request: Request) -> NDArray[np.int64]:

@@ -90,6 +90,11 @@ class Recommender:
         version = self._chosen(asked, seen)
         return answered(version, answers.similar(version, itemid, asked.k))
 
+    async def bought_together(self, itemid: Id, asked: SimilarAsked, seen: Seen = 0) -> Response:
+        """Return the items that most visitors bought with one, at about the same time."""
+        version = self._chosen(asked, seen)
+        return answered(version, answers.bought_together(version, itemid, asked.k))
+
     async def popular(self, asked: PopularAsked, seen: Seen = 0) -> Response:
         """Return the most popular items."""
         version = self._chosen(asked, seen)

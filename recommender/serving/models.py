@@ -100,6 +100,9 @@ class PopularQuery(VersionQuery, _Chosen):
     exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
         default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
     )
+    window: str | None = Field(
+        None, max_length=16, description="the last days of the log, as far as the version has them", examples=["7d"]
+    )
 
 
 class HistoryQuery(VersionQuery):
@@ -226,6 +229,20 @@ class SimilarItems(Shown):
 
     version: VersionOf
     items: list[SimilarItem]
+
+
+class TogetherItem(Shown):
+    """An item that is bought with another one."""
+
+    rank: int = Field(ge=1)
+    visitors: int = Field(description="how many bought both, at about the same time")
+
+
+class TogetherItems(Shown):
+    """The items that most visitors bought with one."""
+
+    version: VersionOf
+    items: list[TogetherItem]
 
 
 class SimilarToSeveral(BaseModel):

@@ -50,6 +50,8 @@ def add_routes(api: FastAPI, recommender: Recommender, *, with_history: bool = T
     post("/v1/recommendations", recommender.recommendations_for, "recommendForEvents", models.Recommendations)
     post("/v1/recommendations:batch", recommender.batch, "recommendForVisitors", models.Batch)
     get(SIMILAR, recommender.similar, "getSimilarItems", models.SimilarItems, "items")
+    together = "/v1/items/{itemid:path}/bought-together"
+    get(together, recommender.bought_together, "getItemsBoughtTogether", models.TogetherItems, "items")
     get("/v1/items/popular", recommender.popular, "getPopularItems", models.Recommendations, "items")
     several = "getItemsSimilarToSeveral"
     post("/v1/items:similar", recommender.similar_to_several, several, models.SimilarToSeveral, "items")

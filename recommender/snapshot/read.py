@@ -6,6 +6,7 @@ binary search, some microseconds among millions.
 
 import random
 from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,16 +20,20 @@ from recommender.snapshot.checks import corrupt
 from recommender.snapshot.columns import Ids, ListsOf, ids_of, rising
 from recommender.snapshot.layout import (
     ATTRIBUTES,
+    BOUGHT_TOGETHER,
     FACTORS,
     GRAM,
     ITEMS,
     ITEMS_BY_ID,
+    POPULAR_WINDOWS,
     RANKING,
     SIMILAR_ITEMS,
+    bought_together_schema,
     factors_schema,
     gram_schema,
     items_by_id_schema,
     items_schema,
+    popular_windows_schema,
     ranking_schema,
     similar_items_schema,
     visitors_schema,
@@ -144,6 +149,8 @@ class Snapshot:
                 reader.table(ITEMS_BY_ID, items_by_id_schema()),
                 reader.table(SIMILAR_ITEMS, similar_items_schema()),
                 reader.table(ATTRIBUTES) if ATTRIBUTES in manifest.files else None,
+                reader.table(BOUGHT_TOGETHER, bought_together_schema()) if BOUGHT_TOGETHER in manifest.files else None,
+                reader.table(POPULAR_WINDOWS, popular_windows_schema) if POPULAR_WINDOWS in manifest.files else None,
             )
             model = model_of(
                 reader.table(FACTORS, factors_schema(rank)),
@@ -180,12 +187,16 @@ class _Reader:
         self._folder = folder
         self.mapped: list[pa.MemoryMappedFile] = []
 
-    def table(self, path: str, schema: pa.Schema | None = None) -> pa.Table:
-        """Return a table as it lies on the disk, if it has these columns; None: attributes, whatever they are."""
+    def table(self, path: str, schema: pa.Schema | Callable[[Iterable[str]], pa.Schema] | None = None) -> pa.Table:
+        """Return a table as it lies on the disk, if it has these columns; None: attributes, whatever they are.
+
+        A function returns the schema of columns by their names.
+        """
         file = pa.memory_map(str(self._folder / path))
         self.mapped.append(file)
         table = pa.ipc.open_file(file).read_all()
         schema = _attributes(table.schema) if schema is None else schema
+        schema = schema(table.column_names) if callable(schema) else schema
         if not table.schema.equals(schema):
             raise ValueError(f"{path} has other columns than {', '.join(schema.names)} of their types")
         table.validate(full=True)

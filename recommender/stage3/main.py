@@ -35,7 +35,7 @@ from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import size_of
 from recommender.spark.row_counts import StepRows
 from recommender.stage import HIDDEN
-from recommender.stage3.steps import SimilarItems, VisitorShards
+from recommender.stage3.steps import BoughtTogether, SimilarItems, VisitorShards
 from recommender.steps import solver_of
 from recommender.store import digest
 from recommender.tables.parquet import as_stored
@@ -48,6 +48,7 @@ class Stage3Steps(RuledSteps):
 
     shards: VisitorShards
     similar_items: SimilarItems
+    bought_together: BoughtTogether
 
 
 class Stage3(RuledStage):
@@ -60,6 +61,7 @@ class Stage3(RuledStage):
     - blend: recent popularity, if it is to have a say, as one more column of the factors
     - recommend: the best items by the model's or the folded-in factors, popular items where there are none
     - similar_items: the items that are most alike, made with the first part of the visitors
+    - bought_together: the items that were bought together most often, of all visitors, made with that part too
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
@@ -72,7 +74,7 @@ class Stage3(RuledStage):
         shard: (number from 0, of how many): which part of the visitors; all by default.
     Execution returns:
         Dictionary with the DataFrames recommendations, for every visitor of the log at most k rows, and, with the first
-        shard, similar_items (``recommender.tables.schemas``).
+        shard, similar_items and bought_together (``recommender.tables.schemas``).
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy:
@@ -116,7 +118,7 @@ class Stage3(RuledStage):
         self.heed(profile)
         visitors = _of_this_log(visitors)
         number = -(-self._count(visitors) // shard[1])
-        cut = self.steps.shards
+        cut, of_all = self.steps.shards, interactions
         visitors, interactions = (cut.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         of_lists: list[str] = []
@@ -131,6 +133,8 @@ class Stage3(RuledStage):
         tables = {"recommendations": as_stored("recommendations", lists)}
         if shard[0] == 0:
             tables["similar_items"] = as_stored("similar_items", self._similar(item_factors, ids, allowed))
+            together = self.steps.bought_together.execute(of_all, allowed)
+            tables["bought_together"] = as_stored("bought_together", _with_ids(together, ids, "together"))
         return tables
 
     def versions(self, started: bool) -> dict[str, str | None]:
@@ -153,6 +157,7 @@ class Stage3(RuledStage):
         return [
             StepRows("recommend", self.visitors, rows["recommendations"], note),
             StepRows("similar_items", self.items or None, rows["similar_items"], "by the cosine of their factors"),
+            StepRows("bought_together", None, rows["bought_together"], "by the visitors that bought both"),
         ]
 
     def details(self) -> dict[str, Any]:
@@ -167,8 +172,7 @@ class Stage3(RuledStage):
         self.items, rank = single_row(size_of(item_factors))
         step = self.steps.similar_items
         similar = step.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
-        similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
-        return similar.join(ids, C.ITEM_INDEX, "inner").join(similar_ids, C.SIMILAR_ITEM_INDEX, "inner")
+        return _with_ids(similar, ids, "similar")
 
     def _count(self, visitors: DataFrame) -> int:
         if not self.visitors:
@@ -195,6 +199,13 @@ class Stage3(RuledStage):
         factors = known.withColumn(C.SOURCE, F.lit(C.ALS)).unionByName(folded.withColumn(C.SOURCE, F.lit(C.FOLD_IN)))
         every = visitors.select(F.col(C.VISITOR_INDEX).alias(C.ID))
         return every.join(factors, C.ID, "left").withColumnRenamed(C.ID, C.VISITOR_INDEX)
+
+
+def _with_ids(pairs: DataFrame, ids: DataFrame, other: str) -> DataFrame:
+    """Return pairs of items with their ids; the columns of the other item begin with `other`."""
+    index = f"{other}_{C.ITEM_INDEX}"
+    others = ids.select(F.col(C.ITEM).alias(f"{other}_{C.ITEM}"), F.col(C.ITEM_INDEX).alias(index))
+    return pairs.join(ids, C.ITEM_INDEX, "inner").join(others, index, "inner")
 
 
 def _of_this_log(visitors: DataFrame) -> DataFrame:

@@ -253,6 +253,15 @@ def test_a_stage_whose_input_was_not_made_is_told(job: Job) -> None:
         job.second()
 
 
+def test_a_table_that_an_older_program_did_not_make_is_told(job: Job) -> None:
+    class Newer(Second):
+        INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {"rows": ("stage1", "segment_metrics")}
+
+    job.run("stage1", First({}))
+    with pytest.raises(InputError, match=r"UPSTREAM_OUTDATED stage1 commit 1 has no table segment_metrics: an older"):
+        job.run("stage2", Newer({}))
+
+
 def test_what_is_read_is_chosen_once(job: Job) -> None:
     job.first(3)
     outcome = job.second(meanwhile=lambda: job.first(5))

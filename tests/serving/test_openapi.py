@@ -54,7 +54,7 @@ def described(service: Running) -> Any:
 TOKEN = "s3cret-token"  # noqa: S105
 PRICES = {"price": ["10", "60", None]}
 # a schema cannot say which attributes a version has
-ATTRIBUTED = {"filter": "price<50", "boost": "price<50*2", "max_per": "price:2"}
+ATTRIBUTED = {"filter": "price<50", "boost": "price<50*2", "max_per": "price:2", "window": "7d"}
 SEEN = {"X-Recommender-Version": "2"}  # a service that is behind would be a failure of the server
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 OPERATIONS = [
@@ -65,6 +65,7 @@ OPERATIONS = [
     ("POST", "/v1/recommendations"),
     ("POST", "/v1/recommendations:batch"),
     ("GET", "/v1/items/{itemid}/similar"),
+    ("GET", "/v1/items/{itemid}/bought-together"),
     ("GET", "/v1/items/popular"),
     ("POST", "/v1/items:similar"),
     ("POST", "/v1/rank"),

@@ -128,7 +128,7 @@ def test_excluded_items_are_gone(lists: dict[str, list[Place]]) -> None:
 
 
 def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
-    assert list(run.data) == ["recommendations", "similar_items"]
+    assert list(run.data) == ["recommendations", "similar_items", "bought_together"]
     assert [schemas.mismatch(name, rows.dtypes) for name, rows in run.data.items()] == ["", ""]
     assert dict(run.data["recommendations"].dtypes)["visitorid"] == "string"
 
@@ -174,6 +174,7 @@ def test_the_report_counts_the_visitors_and_the_places_of_each_source(run: Run) 
     assert run.stage.report(run.stage.counter.rows()) == [
         StepRows("recommend", 5, 10, note),
         StepRows("similar_items", 3, 6, "by the cosine of their factors"),
+        StepRows("bought_together", None, 0, "by the visitors that bought both"),
     ]
 
 
