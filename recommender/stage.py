@@ -12,7 +12,7 @@ from recommender.errors import DataQualityError
 from recommender.settings.step import Steps, parameters
 from recommender.spark.cache import Cache
 from recommender.spark.row_counts import RowCounter, StepRows
-from recommender.store import Commit, Store
+from recommender.store import Commit, Store, digest
 from recommender.tables.parquet import read_table, write_table
 
 HIDDEN = "hidden items"  # among the versions that a result depends on
@@ -148,6 +148,10 @@ class Stage:
             name -> version; None for what has no versions.
         """
         return {}
+
+    def hidden_versions(self) -> dict[str, str | None]:
+        """Return what `versions` says of the hidden items: others make another result."""
+        return {HIDDEN: digest(sorted(self.hidden))} if self.hidden else {}
 
     def needs(self) -> Needs:
         """Return what the stage reads, as it is configured."""

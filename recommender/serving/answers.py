@@ -261,6 +261,19 @@ def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
     }
 
 
+def search(version: Version, text: str, most: int) -> Answer:
+    """Return visitors whose ids begin with a text, and items whose ids do or that have it in the title."""
+    snapshot = version.snapshot
+    items = [snapshot.items.shown(index) for index in snapshot.items.search(text, most)]
+    return {"version": version.shown, "visitors": snapshot.visitors.search(text, most), "items": items}
+
+
+def hidden(version: Version, most: int) -> Answer:
+    """Return items that are hidden from all lists, as far as the version has them."""
+    shown = [version.snapshot.items.shown(int(index)) for index in version.hidden[:most]]
+    return {"version": version.shown, "items": shown}
+
+
 def history(version: Version, visitorid: str, limit: int) -> Answer:
     """Return what a visitor did last.
 

@@ -18,6 +18,7 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,7 @@ _ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": o
 _KEPT: Final = 256  # conditions, a quarter of a byte per item each
 _WORDS: Final = {"true": True, "false": False}
 _MOST_BOOSTS: Final = 4  # each may double the number of searches
+_MOST_CHOICES: Final = 50
 _BOOST: Final = 0.01, 100.0
 
 
@@ -104,6 +106,18 @@ class Filters:
         """Return the wanted items, all without a filter, that are among others, too."""
         both = items if wanted is None else items & wanted.items
         return Wanted(both, both[self._ranked])
+
+    @cached_property
+    def choices(self) -> dict[str, list[str]]:
+        """Return the values of each attribute that has few, the most frequent first, as a filter names them."""
+        found = {}
+        for name, column in self._attributes.items():
+            counts = pc.value_counts(column.drop_null())
+            if column.type != pa.float64() and len(counts) <= _MOST_CHOICES:
+                often = sorted(counts.to_pylist(), key=lambda each: (-each["counts"], each["values"]))
+                values = [each["values"] for each in often]
+                found[name] = [str(value).lower() if column.type == pa.bool_() else value for value in values]
+        return found
 
     def boosts(self, text: str) -> Boosts:
         """Return the boosts of the items; one that meets several conditions gets the product of their factors.

@@ -1,8 +1,9 @@
 """What requests and answers look like, for the OpenAPI description; answers themselves are made by ``answers``."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
 from recommender.serving.settings import LONGEST_FILTER, LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
 
@@ -20,6 +21,14 @@ def _id(value: Any) -> str:
     return str(value)
 
 
+def _version(value: str) -> str:
+    """Return the name of a version."""
+    if not re.fullmatch(VERSION, value):
+        raise ValueError("must be 'current', 'previous', 'candidate' or the number of a version")
+    return value
+
+
+VERSION = "^(current|previous|candidate|[1-9][0-9]{0,8})$"
 Whole = Annotated[StrictInt, BeforeValidator(_whole)]
 ItemId = Annotated[
     str,
@@ -68,7 +77,10 @@ class _Chosen(_Asked):
 class VersionQuery(_Asked):
     """Which version answers."""
 
-    version: Literal["current", "previous"] = Field("current", description="the version that answers")
+    version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": VERSION})] = Field(
+        "current",
+        description="the version that answers: by a word, or by its number in the channel, if its files are kept",
+    )
 
 
 class ListQuery(VersionQuery, _Chosen):
@@ -109,6 +121,19 @@ class HistoryQuery(VersionQuery):
     """The parameters of a visitor's history."""
 
     limit: int = Field(50, ge=1, le=MOST_EVENTS, description="how many events")
+
+
+class SearchQuery(VersionQuery):
+    """The parameters of a search."""
+
+    q: str = Field(min_length=1, max_length=LONGEST_ID, description="the beginning of an id, or a part of a title")
+    limit: int = Field(10, ge=1, le=100, description="how many visitors, and how many items")
+
+
+class HiddenQuery(_Asked):
+    """The parameters of the hidden items."""
+
+    limit: int = Field(100, ge=1, le=MOST_ITEMS, description="how many items")
 
 
 class NoQuery(_Asked):
@@ -215,6 +240,39 @@ class Batch(BaseModel):
 
     version: VersionOf
     lists: list[Recommendations]
+
+
+class FoundByText(BaseModel):
+    """Visitors and items that a search has found."""
+
+    version: VersionOf
+    visitors: list[str]
+    items: list[Shown]
+
+
+class HiddenItems(BaseModel):
+    """Items that are hidden from all lists."""
+
+    version: VersionOf
+    items: list[Shown]
+
+
+class Kept(BaseModel):
+    """A version that may be looked at: what is published in a channel, as far as its files are kept."""
+
+    channel: str
+    run: str
+    number: int = Field(description="of the channel's record")
+    created_at: str
+    is_served: bool
+    metrics: list[dict[str, Any]]
+    gate: dict[str, Any] | None
+
+
+class KeptVersions(BaseModel):
+    """The versions that are kept, newest first, and the candidate."""
+
+    versions: list[Kept]
 
 
 class SimilarItem(Shown):
@@ -342,6 +400,7 @@ class Status(BaseModel):
     last_reload: Reload | None
     failures: int = Field(description="versions that could not be loaded")
     hidden: int = Field(description="items that are hidden from all lists")
+    attributes: dict[str, list[str]] = Field(description="attributes that lists may be filtered by, and their values")
     workers: int
     uptime_seconds: float
 

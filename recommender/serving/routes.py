@@ -56,7 +56,10 @@ def add_routes(api: FastAPI, recommender: Recommender, *, with_history: bool = T
     several = "getItemsSimilarToSeveral"
     post("/v1/items:similar", recommender.similar_to_several, several, models.SimilarToSeveral, "items")
     post("/v1/rank", recommender.rank, "rankItems", models.RankedItems, "items")
+    get("/v1/items/hidden", recommender.hidden, "getHiddenItems", models.HiddenItems, "items")
+    get("/v1/versions", recommender.kept, "getVersions", models.KeptVersions, "operations")
     if with_history:
+        get("/v1/search", recommender.search, "search", models.FoundByText, "histories")
         visitor = "/v1/visitors/{visitorid:path}"
         explain = f"{visitor}/explain/{{itemid:path}}"
         get("/v1/visitors/random", recommender.any_visitor, "getRandomVisitor", models.AnyVisitor, "histories")
@@ -103,7 +106,7 @@ def _add(
     dependencies = [recommender.needs(HISTORY if tag == "histories" else RECOMMEND)]
     if method == "POST":
         dependencies.append(Depends(_is_json))
-    if method == "POST" or operation == "getRandomVisitor":
+    if method == "POST" or operation in {"getRandomVisitor", "getVersions"}:
         dependencies.append(Depends(no_query))
     api.add_api_route(
         path,

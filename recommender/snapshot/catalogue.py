@@ -37,6 +37,11 @@ class Catalogue:
         """Return the index of an item, None if there is none with that id."""
         return self.ids.find(itemid, self.by_id)
 
+    def search(self, text: str, most: int) -> list[int]:
+        """Return the indexes of items whose id begins with a text, or that have it in the title."""
+        found = [*self.ids.beginning(text, most, self.by_id), *self.titles.holding(text, most)]
+        return list(dict.fromkeys(found))[:most]
+
     def shown(self, index: int) -> dict[str, Any]:
         """Return what people see of an item."""
         return {"itemid": self.ids.text(index), "title": self.titles[index], "picture": self.pictures[index]}

@@ -113,6 +113,13 @@ class Visitors:
         item, event, score, timestamp = lists.values
         return Did(item[own], event[own], score[own], timestamp[own])
 
+    def search(self, text: str, most: int) -> list[str]:
+        """Return some ids that begin with a text, of each part in order."""
+        found: list[str] = []
+        for part in self._parts:
+            found += [part.ids.text(row) for row in part.ids.beginning(text, most - len(found))]
+        return found
+
     def any_one(self) -> str | None:
         """Return the id of a visitor by chance; None if there is none."""
         if not len(self):

@@ -34,10 +34,8 @@ from recommender.ruled_stage import RuledStage, RuledSteps
 from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import size_of
 from recommender.spark.row_counts import StepRows
-from recommender.stage import HIDDEN
 from recommender.stage3.steps import BoughtTogether, SimilarItems, VisitorShards
 from recommender.steps import solver_of
-from recommender.store import digest
 from recommender.tables.parquet import as_stored
 
 _SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
@@ -138,9 +136,8 @@ class Stage3(RuledStage):
         return tables
 
     def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables with the lists of items, and which items are hidden: others make another result."""
-        hidden = {HIDDEN: digest(sorted(self.hidden))} if self.hidden else {}
-        return {**super().versions(started), **hidden}
+        """Return the tables with the lists of items and their versions, and which items are hidden."""
+        return {**super().versions(started), **self.hidden_versions()}
 
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
