@@ -400,6 +400,7 @@ class Status(BaseModel):
     last_reload: Reload | None
     failures: int = Field(description="versions that could not be loaded")
     hidden: int = Field(description="items that are hidden from all lists")
+    event_kinds: list[str] = Field(description="kinds of events that have a weight, the lightest first")
     attributes: dict[str, list[str]] = Field(description="attributes that lists may be filtered by, and their values")
     workers: int
     uptime_seconds: float
