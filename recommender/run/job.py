@@ -22,6 +22,7 @@ from recommender.run.arguments import chosen_stages, existing_config, override_r
 from recommender.run.config import STAGES, Config, load_config
 from recommender.run.preflight import check_overlap, size_of_inputs
 from recommender.run.runner import SAMPLE, Outcome, Progress, Runner
+from recommender.run.sample import SAMPLE_ATTRIBUTES
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
 from recommender.settings.redaction import holds_secret, redacted
 from recommender.spark.errors import explained, reason_of
@@ -187,8 +188,12 @@ def _run_stages(
     commits = {}
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
-    if "stage1" in built and not built["stage1"].is_sourced:
-        built["stage1"] = _built(config, "stage1", _with_events(config, runner.sample()))
+    sample = runner.sample() if "stage1" in built and not built["stage1"].is_sourced else None
+    items = runner.sample_items(built)
+    if sample is not None:
+        built["stage1"] = _built(config, "stage1", _with_events(config, sample))
+    if "stage4" in built and items is not None:
+        built["stage4"] = _built(config, "stage4", _with_items(config, items))
     for name, stage in built.items():
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start)
@@ -207,6 +212,15 @@ def _with_root(config: Config, root: str | None) -> Config:
 def _with_events(config: Config, path: str) -> dict[str, Any]:
     section: dict[str, Any] = config.stage("stage1")
     return {**section, "data_loader": {**section.get("data_loader", {}), "event_filename": path}}
+
+
+def _with_items(config: Config, path: str) -> dict[str, Any]:
+    """Return the section of stage 4 with the sample's items, unless it names a source of items itself."""
+    section: dict[str, Any] = config.stage("stage4")
+    snapshot = section.get("snapshot") or {}
+    if snapshot.get("items_filename") or snapshot.get("items_table"):
+        return section
+    return {**section, "snapshot": {**snapshot, "items_filename": path, "attributes": list(SAMPLE_ATTRIBUTES)}}
 
 
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:

@@ -18,7 +18,7 @@ from recommender.publishing.gate import check_blessed, check_kept
 from recommender.run.execution import execute, read_inputs
 from recommender.run.preflight import differences, fingerprint, identity
 from recommender.run.reach import check_reach
-from recommender.run.sample import DEFAULT_EVENTS, sample_events
+from recommender.run.sample import DEFAULT_EVENTS, sample_events, sample_items
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
 from recommender.spark.session import hadoop
@@ -148,6 +148,14 @@ class Runner:
         self._store.check(commit)
         return self._store.files.url(f"{SAMPLE}/data/{commit.attempt}/events")
 
+    def sample_items(self, stages: Mapping[str, Stage]) -> str | None:
+        """Return the folder with what is known of the sample's items; None if the events are not the sample's."""
+        sample, read = self._store.latest(SAMPLE), self._commits.get("stage1")
+        is_sample = not stages["stage1"].is_sourced if "stage1" in stages else read and self._is_sample(read.record)
+        if not is_sample or sample is None or not any("/items/" in path for path in sample.files()):
+            return None
+        return self._store.files.url(f"{SAMPLE}/data/{sample.attempt}/items")
+
     def _make_sample(self) -> Commit:
         self._where.stage = SAMPLE
         with self._attempt(SAMPLE) as attempt:
@@ -155,8 +163,10 @@ class Runner:
             check_reach(spark, attempt)
             with progress(f"generating {DEFAULT_EVENTS:,} sample events"):
                 sample = sample_events(spark)
+                items = sample_items(spark)
                 sample.write.mode("error").parquet(f"{attempt.url}/events")
-                written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema})
+                items.coalesce(1).write.mode("error").parquet(f"{attempt.url}/items")
+                written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema, "items": items.schema})
             return self._store.commit(attempt, {"files": written.files, "contents": written.tables})
 
     def _own_or_newest(self, name: str, stages: Mapping[str, Stage]) -> Commit | None:

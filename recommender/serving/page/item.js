@@ -8,12 +8,13 @@ export function itemName(item) {
   return item.title || `Item ${item.itemid}`;
 }
 
-/** Return the address of a picture if it is one that a page may show: http, https, or beside the page. */
+/** Return the address of a picture if it is one that a page may show: http, https, a drawing itself, or beside the page. */
 export function pictureAddress(picture) {
   if (!picture) return null;
   try {
     const address = new URL(picture, document.baseURI);
-    return ["http:", "https:"].includes(address.protocol) ? address.href : null;
+    const may = ["http:", "https:"].includes(address.protocol) || address.href.startsWith("data:image/");
+    return may ? address.href : null;
   } catch {
     return null;
   }
