@@ -216,6 +216,16 @@ def test_attributes_of_another_number_of_items_are_refused(tmp_path: Path, monke
         Version.open(tmp_path, read_manifest(tmp_path))
 
 
+def test_attributes_with_few_values_can_be_chosen_from() -> None:
+    attributes = {
+        "price": pa.array([1.0, 2.0]),
+        "brand": pa.array(["y", "x", None, "x"]),
+        "in_stock": pa.array([True, False, True]),
+        "title": pa.array([f"item {n}" for n in range(51)]),
+    }
+    assert Filters(attributes, np.array([0])).choices == {"brand": ["x", "y"], "in_stock": ["true", "false"]}
+
+
 def test_no_value_meets_no_condition() -> None:
     attributes = {"price": pa.array([1.0, None, 3.0]), "brand": pa.array(["x", None, ""])}
     filters = Filters(attributes, np.array([2, 1]))
