@@ -367,7 +367,7 @@ def _best(version: Version, request: Request, factors: Factors | None, excluded:
     """Return the best items of the whole catalogue that a request may get, by its boosts and limits."""
     best: Best = partial(version.engine.best, factors, popular=_window(version, request))
     if request.boost:
-        best = boosted(best, version.filters, version.filters.boosts(request.boost))
+        best = boosted(best, version.filters.boosts(request.boost))
     if request.max_per:
         best = diverse(best, version.filters, version.filters.limits(request.max_per))
     return best(request.offset + request.k, excluded, _wanted(version, request))

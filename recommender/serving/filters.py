@@ -16,7 +16,7 @@ recommender.serving.problems.RequestError: FILTER_INVALID items have no attribut
 
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -51,11 +51,19 @@ class Boosts:
     """Which boosts each item gets, and what they make of a score.
 
     Attributes:
-        groups: of each item, by its index: items of one group get the same boosts. factors: of each group.
+        groups: of each item, by its index: items of one group get the same boosts. ranked: the same in the order in
+            which items are searched. factors: of each group.
     """
 
     groups: NDArray[np.uint8]
+    ranked: NDArray[np.uint8]
     factors: NDArray[np.float32]
+
+    def members(self, wanted: Wanted | None) -> Iterator[Wanted]:
+        """Return the wanted items of each group that there is."""
+        for group in np.flatnonzero(np.bincount(self.groups)).tolist():
+            items, ranked = self.groups == group, self.ranked == group
+            yield Wanted(items, ranked) if wanted is None else Wanted(items & wanted.items, ranked & wanted.ranked)
 
     def scores(self, items: NDArray[np.integer], scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return boosted scores: times the factor, or divided by it if they are negative, so that more is better."""
@@ -131,13 +139,15 @@ class Filters:
         each = [part.rpartition("*") for part in text.split(",")]
         if len(each) > _MOST_BOOSTS:
             raise _invalid(f"at most {_MOST_BOOSTS} boosts can be asked for, got {len(each)}")
-        groups, factors = np.zeros(self._count, np.uint8), np.ones(1, np.float32)
+        groups, ranked = np.zeros(self._count, np.uint8), np.zeros(len(self._ranked), np.uint8)
+        factors = np.ones(1, np.float32)
         for bit, (condition, _, factor) in enumerate(each):
             number = _factor(condition, factor)
-            met, _ = self._condition(condition.strip())
+            met, met_by_rank = self._condition(condition.strip())
             groups |= _unpacked(met, self._count).view(np.uint8) << np.uint8(bit)
+            ranked |= _unpacked(met_by_rank, len(self._ranked)).view(np.uint8) << np.uint8(bit)
             factors = np.concatenate([factors, factors * np.float32(number)])
-        return Boosts(groups, factors)
+        return Boosts(groups, ranked, factors)
 
     def limits(self, text: str) -> list[Limit]:
         """Return how many items a list may have of each value of attributes.

@@ -12,7 +12,7 @@ Example usage:
 >>> filters = Filters(attributes, ranked=np.arange(5))
 >>> diverse(best, filters, filters.limits("brand:1"))(3, np.array([], np.int64), None).item.tolist()
 [0, 3, 4]
->>> boosted(best, filters, filters.boosts("brand:y*2"))(3, np.array([], np.int64), None).item.tolist()
+>>> boosted(best, filters.boosts("brand:y*2"))(3, np.array([], np.int64), None).item.tolist()
 [0, 1, 3]
 """
 
@@ -77,13 +77,13 @@ def diverse(best: Best, filters: Filters, limits: Sequence[Limit]) -> Best:
     return search
 
 
-def boosted(best: Best, filters: Filters, boosts: Boosts) -> Best:
+def boosted(best: Best, boosts: Boosts) -> Best:
     """Return a search by boosted scores; see `Boosts`. Popular items that fill a list stay behind all others."""
 
     def search(k: int, excluded: NDArray[np.int64], wanted: Wanted | None) -> Ranked:
         parts = []
-        for group in np.flatnonzero(np.bincount(boosts.groups)).tolist():
-            ranked = best(k, excluded, filters.narrowed(wanted, boosts.groups == group))
+        for members in boosts.members(wanted):
+            ranked = best(k, excluded, members)
             parts.append(Ranked(ranked.item, boosts.scores(ranked.item, ranked.score), ranked.popular))
         every = _joined(parts)
         order = np.lexsort((every.item, -every.score, every.popular))[:k]
