@@ -126,7 +126,8 @@ function verdict(gate) {
   const told = reasons.map((reason) => element("li", {}, reason.sentence));
   return [
     element("p", { class: reasons.length ? "verdict failed" : "verdict passed" }, element("span", { "aria-hidden": "true" }, reasons.length ? "✗" : "✓"), " ", sentence),
-    gate.compared?.length ? element("ul", { class: "plainly" }, gate.compared.map((each) => element("li", {}, plainly(each)))) : null,
+    element("p", { class: "hint" }, "The gate takes visitors whose next choices were held back, and compares how well each model's lists have them. A model that loses to popular items, or is proven worse than the live model, is not blessed."),
+    gate.compared?.length ? element("ul", {}, gate.compared.map((each) => element("li", {}, plainly(each)))) : null,
     told.length ? element("ul", {}, told) : null,
     gate.compared?.length ? element("details", {}, element("summary", {}, "The numbers of the verdict"), compared(gate)) : null,
   ];
