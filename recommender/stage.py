@@ -12,10 +12,11 @@ from recommender.errors import DataQualityError
 from recommender.settings.step import Steps, parameters
 from recommender.spark.cache import Cache
 from recommender.spark.row_counts import RowCounter, StepRows
-from recommender.store import Commit, Store
+from recommender.store import Commit, Store, digest
 from recommender.tables.parquet import read_table, write_table
 
 NOT_COMPARED: Final = "not compared with the live version"
+HIDDEN = "hidden items"  # among the versions that a result depends on
 _AT_ONCE = 3  # Spark plans one query while it computes another
 
 
@@ -128,9 +129,11 @@ class Stage:
         GOES_ON_FROM: which commit of its own `continues` speaks of: the newest, or the one that is live.
         GATED_BY: the stage whose verdict must bless what this stage makes visible; None if nothing must.
         REMEDY: what to do when the commit that it goes on from is damaged.
+        LEAVES_HIDDEN_OUT: whether what it makes depends on the items that are hidden.
     Init parameters:
         config: step -> parameters, or the step itself; a step that is not named gets its defaults.
     Attributes:
+        hidden: ids of the items that are hidden now; a job fills them in, if the stage leaves them out.
         steps: the steps; their classes are those of the annotation.
         given: the whole configuration as it was written, if the stage was made from one.
         context: of the execution; `execute_persist` takes it.
@@ -144,12 +147,14 @@ class Stage:
     GOES_ON_FROM: ClassVar[Literal["newest", "live"]] = "newest"
     GATED_BY: ClassVar[str | None] = None
     REMEDY: ClassVar[str] = "restore the file"
+    LEAVES_HIDDEN_OUT: ClassVar[bool] = False
     steps: Steps
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.steps = get_type_hints(type(self))["steps"].build(config, fixed=self.FIXED)
         self.cache = Cache()
         self.counter = RowCounter(self.cache)
+        self.hidden: Sequence[str] = ()
         self.given = config.document if isinstance(config, Section) else {}
         self.context = Context()
 
@@ -191,6 +196,10 @@ class Stage:
             name -> version; None for what has no versions.
         """
         return {}
+
+    def hidden_versions(self) -> dict[str, str | None]:
+        """Return what `versions` says of the hidden items: others make another result."""
+        return {HIDDEN: digest(sorted(self.hidden))} if self.hidden else {}
 
     def needs(self) -> Needs:
         """Return what the stage reads, as it is configured."""

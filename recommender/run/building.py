@@ -15,6 +15,7 @@ from recommender.run.arguments import existing_config
 from recommender.run.config import DEFAULT_DOCUMENT, STAGES, Config, load_config, parse_config
 from recommender.run.preflight import check_overlap
 from recommender.run.runner import SAMPLE
+from recommender.run.sample import SAMPLE_ATTRIBUTES
 from recommender.spark.session import hadoop
 from recommender.stage import Stage
 from recommender.store import Store, open_files
@@ -44,3 +45,11 @@ def prepared(config: Config, stages: Sequence[str]) -> tuple[Store, dict[str, St
 def on_events(config: Config, path: str) -> Stage:
     """Return stage 1 as it is configured, but on the events in a folder."""
     return config.build("stage1", data_loader=replace(config.steps["stage1"]["data_loader"], event_filename=path))
+
+
+def with_items(config: Config, path: str) -> Stage:
+    """Return stage 4 as it is configured, with the items of the sample unless it names a source of items itself."""
+    snapshot = config.steps["stage4"]["snapshot"]
+    if snapshot.items_filename or snapshot.items_table:
+        return config.build("stage4")
+    return config.build("stage4", snapshot=replace(snapshot, items_filename=path, attributes=list(SAMPLE_ATTRIBUTES)))

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pyspark.sql.types import StructType
 
-from recommender.errors import ArtifactError, StorageError
+from recommender.errors import ArtifactError, InputError, StorageError
 from recommender.run.stopwatch import Timed
 from recommender.spark.session import checkpoints
 from recommender.stage import NOT_COMPARED, Context, Made, Previous, Stage
@@ -79,7 +79,11 @@ def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -
 
 
 def _table(store: Store, commit: Commit, table: str) -> Any:
-    return read_table(store.urls(commit, table), StructType.fromJson(commit.record["tables"][table]))
+    schema = commit.record["tables"].get(table)
+    if schema is None:
+        sentence = f"{commit.stage} commit {commit.number} has no table {table}: an older program made it"
+        raise InputError("UPSTREAM_OUTDATED", f"{sentence}; run {commit.stage} again")
+    return read_table(store.urls(commit, table), StructType.fromJson(schema))
 
 
 def execute(

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
 from recommender.run.arguments import chosen_stages, override_reason, parser
-from recommender.run.building import given_config, on_events, prepared
+from recommender.run.building import given_config, on_events, prepared, with_items
 from recommender.run.config import Config
 from recommender.run.plan import show_plan
 from recommender.run.preflight import size_of_inputs
@@ -185,8 +185,12 @@ def _run_stages(
     events.tell("run_started", run=where.run, stages=list(built), root=store.files.root)
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
-    if "stage1" in built and not built["stage1"].is_sourced:
-        built["stage1"] = on_events(config, runner.sample())
+    sample = runner.sample() if "stage1" in built and not built["stage1"].is_sourced else None
+    items = runner.sample_items(built)
+    if sample is not None:
+        built["stage1"] = on_events(config, sample)
+    if "stage4" in built and items is not None:
+        built["stage4"] = with_items(config, items)
     for name, stage in built.items():
         events.tell("stage_started", run=where.run, stage=name)
         outcome = runner.run(name, stage)

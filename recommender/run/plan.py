@@ -11,7 +11,7 @@ from typing import Any
 
 from recommender.errors import RecommenderError
 from recommender.run.arguments import chosen_stages, override_reason, parser
-from recommender.run.building import given_config, on_events, prepared
+from recommender.run.building import given_config, on_events, prepared, with_items
 from recommender.run.config import STAGES, WORKFLOW, Config
 from recommender.run.outlook import outlook, outlook_text
 from recommender.run.preflight import differences, identity_of, size_of_inputs
@@ -108,12 +108,14 @@ def plan(
         override=override,
     )
     runner.pin(made)
-    new_sample = False
+    new_sample, items = False, runner.sample_items(made)
     if "stage1" in made and not made["stage1"].is_sourced:
         sample = store.latest(SAMPLE)
         new_sample = sample is None
         if sample is not None:
             made["stage1"] = on_events(config, store.files.url(f"{SAMPLE}/data/{sample.attempt}/events"))
+    if "stage4" in made and items:
+        made["stage4"] = with_items(config, items)
     decided = _decided(runner, store, made, named=run_id, force=force, new_sample=new_sample)
     inputs = size_of_inputs(made.values(), [], hadoop)
     computed = [each["stage"] for each in decided if each["does"] == "run"]

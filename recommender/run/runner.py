@@ -18,12 +18,12 @@ from recommender.publishing.gate import check_blessed, check_kept
 from recommender.run.execution import execute, read_inputs
 from recommender.run.preflight import differences, fingerprint, identity, identity_of
 from recommender.run.reach import check_reach
-from recommender.run.sample import DEFAULT_EVENTS, sample_events
+from recommender.run.sample import DEFAULT_EVENTS, sample_events, sample_items
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
 from recommender.spark.session import hadoop
-from recommender.stage import NOT_COMPARED, Context, Stage
-from recommender.store import Attempt, Channels, Commit, Shards, Store, Trials
+from recommender.stage import HIDDEN, NOT_COMPARED, Context, Stage
+from recommender.store import Attempt, Channels, Commit, Hidden, Shards, Store, Trials
 from recommender.tables.audit import audit
 from recommender.terminal.progress import Expected, progress, warn
 from recommender.terminal.text import title
@@ -141,12 +141,18 @@ class Runner:
         """
         self._where.stage, self._where.attempt = name, "-"
         upstream = {key: self._commits[key] for key in sorted(_read(stage))}
-        made_of = identity(stage, upstream, hadoop)
+        made_of = self._made_of(stage, upstream)
         outcome = self._done_before(name, stage, made_of)
         if outcome is None:
             outcome = Outcome(self._compute(name, stage, upstream, made_of))
         self._commits[name] = outcome.commit
         return outcome
+
+    def _made_of(self, stage: Stage, upstream: Mapping[str, Commit]) -> dict[str, Any]:
+        """Return what a stage's result depends on, and with it the items that are hidden now."""
+        if stage.LEAVES_HIDDEN_OUT:
+            stage.hidden = [item.itemid for item in Hidden(self._store).items()]
+        return identity(stage, upstream, hadoop)
 
     def sample(self) -> str:
         """Return the folder with the sample events, which are made where they are missing."""
@@ -161,6 +167,14 @@ class Runner:
         self._store.check(commit)
         return self._store.files.url(f"{SAMPLE}/data/{commit.attempt}/events")
 
+    def sample_items(self, stages: Mapping[str, Stage]) -> str | None:
+        """Return the folder with what is known of the sample's items; None if the events are not the sample's."""
+        sample, read = self._store.latest(SAMPLE), self._commits.get("stage1")
+        is_sample = not stages["stage1"].is_sourced if "stage1" in stages else read and self._is_sample(read.record)
+        if not is_sample or sample is None or not any("/items/" in path for path in sample.files()):
+            return None
+        return self._store.files.url(f"{SAMPLE}/data/{sample.attempt}/items")
+
     def _make_sample(self) -> Commit:
         self._where.stage = SAMPLE
         with self._attempt(SAMPLE) as attempt:
@@ -168,8 +182,10 @@ class Runner:
             check_reach(spark, attempt)
             with progress(f"generating {DEFAULT_EVENTS:,} sample events"):
                 sample = sample_events(spark)
+                items = sample_items(spark)
                 sample.write.mode("error").parquet(f"{attempt.url}/events")
-                written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema})
+                items.coalesce(1).write.mode("error").parquet(f"{attempt.url}/items")
+                written = audit(self._store, SAMPLE, attempt.id, {"events": sample.schema, "items": items.schema})
             return self._store.commit(attempt, {"files": written.files, "contents": written.tables})
 
     def _own_or_newest(self, name: str, stages: Mapping[str, Stage]) -> Commit | None:
@@ -224,7 +240,7 @@ class Runner:
         if not self._commits.keys() >= set(needed):
             return None, None
         upstream = {key: self._commits[key] for key in needed}
-        made_of = identity(stage, upstream, hadoop)
+        made_of = self._made_of(stage, upstream)
         found = self.found(name, stage, made_of)
         if found is None:
             self._verdict(stage, upstream)
@@ -234,9 +250,10 @@ class Runner:
 
     def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Found:
         """Return what this run has committed before."""
-        # The run has read the versions that were the newest then.
+        # The run has read the versions that were the newest then, and left out the items that were hidden then.
         then = own.record.get("versions", {})
-        made_of = {**made_of, "versions": {key: now or then.get(key) for key, now in made_of["versions"].items()}}
+        versions = {key: now or then.get(key) for key, now in made_of["versions"].items() if key != HIDDEN}
+        made_of = {**made_of, "versions": {**versions, **{key: then[key] for key in {HIDDEN} & then.keys()}}}
         if own.record["fingerprint"] != fingerprint(made_of):
             keys = ", ".join(differences(identity_of(own), made_of)[:10])
             sentence = f"run {self._where.run} has committed {own.stage} with another {keys}; take another --run-id"

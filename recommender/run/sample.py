@@ -41,6 +41,42 @@ _ITEMS_PER_TASTE = 40
 _TASTED = 0.85  # the share of events that are of the visitor's tastes
 _VISITOR_TAIL = 2.0  # exponent of the inverse distribution: 1 is uniform, more is a heavier head
 _ITEM_TAIL = 2.5
+_STOCKED = 0.92  # the share of items that are in stock
+SAMPLE_ATTRIBUTES = ("category", "brand", "price", "in_stock")  # of the items
+_KINDS = {  # category -> one of its items
+    "shoes": "shoe",
+    "jackets": "jacket",
+    "lamps": "lamp",
+    "cups": "cup",
+    "bags": "bag",
+    "books": "book",
+    "toys": "toy",
+    "plants": "plant",
+    "chairs": "chair",
+    "clocks": "clock",
+    "hats": "hat",
+    "bicycles": "bicycle",
+}
+_BRANDS = ("Arbor", "Brume", "Corvo", "Duna", "Elmer", "Fjord", "Tallin", "Halo", "Iris")
+_LOOKS = ("soft", "light", "sturdy", "plain", "striped")
+_COLOURS = {  # as a picture has it
+    "red": "hsl(4,62%25,48%25)",
+    "blue": "hsl(214,62%25,46%25)",
+    "green": "hsl(140,42%25,38%25)",
+    "yellow": "hsl(45,88%25,50%25)",
+    "grey": "hsl(210,8%25,50%25)",
+    "brown": "hsl(25,45%25,36%25)",
+    "black": "hsl(220,15%25,18%25)",
+    "violet": "hsl(275,40%25,50%25)",
+}
+_SHAPES = (  # paths in a square of 8
+    "M1 5q2 0 3-2h1l2 2v1H1z",
+    "M2 2l4 0 1 2-1 .5V7H2V4.5L1 4z",
+    "M3 1h2l1.5 3h-2v2.5H6V7H2v-.5h1.5V4h-2z",
+    "M2 2h4v1h1v2H6v1.5H2z",
+    "M4 1a3 3 0 1 0 .01 0z",
+    "M2 1h4v6L4 6 2 7z",
+)
 _SCATTER = 7_368_787  # a prime: multiplying by it scatters numbers
 
 
@@ -88,6 +124,55 @@ def sample_events(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int =
         _scattered(item, items).alias(C.ITEM),
         F.when(F.col(C.EVENT) == C.PURCHASE, F.col(C.ID).cast("string")).alias(C.TRANSACTION),
     )
+
+
+def sample_items(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int = 0) -> DataFrame:
+    """Return what the shop knows of the items of as many generated events: the items of a taste are of one category.
+
+    Args:
+        spark: the session. events: how many events there are. seed: that of the events.
+
+    Returns:
+        itemid long, title string, picture string (a small drawing, as a data URL), category string, brand string, price
+        double, in_stock boolean; one row per item, order undefined.
+    """
+    items = max(events // _EVENTS_PER_ITEM // _ITEMS_PER_TASTE, 4) * _ITEMS_PER_TASTE
+    number = F.col(C.ID)
+    taste, within = F.floor(number / _ITEMS_PER_TASTE), number % _ITEMS_PER_TASTE
+
+    def draw(salt: str) -> Column:
+        return F.pmod(F.xxhash64(F.lit(seed), F.lit(salt), number), F.lit(2**40)) / float(2**40)
+
+    kind, brand = _one_of(list(_KINDS), taste), _one_of(_BRANDS, F.xxhash64(taste, F.floor(within / 7)))
+    colour, look = _one_of(list(_COLOURS), within), _one_of(_LOOKS, F.floor(within / len(_COLOURS)))
+    paint, ground = _one_of(list(_COLOURS.values()), within), (taste * 47 % 360).cast("int").cast("string")
+    shape = _one_of(_SHAPES, taste)
+    picture = F.concat(
+        F.lit("data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'><path fill='hsl("),
+        *(
+            ground,
+            F.lit(",45%25,88%25)' d='M0 0h8v8H0z'/><path fill='"),
+            paint,
+            F.lit("' d='"),
+            shape,
+            F.lit("'/></svg>"),
+        ),
+    )
+    return spark.range(items).select(
+        _scattered(number, items).alias(C.ITEM),
+        F.concat_ws(" ", brand, look, colour, _one_of(list(_KINDS.values()), taste)).alias("title"),
+        picture.alias("picture"),
+        kind.alias("category"),
+        brand.alias("brand"),
+        F.round(5 + 195 * F.pow(draw("price"), F.lit(2)), 2).alias("price"),
+        (draw("stock") < _STOCKED).alias("in_stock"),
+    )
+
+
+def _one_of(values: Sequence[str], number: Column) -> Column:
+    """Return the value at a place, again from the first after the last."""
+    place = F.pmod(number, F.lit(len(values))).cast("int")
+    return F.element_at(F.array(*(F.lit(value) for value in values)), place + 1)
 
 
 def _power(uniform: Column, count: int, tail: float) -> Column:

@@ -6,6 +6,7 @@ Every answer names the version that it was made from, and is made from that one 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -13,10 +14,14 @@ import pydantic_core
 from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
-from recommender.serving.engine import Feedback, Ranked
+from recommender.serving.engine import Factors, Feedback, Ranked
 from recommender.serving.filters import Wanted
 from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
+from recommender.serving.selection import Best, Quota, boosted, diverse
 from recommender.serving.version import Version
+from recommender.snapshot.catalogue import Popular
+from recommender.snapshot.columns import ListsOf
+from recommender.snapshot.read import Published
 
 PUBLISHED: Final = "published"
 SOURCES: Final = (PUBLISHED, FOLD_IN, POPULAR)
@@ -34,7 +39,9 @@ class Request:
         events: what the visitor did, added to its stored history. exclude: items that it must not get.
         offset: how many items are left out at the head. include_seen: whether the kinds of events that keep an item out
             of the lists do not.
-        filter: conditions on the attributes of the items, see ``filters``; None: none.
+        filter: conditions on the attributes of the items, see ``filters``; None: none. boost: conditions with factors
+            of the score. max_per: how many items of each value of an attribute.
+        window: the last days of the log that popular items are those of, such as 7d; None: the whole log.
     """
 
     k: int
@@ -44,6 +51,14 @@ class Request:
     offset: int = 0
     include_seen: bool = False
     filter: str | None = None
+    boost: str | None = None
+    max_per: str | None = None
+    window: str | None = None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Return whether the attributes of the items matter."""
+        return bool(self.filter or self.boost or self.max_per)
 
 
 def to_json(answer: Answer) -> bytes:
@@ -71,12 +86,11 @@ def published(version: Version, request: Request) -> Answer | None:
     found = snapshot.visitors.published(place)
     item, score, source = found.item, found.score, found.source
     wanted, longest = request.offset + request.k, max(snapshot.manifest.k, len(item))
-    excluded, wanted_items = _excluded(version, request), _wanted(version, request)
-    if len(excluded) or wanted_items is not None:
-        kept = ~np.isin(item, excluded)
-        kept &= True if wanted_items is None else wanted_items.items[item]
+    excluded = _excluded(version, request)
+    if len(excluded) or request.is_chosen:
+        score, kept = _chosen(version, request, found, excluded)
         item, score, source = item[kept], score[kept], source[kept]
-        longest = longest if kept.all() else len(item)
+        longest = longest if len(kept) == len(found.item) else len(item)
     if not len(item) or wanted > longest:
         return None
     own = slice(request.offset, wanted)
@@ -85,10 +99,36 @@ def published(version: Version, request: Request) -> Answer | None:
     return _list(version, request.visitorid, PUBLISHED, items, known=True)
 
 
+def _chosen(
+    version: Version, request: Request, found: Published, excluded: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the scores of a published list, and the places that an answer may have, in its order.
+
+    An item that is not listed has no larger score than the last one: boosted, it comes behind what is beyond the
+    largest boost of that.
+    """
+    item, score = found.item, found.score
+    kept = ~np.isin(item, excluded)
+    wanted = _wanted(version, request)
+    kept &= True if wanted is None else wanted.items[item]
+    order = np.arange(len(item))
+    if request.boost and len(item):
+        boosts, last = version.filters.boosts(request.boost), score[-1]
+        score = boosts.scores(item, score)
+        is_popular = np.array([source == POPULAR for source in version.sources])[found.source].any()
+        kept &= (score > last * boosts.factors.max()) & (last > 0) & ~is_popular
+        order = np.lexsort((item, -score))
+    order = order[kept[order]]
+    if request.max_per:
+        quota = Quota(version.filters.limits(request.max_per))
+        order = order[[quota.take(each) for each in item[order].tolist()]]
+    return score, order
+
+
 def popular(version: Version, request: Request) -> Answer:
     """Return the most popular items."""
     excluded = np.unique(_excluded(version, request))
-    ranked = version.engine.best(None, request.offset + request.k, excluded, _wanted(version, request))
+    ranked = _best(version, request, None, excluded)
     known = request.visitorid is not None and version.snapshot.visitors.find(request.visitorid) is not None
     return _ranked(version, request, POPULAR, ranked, known=known)
 
@@ -97,8 +137,7 @@ def computed(version: Version, request: Request) -> Answer:
     """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
     feedback, events, known = _feedback(version, request)
     factors = version.engine.folded_in(feedback)
-    wanted = _wanted(version, request)
-    ranked = version.engine.best(factors, request.offset + request.k, feedback.excluded, wanted)
+    ranked = _best(version, request, factors, feedback.excluded)
     source = POPULAR if factors is None else FOLD_IN
     answer = _ranked(version, request, source, ranked, known=known)
     return {**answer, "unknown_items": events.unknown_items, "unknown_events": events.unknown_kinds}
@@ -163,17 +202,29 @@ def similar(version: Version, itemid: str, k: int) -> Answer:
     Raises:
         RequestError: there is no such item.
     """
-    items = version.snapshot.items
-    index = _index(version, itemid)
-    own = items.similar.place(index)
-    item, similarity = (column[own] for column in items.similar.values)
-    if len(version.hidden):
-        kept = ~np.isin(item, version.hidden)
-        item, similarity = item[kept], similarity[kept]
-    listed = [
-        {"rank": rank, "similarity": cosine, **items.shown(other)}
-        for rank, (other, cosine) in enumerate(zip(item[:k].tolist(), _numbers(similarity[:k]), strict=True), 1)
-    ]
+    return _neighbours(version, itemid, version.snapshot.items.similar, "similarity", k)
+
+
+def bought_together(version: Version, itemid: str, k: int) -> Answer:
+    """Return the items that most visitors bought with one; none if the version does not know.
+
+    Raises:
+        RequestError: there is no such item.
+    """
+    return _neighbours(version, itemid, version.snapshot.items.together, "visitors", k)
+
+
+def _neighbours(version: Version, itemid: str, lists: ListsOf | None, value: str, k: int) -> Answer:
+    items, index = version.snapshot.items, _index(version, itemid)
+    listed: list[Answer] = []
+    if lists is not None:
+        own = lists.place(index)
+        item, values = (column[own] for column in lists.values)
+        kept = ~np.isin(item, version.hidden) if len(version.hidden) else slice(None)
+        item, values = item[kept][:k], values[kept][:k]
+        numbers = values.tolist() if value == "visitors" else _numbers(values)
+        pairs = enumerate(zip(item.tolist(), numbers, strict=True), 1)
+        listed = [{"rank": rank, value: number, **items.shown(other)} for rank, (other, number) in pairs]
     return {"version": version.shown, **items.shown(index), "items": listed}
 
 
@@ -208,6 +259,19 @@ def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
         "popularity": explained.popularity,
         "shares": shares,
     }
+
+
+def search(version: Version, text: str, most: int) -> Answer:
+    """Return visitors whose ids begin with a text, and items whose ids do or that have it in the title."""
+    snapshot = version.snapshot
+    items = [snapshot.items.shown(index) for index in snapshot.items.search(text, most)]
+    return {"version": version.shown, "visitors": snapshot.visitors.search(text, most), "items": items}
+
+
+def hidden(version: Version, most: int) -> Answer:
+    """Return items that are hidden from all lists, as far as the version has them."""
+    shown = [version.snapshot.items.shown(int(index)) for index in version.hidden[:most]]
+    return {"version": version.shown, "items": shown}
 
 
 def history(version: Version, visitorid: str, limit: int) -> Answer:
@@ -297,6 +361,31 @@ def _wanted(version: Version, request: Request) -> Wanted | None:
         RequestError: it is not a filter of this version's attributes.
     """
     return None if request.filter is None else version.filters.wanted(request.filter)
+
+
+def _best(version: Version, request: Request, factors: Factors | None, excluded: NDArray[np.int64]) -> Ranked:
+    """Return the best items of the whole catalogue that a request may get, by its boosts and limits."""
+    best: Best = partial(version.engine.best, factors, popular=_window(version, request))
+    if request.boost:
+        best = boosted(best, version.filters.boosts(request.boost))
+    if request.max_per:
+        best = diverse(best, version.filters, version.filters.limits(request.max_per))
+    return best(request.offset + request.k, excluded, _wanted(version, request))
+
+
+def _window(version: Version, request: Request) -> Popular | None:
+    """Return what was popular in the window of a request; None without one.
+
+    Raises:
+        RequestError: the version does not have it.
+    """
+    windows = version.snapshot.items.windows
+    if request.window is not None and request.window not in windows:
+        known = ", ".join(windows) or "none"
+        raise RequestError(
+            422, "WINDOW_UNKNOWN", f"window must be one of this version's ({known}), got {request.window!r}"
+        )
+    return windows.get(request.window or "")
 
 
 def _excluded(version: Version, request: Request) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 
 from recommender import __version__
 from recommender.serving import models
+from recommender.serving.archive import Archive
 from recommender.serving.auth import Tokens
 from recommender.serving.computing import Computer, give_way
 from recommender.serving.follower import Follower
@@ -76,7 +77,9 @@ def create_worker(settings: Settings) -> ASGIApp:
 def recommender_of(settings: Settings) -> Recommender:
     """Return what answers the requests, without a version yet."""
     tokens = Tokens(settings.token, settings.token_file)
-    return Recommender(Versions(), Metrics(), Computer(settings.waiting, settings.request_seconds), tokens)
+    versions = Versions()
+    archive = Archive(source_of(settings), versions) if settings.explorer else None
+    return Recommender(versions, Metrics(), Computer(settings.waiting, settings.request_seconds), tokens, archive)
 
 
 def create_app(settings: Settings, recommender: Recommender, lifespan: Lifespan | None = None) -> ASGIApp:

@@ -23,7 +23,7 @@ from recommender.ranking import (
     nothing_found,
 )
 from recommender.serving.filters import Wanted
-from recommender.snapshot.catalogue import Model
+from recommender.snapshot.catalogue import Model, Popular
 from recommender.snapshot.read import Snapshot
 
 _FIRST_BLOCK: Final = 8192
@@ -96,12 +96,18 @@ class Engine:
         return factors if factors.any() else None
 
     def best(
-        self, factors: Factors | None, k: int, excluded: NDArray[np.int64], wanted: Wanted | None = None
+        self,
+        factors: Factors | None,
+        k: int,
+        excluded: NDArray[np.int64],
+        wanted: Wanted | None = None,
+        popular: Popular | None = None,
     ) -> Ranked:
         """Return the k best items for a visitor, by the rules; popular ones if it has no factors.
 
         Args:
             factors: of the visitor. k: how many. excluded: indexes, rising. wanted: None: every item.
+            popular: the popular items, best first; None: those of the whole log.
         """
         best, barred = nothing_found(1, k), (excluded, np.array([0, len(excluded)]))
         if factors is not None:
@@ -117,7 +123,7 @@ class Engine:
         indexes, scores = found(best)
         filled = np.zeros(indexes.shape, dtype=np.bool_)
         if self._fills or factors is None:
-            popular = self._popular
+            popular = popular or self._popular
             if wanted is not None and (indexes == NONE).any():
                 kept = wanted.items[popular[0]]
                 popular = popular[0][kept], popular[1][kept]

@@ -1,13 +1,16 @@
 """What the requests are answered with: one method per operation, which FastAPI reads its parameters from."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
 
 from recommender.serving import answers, models
 from recommender.serving.answers import Answer, to_json
+from recommender.serving.archive import Archive
 from recommender.serving.auth import Tokens
 from recommender.serving.computing import Computer
 from recommender.serving.metrics import Metrics
@@ -28,7 +31,11 @@ ListAsked = Annotated[models.ListQuery, Query()]
 SimilarAsked = Annotated[models.SimilarQuery, Query()]
 PopularAsked = Annotated[models.PopularQuery, Query()]
 HistoryAsked = Annotated[models.HistoryQuery, Query()]
+SearchAsked = Annotated[models.SearchQuery, Query()]
+HiddenAsked = Annotated[models.HiddenQuery, Query()]
 VersionAsked = Annotated[models.VersionQuery, Query()]
+_OF_REQUEST = {each.name for each in fields(answers.Request)}
+_OPENING, _OPENING_SECONDS = 4, 60.0  # how many may wait for a version that is not served, and how long
 _bearer = HTTPBearer(auto_error=False, description="a token of --token-file, if the service has one")
 
 
@@ -37,10 +44,15 @@ class Recommender:
 
     Init parameters:
         versions, metrics: of the worker. computer: computes lists. tokens: who may ask.
+        archive: opens versions that are not served; None: nobody may look at them.
     """
 
-    def __init__(self, versions: Versions, metrics: Metrics, computer: Computer, tokens: Tokens) -> None:
+    def __init__(
+        self, versions: Versions, metrics: Metrics, computer: Computer, tokens: Tokens, archive: Archive | None = None
+    ) -> None:
         self.versions, self.metrics, self.computer, self.tokens = versions, metrics, computer, tokens
+        self.archive = archive
+        self._opener = Computer(_OPENING, _OPENING_SECONDS)
 
     def refused(self, problem: RequestError) -> Response:
         """Return the answer to a request that cannot be answered, and count it."""
@@ -62,11 +74,10 @@ class Recommender:
         A list is computed from the stored history and from `history`, if that is given, or if more items are wanted
         than are published.
         """
-        version = self._chosen(asked, seen)
-        events = [(item, None) for item in asked.history]
-        k = asked.k or version.customary
-        request = answers.Request(k, visitorid, events, asked.exclude, asked.offset, asked.include_seen, asked.filter)
-        answer = None if asked.filter else answers.recommended(version, request)
+        version = await self._chosen(asked, seen)
+        request = answers.Request(**_common(asked) | {"k": asked.k or version.customary, "visitorid": visitorid})
+        request.events = [(item, None) for item in asked.history]
+        answer = None if request.is_chosen else answers.recommended(version, request)
         if answer is None:
             answer = await self.computer.run(answers.recommended_or_computed, version, request)
         return self._listed(version, answer)
@@ -74,10 +85,7 @@ class Recommender:
     async def recommendations_for(self, body: models.ListRequest, seen: Seen = 0) -> Response:
         """Return a list for what a visitor did in this session, after what is stored of it; both may be left out."""
         version = self.versions.current(seen)
-        events = _events(body.events)
-        request = answers.Request(
-            body.k, body.visitorid, events, body.exclude, body.offset, body.include_seen, body.filter
-        )
+        request = answers.Request(**_common(body) | {"events": _events(body.events)})
         return self._listed(version, await self.computer.run(answers.computed, version, request))
 
     async def batch(self, body: models.BatchRequest, seen: Seen = 0) -> Response:
@@ -88,13 +96,18 @@ class Recommender:
 
     async def similar(self, itemid: Id, asked: SimilarAsked, seen: Seen = 0) -> Response:
         """Return the items that are most like one."""
-        version = self._chosen(asked, seen)
+        version = await self._chosen(asked, seen)
         return answered(version, answers.similar(version, itemid, asked.k))
+
+    async def bought_together(self, itemid: Id, asked: SimilarAsked, seen: Seen = 0) -> Response:
+        """Return the items that most visitors bought with one, at about the same time."""
+        version = await self._chosen(asked, seen)
+        return answered(version, answers.bought_together(version, itemid, asked.k))
 
     async def popular(self, asked: PopularAsked, seen: Seen = 0) -> Response:
         """Return the most popular items."""
-        version = self._chosen(asked, seen)
-        request = answers.Request(asked.k, exclude=asked.exclude, offset=asked.offset, filter=asked.filter)
+        version = await self._chosen(asked, seen)
+        request = answers.Request(**_common(asked))
         return self._listed(version, await self.computer.run(answers.popular, version, request))
 
     async def similar_to_several(self, body: models.SimilarRequest, seen: Seen = 0) -> Response:
@@ -111,12 +124,27 @@ class Recommender:
 
     async def explain(self, visitorid: Id, itemid: Id, asked: VersionAsked, seen: Seen = 0) -> Response:
         """Return what each item of the stored history adds to the visitor's score of an item."""
-        version = self._chosen(asked, seen)
+        version = await self._chosen(asked, seen)
         return answered(version, await self.computer.run(answers.explanation, version, visitorid, itemid))
+
+    async def search(self, asked: SearchAsked, seen: Seen = 0) -> Response:
+        """Return visitors whose ids begin with a text, and items whose ids do or that have it in the title."""
+        version = await self._chosen(asked, seen)
+        return answered(version, await self.computer.run(answers.search, version, asked.q, asked.limit))
+
+    async def hidden(self, asked: HiddenAsked, seen: Seen = 0) -> Response:
+        """Return the items that are hidden from all lists."""
+        version = self.versions.current(seen)
+        return answered(version, answers.hidden(version, asked.limit))
+
+    async def kept(self) -> Response:
+        """Return the versions that may be looked at, by `version=`, and the metrics of each."""
+        listed = [] if self.archive is None else await self._opener.run(self.archive.listed)
+        return Response(to_json({"versions": listed}), media_type=JSON)
 
     async def history(self, visitorid: Id, asked: HistoryAsked, seen: Seen = 0) -> Response:
         """Return what a visitor did, newest first."""
-        version = self._chosen(asked, seen)
+        version = await self._chosen(asked, seen)
         return answered(version, answers.history(version, visitorid, asked.limit))
 
     async def any_visitor(self, seen: Seen = 0) -> Response:
@@ -124,8 +152,12 @@ class Recommender:
         version = self.versions.current(seen)
         return answered(version, answers.any_visitor(version))
 
-    def _chosen(self, asked: models.VersionQuery, seen: int) -> Version:
-        return self.versions.current(seen) if asked.version == "current" else self.versions.previous()
+    async def _chosen(self, asked: models.VersionQuery, seen: int) -> Version:
+        if asked.version == "current":
+            return self.versions.current(seen)
+        if asked.version == "previous" or self.archive is None:
+            return self.versions.previous()
+        return await self._opener.run(self.archive.open, asked.version)
 
     def _listed(self, version: Version, answer: Answer) -> Response:
         self.metrics.from_source(answer["source"]).inc()
@@ -135,6 +167,11 @@ class Recommender:
 def answered(version: Version, answer: Answer) -> Response:
     """Return an answer, with its version in a header."""
     return Response(to_json(answer), media_type=JSON, headers={"X-Recommender-Version": version.header})
+
+
+def _common(asked: BaseModel) -> dict[str, Any]:
+    """Return what a list is asked for, as far as the names are the same."""
+    return {name: getattr(asked, name) for name in type(asked).model_fields if name in _OF_REQUEST}
 
 
 def _events(events: Sequence[models.ItemEvent]) -> list[answers.Event]:

@@ -1,8 +1,9 @@
 """What requests and answers look like, for the OpenAPI description; answers themselves are made by ``answers``."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
 from recommender.serving.settings import LONGEST_FILTER, LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
 
@@ -20,6 +21,14 @@ def _id(value: Any) -> str:
     return str(value)
 
 
+def _version(value: str) -> str:
+    """Return the name of a version."""
+    if not re.fullmatch(VERSION, value):
+        raise ValueError("must be 'current', 'previous', 'candidate' or the number of a version")
+    return value
+
+
+VERSION = "^(current|previous|candidate|[1-9][0-9]{0,8})$"
 Whole = Annotated[StrictInt, BeforeValidator(_whole)]
 ItemId = Annotated[
     str,
@@ -44,13 +53,37 @@ Filter = Annotated[
 ]
 
 
+class _Chosen(_Asked):
+    """Which items a list may have, and which are better than their scores."""
+
+    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    filter: Filter = None
+    boost: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_FILTER,
+        description="up to four conditions as in filter, each with a factor, 0.01 to 100, of the scores of its items",
+        examples=["category:shoes*2,price<50*1.5"],
+    )
+    max_per: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_FILTER,
+        description="how many items of each value of an attribute there may be",
+        examples=["brand:2"],
+    )
+
+
 class VersionQuery(_Asked):
     """Which version answers."""
 
-    version: Literal["current", "previous"] = Field("current", description="the version that answers")
+    version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": VERSION})] = Field(
+        "current",
+        description="the version that answers: by a word, or by its number in the channel, if its files are kept",
+    )
 
 
-class ListQuery(VersionQuery):
+class ListQuery(VersionQuery, _Chosen):
     """The parameters of a visitor's list."""
 
     k: int | None = Field(
@@ -63,9 +96,7 @@ class ListQuery(VersionQuery):
     exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
         default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
     )
-    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
     include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
-    filter: Filter = None
 
 
 class SimilarQuery(VersionQuery):
@@ -74,21 +105,35 @@ class SimilarQuery(VersionQuery):
     k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
 
 
-class PopularQuery(VersionQuery):
+class PopularQuery(VersionQuery, _Chosen):
     """The parameters of popular items."""
 
     k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
     exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
         default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
     )
-    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
-    filter: Filter = None
+    window: str | None = Field(
+        None, max_length=16, description="the last days of the log, as far as the version has them", examples=["7d"]
+    )
 
 
 class HistoryQuery(VersionQuery):
     """The parameters of a visitor's history."""
 
     limit: int = Field(50, ge=1, le=MOST_EVENTS, description="how many events")
+
+
+class SearchQuery(VersionQuery):
+    """The parameters of a search."""
+
+    q: str = Field(min_length=1, max_length=LONGEST_ID, description="the beginning of an id, or a part of a title")
+    limit: int = Field(10, ge=1, le=100, description="how many visitors, and how many items")
+
+
+class HiddenQuery(_Asked):
+    """The parameters of the hidden items."""
+
+    limit: int = Field(100, ge=1, le=MOST_ITEMS, description="how many items")
 
 
 class NoQuery(_Asked):
@@ -104,7 +149,7 @@ class ItemEvent(_Asked):
     )
 
 
-class ListRequest(_Asked):
+class ListRequest(_Chosen):
     """What a list is to be made of."""
 
     model_config = ConfigDict(
@@ -118,7 +163,6 @@ class ListRequest(_Asked):
     k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
     offset: Whole = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
     include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
-    filter: Filter = None
 
 
 class BatchRequest(_Asked):
@@ -198,6 +242,39 @@ class Batch(BaseModel):
     lists: list[Recommendations]
 
 
+class FoundByText(BaseModel):
+    """Visitors and items that a search has found."""
+
+    version: VersionOf
+    visitors: list[str]
+    items: list[Shown]
+
+
+class HiddenItems(BaseModel):
+    """Items that are hidden from all lists."""
+
+    version: VersionOf
+    items: list[Shown]
+
+
+class Kept(BaseModel):
+    """A version that may be looked at: what is published in a channel, as far as its files are kept."""
+
+    channel: str
+    run: str
+    number: int = Field(description="of the channel's record")
+    created_at: str
+    is_served: bool
+    metrics: list[dict[str, Any]]
+    gate: dict[str, Any] | None
+
+
+class KeptVersions(BaseModel):
+    """The versions that are kept, newest first, and the candidate."""
+
+    versions: list[Kept]
+
+
 class SimilarItem(Shown):
     """An item that is like another one."""
 
@@ -210,6 +287,20 @@ class SimilarItems(Shown):
 
     version: VersionOf
     items: list[SimilarItem]
+
+
+class TogetherItem(Shown):
+    """An item that is bought with another one."""
+
+    rank: int = Field(ge=1)
+    visitors: int = Field(description="how many bought both, at about the same time")
+
+
+class TogetherItems(Shown):
+    """The items that most visitors bought with one."""
+
+    version: VersionOf
+    items: list[TogetherItem]
 
 
 class SimilarToSeveral(BaseModel):
@@ -309,6 +400,8 @@ class Status(BaseModel):
     last_reload: Reload | None
     failures: int = Field(description="versions that could not be loaded")
     hidden: int = Field(description="items that are hidden from all lists")
+    event_kinds: list[str] = Field(description="kinds of events that have a weight, the lightest first")
+    attributes: dict[str, list[str]] = Field(description="attributes that lists may be filtered by, and their values")
     workers: int
     uptime_seconds: float
 

@@ -84,6 +84,8 @@ def status_of(recommender: Recommender, settings: Settings) -> dict[str, Any]:
         "last_reload": versions.last_reload,
         "failures": versions.failures,
         "hidden": versions.hidden,
+        "event_kinds": sorted(version.weights, key=lambda kind: version.weights[kind]) if version else [],
+        "attributes": version.filters.choices if version else {},
         "workers": settings.workers,
         "uptime_seconds": round(time.time() - settings.started, 3),
     }

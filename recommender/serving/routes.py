@@ -50,11 +50,16 @@ def add_routes(api: FastAPI, recommender: Recommender, *, with_history: bool = T
     post("/v1/recommendations", recommender.recommendations_for, "recommendForEvents", models.Recommendations)
     post("/v1/recommendations:batch", recommender.batch, "recommendForVisitors", models.Batch)
     get(SIMILAR, recommender.similar, "getSimilarItems", models.SimilarItems, "items")
+    together = "/v1/items/{itemid:path}/bought-together"
+    get(together, recommender.bought_together, "getItemsBoughtTogether", models.TogetherItems, "items")
     get("/v1/items/popular", recommender.popular, "getPopularItems", models.Recommendations, "items")
     several = "getItemsSimilarToSeveral"
     post("/v1/items:similar", recommender.similar_to_several, several, models.SimilarToSeveral, "items")
     post("/v1/rank", recommender.rank, "rankItems", models.RankedItems, "items")
+    get("/v1/items/hidden", recommender.hidden, "getHiddenItems", models.HiddenItems, "items")
+    get("/v1/versions", recommender.kept, "getVersions", models.KeptVersions, "operations")
     if with_history:
+        get("/v1/search", recommender.search, "search", models.FoundByText, "histories")
         visitor = "/v1/visitors/{visitorid:path}"
         explain = f"{visitor}/explain/{{itemid:path}}"
         get("/v1/visitors/random", recommender.any_visitor, "getRandomVisitor", models.AnyVisitor, "histories")
@@ -101,7 +106,7 @@ def _add(
     dependencies = [recommender.needs(HISTORY if tag == "histories" else RECOMMEND)]
     if method == "POST":
         dependencies.append(Depends(_is_json))
-    if method == "POST" or operation == "getRandomVisitor":
+    if method == "POST" or operation in {"getRandomVisitor", "getVersions"}:
         dependencies.append(Depends(no_query))
     api.add_api_route(
         path,

@@ -10,6 +10,7 @@ recommender.errors.StorageError: STORAGE_SCHEME root hdfs://namenode/shop: snaps
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -91,6 +92,19 @@ class Channel:
         channels = Channels(self.store)
         for publication in channels.history(self.channel):
             yield self._found(publication, channels.commit(publication))
+
+    def beside(self, channel: str) -> "Channel":
+        """Return another channel of the same store."""
+        return Channel(self.store, self.root, channel)
+
+    def kept(self) -> Iterator[Found]:
+        """Return the snapshots that the channel names and has named, newest first, as far as they are there."""
+        channels = Channels(self.store)
+        for publication in channels.history(self.channel):
+            with suppress(ArtifactError):
+                found = self._found(publication, channels.commit(publication))
+                if (found.folder / MANIFEST).is_file():
+                    yield found
 
     def hidden(self) -> frozenset[str]:
         """Return the ids of the items that are hidden now.

@@ -88,6 +88,7 @@ class Version:
     def warm_up(self) -> None:
         """Look at all pages, and rank for a visitor a few times."""
         self.snapshot.touch()
+        _ = self.filters.choices  # counted once
         items = self.snapshot.model.ranked.indexes[:_WARM_UPS].astype(np.int64)
         for item in items:
             feedback = self.engine.feedback(item[None], np.ones(1), item[None])

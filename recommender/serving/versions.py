@@ -35,6 +35,7 @@ class Versions:
         self._previous: Version | None = None
         self._next: tuple[float, Version] | None = None
         self._hidden: frozenset[str] = frozenset()
+        self.archived: tuple[Any, Version] | None = None  # where it was found, and a version that is only looked at
         self.last_reload: Mapping[str, Any] | None = None
         self.failures = 0
         self.draining = False
@@ -52,10 +53,16 @@ class Versions:
             return False
         self._hidden = itemids
         waiting = self._next
-        for version in (self._current, self._previous, waiting[1] if waiting else None):
+        archived = self.archived[1] if self.archived else None
+        for version in (self._current, self._previous, archived, waiting[1] if waiting else None):
             if version is not None:
                 version.hide(itemids)
         return True
+
+    def archive(self, found: Any, version: Version) -> None:
+        """Keep a version that is only looked at, and let its lists not have the hidden items either."""
+        version.hide(self._hidden)
+        self.archived = found, version
 
     def switch_if_due(self) -> None:
         """Let the next version take effect if its moment has come."""

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from recommender.ranking import Items
 from recommender.snapshot.columns import Ids, ListsOf, Texts, ids_of, matrix_of, rising
 
+Popular = tuple[NDArray[np.int32], NDArray[np.float64]]  # as `fill_up` takes them
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -25,13 +27,20 @@ class Catalogue:
     titles: Texts
     pictures: Texts
     popularity: NDArray[np.float64]
-    popular: tuple[NDArray[np.int32], NDArray[np.float64]]  # as `fill_up` takes them
+    popular: Popular
     similar: ListsOf
     attributes: Mapping[str, pa.Array] = field(default_factory=dict)  # numbers, true and false, or text
+    together: ListsOf | None = None  # what is bought with each item
+    windows: Mapping[str, Popular] = field(default_factory=dict)  # what was popular in the last days, by their name
 
     def find(self, itemid: str) -> int | None:
         """Return the index of an item, None if there is none with that id."""
         return self.ids.find(itemid, self.by_id)
+
+    def search(self, text: str, most: int) -> list[int]:
+        """Return the indexes of items whose id begins with a text, or that have it in the title."""
+        found = [*self.ids.beginning(text, most, self.by_id), *self.titles.holding(text, most)]
+        return list(dict.fromkeys(found))[:most]
 
     def shown(self, index: int) -> dict[str, Any]:
         """Return what people see of an item."""
@@ -59,15 +68,22 @@ class Model:
         object.__setattr__(self, "rank", self.factors.shape[1])
 
 
-def catalogue_of(items: pa.Table, by_id: pa.Table, similar: pa.Table, attributes: pa.Table | None = None) -> Catalogue:
-    """Return the items of their tables; attributes may be missing.
+def catalogue_of(
+    items: pa.Table,
+    by_id: pa.Table,
+    similar: pa.Table,
+    attributes: pa.Table | None = None,
+    together: pa.Table | None = None,
+    windows: pa.Table | None = None,
+) -> Catalogue:
+    """Return the items of their tables; the last three may be missing.
 
     Raises:
         ValueError: they do not belong together.
     """
     known = {} if attributes is None else {name: _column(attributes, name) for name in attributes.column_names}
     count, order = len(items), _column(by_id, "item").to_numpy()
-    if any(len(each) != count for each in (order, similar, *known.values())):
+    if any(len(each) != count for each in (order, similar, *known.values(), *filter(None, (together, windows)))):
         raise ValueError("the tables of the items have different lengths")
     inside("item", order, count)
     ids = _column(items, "itemid")
@@ -77,10 +93,22 @@ def catalogue_of(items: pa.Table, by_id: pa.Table, similar: pa.Table, attributes
     inside("item", lists.values[0], count)
     popularity = _column(items, "popularity").to_numpy()
     allowed = _column(items, "allowed").to_numpy(zero_copy_only=False)
+    bought = None
+    if together is not None:
+        bought = ListsOf(_column(together, "item"), _column(together, "visitors"))
+        inside("item", bought.values[0], count)
+    names = [] if windows is None else windows.column_names
+    in_windows = {name: _popular(_column(windows, name).to_numpy(), allowed) for name in names}
+    titles, pictures = (Texts(_column(items, name)) for name in ("title", "picture"))
+    popular = _popular(popularity, allowed)
+    return Catalogue(ids_of(ids), order, titles, pictures, popularity, popular, lists, known, bought, in_windows)
+
+
+def _popular(popularity: NDArray[Any], allowed: NDArray[np.bool_]) -> Popular:
+    """Return the popular items that may be recommended, best first, equal ones by index."""
     chosen = np.flatnonzero(allowed & (popularity > 0)).astype(np.int32)
     chosen = chosen[np.lexsort((chosen, -popularity[chosen]))]
-    titles, pictures = (Texts(_column(items, name)) for name in ("title", "picture"))
-    return Catalogue(ids_of(ids), order, titles, pictures, popularity, (chosen, popularity[chosen]), lists, known)
+    return chosen, popularity[chosen].astype(np.float64)
 
 
 def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, rank: int) -> Model:

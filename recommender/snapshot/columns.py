@@ -36,13 +36,18 @@ class Texts:
         if column.offset:
             column = pa.concat_arrays([column])
         validity, offsets, data = column.buffers()
-        self._length = len(column)
+        self._column, self._length = column, len(column)
         self._offsets = memoryview(offsets or b"\0\0\0\0").cast("i")
         self._data = memoryview(data) if data is not None else memoryview(b"")
         self._valid = None if validity is None or not column.null_count else np.frombuffer(validity, np.uint8)
 
     def __len__(self) -> int:
         return self._length
+
+    def holding(self, text: str, most: int) -> list[int]:
+        """Return the first rows that have a text in them, whatever its case."""
+        rows = np.flatnonzero(pc.match_substring(self._column, text, ignore_case=True).fill_null(False))
+        return [int(row) for row in rows[:most]]
 
     def raw(self, row: int) -> bytes:
         """Return the UTF-8 bytes of a row."""
@@ -75,6 +80,9 @@ class Ids(Protocol):
 
     def key_of(self, text: str) -> Any:
         """Return what an id that is searched is ordered by; None if it cannot be an id."""
+
+    def beginning(self, text: str, most: int, order: NDArray[np.int32] | None = None) -> list[int]:
+        """Return the rows of some ids that begin with a text, in the order of the ids; `order` as in `find`."""
 
 
 class LongIds:
@@ -114,6 +122,34 @@ class LongIds:
             return None
         row = place if order is None else int(order[place])
         return row if self._values[row] == number else None
+
+    def beginning(self, text: str, most: int, order: NDArray[np.int32] | None = None) -> list[int]:
+        """Return the rows of some ids that begin with a text; see `Ids`."""
+        if not re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text):
+            return []
+        number, rows = int(text), list[int]()
+        values = self._values if order is None else _Ordered(self._values, order)
+        for digits in range(1 if number == 0 else 20 - len(text.lstrip("-"))):
+            ends = sorted((number * 10**digits, (number + (1 if number > 0 else -1)) * 10**digits))
+            first, last = (ends[0], ends[1]) if number > 0 else (ends[0] + 1, ends[1] + 1)
+            place = bisect_left(values, first)
+            while len(rows) < most and place < len(values) and values[place] < last:
+                rows.append(place if order is None else int(order[place]))
+                place += 1
+        return rows
+
+
+class _Ordered:
+    """Values in the order of their ids."""
+
+    def __init__(self, values: NDArray[np.int64], order: NDArray[np.int32]) -> None:
+        self._values, self._order = values, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, place: int) -> int:
+        return int(self._values[self._order[place]])
 
 
 class StringIds:
@@ -156,6 +192,19 @@ class StringIds:
             return None
         row = low if order is None else int(order[low])
         return row if raw(row) == wanted else None
+
+    def beginning(self, text: str, most: int, order: NDArray[np.int32] | None = None) -> list[int]:
+        """Return the rows of some ids that begin with a text; see `Ids`."""
+        wanted = self.key_of(text)
+        if wanted is None:
+            return []
+        places = range(len(self._texts)) if order is None else order
+        place = bisect_left(places, wanted, key=lambda row: self._texts.raw(int(row)))
+        rows: list[int] = []
+        while len(rows) < most and place < len(places) and self._texts.raw(int(places[place])).startswith(wanted):
+            rows.append(int(places[place]))
+            place += 1
+        return rows
 
 
 def ids_of(column: pa.Array) -> Ids:

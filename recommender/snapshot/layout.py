@@ -8,6 +8,8 @@
     ranking.arrow            what may be recommended and has factors, in the order in which it is searched
     gram.arrow               YᵀY, what every fold-in starts from
     similar_items.arrow      the most alike items of each item, in the order of the indexes
+    bought_together.arrow    the items most often bought with each item, in the order of the indexes; it may be missing
+    popular_windows.arrow    how many visitors each item had in the last days of the log; it may be missing
     attributes.arrow         what the shop knows of each item, by which requests may filter; it may be missing
 
 All but the manifest are Arrow IPC files without compression: they are mapped into memory and used as they lie on disk,
@@ -18,6 +20,7 @@ Example usage:
 DataType(int64)
 """
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -31,6 +34,8 @@ FACTORS: Final = "factors.arrow"
 RANKING: Final = "ranking.arrow"
 GRAM: Final = "gram.arrow"
 SIMILAR_ITEMS: Final = "similar_items.arrow"
+BOUGHT_TOGETHER: Final = "bought_together.arrow"
+POPULAR_WINDOWS: Final = "popular_windows.arrow"
 ATTRIBUTES: Final = "attributes.arrow"
 SINGLE_FILES: Final = (ITEMS, ITEMS_BY_ID, FACTORS, RANKING, GRAM, SIMILAR_ITEMS)
 
@@ -100,6 +105,16 @@ def gram_schema(rank: int) -> pa.Schema:
 def similar_items_schema() -> pa.Schema:
     """Return the columns of the similar items, the most alike first."""
     return _schema(("item", pa.list_(pa.int32())), ("similarity", pa.list_(pa.float32())))
+
+
+def bought_together_schema() -> pa.Schema:
+    """Return the columns of what is bought together, the most visitors first."""
+    return _schema(("item", pa.list_(pa.int32())), ("visitors", pa.list_(pa.int32())))
+
+
+def popular_windows_schema(names: Iterable[str]) -> pa.Schema:
+    """Return a column for each window, such as 7d: how many visitors an item had."""
+    return _schema(*((name, pa.int32()) for name in names))
 
 
 def _schema(*fields: tuple[str, pa.DataType] | tuple[str, pa.DataType, bool]) -> pa.Schema:

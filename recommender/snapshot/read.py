@@ -6,6 +6,7 @@ binary search, some microseconds among millions.
 
 import random
 from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,16 +20,20 @@ from recommender.snapshot.checks import corrupt
 from recommender.snapshot.columns import Ids, ListsOf, ids_of, rising
 from recommender.snapshot.layout import (
     ATTRIBUTES,
+    BOUGHT_TOGETHER,
     FACTORS,
     GRAM,
     ITEMS,
     ITEMS_BY_ID,
+    POPULAR_WINDOWS,
     RANKING,
     SIMILAR_ITEMS,
+    bought_together_schema,
     factors_schema,
     gram_schema,
     items_by_id_schema,
     items_schema,
+    popular_windows_schema,
     ranking_schema,
     similar_items_schema,
     visitors_schema,
@@ -108,6 +113,13 @@ class Visitors:
         item, event, score, timestamp = lists.values
         return Did(item[own], event[own], score[own], timestamp[own])
 
+    def search(self, text: str, most: int) -> list[str]:
+        """Return some ids that begin with a text, of each part in order."""
+        found: list[str] = []
+        for part in self._parts:
+            found += [part.ids.text(row) for row in part.ids.beginning(text, most - len(found))]
+        return found
+
     def any_one(self) -> str | None:
         """Return the id of a visitor by chance; None if there is none."""
         if not len(self):
@@ -144,6 +156,8 @@ class Snapshot:
                 reader.table(ITEMS_BY_ID, items_by_id_schema()),
                 reader.table(SIMILAR_ITEMS, similar_items_schema()),
                 reader.table(ATTRIBUTES) if ATTRIBUTES in manifest.files else None,
+                reader.table(BOUGHT_TOGETHER, bought_together_schema()) if BOUGHT_TOGETHER in manifest.files else None,
+                reader.table(POPULAR_WINDOWS, popular_windows_schema) if POPULAR_WINDOWS in manifest.files else None,
             )
             model = model_of(
                 reader.table(FACTORS, factors_schema(rank)),
@@ -180,16 +194,21 @@ class _Reader:
         self._folder = folder
         self.mapped: list[pa.MemoryMappedFile] = []
 
-    def table(self, path: str, schema: pa.Schema | None = None) -> pa.Table:
-        """Return a table as it lies on the disk, if it has these columns; None: attributes, whatever they are."""
+    def table(self, path: str, schema: pa.Schema | Callable[[Iterable[str]], pa.Schema] | None = None) -> pa.Table:
+        """Return a table as it lies on the disk, if it has these columns; None: attributes, whatever they are.
+
+        A function returns the schema of columns by their names.
+        """
         file = pa.memory_map(str(self._folder / path))
         self.mapped.append(file)
         table = pa.ipc.open_file(file).read_all()
-        schema = _attributes(table.schema) if schema is None else schema
-        if not table.schema.equals(schema):
-            raise ValueError(f"{path} has other columns than {', '.join(schema.names)} of their types")
+        expected: pa.Schema = _attributes(table.schema) if schema is None else schema
+        if callable(schema):
+            expected = schema(table.column_names)
+        if not table.schema.equals(expected):
+            raise ValueError(f"{path} has other columns than {', '.join(expected.names)} of their types")
         table.validate(full=True)
-        for column, field in zip(table.columns, schema, strict=True):
+        for column, field in zip(table.columns, expected, strict=True):
             if column.null_count and not field.nullable:
                 raise ValueError(f"{path} has nulls in the column {field.name}")
         return table

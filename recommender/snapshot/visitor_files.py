@@ -19,16 +19,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recommender.snapshot.layout import ATTRIBUTES, FACTORS, GRAM, ITEMS, ITEMS_BY_ID, RANKING, SIMILAR_ITEMS
+from recommender.snapshot.layout import (
+    ATTRIBUTES,
+    BOUGHT_TOGETHER,
+    FACTORS,
+    GRAM,
+    ITEMS,
+    ITEMS_BY_ID,
+    POPULAR_WINDOWS,
+    RANKING,
+    SIMILAR_ITEMS,
+)
 from recommender.snapshot.write import (
     History,
     Lists,
     arrow_bytes,
     attributes_table,
+    bought_together_table,
     factors_table,
     gram_table,
     items_by_id_table,
     items_table,
+    popular_windows_table,
     ranking_table,
     similar_items_table,
     visitors_table,
@@ -58,7 +70,8 @@ def item_files(rows: pa.Table) -> Iterator[tuple[str, bytes]]:
     Args:
         rows: in the order of the indexes, which are dense: itemid, item_index, popularity, features, similar (structs
             of similar_item_index and similarity, the most alike first), gain, allowed, title and picture; null where
-            there is nothing; attributes (a struct of texts) may be missing.
+            there is nothing. These may be missing: together (structs of together_item_index and visitors, the most
+            first), windows (a struct of numbers of visitors), attributes (a struct of texts).
 
     Raises:
         ValueError: the indexes are not dense: the items are not those of one encoder.
@@ -76,10 +89,15 @@ def item_files(rows: pa.Table) -> Iterator[tuple[str, bytes]]:
     yield FACTORS, _bytes(factors_table(indexes, factors, count))
     yield GRAM, _bytes(gram_table(factors))
     yield RANKING, _bytes(ranking_table(indexes, _blended(factors, rows["gain"], indexes), allowed))
-    offsets, places = _flat(rows["similar"])
-    similar, similarity = (_numbers(places, name) for name in ("similar_item_index", "similarity"))
-    items = np.repeat(np.arange(count), np.diff(offsets))
-    yield SIMILAR_ITEMS, _bytes(similar_items_table(count, items, similar, similarity))
+    pairs = _pairs(rows["similar"], "similar_item_index", "similarity")
+    yield SIMILAR_ITEMS, _bytes(similar_items_table(count, *pairs))
+    if "together" in rows.column_names:
+        pairs = _pairs(rows["together"], "together_item_index", "visitors")
+        yield BOUGHT_TOGETHER, _bytes(bought_together_table(count, *pairs))
+    if "windows" in rows.column_names:
+        structs = rows["windows"].combine_chunks()
+        numbers = {field.name: _numbers(structs, field.name) for field in structs.type}
+        yield POPULAR_WINDOWS, _bytes(popular_windows_table(numbers))
     if "attributes" in rows.column_names:
         structs = rows["attributes"].combine_chunks()
         columns = {field.name: pc.struct_field(structs, field.name) for field in structs.type}
@@ -96,6 +114,13 @@ def _flat(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.StructArray]:
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
     flat = pc.list_flatten(column).combine_chunks()
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]), flat
+
+
+def _pairs(column: pa.ChunkedArray, other: str, value: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return an item for each struct of its row, the other item, and what is known of the two."""
+    offsets, places = _flat(column)
+    items = np.repeat(np.arange(len(column)), np.diff(offsets))
+    return items, _numbers(places, other), _numbers(places, value)
 
 
 def _numbers(structs: pa.StructArray, name: str) -> NDArray[Any]:

@@ -42,11 +42,13 @@ from recommender.snapshot.layout import (
     RANKING,  # noqa: F401
     SIMILAR_ITEMS,  # noqa: F401
     IdType,
+    bought_together_schema,
     factors_schema,
     gram_schema,
     items_by_id_schema,
     items_schema,
     part_name,  # noqa: F401
+    popular_windows_schema,
     ranking_schema,
     similar_items_schema,
     visitors_schema,
@@ -205,6 +207,19 @@ def similar_items_table(
     """
     offsets = np.searchsorted(items, np.arange(count + 1))
     return _table([_lists(offsets, similar), _lists(offsets, similarity)], similar_items_schema())
+
+
+def bought_together_table(
+    count: int, items: NDArray[np.integer], together: NDArray[np.integer], visitors: NDArray[np.integer]
+) -> pa.Table:
+    """Return what is bought together; the arguments are as those of `similar_items_table`."""
+    offsets = np.searchsorted(items, np.arange(count + 1))
+    return _table([_lists(offsets, together), _lists(offsets, visitors)], bought_together_schema())
+
+
+def popular_windows_table(visitors: Mapping[str, NDArray[np.integer]]) -> pa.Table:
+    """Return how many visitors each item had: window -> numbers in the order of the indexes."""
+    return _table([pa.array(numbers) for numbers in visitors.values()], popular_windows_schema(visitors))
 
 
 def arrow_bytes(table: pa.Table) -> pa.Buffer:

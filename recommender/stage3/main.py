@@ -34,7 +34,7 @@ from recommender.ruled_stage import RuledStage, RuledSteps
 from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import size_of
 from recommender.spark.row_counts import StepRows
-from recommender.stage3.steps import SimilarItems, VisitorShards
+from recommender.stage3.steps import BoughtTogether, SimilarItems, VisitorShards
 from recommender.steps import solver_of
 from recommender.tables.parquet import as_stored
 
@@ -46,6 +46,7 @@ class Stage3Steps(RuledSteps):
 
     shards: VisitorShards
     similar_items: SimilarItems
+    bought_together: BoughtTogether
 
 
 class Stage3(RuledStage):
@@ -54,10 +55,11 @@ class Stage3(RuledStage):
     It consists of the following steps:
     - shards: the visitors in parts, each stored when it is done
     - fold_in: factors of the visitors that have events outside the training scores, from all their events
-    - item_rules: which items may be recommended
+    - item_rules: which items may be recommended; hidden ones may not
     - blend: recent popularity, if it is to have a say, as one more column of the factors
     - recommend: the best items by the model's or the folded-in factors, popular items if there are none
     - similar_items: the items that are most alike, made with the first part of the visitors
+    - bought_together: the items that were bought together most often, of all visitors, made with that part too
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
@@ -70,7 +72,7 @@ class Stage3(RuledStage):
         shard: (number from 0, of how many): which part of the visitors; all by default.
     Execution returns:
         Dictionary with the DataFrames recommendations, for every visitor of the log at most k rows, and, with the first
-        shard, similar_items (``recommender.tables.schemas``).
+        shard, similar_items and bought_together (``recommender.tables.schemas``).
     Raises:
         ConfigError: the config is wrong; all mistakes are listed.
     Persist strategy: Parquet, a folder per table, below the given path.
@@ -87,6 +89,7 @@ class Stage3(RuledStage):
         "items": ("stage1", "items"),
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {"als": ("stage2", "als")}
+    LEAVES_HIDDEN_OUT: ClassVar[bool] = True
     RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"profile": ("stage1", "profile")}
     steps: Stage3Steps
 
@@ -112,10 +115,11 @@ class Stage3(RuledStage):
         self.heed(profile)
         visitors = _of_this_log(visitors)
         number = -(-self._count(visitors) // shard[1])
+        of_all = interactions
         visitors, interactions = (self.steps.shards.execute(rows, *shard) for rows in (visitors, interactions))
         factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         of_lists: list[str] = []
-        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists)
+        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists, self.hidden)
         self.note(of_lists)
         blended = self.steps.blend.execute(factors, item_factors, recent_popularity)
         ranked = self.steps.recommend.execute(*blended, popularity, interactions, visitor_count=number, allowed=allowed)
@@ -126,7 +130,13 @@ class Stage3(RuledStage):
         tables = {"recommendations": as_stored("recommendations", lists)}
         if shard[0] == 0:
             tables["similar_items"] = as_stored("similar_items", self._similar(item_factors, ids, allowed))
+            together = self.steps.bought_together.execute(of_all, allowed)
+            tables["bought_together"] = as_stored("bought_together", _with_ids(together, ids, "together"))
         return tables
+
+    def versions(self, started: bool) -> dict[str, str | None]:
+        """Return the tables with the lists of items and their versions, and which items are hidden."""
+        return {**super().versions(started), **self.hidden_versions()}
 
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
@@ -137,10 +147,12 @@ class Stage3(RuledStage):
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
         weight = self.steps.blend.weight
         blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
-        note = f"{by_source}; {self.left_out()}{blended}"
+        hidden = f", {len(self.hidden):,} hidden ones" if self.hidden else ""
+        note = f"{by_source}; {self.left_out()}{hidden}{blended}"
         return [
             StepRows("recommend", self.visitors, rows["recommendations"], note),
             StepRows("similar_items", self.items or None, rows["similar_items"], "by the cosine of their factors"),
+            StepRows("bought_together", None, rows["bought_together"], "by the visitors that bought both"),
         ]
 
     def details(self) -> dict[str, Any]:
@@ -154,8 +166,7 @@ class Stage3(RuledStage):
     def _similar(self, item_factors: DataFrame, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
         self.items, rank = single_row(size_of(item_factors))
         similar = self.steps.similar_items.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
-        similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
-        return similar.join(ids, C.ITEM_INDEX, "inner").join(similar_ids, C.SIMILAR_ITEM_INDEX, "inner")
+        return _with_ids(similar, ids, "similar")
 
     def _count(self, visitors: DataFrame) -> int:
         if not self.visitors:
@@ -182,6 +193,13 @@ class Stage3(RuledStage):
         factors = known.withColumn(C.SOURCE, F.lit(C.ALS)).unionByName(folded.withColumn(C.SOURCE, F.lit(C.FOLD_IN)))
         every = visitors.select(F.col(C.VISITOR_INDEX).alias(C.ID))
         return every.join(factors, C.ID, "left").withColumnRenamed(C.ID, C.VISITOR_INDEX)
+
+
+def _with_ids(pairs: DataFrame, ids: DataFrame, other: str) -> DataFrame:
+    """Return pairs of items with their ids; the columns of the other item begin with `other`."""
+    index = f"{other}_{C.ITEM_INDEX}"
+    others = ids.select(F.col(C.ITEM).alias(f"{other}_{C.ITEM}"), F.col(C.ITEM_INDEX).alias(index))
+    return pairs.join(ids, C.ITEM_INDEX, "inner").join(others, index, "inner")
 
 
 def _of_this_log(visitors: DataFrame) -> DataFrame:

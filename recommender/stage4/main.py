@@ -76,7 +76,8 @@ class Stage4(Stage):
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
-        recommendations, similar_items: the tables of stage 3. interactions, visitors, items: those of stage 1.
+        recommendations, similar_items, bought_together: the tables of stage 3.
+        interactions, visitors, items: those of stage 1.
         item_factors, popularity, recent_popularity: those of stage 2; metrics, gate: what its record says.
         als, score_events, item_rules, blend, recommend: the parameters of these steps.
         live: the version that is live; None if there is none. not_compared: why there is none, although one is live.
@@ -93,6 +94,7 @@ class Stage4(Stage):
     INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {
         "recommendations": ("stage3", "recommendations"),
         "similar_items": ("stage3", "similar_items"),
+        "bought_together": ("stage3", "bought_together"),
         "interactions": ("stage1", "interactions"),
         "visitors": ("stage1", "visitors"),
         "items": ("stage1", "items"),
@@ -152,7 +154,7 @@ class Stage4(Stage):
         self.examples = self.steps.report.execute(**own)
         if others:
             self._golden = self.examples or replace(self.steps.report, examples=_GOLDEN).execute(**own)
-            tables = {name: others[name] for name in ("similar_items", "item_factors", "popularity")}
+            tables = {name: others[name] for name in ("similar_items", "bought_together", "item_factors", "popularity")}
             settings = {name: others[name] for name in _SETTINGS}
             inputs = Inputs({**own, **tables}, others["recent_popularity"], settings, others["metrics"], others["gate"])
             self._snapshot = Snapshot(self.steps.snapshot, inputs, self.context.versions)

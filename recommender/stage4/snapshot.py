@@ -36,7 +36,8 @@ class Inputs:
     """The tables and settings that a snapshot is made of.
 
     Attributes:
-        tables: recommendations, similar_items, interactions, visitors, items, item_factors, popularity.
+        tables: recommendations, similar_items, bought_together, interactions, visitors, items, item_factors and
+            popularity.
         recent_popularity: what may be blended in.
         settings: the parameters of the steps als, score_events, item_rules, blend and recommend.
         metrics, gate: what stage 2's record says; None where it says nothing.

@@ -13,7 +13,7 @@ Example usage:
 True
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
@@ -46,6 +46,7 @@ class ItemRules:
         items: itemid, item_index int, last_timestamp long (ms, null for an item without events), one row per item.
         versions: of the tables of the lists, as `versions` has returned them; a table is read as it was then.
         warnings: takes a sentence for each list that has none of the items; null: nobody wants to know.
+        hidden: ids of items, as text, that may not be recommended either: those of `python -m recommender hide`.
     Execution returns:
         item_index int, one row per item that may be recommended, order undefined; null if there is no rule, and
         every item may.
@@ -75,13 +76,17 @@ class ItemRules:
         items: DataFrame,
         versions: Mapping[str, str | None] = MappingProxyType({}),
         warnings: list[str] | None = None,
+        hidden: Sequence[str] = (),
     ) -> DataFrame | None:
         """Return the items that may be recommended; see the class."""
         found: list[str] = [] if warnings is None else warnings
         denied, allowed = (self._lists(of, versions) for of in ("deny", "allow"))
-        if not denied and not allowed and self.max_days_unseen is None:
+        if not denied and not allowed and not hidden and self.max_days_unseen is None:
             return None
         kept = items
+        if hidden:
+            ids = items.sparkSession.createDataFrame([(each,) for each in hidden], f"{_LISTED} string")
+            kept = kept.join(ids, F.col(C.ITEM).cast("string") == F.col(_LISTED), "left_anti")
         if self.max_days_unseen is not None:
             (last,) = single_row(items.agg(F.max(C.LAST_TIMESTAMP)))
             kept = kept.where(F.col(C.LAST_TIMESTAMP) >= F.lit((last or 0) - self.max_days_unseen * _MS_PER_DAY))

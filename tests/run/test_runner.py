@@ -14,8 +14,8 @@ from recommender.run.runner import Outcome, Progress, Runner
 from recommender.settings.step import Steps, step
 from recommender.spark.cluster import has_checkpoint_folder
 from recommender.spark.row_counts import StepRows
-from recommender.stage import Previous, Stage
-from recommender.store import Channels, Commit, Store, open_files
+from recommender.stage import HIDDEN, Previous, Stage
+from recommender.store import Channels, Commit, Hidden, Store, open_files
 from recommender.store.log import Log
 
 
@@ -112,6 +112,15 @@ class Comparing(First):
 
     def details(self) -> dict[str, Any]:
         return {"not_compared": self.why}
+
+
+class Hiding(First):
+    """A stage that leaves hidden items out."""
+
+    LEAVES_HIDDEN_OUT: ClassVar[bool] = True
+
+    def versions(self, started: bool) -> Mapping[str, str | None]:  # noqa: ARG002
+        return {HIDDEN: ",".join(self.hidden)} if self.hidden else {}
 
 
 class Lossy(First):
@@ -245,6 +254,15 @@ def test_a_stage_whose_input_was_not_made_is_told(job: Job) -> None:
         job.second()
 
 
+def test_a_table_that_an_older_program_did_not_make_is_told(job: Job) -> None:
+    class Newer(Second):
+        INPUTS: ClassVar[Mapping[str, tuple[str, str]]] = {"rows": ("stage1", "segment_metrics")}
+
+    job.run("stage1", First({}))
+    with pytest.raises(InputError, match=r"UPSTREAM_OUTDATED stage1 commit 1 has no table segment_metrics: an older"):
+        job.run("stage2", Newer({}))
+
+
 def test_what_is_read_is_chosen_once(job: Job) -> None:
     job.first(3)
     outcome = job.second(meanwhile=lambda: job.first(5))
@@ -325,6 +343,20 @@ def test_checkpoints_are_in_the_attempt_s_folder_while_the_stage_runs(
     assert Long.seen == ["_checkpoints"]
     assert list(job.root.rglob("_checkpoints")) == []
     assert not has_checkpoint_folder(spark)
+
+
+def test_a_stage_is_computed_again_when_other_items_are_hidden(job: Job) -> None:
+    hidden = Hidden(job.store)
+    first = job.run("stage1", Hiding({}), "monday")
+    hidden.hide(["7"], "recalled")
+    second = job.run("stage1", Hiding({}))
+    assert (second.commit.number, second.commit.record["versions"]) == (2, {HIDDEN: "7"})
+    assert job.run("stage1", Hiding({})).skipped
+    # A run that is tried again keeps what it has made.
+    assert job.run("stage1", Hiding({}), "monday").commit.number == first.commit.number
+    hidden.unhide(["7"])
+    assert job.run("stage1", Hiding({})).skipped == "the same as run monday, commit 1: now commit 3"
+    assert job.run("stage1", First({})).commit.record["versions"] == {}
 
 
 def test_sample_events_are_made_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """Generated events are the same everywhere and look like a shop's."""
 
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
-from recommender.run.sample import main, sample_events
+from recommender.run.sample import main, sample_events, sample_items
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,20 @@ def test_the_same_events_come_out_of_any_partitioning(spark: SparkSession, event
             spark.conf.unset("spark.sql.leafNodeDefaultParallelism")
         else:
             spark.conf.set("spark.sql.leafNodeDefaultParallelism", before)
+
+
+def test_every_item_of_the_events_has_a_title_a_picture_and_attributes(spark: SparkSession, events: DataFrame) -> None:
+    items = sample_items(spark, 20_000)
+    assert events.join(items, "itemid", "left_anti").count() == 0
+    rows = items.collect()
+    assert len({row["itemid"] for row in rows}) == len(rows) == 1640
+    assert len({row["title"] for row in rows}) > 400
+    assert {row["category"] for row in rows} >= {"shoes", "lamps"}
+    assert all(5 <= row["price"] <= 200 for row in rows)
+    assert 0.8 < sum(row["in_stock"] for row in rows) / len(rows) < 1
+    for row in rows[:100]:
+        drawing = ElementTree.fromstring(unquote(row["picture"].removeprefix("data:image/svg+xml,")))  # noqa: S314
+        assert len(drawing) == 2
 
 
 def test_another_seed_gives_other_events(spark: SparkSession) -> None:

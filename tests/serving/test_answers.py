@@ -13,6 +13,7 @@ from recommender.serving.answers import Request
 from recommender.serving.problems import RequestError
 from recommender.serving.version import Version
 from recommender.snapshot.checks import checked_files, read_manifest
+from recommender.snapshot.layout import BOUGHT_TOGETHER, POPULAR_WINDOWS
 
 
 def opened(folder: Path, **options: Any) -> tuple[Shop, Version]:
@@ -181,6 +182,47 @@ def test_similar_items_are_told_with_what_people_see(both: tuple[Shop, Version])
     assert all(item["title"] is None or item["title"] for item in answer["items"])
     with pytest.raises(RequestError, match=r"ITEM_UNKNOWN item i{64}\.\.\. is not in this version"):
         answers.similar(version, "i" * 200, 2)
+
+
+def test_items_are_told_that_are_bought_with_one(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    first, second = (str(itemid) for itemid in shop.itemids[:2])
+    (found,) = answers.bought_together(version, first, 5)["items"]
+    assert (found["itemid"], found["visitors"], found["rank"]) == (second, 3, 1)
+    assert answers.bought_together(version, second, 5)["items"] == []
+    version.hide([second])
+    assert answers.bought_together(version, first, 5)["items"] == []
+    version.hide([])
+    with pytest.raises(RequestError, match="ITEM_UNKNOWN"):
+        answers.bought_together(version, "none", 5)
+
+
+def test_popular_items_are_those_of_a_window_if_one_is_asked_for(both: tuple[Shop, Version]) -> None:
+    shop, version = both
+    may = [item for item in range(30) if shop.allowed[item] and shop.recent[item] > 0]
+    best = sorted(may, key=lambda item: (-shop.recent[item], item))[:6]
+    for window, factor in (("7d", 1), ("30d", 2)):
+        answer = answers.popular(version, Request(6, window=window))
+        assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in best]
+        assert [item["score"] for item in answer["items"]] == [factor * int(shop.recent[item]) for item in best]
+    with pytest.raises(
+        RequestError, match=r"WINDOW_UNKNOWN window must be one of this version's \(7d, 30d\), got '1d'"
+    ):
+        answers.popular(version, Request(6, window="1d"))
+
+
+def test_a_snapshot_of_an_older_program_has_no_windows_and_knows_of_no_purchases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = Shop.tables
+    later = {BOUGHT_TOGETHER, POPULAR_WINDOWS}
+    monkeypatch.setattr(
+        Shop, "tables", lambda shop: {path: table for path, table in tables(shop).items() if path not in later}
+    )
+    shop, version = opened(tmp_path)
+    assert answers.bought_together(version, str(shop.itemids[0]), 5)["items"] == []
+    with pytest.raises(RequestError, match=r"this version's \(none\), got '7d'"):
+        answers.popular(version, Request(6, window="7d"))
 
 
 def test_any_visitor_is_one_of_them(both: tuple[Shop, Version], tmp_path: Path) -> None:

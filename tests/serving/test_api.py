@@ -15,6 +15,7 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 
 from support.asking import Asked
+from support.published import publish, snapshot_of
 
 from recommender.serving import answers
 from recommender.serving.settings import Settings
@@ -157,6 +158,58 @@ def test_a_batch_of_visitors_is_answered_at_once(served: tuple[Asked, Shop]) -> 
     assert found == (422, "REQUEST_INVALID", "visitorids must have at most 1000 entries")
 
 
+def test_visitors_and_items_are_searched_by_the_beginning_of_an_id_or_a_title(served: tuple[Asked, Shop]) -> None:
+    asked, shop = served
+    found = asked.ask("/v1/search", params={"q": "LAMP", "limit": 3}).json()
+    lamps = [str(itemid) for n, itemid in enumerate(shop.itemids) if n % 5 == 0]
+    assert ([item["itemid"] for item in found["items"]], found["visitors"]) == (lamps[:3], [])
+    begin = str(shop.visitorids[7])[:-1]
+    found = asked.ask("/v1/search", params={"q": begin, "limit": 100}).json()
+    assert found["visitors"]
+    assert set(found["visitors"]) == {str(each) for each in shop.visitorids if str(each).startswith(begin)}
+    ids = {str(each) for each in shop.itemids if str(each).startswith(begin)}
+    assert {item["itemid"] for item in found["items"]} == ids
+
+
+def test_hidden_items_are_listed(served: tuple[Asked, Shop]) -> None:
+    asked, shop = served
+    assert asked.ask("/v1/items/hidden").json()["items"] == []
+    asked.versions.hide(frozenset([str(shop.itemids[0]), "none"]))
+    (item,) = asked.ask("/v1/items/hidden").json()["items"]
+    assert (item["itemid"], item["title"]) == (str(shop.itemids[0]), "a lamp")
+    asked.versions.hide(frozenset())
+
+
+def test_versions_that_are_not_served_can_be_looked_at(tmp_path: Path) -> None:
+    first = publish(tmp_path, "monday", seed=3)
+    second = publish(tmp_path, "tuesday", seed=3)
+    publish(tmp_path, "wednesday", channel="candidate", seed=4)
+    asked = Asked(Settings(root=str(tmp_path)))
+    asked.serve(snapshot_of(tmp_path, second), 2)
+    listed = asked.ask("/v1/versions").json()["versions"]
+    told = [(each["channel"], each["number"], each["run"], each["is_served"]) for each in listed]
+    assert told == [("candidate", 1, "wednesday", False), ("live", 2, "tuesday", True), ("live", 1, "monday", False)]
+    assert listed[0]["metrics"][0]["metric"] == "ndcg"
+    shop = Shop(seed=3)
+    path = path_of("v1", "visitors", shop.visitorids[0], "recommendations")
+    assert asked.ask(f"{path}?version=1").json()["version"]["run"] == "monday"
+    assert asked.ask(f"{path}?version=candidate").json()["version"]["run"] == "wednesday"
+    asked.versions.hide(frozenset(str(itemid) for itemid in shop.itemids[1:]))
+    listed = asked.ask(f"{path}?version=1").json()["items"]
+    assert {item["itemid"] for item in listed} <= {str(shop.itemids[0])}
+    found = error_of(asked.ask(f"{path}?version=7"))
+    assert found == (404, "VERSION_UNKNOWN", "no version 7 is kept; see /v1/versions")
+    (snapshot_of(tmp_path, first) / "gram.arrow").write_bytes(b"damaged")
+    asked.ask(f"{path}?version=candidate")  # version 1 is closed now
+    found = error_of(asked.ask(f"{path}?version=1"))
+    assert found[:2] == (404, "VERSION_UNKNOWN")
+    assert "version 1 cannot be opened: ARTIFACT_CORRUPT" in found[2]
+    closed = Asked(Settings(root=str(tmp_path), explorer=False))
+    closed.serve(snapshot_of(tmp_path, second), 2)
+    assert closed.ask("/v1/versions").json() == {"versions": []}
+    assert error_of(closed.ask(f"{path}?version=2"))[:2] == (404, "VERSION_UNKNOWN")
+
+
 def test_a_filter_is_taken_by_each_kind_of_list(tmp_path: Path) -> None:
     shop = Shop(attributes={"category": ["shoes", "hats"], "price": ["10", "20", "30"]})
     shop.write(tmp_path)
@@ -174,6 +227,15 @@ def test_a_filter_is_taken_by_each_kind_of_list(tmp_path: Path) -> None:
         found = {item["itemid"] for item in answer.json()["items"]}
         assert found
         assert found <= wanted
+    more = {"boost": "category:hats*3", "max_per": "category:2", "k": 5}
+    answers = [
+        asked.ask(path_of("v1", "visitors", visitorid, "recommendations"), params=more),
+        asked.ask("/v1/items/popular", params=more),
+        asked.ask("/v1/recommendations", "POST", json={"visitorid": visitorid, **more}),
+    ]
+    kinds = {str(itemid): n % 2 for n, itemid in enumerate(shop.itemids)}
+    for answer in answers:
+        assert sorted(kinds[item["itemid"]] for item in answer.json()["items"]) == [0, 0, 1, 1]
     refused = error_of(asked.ask("/v1/items/popular?filter=colour:red"))
     assert refused == (422, "FILTER_INVALID", "items have no attribute 'colour'; they have category, price")
 
@@ -222,7 +284,7 @@ def test_a_list_for_events_leaves_out_what_is_to_be_left_out(served: tuple[Asked
             "/v1/visitors/1/recommendations?version=old",
             422,
             "REQUEST_INVALID",
-            "version must be 'current' or 'previous'",
+            "version must be 'current', 'previous', 'candidate' or the number",
         ),
         (f"/v1/visitors/{'1' * 257}/recommendations", 422, "REQUEST_INVALID", "visitorid must have at most 256 char"),
         (f"/v1/visitors/{'a%2F' * 129}/recommendations", 422, "REQUEST_INVALID", "visitorid must have at most 256"),

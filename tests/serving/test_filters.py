@@ -75,6 +75,95 @@ def test_a_filtered_list_is_the_best_of_all_items_that_meet_it(
     assert [item["itemid"] for item in popular["items"]] == expected
 
 
+BOOSTS = st.lists(
+    st.tuples(st.sampled_from(["category:shoes", "price<50", "in_stock:true"]), st.sampled_from([0.1, 0.5, 1.5, 3])),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda boost: boost[0],
+)
+LIMITS = st.dictionaries(st.sampled_from(["category", "price", "in_stock"]), st.integers(1, 3), min_size=1)
+
+
+def chosen(
+    shop: Shop, history: Any, boosts: list[tuple[str, float]], limits: dict[str, int], others: list[int]
+) -> list[int]:
+    """Return all items that a list may have, best first, by plain Python."""
+    scores, ranked = shop.score(history), []
+    for item, source in shop.expected(history, 60, others):
+        score = float(scores[item]) if source == "fold_in" and scores is not None else shop.popularity[item]
+        for condition, factor in boosts:
+            if meets(item, condition):
+                score = score * factor if score > 0 else score / factor
+        ranked.append((source == "popular", -score, item))
+    taken: list[int] = []
+    for _, _, item in sorted(ranked):
+        values = {name: ATTRIBUTES[name][item % len(ATTRIBUTES[name])] for name in limits}
+        same = {
+            name: sum(ATTRIBUTES[name][other % len(ATTRIBUTES[name])] == value for other in taken)
+            for name, value in values.items()
+        }
+        if all(value is None or same[name] < limits[name] for name, value in values.items()):
+            taken.append(item)
+    return taken
+
+
+@given(BOOSTS | st.just([]), LIMITS | st.just({}), FILTERS | st.none(), st.integers(0, 39), st.integers(1, 9))
+@settings(max_examples=150, deadline=None)
+def test_a_list_that_is_boosted_and_diverse_is_the_best_of_all_items(
+    both: tuple[Shop, Version],
+    boosts: list[tuple[str, float]],
+    limits: dict[str, int],
+    text: str | None,
+    row: int,
+    k: int,
+) -> None:
+    shop, version = both
+    others = [item for item in range(30) if text is not None and not meets(item, text)]
+    asked = {
+        "filter": text,
+        "boost": ",".join(f"{condition}*{factor}" for condition, factor in boosts) or None,
+        "max_per": ",".join(f"{name}:{most}" for name, most in limits.items()) or None,
+    }
+    request = Request(k, str(shop.visitorids[row]), offset=1, **asked)
+    expected = [str(shop.itemids[item]) for item in chosen(shop, shop.histories[row], boosts, limits, others)]
+    for answer in (answers.recommended_or_computed(version, request), answers.computed(version, request)):
+        assert [item["itemid"] for item in answer["items"]] == expected[1 : k + 1]
+    popular = answers.popular(version, Request(k, **asked))
+    expected = [str(shop.itemids[item]) for item in chosen(shop, [], boosts, limits, others)]
+    assert [item["itemid"] for item in popular["items"]] == expected[:k]
+
+
+@pytest.mark.parametrize("asked", [{"max_per": "category:1"}, {"boost": "category:shoes*1.01"}])
+def test_a_published_list_answers_boosts_and_limits_where_it_suffices(
+    both: tuple[Shop, Version], asked: dict[str, str]
+) -> None:
+    shop, version = both
+    requests = [Request(k, str(visitorid), **asked) for visitorid in shop.visitorids for k in (1, 5)]
+    assert {answers.recommended_or_computed(version, each)["source"] for each in requests} >= {"published", "fold_in"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"boost": "category:shoes"}, "'category:shoes' is not a boost such as category:shoes*2"),
+        ({"boost": "category:shoes*0"}, "its factor is 0.01 to 100"),
+        ({"boost": "category:shoes*nan"}, "its factor is 0.01 to 100"),
+        ({"boost": "colour:red*2"}, "items have no attribute 'colour'; they have category, in_stock, price"),
+        ({"boost": ",".join(["price<5*2"] * 5)}, "at most 4 boosts can be asked for, got 5"),
+        ({"max_per": "category"}, "'category' is not a limit such as brand:2"),
+        ({"max_per": "category:0"}, "'category:0' is not a limit such as brand:2"),
+        ({"max_per": "colour:2"}, "items have no attribute 'colour'; they have category, in_stock, price"),
+    ],
+)
+def test_what_is_not_a_boost_or_a_limit_is_refused(
+    both: tuple[Shop, Version], asked: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(RequestError) as refused:
+        answers.computed(both[1], Request(3, **asked))
+    assert (refused.value.status, refused.value.id) == (422, "FILTER_INVALID")
+    assert sentence in refused.value.sentence
+
+
 def test_a_published_list_answers_a_filter_as_long_as_enough_is_left(both: tuple[Shop, Version]) -> None:
     shop, version = both
     sources = set()
@@ -125,6 +214,16 @@ def test_attributes_of_another_number_of_items_are_refused(tmp_path: Path, monke
     Shop(attributes=ATTRIBUTES).write(tmp_path)
     with pytest.raises(ArtifactError, match="the tables of the items have different lengths"):
         Version.open(tmp_path, read_manifest(tmp_path))
+
+
+def test_attributes_with_few_values_can_be_chosen_from() -> None:
+    attributes = {
+        "price": pa.array([1.0, 2.0]),
+        "brand": pa.array(["y", "x", None, "x"]),
+        "in_stock": pa.array([True, False, True]),
+        "title": pa.array([f"item {n}" for n in range(51)]),
+    }
+    assert Filters(attributes, np.array([0])).choices == {"brand": ["x", "y"], "in_stock": ["true", "false"]}
 
 
 def test_no_value_meets_no_condition() -> None:

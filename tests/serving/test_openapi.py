@@ -53,6 +53,8 @@ def described(service: Running) -> Any:
 
 TOKEN = "s3cret-token"  # noqa: S105
 PRICES = {"price": ["10", "60", None]}
+# a schema cannot say which attributes a version has
+ATTRIBUTED = {"filter": "price<50", "boost": "price<50*2", "max_per": "price:2", "window": "7d"}
 SEEN = {"X-Recommender-Version": "2"}  # a service that is behind would be a failure of the server
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 OPERATIONS = [
@@ -63,6 +65,10 @@ OPERATIONS = [
     ("POST", "/v1/recommendations"),
     ("POST", "/v1/recommendations:batch"),
     ("GET", "/v1/items/{itemid}/similar"),
+    ("GET", "/v1/items/{itemid}/bought-together"),
+    ("GET", "/v1/items/hidden"),
+    ("GET", "/v1/search"),
+    ("GET", "/v1/versions"),
     ("GET", "/v1/items/popular"),
     ("POST", "/v1/items:similar"),
     ("POST", "/v1/rank"),
@@ -85,8 +91,8 @@ def test_answers_are_as_they_are_described(described: Any, known: dict[str, str]
             for name in set(case.path_parameters or ()) & set(known):
                 case.path_parameters[name] = known[name]
         for place in (case.query, case.body):
-            if isinstance(place, dict) and place.get("filter"):
-                place["filter"] = "price<50"  # a schema cannot say which attributes a version has
+            for name in ATTRIBUTED.keys() & (place if isinstance(place, dict) else {}):
+                place[name] = ATTRIBUTED[name]
         statuses[case.call_and_validate(headers={**BEARER, **SEEN}).status_code] += 1
 
     check()

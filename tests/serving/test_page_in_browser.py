@@ -205,9 +205,13 @@ def test_it_is_dark_where_the_system_is(opened: Callable[..., Any]) -> None:
     picture(page, "dark-visitor")
     page.emulate_media(color_scheme="light")
     has_ground(page, LIGHT)
-    for name, state in (("dark-compare", f"visitor={KNOWN}&view=compare"), ("dark-version", "view=version")):
+    for name, state in (
+        ("dark-compare", f"visitor={KNOWN}&view=compare"),
+        ("dark-version", "view=version"),
+        ("dark-what-if", f"visitor={KNOWN}&did=view:12"),
+    ):
         other = opened(state, color_scheme="dark")
-        expect(other.locator("table").first).to_be_visible()
+        expect(other.locator("table:visible").first).to_be_visible()
         picture(other, name)
 
 
@@ -243,7 +247,7 @@ def test_everything_can_be_done_by_keyboard(opened: Callable[..., Any]) -> None:
     page.keyboard.type(KNOWN)
     page.keyboard.press("Enter")
     expect(rows(page)).to_have_count(5)
-    for name in ("places", "Show", "random", TITLES[1]):
+    for name in ("places", "Show", "random", "filter-0", "filter-1", TITLES[1]):
         page.keyboard.press("Tab")
         assert focused(page) == name
     page.keyboard.press("Enter")
@@ -279,7 +283,7 @@ def test_the_skip_link_leads_to_the_content_and_keeps_the_address(opened: Callab
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    assert focused(page) == TITLES[1]
+    assert focused(page) == "filter-0"
     assert page.url.endswith("#visitor=42")
 
 
@@ -308,13 +312,88 @@ def test_the_version_is_shown_with_its_metrics(opened: Callable[..., Any], servi
     service.refused = "part-00001.arrow has 17 bytes, the manifest says 4,096"
     page = opened("view=version")
     expect(page.get_by_text("Blessed, on ndcg@10, 1,202 held-out visitors.")).to_be_visible()
-    expect(page.get_by_role("row", name="ndcg 0.0743 (0.0632 to 0.0865) 0.0135 (0.0093 to 0.0182)")).to_be_visible()
+    expect(page.get_by_text("Better than popular items, 5.5 times as good: 0.0743 against 0.0135")).to_be_visible()
+    row = page.locator(".metrics tr", has_text="ndcg")
+    expect(row).to_contain_text("near the top? ↑ higher is better")
+    expect(row).to_contain_text("0.0743 (0.0632 to 0.0865)")
+    expect(row).to_contain_text("0.0135 (0.0093 to 0.0182)")
+    dots = [row.locator(".dot").nth(place).bounding_box() for place in (0, 1)]
+    lines = [row.locator(".range").nth(place).bounding_box() for place in (0, 1)]
+    at = [(dot["x"] + dot["width"] / 2 - line["x"]) / line["width"] for dot, line in zip(dots, lines, strict=True)]
+    assert at == [pytest.approx(value / 0.0865, abs=0.02) for value in (0.0743, 0.0135)]
     page.get_by_label("Places that are looked at").select_option("5")
-    expect(page.get_by_role("row", name="ndcg 0.0675 (0.0561 to 0.0790)")).to_be_visible()
+    expect(row).to_contain_text("0.0675 (0.0561 to 0.0790)")
     expect(
         page.get_by_text("A newer version was refused, and this one goes on being served: part-00001")
     ).to_be_visible()
     picture(page, "version")
+
+
+def test_versions_are_shown_over_time_and_lead_to_a_comparison(opened: Callable[..., Any]) -> None:
+    page = opened(f"visitor={KNOWN}&view=version")
+    lines = page.locator(".over-time tbody tr")
+    expect(lines).to_have_count(4)
+    expect(lines.first).to_contain_text("candidate")
+    expect(lines.nth(1)).to_contain_text(re.compile("version 12.*served.*0.0743"))
+    lines.nth(2).get_by_role("link", name="Compare version 11, run 2026-11-23").click()
+    expect(page.get_by_role("heading", name="Before: version 11, run 2026-11-23")).to_be_visible()
+    page.get_by_label("Compare with").select_option("candidate")
+    expect(page.get_by_role("heading", name="Candidate: version 3, run 2026-11-25")).to_be_visible()
+    expect(page.get_by_role("heading", name="Live: version 12, run 2026-11-24")).to_be_visible()
+    assert page.url.endswith("with=candidate")
+    picture(page, "candidate")
+
+
+def test_an_event_that_is_tried_changes_the_list_and_is_stored_nowhere(
+    opened: Callable[..., Any], service: StubService
+) -> None:
+    page = opened(f"visitor={KNOWN}")
+    page.get_by_label("Event", exact=True).select_option("addtocart")
+    page.get_by_label("Id of an item").fill(" 12 ")
+    button(page, "Try").click()
+    expect(page.get_by_text("The list changes: 1 item new, 0 gone, 5 moved.")).to_be_visible()
+    expect(rows(page).first.locator(".mark")).to_have_text("+ gained")
+    assert service.told == [{"visitorid": KNOWN, "events": [{"event": "addtocart", "itemid": "12"}], "k": 10}]
+    picture(page, "what-if")
+    button(page, "Remove addtocart 12").click()
+    expect(rows(page)).to_have_count(5)
+    expect(page.locator(".mark")).to_have_count(0)
+    assert page.url.endswith(f"#visitor={KNOWN}")
+
+
+def test_a_list_is_filtered_by_what_the_shop_knows(opened: Callable[..., Any], service: StubService) -> None:
+    page = opened(f"visitor={KNOWN}")
+    page.get_by_label("category").select_option("shoes")
+    expect(rows(page)).to_have_count(3)
+    page.get_by_label("in stock").select_option("true")
+    expect(page.get_by_label("category")).to_have_value("shoes")
+    assert any("filter=category%3Ashoes%2Cin_stock%3Atrue" in address for address in service.asked)
+    page.get_by_label("category").select_option("")
+    expect(page.get_by_label("in stock")).to_have_value("true")
+
+
+def test_visitors_and_items_are_found_while_one_types(opened: Callable[..., Any]) -> None:
+    page = opened()
+    page.get_by_label("Visitor", exact=True).press_sequentially("shoe")
+    page.get_by_role("link", name=TITLES[1]).click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Item 1")
+    page.get_by_label("Visitor", exact=True).fill("900")
+    picture(page, "search")
+    page.get_by_role("link", name=LONG).click()
+    expect(page.get_by_role("heading", level=2)).to_have_text(f"Visitor {LONG}")
+    expect(page.locator("#found a")).to_have_count(0)
+
+
+def test_hidden_items_are_marked_as_hidden(opened: Callable[..., Any], service: StubService) -> None:
+    service.hidden = [6, 2]
+    page = opened(f"visitor={KNOWN}")
+    expect(page.locator("tbody tr", has_text="Water bottle").first.locator(".badge")).to_have_text("hidden")
+    page.goto(f"{service.address}#view=item&item=2")
+    expect(page.get_by_text("This item is hidden: no list has it")).to_be_visible()
+    expect(page.get_by_text("14 visitors")).to_be_visible()
+    picture(page, "item-hidden")
+    page.goto(f"{service.address}#view=version")
+    expect(page.get_by_role("heading", name="Hidden items")).to_be_visible()
 
 
 def test_the_address_holds_what_is_shown_and_the_way_back_works(opened: Callable[..., Any]) -> None:

@@ -30,6 +30,26 @@ def test_an_id_is_found_as_in_a_dictionary(ids: list[Any], others: list[str]) ->
     assert [found.text(row) for row in range(len(ids))] == list(rows)
 
 
+@given(
+    st.lists(st.text(alphabet="ab1ü", min_size=1, max_size=4), unique=True)
+    | st.lists(st.integers(-150, 150) | st.sampled_from([2**63 - 1, -(2**63), 15 * 10**17]), unique=True),
+    st.text(alphabet="ab1ü", max_size=2) | st.integers(-15, 15).map(str),
+)
+@settings(max_examples=200, deadline=None)
+def test_ids_are_found_by_their_beginning(ids: list[Any], text: str) -> None:
+    column = pa.array(ids, pa.string() if ids and isinstance(ids[0], str) else pa.int64())
+    order = pc.sort_indices(column).cast(pa.int32()).to_numpy()
+    found = ids_of(column).beginning(text, 1000, order)
+    lying = [int(order[row]) for row in ids_of(column.take(pa.array(order))).beginning(text, 1000)]
+    is_number = column.type == pa.int64() and text != ""
+    expected = [
+        row for row, each in enumerate(ids) if str(each).startswith(text) and (is_number or column.type != pa.int64())
+    ]
+    assert sorted(found) == sorted(lying) == expected
+    assert found == lying
+    assert ids_of(column).beginning(text, 2, order) == found[:2]
+
+
 @given(st.lists(st.none() | st.text(alphabet=st.characters(exclude_categories=("Cs",)))), st.integers(0, 3))
 @settings(deadline=None)
 def test_texts_are_those_of_the_column(texts: list[str | None], cut: int) -> None:

@@ -177,7 +177,7 @@ def first(value: Any) -> Callable[[Any], Any]:
         (part_name(0), column("source", first(3)), "column source names what is not there: 3 of 3"),
         (part_name(0), column("history_item", first(77)), "column history_item names what is not there: 77 of 30"),
         (part_name(0), column("history_event", first(-1)), "column history_event names what is not there"),
-        (part_name(0), column("score", first(None)), "no snapshot that can be served"),
+        (part_name(0), column("score", first(None)), "not a snapshot that can be served"),
         (part_name(0), column("history_item", lambda rows: rows.to_pylist()[::-1]), "have different lengths"),
         (part_name(0), lambda table: table.take(list(range(len(table)))[::-1]), "is not in the order of the ids"),
         (part_name(1), lambda _: Shop().tables()[part_name(0)], "the parts of the visitors overlap"),

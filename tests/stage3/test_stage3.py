@@ -129,8 +129,8 @@ def test_excluded_items_are_gone(lists: dict[str, list[Place]]) -> None:
 
 
 def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
-    assert list(run.data) == ["recommendations", "similar_items"]
-    assert [schemas.mismatch(name, rows.dtypes) for name, rows in run.data.items()] == ["", ""]
+    assert list(run.data) == ["recommendations", "similar_items", "bought_together"]
+    assert [schemas.mismatch(name, rows.dtypes) for name, rows in run.data.items()] == ["", "", ""]
     assert dict(run.data["recommendations"].dtypes)["visitorid"] == "string"
 
 
@@ -175,6 +175,7 @@ def test_the_report_counts_the_visitors_and_the_places_of_each_source(run: Run) 
     assert run.stage.report(run.stage.counter.rows()) == [
         StepRows("recommend", 5, 10, note),
         StepRows("similar_items", 3, 6, "by the cosine of their factors"),
+        StepRows("bought_together", None, 0, "by the visitors that bought both"),
     ]
 
 
@@ -194,6 +195,17 @@ def test_shuffled_tables_and_other_rules_give_the_lists_of_those_rules(spark: Sp
         "dan": ("tea", "popular"),
         "eve": ("tea", "popular"),
     }
+
+
+def test_hidden_items_are_in_no_list_and_make_another_result(spark: SparkSession, tmp_path: Path) -> None:
+    stage = Stage3({"recommend": {"exclude_events": []}})
+    before = stage.versions(started=True)
+    stage.hidden = ["tea", "none"]
+    assert before != stage.versions(started=True)
+    found = stage.execute_persist(str(tmp_path), **tables(spark), als=ALS)
+    assert {row["itemid"] for row in found["recommendations"].collect()} == {"jam", "oil"}
+    assert {row["similar_itemid"] for row in found["similar_items"].collect()} == {"jam", "oil"}
+    assert stage.report(stage.counter.rows())[0].note.endswith("; left out: items with nothing, 2 hidden ones")
 
 
 def test_nobody_is_folded_in_where_all_visitors_are_trained(spark: SparkSession, tmp_path: Path) -> None:

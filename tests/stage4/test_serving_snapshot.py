@@ -4,7 +4,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender.errors import InputError, SchemaError
+from recommender.serving.answers import Request, bought_together, popular
 from recommender.serving.version import Version
 from recommender.settings.step import parameters
 from recommender.snapshot.checks import checked_files, read_manifest
@@ -28,6 +29,7 @@ SOURCES = ["als", "fold_in", "popular"]
 SCHEMAS = {
     "recommendations": "visitorid {id}, rank int, itemid {id}, score float, source string",
     "similar_items": "itemid {id}, rank int, similar_itemid {id}, similarity float",
+    "bought_together": "itemid {id}, rank int, together_itemid {id}, visitors long",
     "interactions": "visitor_index int, item_index int, event string, score float, last_timestamp long",
     "visitors": "visitorid {id}, visitor_index int, events long, score double, trained boolean",
     "items": "itemid {id}, item_index int, events long, score double, last_timestamp long, last_trained long",
@@ -72,6 +74,9 @@ def shop(texts: bool = False) -> Shop:
             ],
             "similar_items": [
                 (items[i], p + 1, items[(i + p + 1) % ITEMS], 0.9 - p / 10) for i in range(9) for p in (0, 1)
+            ],
+            "bought_together": [
+                (items[i], p + 1, items[(i + 2 * p + 1) % ITEMS], 9 - p) for i in (3, 8) for p in (0, 1)
             ],
             "interactions": [
                 (v, i, kind, float(1 + v % 3), 1000 * v + 10 * i + len(kind))
@@ -143,6 +148,23 @@ def test_lists_are_those_of_the_table(pair: tuple[Shop, Version]) -> None:
     for visitor in of.visitors[:-1]:
         found = version.snapshot.visitors.published(version.snapshot.visitors.find(str(visitor)) or (0, 0))
         assert list(zip(found.item, found.score, found.source, strict=True)) == expected[visitor]
+
+
+def test_what_is_bought_together_is_that_of_the_table(pair: tuple[Shop, Version]) -> None:
+    of, version = pair
+    found = bought_together(version, str(of.items[3]), 5)["items"]
+    assert [(item["itemid"], item["visitors"]) for item in found] == [(str(of.items[4]), 9), (str(of.items[6]), 8)]
+    assert bought_together(version, str(of.items[4]), 5)["items"] == []
+
+
+def test_popular_items_of_a_window_have_the_visitors_of_its_days(spark: SparkSession, tmp_path: Path) -> None:
+    of, day = shop(), 86_400_000
+    rows = [(0, 5, "view", 1.0, 0), (0, 6, "view", 1.0, day), (1, 6, "view", 1.0, 3 * day), (1, 6, "addtocart", 5.0, 9)]
+    of = replace(of, rows={**of.rows, "interactions": rows})
+    version = made(tmp_path, spark, of, {"snapshot": {"popular_days": [1, 3]}})
+    for window, expected in (("1d", [(6, 1)]), ("3d", [(6, 2)])):
+        items = popular(version, Request(5, window=window))["items"]
+        assert [(item["itemid"], item["score"]) for item in items] == [(str(of.items[i]), n) for i, n in expected]
 
 
 def test_histories_are_those_of_the_log_newest_first(pair: tuple[Shop, Version]) -> None:

@@ -41,6 +41,15 @@ def test_denied_items_are_left_out_and_only_allowed_ones_stay(
     assert allowed(spark, id_type, deny_filename=denied, allow_filename=both) == [0]
 
 
+@pytest.mark.parametrize("id_type", ["long", "string"])
+def test_hidden_items_are_left_out_like_denied_ones(spark: SparkSession, id_type: str) -> None:
+    items = spark.createDataFrame(ITEMS, "itemid long, item_index int, last_timestamp long")
+    items = items.withColumn("itemid", items.itemid.cast(id_type))
+    found = ItemRules(max_days_unseen=8).execute(items, hidden=["502", "tea"])
+    assert found is not None
+    assert sorted(row.item_index for row in found.collect()) == [0, 2]
+
+
 def test_lists_are_tables_and_parquet_files_too(spark: SparkSession, tmp_path: Path) -> None:
     ids = spark.createDataFrame([("501",), ("504",)], "itemid string")
     ids.write.parquet(f"{tmp_path}/list")

@@ -10,11 +10,13 @@ import pyarrow as pa
 from recommender.ranking import Solver, fold_in
 from recommender.snapshot.layout import (
     ATTRIBUTES,
+    BOUGHT_TOGETHER,
     FACTORS,
     GRAM,
     ITEMS,
     ITEMS_BY_ID,
     MANIFEST,
+    POPULAR_WINDOWS,
     RANKING,
     SIMILAR_ITEMS,
     part_name,
@@ -25,11 +27,13 @@ from recommender.snapshot.write import (
     Lists,
     arrow_bytes,
     attributes_table,
+    bought_together_table,
     factors_table,
     gram_table,
     id_type,
     items_by_id_table,
     items_table,
+    popular_windows_table,
     ranking_table,
     similar_items_table,
     visitors_table,
@@ -70,6 +74,10 @@ class Shop:
         self.known = self.random.random(items) < 0.9
         self.allowed = self.random.random(items) < 0.9
         self.popularity = np.where(self.random.random(items) < 0.8, self.random.integers(1, 9, items), 0).astype(float)
+        own = np.random.default_rng(seed)
+        self.recent = own.integers(0, 5, items).astype(np.int32)  # visitors of each item, in the last days
+        bought = np.arange(items)[:: 2 if items > 1 else items + 1]  # each second item, with the next one
+        self.together = bought, (bought + 1) % max(items, 1), np.full(len(bought), 3)
         self.histories = [self._history(items) for _ in self.visitorids]
         self.lists = [self._list(history) for history in self.histories]
 
@@ -155,6 +163,8 @@ class Shop:
             RANKING: ranking_table(known, self.ranked_factors()[known], self.allowed),
             GRAM: gram_table(self.factors[known]),
             SIMILAR_ITEMS: similar_items_table(count, *self._similar()),
+            BOUGHT_TOGETHER: bought_together_table(count, *self.together),
+            POPULAR_WINDOWS: popular_windows_table({"7d": self.recent, "30d": self.recent * 2}),
         }
         if self.attributes:
             columns = {

@@ -16,6 +16,8 @@ TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".s
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8" fill="#7a9e7e"/></svg>'
 
 NOW = {"run": "2026-11-24", "number": 12, "created_at": "2026-11-24T02:18:00Z"}
+CANDIDATE = {"run": "2026-11-25", "number": 3, "created_at": "2026-11-25T02:16:00Z"}
+OLDEST = {"run": "2026-11-20", "number": 8, "created_at": "2026-11-20T02:17:00Z"}
 BEFORE = {"run": "2026-11-23", "number": 11, "created_at": "2026-11-23T02:17:00Z"}
 SCRIPT = "<script>document.title = 'taken over'</script><img src=x onerror=\"document.title = 'taken over'\">"
 TITLES = {
@@ -83,7 +85,8 @@ class StubService:
 
     ready: whether it answers at all. has_previous: whether it keeps a version before. token: that it asks for, empty:
     none. random: the visitor that it gives. refused: why the newest version was not taken over, None: it
-    was. asked: the addresses that were asked for. version: that it serves. late: what is in an address that is answered
+    was. asked: the addresses that were asked for. version: that it serves. hidden: items. told: the bodies of
+    what was posted. late: what is in an address that is answered
     a second later; empty: none.
     """
 
@@ -91,6 +94,8 @@ class StubService:
         self.ready, self.has_previous, self.token, self.random = True, True, "", KNOWN
         self.refused: str | None = None
         self.version, self.late = NOW, ""
+        self.hidden: list[int] = []
+        self.told: list[Mapping[str, Any]] = []
         self.asked: list[str] = []
         service = self
 
@@ -102,6 +107,11 @@ class StubService:
                 status, type_, body = service.answer(self.path, self.headers.get("Authorization", ""))
                 with suppress(ConnectionError):  # who has asked does not want it any more
                     self._send(status, type_, body)
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                service.told.append(body)
+                self._send(200, "application/json", json.dumps(service.computed(body)).encode())
 
             def _send(self, status: int, type_: str, body: bytes) -> None:
                 self.send_response(status)
@@ -144,6 +154,17 @@ class StubService:
             status, found = self._found(names[1:], query)
         return status, "application/json", json.dumps(found).encode()
 
+    def computed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a list that is computed from what a visitor did in this session."""
+        rows = [(6, 0.9, "fold_in"), *LISTS.get(body["visitorid"], [])][: body["k"]]
+        items = [
+            {**named(item), "rank": rank, "score": score, "source": "fold_in"}
+            for rank, (item, score, _) in enumerate(rows, 1)
+        ]
+        unknown = sum(not event["itemid"].isdecimal() for event in body["events"])
+        told = {"version": self.version, "visitorid": body["visitorid"], "source": "fold_in", "known": True}
+        return {**told, "items": items, "unknown_items": unknown, "unknown_events": 0}
+
     def _file(self, names: list[str]) -> tuple[int, str, bytes]:
         if names == ["pictures", "1.svg"]:
             return 200, TYPES[".svg"], SVG
@@ -152,7 +173,7 @@ class StubService:
             return 404, "text/plain", b"not here"
         return 200, f"{TYPES[path.suffix]}; charset=utf-8", path.read_bytes()
 
-    def _found(self, names: list[str], query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+    def _found(self, names: list[str], query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:  # noqa: C901
         found: Mapping[str, Any]
         match names:
             case ["visitors", visitor, "recommendations"]:
@@ -165,6 +186,15 @@ class StubService:
                 found = self._history(visitor)
             case ["visitors", visitor, "explain", item]:
                 found = self._explained(visitor, item)
+            case ["items", "hidden"]:
+                found = {"version": self.version, "items": [named(item) for item in self.hidden]}
+            case ["items", item, "bought-together"]:
+                together = [{**named(3), "rank": 1, "visitors": 14}] if item == "2" else []
+                found = {"version": self.version, **named(int(item)), "items": together}
+            case ["search"]:
+                found = self._search(query["q"])
+            case ["versions"]:
+                found = {"versions": self._versions()}
             case ["items", item, "similar"]:
                 found = self._similar(item)
             case _:
@@ -182,6 +212,32 @@ class StubService:
         told = {"version": self.version, "visitorid": visitor, **named(int(item)), "score": score}
         return {**told, "popularity": POPULARITY, "shares": shares}
 
+    def _search(self, text: str) -> Mapping[str, Any]:
+        items = [named(item) for item, title in TITLES.items() if text.lower() in title.lower()]
+        return {"version": self.version, "visitors": [each for each in LISTS if each.startswith(text)], "items": items}
+
+    def _versions(self) -> list[Mapping[str, Any]]:
+        kept = [
+            ("candidate", CANDIDATE, 1.1),
+            ("live", self.version, 1.0),
+            ("live", BEFORE, 0.8),
+            ("live", OLDEST, 0.7),
+        ]
+        return [
+            {
+                "channel": channel,
+                **version,
+                "is_served": version == self.version,
+                "metrics": [
+                    {**row, **{name: row[name] and row[name] * better for name in ("value", "low", "high")}}
+                    for row in METRICS
+                ],
+                "gate": GATE,
+            }
+            for channel, version, better in kept
+            if self.has_previous
+        ]
+
     def _similar(self, item: str) -> Mapping[str, Any]:
         others = [each for each in TITLES if str(each) != item]
         similar = [{**named(each), "rank": rank, "similarity": 1 / rank} for rank, each in enumerate(others, 1)]
@@ -191,12 +247,16 @@ class StubService:
         if len(visitor) > 200:
             return 422, error("REQUEST_INVALID", "an id has at most 200 characters")
         version, lists = self.version, LISTS
-        if query.get("version") == "previous":
+        if query.get("version") == "candidate":
+            version, lists = CANDIDATE, LISTS_BEFORE
+        if query.get("version") in {"previous", "11"}:
             if not self.has_previous:
                 return 404, error("VERSION_UNKNOWN", "no previous version is kept")
             version, lists = BEFORE, LISTS_BEFORE
         known = visitor in lists
-        rows = lists.get(visitor, POPULAR)[: int(query.get("k", 10))]
+        rows = [row for row in lists.get(visitor, POPULAR) if not query.get("filter") or row[0] % 2][
+            : int(query.get("k", 10))
+        ]
         items = [
             {**named(item), "rank": rank, "score": score, "source": source}
             for rank, (item, score, source) in enumerate(rows, 1)
@@ -233,6 +293,9 @@ class StubService:
             "failures": int(self.refused is not None),
             "workers": 2,
             "uptime_seconds": 86_400,
+            "hidden": len(self.hidden),
+            "event_kinds": ["view", "addtocart", "transaction"],
+            "attributes": {"category": ["shoes", "jackets"], "in_stock": ["true", "false"]},
         }
 
 

@@ -55,14 +55,15 @@ export function keepToken(token) {
  * @param {Array<string>} path below /v1, unescaped
  * @param {Object} parameters of the query; null and undefined are left out
  * @param {AbortSignal} signal ends it: the answer is no longer wanted
+ * @param {Object} body of a POST; none: a GET
  * @returns {Promise<Object>} the answer
  * @throws {Failure} there is no good answer; a DOMException named AbortError where the signal ended it
  */
-export async function ask(path, parameters, signal) {
+export async function ask(path, parameters, signal, body = null) {
   const told = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
   const query = new URLSearchParams(told).toString();
   const address = `v1/${path.map(encodeURIComponent).join("/")}`;
-  const [status, text] = await fetched(query ? `${address}?${query}` : address, signal);
+  const [status, text] = await fetched(query ? `${address}?${query}` : address, signal, body);
   const answer = parsed(text);
   if (status >= 200 && status < 300 && answer !== null) return answer;
   const { id = `HTTP_${status}`, detail: sentence = `The service answered with status ${status}` } = answer ?? {};
@@ -87,14 +88,14 @@ export function sameVersion(one, other) {
 }
 
 /** Return the status and the text of an answer. */
-async function fetched(address, signal) {
+async function fetched(address, signal, body) {
   const timed = new AbortController();
   const end = () => timed.abort();
   const timer = setTimeout(end, PATIENCE);
   signal.addEventListener("abort", end);
   try {
     signal.throwIfAborted();
-    const answer = await fetch(address, { headers: headers(), signal: timed.signal });
+    const answer = await fetch(address, { ...sent(body), signal: timed.signal });
     return [answer.status, await answer.text()];
   } catch (failure) {
     signal.throwIfAborted();
@@ -106,9 +107,12 @@ async function fetched(address, signal) {
   }
 }
 
-function headers() {
+/** Return how a request is sent. */
+function sent(body) {
   const token = sessionStorage.getItem(TOKEN);
-  return { Accept: "application/json", ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+  const headers = { Accept: "application/json", ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+  if (body === null) return { headers };
+  return { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }
 
 /** Return what a text says, null where it is no JSON. */

@@ -1,8 +1,9 @@
-// The same visitor in two versions: the list that is served, and the one before.
+// The same visitor in two versions: the list that is served, and the one before, the candidate's, or any that is kept.
 
-import { ask, sameVersion, together } from "./api.js";
+import { ask, Failure, sameVersion, together } from "./api.js";
 import { element, given } from "./dom.js";
 import { itemLink } from "./item.js";
+import { linkTo } from "./state.js";
 import { counted, moment, score, source, versionName } from "./words.js";
 
 /**
@@ -24,8 +25,8 @@ export function changes(before, after) {
   return found;
 }
 
-/** Return the ranks by id. */
-function ranksOf(items) {
+/** Return the ranks by id, as text. */
+export function ranksOf(items) {
   return new Map(items.map((item) => [String(item.itemid), item.rank]));
 }
 
@@ -44,30 +45,60 @@ export async function compareView(state, signal) {
   }
   const heading = element("h2", { tabindex: -1 }, "Visitor ", given(state.visitor), " in two versions");
   const path = ["visitors", state.visitor, "recommendations"];
+  const other = state.other || "previous";
+  const kept = await keptVersions(signal);
   const both = () =>
     Promise.all([
       ask(path, { k: state.places }, signal),
-      ask(path, { k: state.places, version: "previous" }, signal).catch(noPrevious),
+      ask(path, { k: state.places, version: other }, signal).catch(noPrevious),
     ]);
-  const [after, before] = await together(both, ([now, previous]) => !previous || !sameVersion(now, previous));
-  const common = { title: `Visitor ${state.visitor} in two versions`, version: after.version, focus: heading };
+  const [served, second] = await together(both, ([now, previous]) => !previous || !sameVersion(now, previous));
+  const isNewer = other === "candidate";
+  const [before, after] = isNewer && second ? [served, second] : [second, served];
+  const names = isNewer ? ["Live", "Candidate"] : ["Before", "Now"];
+  const choice = choose(kept, other, state);
+  const common = { title: `Visitor ${state.visitor} in two versions`, version: served.version, focus: heading };
   if (!before) {
-    const sentence = "There is no version before this one: the service keeps the previous version once it has taken over a new one.";
-    return { ...common, node: element("section", { class: "card" }, heading, element("p", { class: "notice" }, sentence)), said: sentence };
+    const sentence = isNewer
+      ? "There is no candidate: stage 4 makes one if stage4.publish.channel is candidate."
+      : "There is no version before this one: the service keeps the previous version once it has taken over a new one.";
+    return { ...common, node: element("section", { class: "card" }, heading, choice, element("p", { class: "notice" }, sentence)), said: sentence };
   }
   const said = summary(changes(before.items, after.items), after.items.length);
   const node = element(
     "div",
     {},
-    element("section", { class: "card" }, heading, element("p", { class: "sum" }, said), unknown(before, after)),
+    element("section", { class: "card" }, heading, choice, element("p", { class: "sum" }, said), unknown(before, after)),
     element(
       "div",
       { class: "two even" },
-      listOf("Now", after, ranksOf(before.items), state, (rank, other) => mark(kind(other, rank), other, rank)),
-      listOf("Before", before, ranksOf(after.items), state, (rank, other) => mark(kind(rank, other), rank, other)),
+      listOf(names[1], after, ranksOf(before.items), state, (rank, other) => mark(kind(other, rank), other, rank)),
+      listOf(names[0], before, ranksOf(after.items), state, (rank, other) => mark(kind(rank, other), rank, other)),
     ),
   );
   return { ...common, node, said };
+}
+
+/** Ask which versions may be compared with; a service that does not say has only the one before. */
+export function keptVersions(signal) {
+  return ask(["versions"], {}, signal).then(
+    ({ versions }) => versions,
+    (failure) => {
+      if (failure instanceof Failure) return [];
+      throw failure;
+    },
+  );
+}
+
+/** Make the choice of the version to compare with. */
+function choose(kept, other, state) {
+  const named = kept
+    .filter((each) => !each.is_served)
+    .map((each) => (each.channel === "candidate" ? ["candidate", `candidate, run ${each.run}`] : [String(each.number), versionName(each)]));
+  if (named.length === 0) return null;
+  const options = [["previous", "the version before"], ...named].map(([value, name]) => element("option", { value, selected: value === other }, name));
+  const select = element("select", { id: "with", on: { change: () => (location.hash = linkTo({ ...state, other: select.value })) } }, options);
+  return element("div", { class: "field row" }, element("label", { for: "with" }, "Compare with"), select);
 }
 
 function noPrevious(failure) {
@@ -112,6 +143,11 @@ function listOf(title, list, others, state, marked) {
     element("p", { class: "hint" }, made),
     element("table", {}, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)),
   );
+}
+
+/** Return the mark of an item in the later of two lists. */
+export function markOf(before, after) {
+  return mark(kind(before, after), before, after);
 }
 
 /** Return the sign and the words of a change, from the rank before to the rank after. */

@@ -2,8 +2,9 @@
 
 import { ask, Failure } from "./api.js";
 import { compareView } from "./compare.js";
-import { element, loading } from "./dom.js";
+import { element, given, loading } from "./dom.js";
 import { failureNote } from "./failures.js";
+import { itemLink, tellHidden } from "./item.js";
 import { listsView } from "./lists.js";
 import { itemView } from "./similar.js";
 import { DEFAULT_PLACES, linkTo, readState } from "./state.js";
@@ -18,15 +19,18 @@ import { moment, versionName } from "./words.js";
  */
 const VIEWS = { lists: listsView, compare: compareView, item: itemView, version: versionView };
 const PATIENCE = 150; // ms before "Loading" is shown
+const TYPING = 200; // ms after the last key until what is typed is searched for
 const PAUSE = 3_000; // ms before a service that is not ready is asked again
 
 const content = document.getElementById("content");
 const said = document.getElementById("said");
+const found = document.getElementById("found");
 const search = document.getElementById("search");
 
 let shown = null; // { state, view, signal } that is on the page; its signal ends what it still asks for
 let wanted = new AbortController();
 let again = 0; // the timer that asks once more
+let searched = new AbortController();
 let typed = null; // the visitor that the field was set to; what is typed since then is left alone
 
 /** Show what the address names. */
@@ -47,6 +51,7 @@ async function show() {
   const timer = setTimeout(() => content.replaceChildren(loading()), PATIENCE);
   content.setAttribute("aria-busy", "true");
   try {
+    if (first || state.view === "version") await askHidden(signal);
     const view = await VIEWS[state.view](state, signal);
     if (!signal.aborted) put(state, view, first);
   } catch (failure) {
@@ -61,8 +66,8 @@ async function show() {
 
 /** Return whether two states show the same lists, and only another item is opened. */
 function sameLists(before, after) {
-  const same = ["view", "visitor", "places"].every((key) => before[key] === after[key]);
-  return same && after.view === "lists";
+  const bare = (state) => linkTo({ ...state, item: "" });
+  return after.view === "lists" && bare(before) === bare(after);
 }
 
 /** Put a view on the page. */
@@ -107,15 +112,50 @@ function go(visitor) {
   const state = readState(location.hash);
   const view = state.view === "compare" ? "compare" : "lists";
   const places = Number(search.elements.places.value) || DEFAULT_PLACES;
-  const hash = linkTo({ view, visitor, item: "", places });
+  const hash = linkTo({ ...state, view, visitor, item: "", places, did: [] });
   if (hash === location.hash) {
     shown = null; // asked for anew
     show();
   } else location.hash = hash;
 }
 
+/** Ask which items are hidden; a service that does not say it has none to mark. */
+async function askHidden(signal) {
+  const answer = await ask(["items", "hidden"], { limit: 1000 }, signal).catch((failure) => {
+    if (failure instanceof Failure) return { items: [] };
+    throw failure;
+  });
+  tellHidden(answer.items);
+}
+
+/** Show visitors and items that begin like what is typed, or have it in the title. */
+async function suggest(text) {
+  searched.abort();
+  searched = new AbortController();
+  const { signal } = searched;
+  try {
+    await new Promise((done) => setTimeout(done, TYPING));
+    signal.throwIfAborted();
+    tellFound(text ? await ask(["search"], { q: text, limit: 8 }, signal) : null);
+  } catch (failure) {
+    if (!signal.aborted && !(failure instanceof Failure)) throw failure;
+  }
+}
+
+function tellFound(answer) {
+  const state = readState(location.hash);
+  const visitors = (answer?.visitors ?? []).map((visitor) => element("a", { href: linkTo({ ...state, view: "lists", visitor, item: "", did: [] }) }, given(visitor)));
+  const items = (answer?.items ?? []).map((item) => itemLink(item, state));
+  const line = (name, links) => links.length > 0 && element("p", {}, element("span", { class: "hint" }, name), links);
+  found.replaceChildren(...[line("Visitors", visitors), line("Items", items)].filter(Boolean));
+}
+
+search.elements.visitor.addEventListener("input", () => suggest(search.elements.visitor.value.trim()));
+
 search.addEventListener("submit", (event) => {
   event.preventDefault();
+  searched.abort();
+  found.replaceChildren();
   go(search.elements.visitor.value.trim());
 });
 
@@ -143,5 +183,9 @@ document.getElementById("skip").addEventListener("click", (event) => {
   content.focus();
 });
 
-window.addEventListener("hashchange", show);
+window.addEventListener("hashchange", () => {
+  searched.abort();
+  found.replaceChildren();
+  show();
+});
 show();

@@ -8,12 +8,13 @@ export function itemName(item) {
   return item.title || `Item ${item.itemid}`;
 }
 
-/** Return the address of a picture if it is one that a page may show: http, https, or beside the page. */
+/** Return the address of a picture if it is one that a page may show: http, https, a drawing itself, or beside the page. */
 export function pictureAddress(picture) {
   if (!picture) return null;
   try {
     const address = new URL(picture, document.baseURI);
-    return ["http:", "https:"].includes(address.protocol) ? address.href : null;
+    const may = ["http:", "https:"].includes(address.protocol) || address.href.startsWith("data:image/");
+    return may ? address.href : null;
   } catch {
     return null;
   }
@@ -50,8 +51,20 @@ export function itemId(item) {
   return item.title ? given(item.itemid, { class: "id" }) : null;
 }
 
+let hidden = new Set();
+
+/** Say which items are hidden from all lists; they are marked wherever they are named. */
+export function tellHidden(items) {
+  hidden = new Set(items.map((item) => String(item.itemid)));
+}
+
+/** Return the mark of a hidden item, null for others. */
+export function hiddenMark(itemid) {
+  return hidden.has(String(itemid)) ? element("span", { class: "badge" }, "hidden") : null;
+}
+
 /** Return an item as a link to its own view. */
 export function itemLink(item, state) {
   const href = linkTo({ ...state, view: "item", item: String(item.itemid) });
-  return element("span", { class: "named" }, element("a", { href }, given(itemName(item))), itemId(item));
+  return element("span", { class: "named" }, element("a", { href }, given(itemName(item))), itemId(item), hiddenMark(item.itemid));
 }

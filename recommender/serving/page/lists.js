@@ -1,5 +1,7 @@
-// A visitor: the list that is served, why each item is there, and the history.
+// A visitor: the list that is served, why each item is there, the history, and what another event would change.
 
+import { changes, markOf, ranksOf } from "./compare.js";
+import { choices, whatIf } from "./controls.js";
 import { ask, Failure, notReady, sameVersion, together } from "./api.js";
 import { element, given } from "./dom.js";
 import { failureNote } from "./failures.js";
@@ -20,17 +22,23 @@ export async function listsView(state, signal) {
     if (!version) throw notReady();
     return { node: element("p", { class: "empty" }, sentence), title: "Recommendations", version };
   }
-  const [list, past] = await listAndHistory(state, signal);
+  const [served, past, status, tried] = await answersFor(state, signal);
+  const list = tried ?? served;
   const heading = element("h2", { tabindex: -1 }, "Visitor ", given(state.visitor));
-  const told = sentence(list);
-  const rows = new Rows(list, state, signal);
+  const told = sentence(list, tried !== null && tried.source === "fold_in");
+  const rows = new Rows(list, state, signal, tried && ranksOf(served.items));
   const opened = rows.open(state.item);
   return {
     node: element(
       "div",
       { class: "two" },
-      element("section", { class: "card" }, heading, notice(list, told), element("h3", {}, "Recommendations"), rows.node),
-      element("section", { class: "card" }, element("h3", {}, "History"), latest(past.events), historyTable(past.events, state)),
+      element("section", { class: "card" }, heading, notice(list, told), choices(state, status), element("h3", {}, "Recommendations"), rows.node),
+      element(
+        "div",
+        { class: "cards" },
+        element("section", { class: "card" }, element("h3", {}, "What if"), whatIf(state, status), tried && element("p", { class: "sum" }, effect(served, tried))),
+        element("section", { class: "card" }, element("h3", {}, "History"), latest(past.events), historyTable(past.events, state)),
+      ),
     ),
     title: `Visitor ${state.visitor}`,
     said: `${counted(list.items.length, "recommendation")}. ${told}`,
@@ -40,14 +48,25 @@ export async function listsView(state, signal) {
   };
 }
 
-/** Ask for the list and the history, of one version. */
-function listAndHistory(state, signal) {
-  const both = () =>
+/** Ask for the list, the history, the status, and the list after what is tried, if anything is; of one version. */
+function answersFor(state, signal) {
+  const filter = state.filter || null;
+  const body = { visitorid: state.visitor, events: state.did, k: state.places, ...(filter && { filter }) };
+  const all = () =>
     Promise.all([
-      ask(["visitors", state.visitor, "recommendations"], { k: state.places }, signal),
+      ask(["visitors", state.visitor, "recommendations"], { k: state.places, filter }, signal),
       ask(["visitors", state.visitor, "history"], { limit: MOST_EVENTS }, signal).catch(noHistory),
+      ask(["status"], {}, signal),
+      state.did.length ? ask(["recommendations"], {}, signal, body) : null,
     ]);
-  return together(both, ([list, past]) => !past.version || sameVersion(list, past));
+  return together(all, ([list, ...others]) => others.every((other) => !other?.version || sameVersion(list, other)));
+}
+
+/** Say what the events that are tried change. */
+function effect(served, tried) {
+  if (tried.unknown_items) return `${counted(tried.unknown_items, "item")} of what you added ${tried.unknown_items === 1 ? "is" : "are"} not in this version.`;
+  const found = changes(served.items, tried.items);
+  return `The list changes: ${counted(found.gained.length, "item")} new, ${found.lost.length} gone, ${found.up.length + found.down.length} moved.`;
 }
 
 function noHistory(failure) {
@@ -61,9 +80,10 @@ function latest(events) {
 }
 
 /** Say where the list comes from. */
-function sentence(list) {
+function sentence(list, tried) {
   if (!list.known) return "This visitor is unknown to the version that is served: these are the popular items.";
   if (list.source === "published") return `This is the list that was published for the visitor (${versionName(list.version)}).`;
+  if (tried) return "This list was computed just now, from the stored history and what you added under What if.";
   if (list.source === "fold_in") return "This list was computed just now from the history that is stored for the visitor.";
   return "Nothing is known of this visitor's taste: these are the popular items.";
 }
@@ -77,9 +97,11 @@ class Rows {
   #list;
   #state;
   #signal;
+  #before;
   #rows = new Map(); // item id -> { button, panel }
 
-  constructor(list, state, signal) {
+  constructor(list, state, signal, before = null) {
+    this.#before = before; // item id -> rank in the list that this one is compared with
     this.#list = list;
     this.#state = state;
     this.#signal = signal;
@@ -115,7 +137,7 @@ class Rows {
       { "data-item": id },
       element("span", { class: "rank" }, item.rank),
       pictured && picture(item),
-      element("span", { class: "named" }, button, itemId(item)),
+      element("span", { class: "named" }, button, itemId(item), this.#before && markOf(this.#before.get(id), item.rank)),
       element("span", { class: `source ${item.source}` }, source(item.source)),
       element("span", { class: "number", title: `score ${item.score}` }, element("span", { class: "only-read-out" }, "score "), score(item.score)),
       panel,

@@ -1,10 +1,41 @@
-// The metrics of a version: a line per metric, a column per model, one cut-off at a time.
+// The metrics of a version: a line per metric, a column per model, one cut-off at a time; each number is drawn, too.
 
 import { element } from "./dom.js";
 import { counted, metric } from "./words.js";
 
 const CUSTOMARY = 10; // places
 const FIRST = "als";
+const HIGHER = "higher is better";
+const LOWER = "lower is better";
+const NEITHER = "neither high nor low is good by itself";
+
+/** What a metric asks, and which way is better. */
+const MEANING = {
+  ndcg: ["Are the items that visitors chose next in the list, and near the top?", HIGHER],
+  recall: ["Which share of what visitors chose next is in the list?", HIGHER],
+  precision: ["Which share of the places is something that visitors chose next?", HIGHER],
+  map: ["Like ndcg, but falls faster with the place.", HIGHER],
+  mrr: ["How near to the top is the first item that visitors chose?", HIGHER],
+  hit_rate: ["How many visitors chose at least one item of their list?", HIGHER],
+  coverage: ["Which share of the catalogue does anybody get to see?", HIGHER],
+  novelty: ["How unusual are the shown items? One more: half as popular.", NEITHER],
+  gini: ["Do a few items get most places? 0: all the same; 1: one has all.", LOWER],
+  overlap: ["How much do the lists of two visitors have in common?", LOWER],
+  short_lists: ["Which share of the lists is too short?", LOWER],
+};
+const ARROWS = { [HIGHER]: "↑", [LOWER]: "↓", [NEITHER]: "↔" };
+const MODELS = {
+  als: "this model",
+  popular: "popular items",
+  recent_popular: "recently popular",
+  item_to_item: "item to item",
+  live: "the live model",
+};
+
+/** Return what a model is called. */
+export function modelName(model) {
+  return MODELS[model] ?? model;
+}
 
 /**
  * Make the table, and the choice of the cut-off where there are several.
@@ -24,7 +55,7 @@ export function metricsTable(metrics) {
     cutoffs.map((k) => element("option", { value: k, selected: k === nearest }, k)),
   );
   const visitors = Math.max(...metrics.map((row) => row.visitors));
-  const told = `Judged by what ${counted(visitors, "held-out visitor")} did next; in brackets the 95 % interval, where there is one.`;
+  const told = `Judged by what ${counted(visitors, "held-out visitor")} did next. The dot is the value, the line the range that it lies in with 95 % certainty. If two lines do not overlap, the models differ.`;
   return element(
     "div",
     {},
@@ -39,18 +70,46 @@ function tableAt(metrics, k) {
   const rows = metrics.filter((row) => row.k === k);
   const models = [...new Set(rows.map((row) => row.model))].sort((a, b) => (b === FIRST) - (a === FIRST) || a.localeCompare(b));
   const names = [...new Set(rows.map((row) => row.metric))];
-  const cells = new Map(rows.map((row) => [`${row.metric} ${row.model}`, row]));
-  const lines = names.map((name) =>
-    element("tr", {}, element("th", { scope: "row" }, name), models.map((model) => cell(cells.get(`${name} ${model}`)))),
-  );
-  const head = [`metric@${k}`, ...models].map((name) => element("th", { scope: "col" }, name));
+  const lines = names.map((name) => {
+    const own = new Map(rows.filter((row) => row.metric === name).map((row) => [row.model, row]));
+    const most = largest([...own.values()]);
+    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(own.get(model), most)));
+  });
+  const head = [`metric@${k}`, ...models.map(modelName)].map((name) => element("th", { scope: "col" }, name));
   const table = element("table", { class: "metrics" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, lines));
   return element("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": `Metrics at ${k} places` }, table);
 }
 
-function cell(row) {
+/** Return the largest number that is drawn, of several rows. */
+export function largest(rows) {
+  return Math.max(0, ...rows.map((row) => row.high ?? row.value ?? 0)) || 1;
+}
+
+/** Say what a metric asks, and which way is better; nothing of one that the shop has added. */
+function meaning(name) {
+  if (!(name in MEANING)) return null;
+  const [question, direction] = MEANING[name];
+  const arrow = element("span", { "aria-hidden": "true" }, ARROWS[direction]);
+  return element("span", { class: "meaning" }, question, " ", element("strong", {}, arrow, ` ${direction}`));
+}
+
+function cell(row, most) {
   if (!row) return element("td", { class: "number" }, "–");
   const has = row.low !== null && row.low !== undefined;
   const interval = has ? element("span", { class: "interval" }, `(${metric(row.low)} to ${metric(row.high)})`) : null;
-  return element("td", { class: "number" }, metric(row.value), " ", interval);
+  return element("td", { class: "number" }, metric(row.value), " ", interval, drawn(row, most));
+}
+
+/** Draw a value, and its interval if it has one, on a line from 0 to the largest number beside it. */
+export function drawn(row, most) {
+  if (row.value === null || row.value === undefined) return null;
+  const part = (value) => `${(Math.max(0, value) / most) * 100}%`;
+  const line = element("span", { class: "range", "aria-hidden": "true" }, element("span", { class: "dot" }));
+  line.style.setProperty("--at", part(row.value));
+  if (row.low !== null && row.low !== undefined) {
+    line.prepend(element("span", { class: "whisker" }));
+    line.style.setProperty("--from", part(row.low));
+    line.style.setProperty("--width", part(row.high - Math.max(0, row.low)));
+  }
+  return line;
 }

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { element, given } from "./dom.js";
-import { anyPicture, itemLink, picture } from "./item.js";
+import { anyPicture, hiddenMark, itemLink, picture } from "./item.js";
 import { counted, score } from "./words.js";
 
 /**
@@ -15,21 +15,26 @@ import { counted, score } from "./words.js";
  */
 export async function similarItems(item, state, signal) {
   const answer = await ask(["items", item, "similar"], { k: state.places }, signal);
-  if (answer.items.length === 0) {
-    const sentence = "No item is known to be like this one: the model has learned nothing of it.";
-    return { node: element("p", { class: "empty" }, sentence), answer };
-  }
+  const empty = "No item is known to be like this one: the model has learned nothing of it.";
+  return { node: listed(answer, state, empty, (each) => ["similarity ", score(each.similarity)]), answer };
+}
+
+/** Ask what is bought with an item, and list it. */
+async function boughtTogether(item, state, signal) {
+  const answer = await ask(["items", item, "bought-together"], { k: state.places }, signal);
+  return listed(answer, state, "Nothing was bought with this item, as far as is known.", (each) => ["bought together by ", counted(each.visitors, "visitor")]);
+}
+
+/** List the items of an answer, each with the words that are only read out and a number. */
+function listed(answer, state, empty, numbered) {
+  if (answer.items.length === 0) return element("p", { class: "empty" }, empty);
   const pictured = anyPicture(answer.items);
-  const rows = answer.items.map((each) =>
-    element(
-      "li",
-      {},
-      pictured && picture(each),
-      itemLink(each, state),
-      element("span", { class: "number" }, element("span", { class: "only-read-out" }, "similarity "), score(each.similarity)),
-    ),
-  );
-  return { node: element("ol", { class: pictured ? "alike pictured" : "alike" }, rows), answer };
+  const rows = answer.items.map((each) => {
+    const [words, number] = numbered(each);
+    const told = element("span", { class: "number" }, element("span", { class: "only-read-out" }, words), number);
+    return element("li", {}, pictured && picture(each), itemLink(each, state), told);
+  });
+  return element("ol", { class: pictured ? "alike pictured" : "alike" }, rows);
 }
 
 /** Show an item by itself; see `VIEWS` in explorer.js. */
@@ -37,7 +42,7 @@ export async function itemView(state, signal) {
   if (!state.item) {
     return { node: element("p", { class: "empty" }, "No item is chosen: open one from a visitor's lists."), title: "Item" };
   }
-  const { node, answer } = await similarItems(state.item, state, signal);
+  const [{ node, answer }, together] = await Promise.all([similarItems(state.item, state, signal), boughtTogether(state.item, state, signal)]);
   const known = answer.title ?? null;
   const heading = element("h2", { tabindex: -1 }, known ? given(known) : ["Item ", given(state.item)]);
   const back = element("button", { class: "quiet", type: "button", on: { click: () => history.back() } }, "Back");
@@ -46,10 +51,14 @@ export async function itemView(state, signal) {
       "section",
       { class: "card" },
       heading,
-      known && element("p", { class: "id" }, "Item ", given(state.item)),
+      hiddenMark(state.item) && element("p", { class: "notice" }, "This item is hidden: no list has it until it is shown again."),
+      element("div", { class: "shown" }, anyPicture([answer]) && picture(answer), known && element("p", { class: "id" }, "Item ", given(state.item))),
       element("h3", {}, "Similar items"),
       element("p", { class: "hint" }, "By the cosine of their factors: 1 is the same taste, 0 none in common."),
       node,
+      element("h3", {}, "Bought together"),
+      element("p", { class: "hint" }, "How many visitors bought both within a day."),
+      together,
       back,
     ),
     title: `Item ${state.item}`,

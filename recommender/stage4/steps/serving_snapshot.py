@@ -6,6 +6,8 @@ Example usage:
 ...                                              "visitorid long, rank int, itemid long, score float, source string"),
 ...     "similar_items": spark.createDataFrame([(5, 1, 6, 0.6)],
 ...                                            "itemid long, rank int, similar_itemid long, similarity float"),
+...     "bought_together": spark.createDataFrame([(5, 1, 6, 2)],
+...                                              "itemid long, rank int, together_itemid long, visitors long"),
 ...     "interactions": spark.createDataFrame([(0, 0, "view", 1.0, 9)], "visitor_index int, item_index int, "
 ...                                           "event string, score float, last_timestamp long"),
 ...     "visitors": spark.createDataFrame([(7, 0, 1), (8, 1, 0)], "visitorid long, visitor_index int, events long"),
@@ -17,7 +19,8 @@ Example usage:
 >>> visitors.select("visitors", "lists").collect()
 [Row(visitors=1, lists=1)]
 >>> [row["path"] for row in items.select("path").collect()]  # doctest: +NORMALIZE_WHITESPACE
-['items.arrow', 'items_by_id.arrow', 'factors.arrow', 'gram.arrow', 'ranking.arrow', 'similar_items.arrow']
+['items.arrow', 'items_by_id.arrow', 'factors.arrow', 'gram.arrow', 'ranking.arrow', 'similar_items.arrow',
+ 'bought_together.arrow', 'popular_windows.arrow']
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +38,7 @@ from recommender.sources import MALFORMED, catalog_versions, quoted, read_catalo
 SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order
 TITLE, PICTURE, ATTRIBUTES = "title", "picture", "attributes"
 
+_MS_PER_DAY = 86_400_000
 _PIECE = 8 * 2**20  # bytes of a file that come to the driver at once
 
 
@@ -48,9 +52,12 @@ class ServingSnapshot:
             there; read by the end of its name, as event_filename. A row with too many or too few cells names nothing.
         items_table: table of the catalog with these columns.
         attributes: more columns of that file or table, by which requests may filter: numbers, true and false, or text.
+        popular_days: numbers of days; for each, requests may ask for what was popular in that many last days of the
+            log, by the number of visitors that had an event with an item.
         visitors_per_file: how many visitors there are in a file, about; a file passes through the driver's memory.
     Execution args:
-        recommendations, similar_items: the tables of stage 3. interactions, visitors, items: those of stage 1.
+        recommendations, similar_items, bought_together: the tables of stage 3.
+        interactions, visitors, items: those of stage 1.
         item_factors: id int, features array<float>: those of the model. popularity: the table of stage 2.
         kinds: kinds of events, in the order of their numbers; interactions of other kinds are left out.
         visitor_count: of the visitors that have events.
@@ -69,6 +76,7 @@ class ServingSnapshot:
     items_filename: str | None = None
     items_table: TableName | None = None
     attributes: list[str] = Field(default_factory=list)
+    popular_days: list[Annotated[int, Field(ge=1, le=3650)]] = Field(default_factory=lambda: [7, 30])
     visitors_per_file: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
 
     @property
@@ -85,6 +93,7 @@ class ServingSnapshot:
         *,
         recommendations: DataFrame,
         similar_items: DataFrame,
+        bought_together: DataFrame,
         interactions: DataFrame,
         visitors: DataFrame,
         items: DataFrame,
@@ -107,8 +116,11 @@ class ServingSnapshot:
         facts = [
             popularity.select(C.ITEM_INDEX, F.col(C.SCORE).cast("double").alias("popularity")),
             item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES),
-            _similar(similar_items, ids),
+            _neighbours(similar_items, ids, "similar", C.SIMILARITY),
+            _neighbours(bought_together, ids, "together", C.VISITORS),
         ]
+        if self.popular_days:
+            facts.append(_in_windows(interactions, self.popular_days))
         known_items = self._with_titles(_with_facts(ids, facts, allowed, gains), versions)
         one = known_items.repartition(1).sortWithinPartitions(C.ITEM_INDEX)
         return files, one.mapInArrow(_item_files, "path string, content binary")
@@ -161,12 +173,23 @@ def _past(interactions: DataFrame, kinds: Sequence[str]) -> DataFrame:
     return known.groupBy(C.VISITOR_INDEX).agg(F.sort_array(F.collect_list(event)).alias("history"))
 
 
-def _similar(similar_items: DataFrame, ids: DataFrame) -> DataFrame:
-    """Return item_index and its similar items, the most alike first."""
-    similar_ids = ids.select(F.col(C.ITEM).alias(C.SIMILAR_ITEM), F.col(C.ITEM_INDEX).alias(C.SIMILAR_ITEM_INDEX))
-    rows = similar_items.join(ids, C.ITEM, "inner").join(similar_ids, C.SIMILAR_ITEM, "inner")
-    place = F.struct(C.RANK, C.SIMILAR_ITEM_INDEX, C.SIMILARITY)
-    return rows.groupBy(C.ITEM_INDEX).agg(F.sort_array(F.collect_list(place)).alias("similar"))
+def _neighbours(pairs: DataFrame, ids: DataFrame, other: str, value: str) -> DataFrame:
+    """Return item_index and the other items of its pairs, in their order, as a column named `other`."""
+    id_, index = f"{other}_{C.ITEM}", f"{other}_{C.ITEM_INDEX}"
+    others = ids.select(F.col(C.ITEM).alias(id_), F.col(C.ITEM_INDEX).alias(index))
+    rows = pairs.join(ids, C.ITEM, "inner").join(others, id_, "inner")
+    place = F.struct(C.RANK, index, value)
+    return rows.groupBy(C.ITEM_INDEX).agg(F.sort_array(F.collect_list(place)).alias(other))
+
+
+def _in_windows(interactions: DataFrame, days: Sequence[int]) -> DataFrame:
+    """Return item_index and windows: how many visitors had an event with the item in the last days of the log."""
+    last = interactions.agg(F.max(C.LAST_TIMESTAMP).alias("end"))
+    pairs = interactions.groupBy(C.VISITOR_INDEX, C.ITEM_INDEX).agg(F.max(C.LAST_TIMESTAMP).alias("last"))
+    age = F.col("end") - F.col("last")
+    counts = [F.count_if(age < number * _MS_PER_DAY).alias(f"{number}d") for number in days]
+    rows = pairs.crossJoin(F.broadcast(last)).groupBy(C.ITEM_INDEX).agg(*counts)
+    return rows.select(C.ITEM_INDEX, F.struct(*(f"{number}d" for number in days)).alias("windows"))
 
 
 def _with_facts(
