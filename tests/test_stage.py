@@ -15,28 +15,29 @@ class NoSteps(Steps):
 
 
 class Counting(Stage):
-    """A stage that stores the numbers below three."""
+    """A stage that stores the items below three."""
 
     NAME = "count"
     steps: NoSteps
 
     def execute(self, rows: DataFrame) -> dict[str, DataFrame]:  # type: ignore[override]
         self.announce("counting")
-        self.warn(f"the version is {self.context.versions['shop.numbers']}")
-        return {"numbers": rows.where("id < 3")}
+        self.warn(f"the version is {self.context.versions['shop.items']}")
+        return {"popularity": rows.where("item_index < 3")}
 
     def documents(self) -> dict[str, str]:
-        return {"note.txt": f"{self.counter.rows()['numbers']} numbers"}
+        return {"note.txt": f"{self.counter.rows()['popularity']} items"}
 
 
 def test_a_stage_takes_what_surrounds_it_and_returns_one_result(spark: SparkSession, tmp_path: Path) -> None:
     announced, warned = list[str](), list[str]()
-    context = Context(announced.append, warned.append, {"shop.numbers": "7"})
-    result = Counting({}).execute_persist(str(tmp_path), context=context, rows=spark.range(9))
-    assert sorted(row.id for row in result["numbers"].collect()) == [0, 1, 2]
-    assert result.rows == {"numbers": 3}
-    assert result.documents == {"note.txt": "3 numbers"}
-    assert announced == ["counting", "writing numbers"]
+    context = Context(announced.append, warned.append, {"shop.items": "7"})
+    rows = spark.range(9).selectExpr("cast(id AS int) AS item_index", "cast(id AS double) AS score")
+    result = Counting({}).execute_persist(str(tmp_path), context=context, rows=rows)
+    assert sorted(row.item_index for row in result["popularity"].collect()) == [0, 1, 2]
+    assert result.rows == {"popularity": 3}
+    assert result.documents == {"note.txt": "3 items"}
+    assert announced == ["counting", "writing popularity"]
     assert warned == ["the version is 7"]
 
 

@@ -33,7 +33,7 @@ def parser(stages: Sequence[str], script: str | Path | None) -> argparse.Argumen
     what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
     made = _Parser(
         prog=f"spark-submit jobs/{Path(script).name}" if script else f"recommender {_command(stages)}",
-        description=f"Run, each from what is stored to what is stored:\n\n{what}",
+        description=f"Run stages, each from stored tables to stored tables:\n\n{what}",
         epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
         "16 damaged artifact, 17 storage, 18 try again.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -56,16 +56,15 @@ def parser(stages: Sequence[str], script: str | Path | None) -> argparse.Argumen
     made.add_argument(
         "--run-id",
         metavar="ID",
-        help="name of this run, for one result for good: "
-        "what it has committed is not done again (default: made from the time)",
+        help="name of this run; a stage that it has committed is not run again (default: made from the time)",
     )
     if "stage4" in stages:
         made.add_argument(
             "--override-gate",
             metavar="REASON",
-            help="publish also a model that is not blessed; the reason stays in the record",
+            help="publish the model even if it is not blessed; the reason stays in the record",
         )
-    made.add_argument("--force", action="store_true", help="compute also what has not changed since the last run")
+    made.add_argument("--force", action="store_true", help="compute even if nothing has changed since the last run")
     made.add_argument("--dry-run", action="store_true", help="show what would be done and why, and do nothing")
     if len(stages) > 1:
         made.add_argument("--from", dest="first", metavar="STAGE", choices=stages, help="begin with this stage")

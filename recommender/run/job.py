@@ -148,8 +148,8 @@ def run_stages(
         where: is kept up to date; its run id is that of the run.
         session: starts Spark when it is needed.
         run_id: as the user has given it; null: the run has an id of its own.
-        force: compute also what was computed before.
-        override: why a model that is not blessed is published anyway; null: it is not.
+        force: compute even if nothing has changed.
+        override: why a model that is not blessed is published; null: it is refused.
     """
     session.name = f"recommender {' '.join(stages)} {where.run}"
     store, built = prepared(config, stages)

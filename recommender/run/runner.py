@@ -72,9 +72,9 @@ class Runner:
         start: returns the Spark session; it is called when one is needed for the first time.
         where: is kept up to date; its run id is that of the run.
         named: whether the user has given the run's id: then it stands for one result for good.
-        force: compute also what was computed before.
-        failure: turns an error into what is left in the attempt's folder.
-        override: why a model that is not blessed is published anyway; None if it is not.
+        force: compute even if nothing has changed.
+        failure: turns an error into the note in the attempt's folder.
+        override: why a model that is not blessed is published; None: it is refused.
     """
 
     def __init__(

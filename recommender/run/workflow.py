@@ -60,13 +60,13 @@ def run_workflow(
     """Run stages from the store to the store, as the jobs do, in the active session, or in a new one that stays open.
 
     Args:
-        config: path of a YAML file, or what one would say.
+        config: path of a YAML file, or its content as a mapping.
         stages: names of stages, in order.
         root: where results are stored; null: the configuration's.
         overrides: as ``--set``, for example ``stage1.score_filter.min_score=5``.
-        run_id: name of this run; what it has committed is not done again.
-        force: compute also what has not changed since the last run.
-        override_gate: why a model is published that the gate has refused; null: it is not.
+        run_id: name of this run; a stage that it has committed is not run again.
+        force: compute even if nothing has changed since the last run.
+        override_gate: why a model that the gate has refused is published; null: it is not published.
 
     Returns:
         stage -> its result.
