@@ -327,3 +327,19 @@ def test_a_run_that_fails_tells_a_scheduler_why(shop: Shop) -> None:
     error = json.loads(out.splitlines()[-1])
     assert (error["event"], error["id"], error["exit_code"]) == ("error", "UPSTREAM_NOT_COMMITTED", 12)
     assert err.startswith("RECOMMENDER_ERROR UPSTREAM_NOT_COMMITTED ")
+
+
+def test_the_run_then_does_what_the_plan_has_said(shop: Shop) -> None:
+    shop.commit("monday")
+    shop.commit("tuesday", "stage3.similar_items.k=5", stages=["stage3", "stage4"])
+    assert does(shop.plan("--until", "stage3")) == ["reuse"] * 3
+    sets = [word for setting in shop.settings() for word in ("--set", setting)]
+    words = ["--json", "--root", str(shop.root), "--until", "stage3", *sets]
+    assert run_job(WORKFLOW, None, words) == 0
+    told = [json.loads(line) for line in shop.capsys.readouterr().out.splitlines()]
+    skipped = [each["skipped"] for each in told if each["event"] == "stage_done"]
+    assert skipped[0] == "nothing has changed since run monday, commit 1; --force runs it"
+    assert skipped[2] == "the same as run monday, commit 1: now commit 3"
+    newest = shop.store.latest("stage3")
+    assert newest is not None
+    assert (newest.number, newest.record["reused"]) == (3, 1)
