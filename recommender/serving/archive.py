@@ -44,7 +44,7 @@ class Archive:
         found = []
         for channel, each in self._kept():
             manifest = read_manifest(each.folder, each.sha256)
-            is_served = bool(current) and channel != CANDIDATE and current.number == each.number
+            is_served = current is not None and channel != CANDIDATE and current.number == each.number
             told = {"run": manifest.run, "number": each.number, "created_at": manifest.created_at}
             judged = {"metrics": manifest.metrics, "gate": manifest.gate}
             found.append({"channel": channel, **told, "is_served": is_served, **judged})

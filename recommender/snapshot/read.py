@@ -202,12 +202,11 @@ class _Reader:
         file = pa.memory_map(str(self._folder / path))
         self.mapped.append(file)
         table = pa.ipc.open_file(file).read_all()
-        schema = _attributes(table.schema) if schema is None else schema
-        schema = schema(table.column_names) if callable(schema) else schema
-        if not table.schema.equals(schema):
-            raise ValueError(f"{path} has other columns than {', '.join(schema.names)} of their types")
+        wanted = schema(table.column_names) if callable(schema) else schema or _attributes(table.schema)
+        if not table.schema.equals(wanted):
+            raise ValueError(f"{path} has other columns than {', '.join(wanted.names)} of their types")
         table.validate(full=True)
-        for column, field in zip(table.columns, schema, strict=True):
+        for column, field in zip(table.columns, wanted, strict=True):
             if column.null_count and not field.nullable:
                 raise ValueError(f"{path} has nulls in the column {field.name}")
         return table
