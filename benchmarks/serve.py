@@ -34,6 +34,7 @@ from serve_load import Measured, arrivals, closed_loop, get, open_loop, post
 from recommender.store import Channels, Store, open_files
 
 PUBLISHED, FOLDED, SIMILAR = "published list", "fold-in, whole catalogue", "similar items"
+BOOSTED = "fold-in, a category boosted, two items of each"
 FILTERED = "fold-in, a category in stock below a price"
 MANY = 32  # connections
 HISTORY = 10  # events of a list that is computed
@@ -146,6 +147,10 @@ class Requests:
         )
         return self.folded(filter=limits)
 
+    def boosted(self) -> bytes:
+        """Ask for a list that is computed, with a category boosted and at most two items of each."""
+        return self.folded(boost=f"category:c{self._random.randrange(CATEGORIES)}*1.5", max_per="category:2")
+
     def folded(self, **more: str) -> bytes:
         """Ask for a list that is computed."""
         chosen = [self._random.randrange(self._items) for _ in range(HISTORY)]
@@ -163,6 +168,7 @@ def measure(service: Service, requests: Requests, seconds: float, rate: float, f
         PUBLISHED: (requests.published, rate),
         FOLDED: (requests.folded, fold_rate),
         FILTERED: (requests.filtered, fold_rate),
+        BOOSTED: (requests.boosted, fold_rate),
         SIMILAR: (requests.similar, rate),
     }
     late: list[float] = []
@@ -180,7 +186,7 @@ def measure(service: Service, requests: Requests, seconds: float, rate: float, f
     print(row(f"{PUBLISHED}, and beside it", rate / 2, mixed, PUBLISHED))
     print(row(f"... {FOLDED}", fold_rate / 2, mixed, FOLDED), flush=True)
     for kind, (make, _) in streams.items():
-        before, at_once = service.cpu(), 4 if kind in {FOLDED, FILTERED} else MANY
+        before, at_once = service.cpu(), 4 if kind in {FOLDED, FILTERED, BOOSTED} else MANY
         measured = closed_loop(service.port, kind, make, seconds / 2, at_once)
         print(row(f"{kind}, {at_once} at once", None, measured, kind, service.cpu() - before), flush=True)
     print(ORYX)

@@ -69,13 +69,19 @@ _COLOURS = {  # as a picture has it
     "black": "hsl(220,15%25,18%25)",
     "violet": "hsl(275,40%25,50%25)",
 }
-_SHAPES = (  # paths in a square of 8
+_SHAPES = (  # of the kinds, in their order, as paths in a square of 8
     "M1 5q2 0 3-2h1l2 2v1H1z",
     "M2 2l4 0 1 2-1 .5V7H2V4.5L1 4z",
     "M3 1h2l1.5 3h-2v2.5H6V7H2v-.5h1.5V4h-2z",
     "M2 2h4v1h1v2H6v1.5H2z",
+    "M2 3h.5a1.5 1.5 0 0 1 3 0H6l.5 4h-5z",
+    "M1 2q1.5-.5 3 .5q1.5-1 3-.5v4q-1.5-.5-3 .5q-1.5-1-3-.5z",
+    "M4 1l.9 2H7L5.4 4.4 6 6.8 4 5.5 2 6.8l.6-2.4L1 3h2.1z",
+    "M3 5h2l-.4 2H3.4zM4 5q-3-1-2.5-3.5Q4 2 4 5q0-3 2.5-3.5Q7 4 4 5z",
+    "M2.5 1h.8v3h2.2v3h-.8V5H3.3v2h-.8z",
     "M4 1a3 3 0 1 0 .01 0z",
-    "M2 1h4v6L4 6 2 7z",
+    "M1 5.5h1.2q0-3.5 1.8-3.5t1.8 3.5H7v.7H1z",
+    "M2.2 4a1.3 1.3 0 1 0 .01 0zM5.8 4a1.3 1.3 0 1 0 .01 0zM2.2 5l1.5-2.5h1.5L6 5l-.3.1-.7-2.2H3.9L2.5 5.2z",
 )
 _SCATTER = 7_368_787  # a prime: multiplying by it scatters numbers
 
@@ -144,8 +150,12 @@ def sample_items(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int = 
         return F.pmod(F.xxhash64(F.lit(seed), F.lit(salt), number), F.lit(2**40)) / float(2**40)
 
     kind, brand = _one_of(list(_KINDS), taste), _one_of(_BRANDS, F.xxhash64(taste, F.floor(within / 7)))
-    colour, look = _one_of(list(_COLOURS), within), _one_of(_LOOKS, F.floor(within / len(_COLOURS)))
-    paint, ground = _one_of(list(_COLOURS.values()), within), (taste * 47 % 360).cast("int").cast("string")
+    place, look = within + taste, _one_of(_LOOKS, taste + F.floor(within / len(_COLOURS)))
+    colour, paint, ground = (
+        _one_of(list(_COLOURS), place),
+        _one_of(list(_COLOURS.values()), place),
+        (taste * 47 % 360).cast("int").cast("string"),
+    )
     shape = _one_of(_SHAPES, taste)
     picture = F.concat(
         F.lit("data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'><path fill='hsl("),

@@ -46,8 +46,9 @@ class Texts:
 
     def holding(self, text: str, most: int) -> list[int]:
         """Return the first rows that have a text in them, whatever its case."""
-        rows = np.flatnonzero(pc.match_substring(self._column, text, ignore_case=True).fill_null(False))
-        return [int(row) for row in rows[:most]]
+        has = pc.match_substring(self._column, text, ignore_case=True).fill_null(False)
+        rows: list[int] = np.flatnonzero(has)[:most].tolist()
+        return rows
 
     def raw(self, row: int) -> bytes:
         """Return the UTF-8 bytes of a row."""

@@ -202,13 +202,11 @@ class _Reader:
         file = pa.memory_map(str(self._folder / path))
         self.mapped.append(file)
         table = pa.ipc.open_file(file).read_all()
-        expected: pa.Schema = _attributes(table.schema) if schema is None else schema
-        if callable(schema):
-            expected = schema(table.column_names)
-        if not table.schema.equals(expected):
-            raise ValueError(f"{path} has other columns than {', '.join(expected.names)} of their types")
+        wanted = schema(table.column_names) if callable(schema) else schema or _attributes(table.schema)
+        if not table.schema.equals(wanted):
+            raise ValueError(f"{path} has other columns than {', '.join(wanted.names)} of their types")
         table.validate(full=True)
-        for column, field in zip(table.columns, expected, strict=True):
+        for column, field in zip(table.columns, wanted, strict=True):
             if column.null_count and not field.nullable:
                 raise ValueError(f"{path} has nulls in the column {field.name}")
         return table

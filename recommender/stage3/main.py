@@ -7,7 +7,8 @@ Example usage:
 ...     "popularity": spark.createDataFrame([(0, 9.0), (1, 4.0)], "item_index int, score double"),
 ...     "recent_popularity": spark.createDataFrame([(0, 2.0), (1, 4.0)], "item_index int, score double"),
 ...     "interactions": spark.createDataFrame([(0, 0, "transaction", 1.0, 5), (1, 1, "view", 1.0, 6)],
-...                                           "visitor_index int, item_index int, event string, score float, at long"),
+...                                           "visitor_index int, item_index int, event string, score float, "
+...                                           "last_timestamp long"),
 ...     "visitors": spark.createDataFrame([("ann", 0, 1, True), ("bob", 1, 1, False), ("eve", 2, 0, False)],
 ...                                       "visitorid string, visitor_index int, events long, trained boolean"),
 ...     "items": spark.createDataFrame([("tea", 0), ("jam", 1)], "itemid string, item_index int"),

@@ -130,7 +130,7 @@ def test_excluded_items_are_gone(lists: dict[str, list[Place]]) -> None:
 
 def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
     assert list(run.data) == ["recommendations", "similar_items", "bought_together"]
-    assert [schemas.mismatch(name, rows.dtypes) for name, rows in run.data.items()] == ["", "", ""]
+    assert [schemas.mismatch(name, rows.dtypes) for name, rows in run.data.items()] == [""] * 3
     assert dict(run.data["recommendations"].dtypes)["visitorid"] == "string"
 
 

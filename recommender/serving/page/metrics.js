@@ -69,11 +69,12 @@ export function metricsTable(metrics) {
 function tableAt(metrics, k) {
   const rows = metrics.filter((row) => row.k === k);
   const models = [...new Set(rows.map((row) => row.model))].sort((a, b) => (b === FIRST) - (a === FIRST) || a.localeCompare(b));
-  const names = [...new Set(rows.map((row) => row.metric))];
+  const own = new Set(rows.map((row) => row.metric));
+  const names = [...Object.keys(MEANING).filter((name) => own.has(name)), ...[...own].filter((name) => !(name in MEANING))];
   const lines = names.map((name) => {
-    const own = new Map(rows.filter((row) => row.metric === name).map((row) => [row.model, row]));
-    const most = largest([...own.values()]);
-    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(own.get(model), most)));
+    const cells = new Map(rows.filter((row) => row.metric === name).map((row) => [row.model, row]));
+    const most = largest([...cells.values()]);
+    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(cells.get(model), most)));
   });
   const head = [`metric@${k}`, ...models.map(modelName)].map((name) => element("th", { scope: "col" }, name));
   const table = element("table", { class: "metrics" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, lines));
