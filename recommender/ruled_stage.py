@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import recommender.constants as C
 from recommender.settings.step import Steps
 from recommender.stage import Stage
 from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
@@ -57,7 +58,7 @@ class RuledStage(Stage):
         """
         rules = self.steps.recommend
         found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
-        self._absent = absent_kinds(rules.exclude_events, found)
+        self._absent = [] if rules.exclude_events == C.SEEN else absent_kinds(rules.exclude_events, found)
         self.note([self._sentence(kind, found) for kind in self._absent])
 
     def note(self, sentences: Sequence[str]) -> None:
@@ -70,6 +71,8 @@ class RuledStage(Stage):
     def left_out(self) -> str:
         """Return for which kinds of events items are left out of the lists."""
         rules = self.steps.recommend
+        if rules.exclude_events == C.SEEN:
+            return "left out: items with any event"
         kinds = [kind for kind in rules.exclude_events if kind not in self._absent]
         if kinds or not rules.exclude_events:
             return f"left out: items with {', '.join(kinds) or 'nothing'}"

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, functions as F
 
 from recommender.errors import ConfigError
 from recommender.stage2.steps import ItemToItem
@@ -152,8 +152,9 @@ def lists(
 ) -> dict[int, list[Place]]:
     """Each visitor's list, after a check that its ranks are 1, 2, 3 and so on."""
     init = {name: options.pop(name) for name in ("max_items_per_visitor",) if name in options}
-    settings = {"k": 3, "exclude_events": ["addtocart", "transaction"], **options}
     history, neighbours = spark.createDataFrame(events, HISTORY), spark.createDataFrame(close, NEIGHBOURS)
+    barred = list(options.pop("barred", ("addtocart", "transaction")))  # kinds of events
+    settings = {"k": 3, "excluded": history.where(F.col("event").isin(barred)), **options}
     rows = ItemToItem(**init).recommend(history, neighbours, **settings)
     assert rows.schema.simpleString() == f"struct<{LISTS.replace(' ', ':').replace(',:', ',')}>"
     found: dict[int, list[Place]] = defaultdict(list)
@@ -171,14 +172,14 @@ def test_what_was_only_viewed_may_be_recommended_and_what_was_bought_is_not(spar
     places = lists(spark)[ANN]
     assert 1 in {item for item, *_ in places}
     assert 2 not in {item for item, *_ in places}
-    assert 2 in {item for item, *_ in lists(spark, exclude_events=[])[ANN]}
-    assert {item for item, *_ in lists(spark, exclude_events=["view", "transaction"])[ANN]} == {3, 4}
+    assert 2 in {item for item, *_ in lists(spark, barred=[])[ANN]}
+    assert {item for item, *_ in lists(spark, barred=["view", "transaction"])[ANN]} == {3, 4}
 
 
 def test_the_rules_are_applied_before_the_list_is_cut(spark: SparkSession) -> None:
     allowed = spark.createDataFrame([(3,), (4,)], "item_index int")
     assert lists(spark, k=1, allowed=allowed)[ANN] == [(3, 0.5, "item_to_item")]
-    assert lists(spark, k=1, exclude_events=["view"])[ANN] == [(3, 0.5, "item_to_item")]
+    assert lists(spark, k=1, barred=["view"])[ANN] == [(3, 0.5, "item_to_item")]
 
 
 def test_a_list_that_is_too_short_is_filled_with_the_visitors_popular_items_and_none_twice(spark: SparkSession) -> None:
@@ -237,7 +238,7 @@ def test_the_lists_of_a_random_log_are_those_made_by_hand(spark: SparkSession) -
     close = near_by_hand(pairs, Options())
     rows = [(item, neighbour, s) for item, nearest in close.items() for neighbour, s in nearest]
     may = spark.createDataFrame([(item,) for item in allowed], "item_index int")
-    found = lists(spark, events, rows, k=6, allowed=may, exclude_events=["transaction"])
+    found = lists(spark, events, rows, k=6, allowed=may, barred=["transaction"])
     assert {v: [item for item, *_ in places] for v, places in found.items()} == by_hand(events, close, allowed, 6)
 
 

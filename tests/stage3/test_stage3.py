@@ -136,12 +136,13 @@ def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
 def test_the_report_says_what_is_blended(run: Run) -> None:
     stage = Stage3({"blend": {"weight": 0.25}})
     note = stage.report({**run.stage.counter.rows()})[0].note
-    assert note.endswith("left out: items with addtocart, transaction; blended with recent popularity, weight 0.25")
+    assert note.endswith("left out: items with any event; blended with recent popularity, weight 0.25")
 
 
 def test_kinds_that_never_occur_are_told_and_nothing_is_claimed_for_them(spark: SparkSession, tmp_path: Path) -> None:
     told: list[str] = []
-    stage = Stage3({})
+    bought = {"recommend": {"exclude_events": ["addtocart", "transaction"]}}
+    stage = Stage3(bought)
     stage.warn = told.append
     kinds = {"events_by_kind": {"view": 9, "transaction": 2, "cart": 1}}
     stage.execute_persist(str(tmp_path / "some"), **tables(spark), als=ALS, profile=kinds)
@@ -152,7 +153,7 @@ def test_kinds_that_never_occur_are_told_and_nothing_is_claimed_for_them(spark: 
     assert stage.details() == {"warnings": [sentence]}
     assert told == [sentence]
     assert stage.report(stage.counter.rows())[0].note.endswith("; left out: items with transaction")
-    stage = Stage3({})
+    stage = Stage3(bought)
     stage.execute_persist(str(tmp_path / "none"), **tables(spark), als=ALS, profile={"events_by_kind": {"view": 9}})
     assert [one.split("; ")[1] for one in stage.warnings] == ["the log has view 9"] * 2
     note = stage.report(stage.counter.rows())[0].note
@@ -163,6 +164,13 @@ def test_all_kinds_of_the_rules_occur_as_far_as_is_known(run: Run) -> None:
     assert run.stage.details() == {}
 
 
+def test_no_kind_has_to_occur_where_all_seen_items_are_left_out() -> None:
+    stage = Stage3({})
+    stage.heed({"events_by_kind": {"play": 9}})
+    assert stage.details() == {}
+    assert stage.left_out() == "left out: items with any event"
+
+
 def test_of_very_many_kinds_the_most_frequent_are_known() -> None:
     stage = Stage3({"recommend": {"exclude_events": ["order"]}})
     stage.heed({"events_by_kind": {f"kind {n}": 100 - n for n in range(50)}})
@@ -170,7 +178,7 @@ def test_of_very_many_kinds_the_most_frequent_are_known() -> None:
 
 
 def test_the_report_counts_the_visitors_and_the_places_of_each_source(run: Run) -> None:
-    note = "als 2, fold_in 4, popular 4; left out: items with addtocart, transaction"
+    note = "als 2, fold_in 4, popular 4; left out: items with any event"
     assert run.stage.report(run.stage.counter.rows()) == [
         StepRows("recommend", 5, 10, note),
         StepRows("similar_items", 3, 6, "by the cosine of their factors"),

@@ -18,7 +18,7 @@ Example usage:
 ...                                 "score float, last_timestamp long")
 >>> popular = spark.createDataFrame([(9, 1, 5, 8.0, "popular"), (9, 2, 7, 1.0, "popular")], "visitor_index int, "
 ...                                 "rank int, item_index int, score float, source string")
->>> step.recommend(history, neighbours, k=2, exclude_events=[], popular_lists=popular).orderBy("rank").show()
+>>> step.recommend(history, neighbours, k=2, excluded=history.limit(0), popular_lists=popular).orderBy("rank").show()
 +-------------+----+----------+-----+------------+
 |visitor_index|rank|item_index|score|      source|
 +-------------+----+----------+-----+------------+
@@ -27,8 +27,6 @@ Example usage:
 +-------------+----+----------+-----+------------+
 <BLANKLINE>
 """
-
-from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, Window, functions as F
 
@@ -105,7 +103,7 @@ class ItemToItem:
         neighbours: DataFrame,
         *,
         k: int,
-        exclude_events: Sequence[str],
+        excluded: DataFrame,
         allowed: DataFrame | None = None,
         popular_lists: DataFrame | None = None,
     ) -> DataFrame:
@@ -116,7 +114,7 @@ class ItemToItem:
                 rows per pair. An item whose scores sum up to more than 0 has a say.
             neighbours: as `execute` returns them.
             k: length of a list.
-            exclude_events: kinds of events; an item that the visitor has such an event with is not recommended to it.
+            excluded: visitor_index int, item_index int: what a visitor's list leaves out; any number of rows per pair.
             allowed: item_index int, one row per item that may be recommended; null: every item may.
             popular_lists: visitor_index int, rank int, item_index int, score float, source string: a list of popular
                 items by the same rules for each visitor, of k places where there are so many; what fills a list that
@@ -136,8 +134,7 @@ class ItemToItem:
         total = F.sum(F.col(C.SIMILARITY).cast(_SIMILARITY)).cast("float").alias(C.SCORE)
         found = own.join(neighbours, C.ITEM_INDEX, "inner").groupBy(C.VISITOR_INDEX, C.NEIGHBOUR_INDEX).agg(total)
         scored = found.withColumnRenamed(C.NEIGHBOUR_INDEX, C.ITEM_INDEX).withColumn(C.SOURCE, F.lit(C.ITEM_TO_ITEM))
-        excluded = history.where(F.col(C.EVENT).isin(list(exclude_events))).select(*_PAIR)
-        left = scored.join(excluded, list(_PAIR), "left_anti")
+        left = scored.join(excluded.select(*_PAIR), list(_PAIR), "left_anti")
         lists = _ranked(left, k, F.desc(C.SCORE), F.col(C.ITEM_INDEX))
         return lists if popular_lists is None else _filled(lists, popular_lists, k)
 
