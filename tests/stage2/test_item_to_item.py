@@ -112,8 +112,8 @@ def test_shuffled_rows_in_other_partitions_give_the_same_neighbours(spark: Spark
 
 def test_the_items_of_a_heavy_visitor_are_divided_so_that_each_keeps_a_part_of_its_pairs(spark: SparkSession) -> None:
     heavy = [(0, item, 1.0, item) for item in range(400)]
-    rows = [(item, other, s) for item, places in near(spark, heavy, items_together=40, alpha=1, beta=0, neighbours=999)
-            .items() for other, s in places]  # fmt: skip
+    found = near(spark, heavy, items_together=40, alpha=1, beta=0, neighbours=999)
+    rows = [(item, other, s) for item, places in found.items() for other, s in places]
     pairs = {(item, other) for item, other, _ in rows}
     assert {item for item, _ in pairs} == set(range(400))
     assert len(pairs) == pytest.approx(400 * 39, rel=0.3)  # and not 400 * 399
@@ -126,10 +126,8 @@ def test_the_items_of_a_heavy_visitor_are_divided_so_that_each_keeps_a_part_of_i
 
 
 def test_a_visitor_with_as_many_items_as_meet_is_not_divided(spark: SparkSession) -> None:
-    pairs = [(0, item, 1.0, item) for item in range(6)]
-    assert {item: len(places) for item, places in near(spark, pairs, items_together=6).items()} == dict.fromkeys(
-        range(6), 5
-    )
+    found = near(spark, [(0, item, 1.0, item) for item in range(6)], items_together=6)
+    assert [len(places) for places in found.values()] == [5] * 6
 
 
 def test_without_scores_there_are_no_neighbours(spark: SparkSession) -> None:
@@ -240,7 +238,7 @@ def test_the_lists_of_a_random_log_are_those_made_by_hand(spark: SparkSession) -
         for visitor, item, score, time in random_pairs(seed=9)
     ]
     allowed = set(range(0, 25, 2)) | {1, 3, 5}
-    close = near_by_hand(pairs, 0.6, 0.3, 100)
+    close = near_by_hand(pairs, 0.7, 0.25, 100)
     rows = [(item, neighbour, s) for item, nearest in close.items() for neighbour, s in nearest]
     may = spark.createDataFrame([(item,) for item in allowed], "item_index int")
     found = lists(spark, events, rows, k=6, allowed=may, barred=["transaction"])
