@@ -238,7 +238,7 @@ def test_the_lists_of_a_random_log_are_those_made_by_hand(spark: SparkSession) -
         for visitor, item, score, time in random_pairs(seed=9)
     ]
     allowed = set(range(0, 25, 2)) | {1, 3, 5}
-    close = near_by_hand(pairs, 0.7, 0.25, 100)
+    close = near_by_hand(pairs, 0.7, 0.1, 100)
     rows = [(item, neighbour, s) for item, nearest in close.items() for neighbour, s in nearest]
     may = spark.createDataFrame([(item,) for item in allowed], "item_index int")
     found = lists(spark, events, rows, k=6, allowed=may, barred=["transaction"])

@@ -83,7 +83,7 @@ class ItemToItem:
 
     neighbours: Annotated[int, Field(ge=1, le=1000)] = 100
     alpha: Annotated[float, Field(ge=0, le=2)] = 0.7
-    beta: Annotated[float, Field(ge=0, le=2)] = 0.25
+    beta: Annotated[float, Field(ge=0, le=2)] = 0.1
     items_together: Annotated[int, Field(ge=2, le=10_000)] = 500
 
     def execute(self, scores: DataFrame) -> DataFrame:
