@@ -4,7 +4,7 @@
 
 The files are those of LightGCN's split: a line per visitor, its number and those of its items. They become a log with a
 view per pair, in an order by chance, and a holdout of the user's own (stage1.holdout.holdout_filename). All items
-are ranked for every visitor of the test file, without those of the train file (stage3.recommend.exclude_events).
+are ranked for every visitor of the test file, without those of the train file.
 
 A fit is rank:alpha:regParam:iterations, in MLlib's own terms. The seconds are those of stage 2 in its commit record:
 the fit, the lists of all models, and the judgement, without Spark's start. Published rows are those of the BARS
@@ -151,8 +151,8 @@ def main() -> None:
         row(name, *published, "published")
     found: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        settings = [*write(options.train, options.test, Path(folder)), "stage3.recommend.exclude_events=[view]"]
-        settings += [f"stage2.evaluator.cutoffs=[10, {K}]", *options.set]
+        settings = [*write(options.train, options.test, Path(folder)), f"stage2.evaluator.cutoffs=[10, {K}]"]
+        settings += options.set
         run("stage1", folder, settings)
         fits, told = list(options.fits), ""
         if options.tune:

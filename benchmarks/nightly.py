@@ -47,7 +47,6 @@ Parts = dict[str, Figures]
 
 SINGLE = REPOSITORY / "benchmarks" / "contenders" / "night.py"
 FIT = {"rank": 32, "max_iter": 10, "alpha": 1, "reg_param": 0.1}
-UNSEEN = "stage3.recommend.exclude_events=[view, addtocart, transaction]"
 STAGES = ("stage1", "stage2", "stage3", "stage4")
 FITTING = "stage2: fitting ALS"
 ANNOUNCED = re.compile(r"^(stage\d) \w+(: .+)? \.\.\.$", re.MULTILINE)  # what a job says when it begins a part
@@ -122,7 +121,7 @@ def theirs(log: Path, folder: Path, options: argparse.Namespace) -> tuple[Parts,
 def ours(log: Path, folder: Path, options: argparse.Namespace) -> tuple[Parts, dict[str, Any]]:
     """Run the workflow; return its rows, and what it found."""
     root = folder / f"out-{log.stem}"
-    settings = [f"stage1.data_loader.event_filename={log}", "stage1.data_loader.file_format=csv", UNSEEN]
+    settings = [f"stage1.data_loader.event_filename={log}", "stage1.data_loader.file_format=csv"]
     settings += [f"stage2.als.{name}={value}" for name, value in FIT.items()] + options.set
     overrides = [argument for setting in settings for argument in ("--set", setting)]
     _, whole, sampled = run(REPOSITORY / "spark-submit.sh", "workflow", "--root", root, *overrides)

@@ -29,6 +29,7 @@ USABLE: Final = "usable"  # whether a row of the user's own holdout is fit for u
 VIEW: Final = "view"
 ADD_TO_CART: Final = "addtocart"
 PURCHASE: Final = "transaction"
+SEEN: Final = "seen"  # in recommend.exclude_events: every kind
 
 # What the steps add.
 SCORE: Final = "score"  # how strongly one visitor prefers one item: the weights of its events together

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import recommender.constants as C
 from recommender.settings.step import Steps
 from recommender.stage import Stage
 from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommender
@@ -56,7 +57,8 @@ class RuledStage(Stage):
             profile: of the log, as stage 1's record has it; null: nobody knows.
         """
         found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
-        self._absent = absent_kinds(self.steps.recommend.exclude_events, found)
+        rules = self.steps.recommend
+        self._absent = [] if rules.exclude_events == C.SEEN else absent_kinds(rules.exclude_events, found)
         self.note([self._sentence(kind, found) for kind in self._absent])
 
     def note(self, sentences: Sequence[str]) -> None:
@@ -68,10 +70,13 @@ class RuledStage(Stage):
 
     def left_out(self) -> str:
         """Return for which kinds of events items are left out of the lists."""
-        kinds = [kind for kind in self.steps.recommend.exclude_events if kind not in self._absent]
-        if kinds or not self.steps.recommend.exclude_events:
+        rules = self.steps.recommend
+        if rules.exclude_events == C.SEEN:
+            return "left out: items with any event"
+        kinds = [kind for kind in rules.exclude_events if kind not in self._absent]
+        if kinds or not rules.exclude_events:
             return f"left out: items with {', '.join(kinds) or 'nothing'}"
-        return f"nothing is left out: no event is {' or '.join(self.steps.recommend.exclude_events)}"
+        return f"nothing is left out: no event is {' or '.join(rules.exclude_events)}"
 
     def _sentence(self, kind: str, found: Mapping[str, int]) -> str:
         is_whole = len(found) < _MOST_KINDS

@@ -37,7 +37,7 @@ def test_the_new_step_works(spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 
 def test_the_example_configuration_is_valid() -> None:
     config = parse_config(blocks(CONFIGURATION, "yaml")[0], environ={"EVENTS_PATH": "events"})
-    assert config.stage("stage3")["recommend"]["exclude_events"] == ["order"]
+    assert config.stage("stage1")["score_events"]["score_map"]["order"] == 10
 
 
 @pytest.mark.parametrize("text", blocks(CONFIGURATION, "yaml"))

@@ -86,7 +86,8 @@ def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
 
 def test_a_rule_changes_what_is_judged_and_what_is_served_alike(spark: SparkSession, tmp_path: Path) -> None:
     denied = tmp_path / "denied.csv"
-    judged, served = both(spark, "{recommend: {k: 3}}")
+    usual = "recommend: {k: 3, exclude_events: [addtocart, transaction]}"
+    judged, served = both(spark, f"{{{usual}}}")
     assert judged == served
     assert len(judged) == 12
     assert {source for _, _, source in judged.values()} == {"fold_in", "popular"}
@@ -96,13 +97,12 @@ def test_a_rule_changes_what_is_judged_and_what_is_served_alike(spark: SparkSess
         (f"item_rules: {{deny_filename: {denied}}}", {first}),
         ("item_rules: {max_days_unseen: 3}", {0, 1, 2, 3, 4}),
     ):
-        judged_by_rule, served_by_rule = both(spark, f"{{recommend: {{k: 3}}, {rule}}}")
+        judged_by_rule, served_by_rule = both(spark, f"{{{usual}, {rule}}}")
         assert judged_by_rule == served_by_rule != judged
         assert not gone & {item for item, _, _ in served_by_rule.values()}
-    judged_by_rule, served_by_rule = both(spark, "{recommend: {k: 3}, blend: {weight: 0.5}}")
+    judged_by_rule, served_by_rule = both(spark, f"{{{usual}, blend: {{weight: 0.5}}}}")
     assert judged_by_rule == served_by_rule != judged
-    every_event = "{recommend: {k: 3, exclude_events: [view, addtocart, transaction]}}"
-    judged_by_rule, served_by_rule = both(spark, every_event)
+    judged_by_rule, served_by_rule = both(spark, "{recommend: {k: 3}}")
     assert judged_by_rule == served_by_rule != judged
     assert not {(v, i) for v, i, *_ in HISTORY} & {(v, item) for (v, _), (item, _, _) in served_by_rule.items()}
 

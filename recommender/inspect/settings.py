@@ -5,7 +5,6 @@ Example usage:
 ...     print(setting.path, setting.value)
 stage1.data_loader.event_map {'view': 'view'}
 stage1.score_events.score_map {'view': 1, 'Buy': 10}
-stage3.recommend.exclude_events ['Buy']
 """
 
 import re
@@ -36,12 +35,10 @@ KEYS: Final = (
     "stage1.group_scores.aggregate",
     "stage1.score_filter.min_score",
     "stage2.als.implicit_prefs",
-    "stage3.recommend.exclude_events",
 )
 _SUFFIX = re.compile(r"\.([a-z]+)(?:\.(?:gz|gzip|bz2|zst|lz4))?$")
 _UNKNOWN_ZONE = "they say no zone and are read as UTC; timezone: Europe/Berlin would say otherwise"
 _OF_PURCHASES = {"tdat", "price", "unitprice", "salesprice", "quantity", "qty", "invoicedate", "orderdate"}
-_SEEN, _BOUGHT = 3, 5  # weights from which a kind is a sign of interest, and from which the item is as good as bought
 _MOST_KINDS = 60
 _RATING = "rating"
 
@@ -183,15 +180,9 @@ def _weights(table: Table, roles: Roles) -> list[Setting]:
         kind = _RATING
     elif C.TRANSACTION in roles.columns or plain & _OF_PURCHASES:
         kind = C.PURCHASE
-    again = f"what was {'rated' if roles.is_rating else 'bought'} is not recommended again; [] if it may be"
     found = [
         replace(_loader("constant_event", kind, f"the log has no kinds of events: each is a {kind}"), is_guess=True),
         Setting("stage1.score_events.score_map", {kind: 1}, "the only kind"),
-        Setting(
-            "stage3.recommend.exclude_events",
-            [] if kind == C.VIEW else [kind],
-            again if kind != C.VIEW else "what was viewed may be recommended",
-        ),
     ]
     if WEIGHT not in roles.columns:
         return found
@@ -237,11 +228,6 @@ def _kinds(values: Iterable[Any]) -> list[Setting]:
         why += f"; {', '.join(unknown[:5])}: not known"
     if kept != {kind: int(weight) for kind, weight in C.DEFAULT_SCORES.items()}:
         found.append(Setting("stage1.score_events.score_map", kept, why, is_guess=len(kept) > 1 or bool(unknown)))
-    bought = [name for name, weight in kept.items() if weight >= _BOUGHT]
-    if sorted(bought) != sorted([C.ADD_TO_CART, C.PURCHASE]):
-        why = "what a visitor has done so with is not recommended to it again"
-        why = why if bought else "no kind says that an item was bought"
-        found.append(Setting("stage3.recommend.exclude_events", bought, why))
     return found
 
 

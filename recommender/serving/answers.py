@@ -327,7 +327,7 @@ def _events(version: Version, request: Request) -> _Events:
         if index is not None and event in version.weights:
             found.items.append(index)
             found.scores.append(version.weights[event])
-        if index is not None and event in version.barred_kinds:
+        if index is not None and version.bars(event):
             found.barred.append(index)
     return found
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from recommender.constants import SEEN
 from recommender.errors import ArtifactError
 from recommender.serving.engine import Engine, Feedback
 from recommender.serving.filters import Filters
@@ -51,8 +52,7 @@ class Version:
         self.weights = manifest.score_map
         self.sources = manifest.sources
         self.events = manifest.events
-        self._barred = np.array([kind in manifest.exclude_events for kind in manifest.events], dtype=np.bool_)
-        self.barred_kinds = frozenset(manifest.exclude_events)
+        self._barred = np.array([self.bars(kind) for kind in manifest.events], dtype=np.bool_)
         self.filters = Filters(snapshot.items.attributes, snapshot.model.ranked.indexes)
         self.hidden = np.array([], dtype=np.int64)  # indexes of items that nobody gets
 
@@ -72,6 +72,11 @@ class Version:
         """Let no list have these items, and no others, from now on; ids that are not in the version are ignored."""
         found = (self.snapshot.items.find(itemid) for itemid in itemids)
         self.hidden = np.array(sorted(index for index in found if index is not None), dtype=np.int64)
+
+    def bars(self, kind: str) -> bool:
+        """Return whether an event of this kind keeps its item out of the visitor's lists."""
+        kinds = self.snapshot.manifest.exclude_events
+        return kinds == SEEN or kind in kinds
 
     @property
     def default_event(self) -> str:

@@ -6,7 +6,7 @@ Example usage:
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
@@ -29,14 +29,28 @@ def unknown_key(path: str, known: Iterable[str]) -> Mistake:
 
 
 def mistakes_of(step_class: type, error: ValidationError, step_path: str = "") -> list[Mistake]:
-    """Return the mistakes that pydantic has found in the parameters of a step.
+    """Return the mistakes that pydantic has found in the parameters of a step: one for a value of several types.
 
     Args:
         step_class: the class of the step.
         error: what pydantic has raised.
         step_path: the step's place in the configuration; "" for a step that was not built from one.
     """
-    return [_mistake(step_class, details, step_path) for details in error.errors(include_url=False)]
+    found: dict[str, list[Any]] = {}
+    for details in error.errors(include_url=False):
+        found.setdefault(str(details["loc"][:1]), []).append(details)
+    return [mistake for group in found.values() for mistake in _mistakes(step_class, group, step_path)]
+
+
+def _mistakes(step_class: type, group: Sequence[Any], step_path: str) -> list[Mistake]:
+    """Return the mistakes of one parameter; a value that is of none of its types is one mistake."""
+    name = str(next(iter(group[0]["loc"]), ""))
+    rule = json_schema(step_class)["properties"].get(name, {})
+    types = [part for part in rule.get("anyOf", ()) if part.get("type") != "null"]
+    if len(group) > 1 and len(types) > 1:
+        whole = min(group, key=lambda details: len(details["loc"]))
+        return [type_mistake(f"{step_path}.{name}" if step_path else name, _describe(rule), whole["input"])]
+    return [_mistake(step_class, details, step_path) for details in group]
 
 
 def _mistake(step_class: type, details: Any, step_path: str) -> Mistake:
@@ -99,8 +113,10 @@ def _describe(rule: Mapping[str, Any]) -> str:
     """
     if "anyOf" in rule:
         return " or ".join(_describe(part) for part in rule["anyOf"])
-    if "enum" in rule or "const" in rule:
-        return "one of " + ", ".join(str(value) for value in rule.get("enum", [rule.get("const")]))
+    if "const" in rule:
+        return str(rule["const"])
+    if "enum" in rule:
+        return "one of " + ", ".join(map(str, rule["enum"]))
     if rule.get("type") == "array":
         return f"a list, each {_describe(rule.get('items', {}))}"
     if rule.get("type") == "object":

@@ -82,7 +82,8 @@ class Manifest(_Part):
         run, number, created_at: of the commit that it belongs to; number 0: of none.
         rank: of the model. k: the length of the published lists.
         score_map: kind of event -> weight. events, sources: what the numbers in the files stand for.
-        exclude_events: kinds of events; an item that a visitor has such an event with is not recommended to it.
+        exclude_events: seen, or kinds of events: an item that a visitor has any event with, or such an event, is not
+            recommended to it.
         metrics, gate: how the model was judged, as stage 2 records it.
         golden: questions that a version must answer before it is served.
         files: path in the snapshot -> size and hash, of every file but the manifest.
@@ -98,7 +99,7 @@ class Manifest(_Part):
     score_map: dict[str, float]
     events: list[str]
     sources: list[str] = [ALS, FOLD_IN, POPULAR]
-    exclude_events: list[str]
+    exclude_events: Literal["seen"] | list[str]
     fill_with_popular: bool
     k: int = Field(ge=1, le=1000)
     blend: Blend | None = None

@@ -81,11 +81,12 @@ class ListMaker:
             popular_lists: those of `by_popularity`, which fill lists that are too short, if anything may.
         """
         rules = self._rules
+        history = self.history.join(self.visitors, C.VISITOR_INDEX, "left_semi")
         return item_to_item.recommend(
-            self.history.join(self.visitors, C.VISITOR_INDEX, "left_semi"),
+            history,
             item_to_item.execute(scores),
             k=self.k,
-            exclude_events=rules.exclude_events,
+            excluded=rules.excluded(history),
             allowed=self.allowed,
             popular_lists=popular_lists if rules.fill_with_popular else None,
         )

@@ -20,7 +20,7 @@ Example usage:
 |visitorid|rank|itemid| source|
 +---------+----+------+-------+
 |      ann|   1|   jam|    als|
-|      bob|   1|   jam|fold_in|
+|      bob|   1|   tea|fold_in|
 +---------+----+------+-------+
 <BLANKLINE>
 """

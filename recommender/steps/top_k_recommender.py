@@ -18,6 +18,8 @@ Example usage:
 <BLANKLINE>
 """
 
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +27,7 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.ranking import NONE, Keys, fill_up, found
-from recommender.settings.step import Annotated, Field, field, step
+from recommender.settings.step import Annotated, Field, step
 from recommender.spark.aggregates import fetch
 from recommender.spark.blocks import lists, size_of
 from recommender.spark.search import EXCLUDED, BlockSearch
@@ -40,7 +42,8 @@ class TopKRecommender(Persistent):
 
     Init parameters:
         k: length of a list, 1 to 1000.
-        exclude_events: kinds of events; an item that the visitor has such an event with is not recommended to it.
+        exclude_events: seen: an item that the visitor has any event with is not recommended to it; or a list of kinds
+            of events: an item that the visitor has such an event with is not.
         fill_with_popular: whether popular items, by the same rules, fill a list that is too short.
         visitors_per_block: how many visitors are ranked at once; null: as many as fit into a sixteenth of
             spark.executor.memory, and 50,000 at most.
@@ -64,7 +67,7 @@ class TopKRecommender(Persistent):
     """
 
     k: Annotated[int, Field(ge=1, le=1000)] = 10
-    exclude_events: list[str] = field(default_factory=lambda: [C.ADD_TO_CART, C.PURCHASE])
+    exclude_events: Literal["seen"] | list[str] = C.SEEN
     fill_with_popular: bool = True
     visitors_per_block: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     items_per_block: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
@@ -86,7 +89,7 @@ class TopKRecommender(Persistent):
             popularity = popularity.join(allowed.select(C.ITEM_INDEX), C.ITEM_INDEX, "left_semi")
         visitor = F.col(C.VISITOR_INDEX).alias(C.ID)
         queries = visitors.select(visitor, C.SOURCE, C.FEATURES)
-        excluded = history.where(F.col(C.EVENT).isin(self.exclude_events)).select(visitor, C.ITEM_INDEX)
+        excluded = self.excluded(history).select(visitor, C.ITEM_INDEX)
         popular = popularity.select(C.ITEM_INDEX, C.SCORE) if self.fill_with_popular else None
         schema = f"{C.VISITOR_INDEX} int, {C.RANK} int, {C.ITEM_INDEX} int, {C.SCORE} float, {C.SOURCE} string"
         sizes = {} if item_factors is None else {"items": size_of(item_factors)}
@@ -105,6 +108,11 @@ class TopKRecommender(Persistent):
             excluded_count=found["excluded"][0][0],
             other=popular,
         )
+
+    def excluded(self, history: DataFrame) -> DataFrame:
+        """Return the rows of a history whose items the visitor's list leaves out."""
+        kinds = self.exclude_events
+        return history if isinstance(kinds, str) else history.where(F.col(C.EVENT).isin(kinds))
 
 
 def _listed(visitors: pa.Table, best: Keys, popular: pa.Table | None) -> pa.Table:

@@ -69,7 +69,7 @@ def named(path: Path) -> str:
 
 def views(**more: Any) -> dict[str, Any]:
     """Return what is written of a log of views, and more."""
-    return {"stage1.score_events.score_map": {"view": 1}, "stage3.recommend.exclude_events": [], **more}
+    return {"stage1.score_events.score_map": {"view": 1}, **more}
 
 
 TEXT_IDS = {"id_type": "string", "stage1.train_test_split.column_name": "timestamp"}
@@ -108,7 +108,6 @@ def test_columns_are_recognised_by_their_names(look: Any) -> None:
         "columns": {"timestamp": "event_time", "visitorid": "user_id", "event": "event_type", "itemid": "product_id"},
         "timestamp_unit": "iso",
         "stage1.score_events.score_map": {"view": 1, "cart": 5},
-        "stage3.recommend.exclude_events": ["cart"],
     }
     assert "view 40, cart 20" in out
     assert "not used: category_id, price, user_session" in out
@@ -131,7 +130,6 @@ def test_ratings_without_a_header_are_recognised_by_their_values(look: Any, deli
         "stage1.score_events.score_map": {"rating": 1},
         "stage1.group_scores.aggregate": "last",
         "stage2.als.implicit_prefs": False,
-        "stage3.recommend.exclude_events": ["rating"],
     }
     assert "Without a header columns are guessed by what they hold: check column_names." in out
 
@@ -419,7 +417,6 @@ def test_nested_names_and_arrays_of_json_are_found(look: Any) -> None:
         "timestamp_unit": "us",
         **TEXT_IDS,
         "stage1.score_events.score_map": {"view_item": 1},
-        "stage3.recommend.exclude_events": [],
     }
     assert "1 objects have nothing in items, and make no event." in out
     assert "Looked at all 78 rows" in out

@@ -36,7 +36,7 @@ def test_ratings_are_trained_judged_and_served(spark: SparkSession, tmp_path: Pa
         "stage1.holdout.min_score": "3.5",
         "stage2.als": "{implicit_prefs: false, rank: 4, max_iter: 5}",
         "stage2.evaluator.replicates": "10",
-        "stage3.recommend": "{k: 5, exclude_events: [rating], fill_with_popular: false}",
+        "stage3.recommend": "{k: 5, fill_with_popular: false}",
     }
     settings = setting(*(f"{name}={value}" for name, value in config.items()))
     done = run_here("workflow", "--root", str(tmp_path / "out"), "--override-gate", "a test", *settings)

@@ -105,6 +105,17 @@ def test_a_kind_without_a_weight_says_nothing_and_may_leave_an_item_out(tmp_path
     assert first not in [item["itemid"] for item in without["items"]]
 
 
+@pytest.mark.parametrize("kind", ["view", "wish", None])
+def test_any_event_keeps_its_item_out_where_seen_items_are_left_out(tmp_path: Path, kind: str | None) -> None:
+    shop, version = opened(tmp_path, exclude_events="seen")
+    some = str(shop.itemids[0])
+    first = answers.computed(version, Request(3, None, [(some, "view")]))["items"][0]["itemid"]
+    without = answers.computed(version, Request(1000, None, [(some, "view"), (first, kind)]))["items"]
+    assert not {some, first} & {item["itemid"] for item in without}
+    with_seen = answers.computed(version, Request(1000, None, [(some, "view"), (first, kind)], include_seen=True))
+    assert first in {item["itemid"] for item in with_seen["items"]}
+
+
 def test_an_event_without_a_kind_is_a_view_or_what_weighs_least(tmp_path: Path) -> None:
     _, version = opened(tmp_path / "1")
     assert version.default_event == "view"

@@ -1,11 +1,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
-from math import fsum, sqrt
-from typing import Any, NamedTuple
+from math import fsum
+from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from numpy.typing import NDArray
+from pyspark.sql import SparkSession, functions as F
 
 from recommender.errors import ConfigError
 from recommender.stage2.steps import ItemToItem
@@ -30,57 +31,39 @@ FEW: list[Pair] = [
 ]
 
 
-class Options(NamedTuple):
-    neighbours: int = 100
-    max_items_per_visitor: int = 200
-    shrink: float = 0.0
+def walks(pairs: Sequence[Pair], alpha: float, beta: float) -> NDArray[np.float64]:
+    """The similarity of every two items, as a product of dense matrices of the steps of a walk."""
+    has = np.zeros((max(v for v, *_ in pairs) + 1, max(i for _, i, *_ in pairs) + 1))
+    for visitor, item, score, _ in pairs:
+        has[visitor, item] = score > 0
+    to_item = has / np.maximum(has.sum(axis=1, keepdims=True), 1)
+    to_visitor = (has / np.maximum(has.sum(axis=0), 1)).T
+    found: NDArray[np.float64] = to_visitor**alpha @ to_item**alpha / np.maximum(has.sum(axis=0), 1) ** beta
+    if alpha == 0:  # 0 to the power of 0 is no step
+        found = has.T @ has / np.maximum(has.sum(axis=0), 1) ** beta
+    np.fill_diagonal(found, 0)
+    return found
 
 
-def latest(pairs: Sequence[tuple[int, int, int]], most: int) -> dict[int, set[int]]:
-    """Each visitor's items that count, of (visitor, item, time)."""
-    by_visitor: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for visitor, item, time in pairs:
-        by_visitor[visitor].append((-time, item))
-    return {visitor: {item for _, item in sorted(items)[:most]} for visitor, items in by_visitor.items()}
-
-
-def near_by_hand(pairs: Sequence[Pair], options: Options) -> Near:
-    """The neighbours by comparing the sets of visitors of every two items."""
-    has = latest([(v, i, time) for v, i, score, time in pairs if score > 0], options.max_items_per_visitor)
-    visitors: dict[int, set[int]] = defaultdict(set)
-    for visitor, items in has.items():
-        for item in items:
-            visitors[item].add(visitor)
+def near_by_hand(pairs: Sequence[Pair], alpha: float, beta: float, neighbours: int) -> Near:
     found: Near = {}
-    for item, own in visitors.items():
-        alike = [
-            (-len(own & other) / (sqrt(len(own) * len(other)) + options.shrink), neighbour)
-            for neighbour, other in visitors.items()
-            if neighbour != item and own & other
-        ]
-        if alike:
-            found[item] = [(neighbour, -cosine) for cosine, neighbour in sorted(alike)[: options.neighbours]]
+    for item, row in enumerate(walks(pairs, alpha, beta)):
+        order = [int(other) for other in np.lexsort((np.arange(len(row)), -row)) if row[other] > 0]
+        if order:
+            found[item] = [(other, float(row[other])) for other in order[:neighbours]]
     return found
 
 
 def near(spark: SparkSession, pairs: Sequence[Pair], **init: Any) -> Near:
-    rows = ItemToItem(**{"shrink": 0.0, **init}).execute(spark.createDataFrame(pairs, SCORES)).collect()
+    rows = ItemToItem(**init).execute(spark.createDataFrame(pairs, SCORES)).collect()
     found: Near = defaultdict(list)
     for item, neighbour, similarity in sorted(rows, key=lambda row: (row[0], -row[2], row[1])):
         found[item].append((neighbour, similarity))
     return dict(found)
 
 
-def same(found: Near, expected: Near) -> bool:
-    return found.keys() == expected.keys() and all(
-        [n for n, _ in found[item]] == [n for n, _ in expected[item]]
-        and [s for _, s in found[item]] == pytest.approx([s for _, s in expected[item]], rel=1e-12)
-        for item in expected
-    )
-
-
 def random_pairs(seed: int = 5) -> list[Pair]:
-    """Few items, many ties of times, scores that are sometimes 0 or negative."""
+    """Few items, scores that are sometimes 0 or negative."""
     random = np.random.default_rng(seed)
     return [
         (visitor, item, float(random.choice([1.0, 1.0, 5.0, 0.0, -1.0])), int(random.integers(0, 5)))
@@ -89,36 +72,62 @@ def random_pairs(seed: int = 5) -> list[Pair]:
     ]
 
 
-def test_the_similarity_is_the_share_of_common_visitors(spark: SparkSession) -> None:
-    found = near(spark, FEW)
-    assert dict(found[1]) == pytest.approx({2: 3 / sqrt(12), 3: 2 / sqrt(8), 4: 1 / 2})
-    assert dict(found[4]) == pytest.approx({1: 1 / 2, 2: 1 / sqrt(3), 3: 1 / sqrt(2)})
+def test_the_similarity_is_the_probability_of_a_walk(spark: SparkSession) -> None:
+    found = near(spark, FEW, alpha=1, beta=0)
+    assert dict(found[1]) == pytest.approx({2: (1 / 4 + 1 / 3 + 1 / 2) / 4, 3: (1 / 4 + 1 / 3) / 4, 4: 1 / 4 / 4})
+    assert dict(found[4]) == pytest.approx({1: 1 / 4, 2: 1 / 4, 3: 1 / 4})
+    assert [item for item, _ in found[4]] == [1, 2, 3]
     assert 5 not in found
 
 
-def test_items_with_few_visitors_are_less_alike_where_the_cosine_is_shrunk(spark: SparkSession) -> None:
-    found = near(spark, FEW, shrink=2.0)
-    assert dict(found[4]) == pytest.approx({1: 1 / (2 + 2), 2: 1 / (sqrt(3) + 2), 3: 1 / (sqrt(2) + 2)})
+def test_popular_items_are_less_alike_with_a_larger_beta(spark: SparkSession) -> None:
+    found = near(spark, FEW, alpha=1, beta=0.5)
+    assert found[4] == [
+        (3, pytest.approx(1 / 4 / 2**0.5)),
+        (2, pytest.approx(1 / 4 / 3**0.5)),
+        (1, pytest.approx(1 / 8)),
+    ]
 
 
-@pytest.mark.parametrize("options", [Options(), Options(neighbours=3), Options(5, 4), Options(4, 200, 1.5)], ids=str)
-def test_the_neighbours_of_a_random_log_are_those_found_by_hand(spark: SparkSession, options: Options) -> None:
-    expected = near_by_hand(random_pairs(), options)
-    assert same(near(spark, random_pairs(), **options._asdict()), expected)
+@pytest.mark.parametrize(("alpha", "beta", "neighbours"), [(0.6, 0.3, 100), (1.3, 0.7, 3), (0, 0.41, 100)])
+def test_the_neighbours_of_a_random_log_are_those_of_dense_matrices(
+    spark: SparkSession, alpha: float, beta: float, neighbours: int
+) -> None:
+    expected = near_by_hand(random_pairs(), alpha, beta, neighbours)
+    found = near(spark, random_pairs(), alpha=alpha, beta=beta, neighbours=neighbours)
+    every = walks(random_pairs(), alpha, beta)
+    assert found.keys() == expected.keys()
+    for item, places in found.items():
+        assert [s for _, s in places] == pytest.approx([s for _, s in expected[item]], rel=1e-7)
+        assert [s for _, s in places] == pytest.approx([every[item, other] for other, _ in places], rel=1e-7)
 
 
 def test_shuffled_rows_in_other_partitions_give_the_same_neighbours(spark: SparkSession) -> None:
     pairs = random_pairs()
-    step = ItemToItem(neighbours=3, max_items_per_visitor=5)
+    step = ItemToItem(neighbours=3, items_together=5)
     frames = [spark.createDataFrame(pairs, SCORES), spark.createDataFrame(pairs[::-1], SCORES).repartition(5)]
     found = [sorted(map(tuple, step.execute(frame).collect())) for frame in frames]
     assert found[0] == found[1]
 
 
-def test_only_the_latest_items_of_a_visitor_count(spark: SparkSession) -> None:
-    pairs = [(0, item, 1.0, time) for item, time in ((1, 9), (2, 8), (3, 8), (4, 7))]
-    assert near(spark, pairs, max_items_per_visitor=2) == {1: [(2, 1.0)], 2: [(1, 1.0)]}
-    assert near(spark, pairs, max_items_per_visitor=1) == {}
+def test_the_items_of_a_heavy_visitor_are_divided_so_that_each_keeps_a_part_of_its_pairs(spark: SparkSession) -> None:
+    heavy = [(0, item, 1.0, item) for item in range(400)]
+    found = near(spark, heavy, items_together=40, alpha=1, beta=0, neighbours=999)
+    rows = [(item, other, s) for item, places in found.items() for other, s in places]
+    pairs = {(item, other) for item, other, _ in rows}
+    assert {item for item, _ in pairs} == set(range(400))
+    assert len(pairs) == pytest.approx(400 * 39, rel=0.3)  # and not 400 * 399
+    assert pairs == {(other, item) for item, other in pairs}
+    friends = defaultdict(set)
+    for item, other in pairs:
+        friends[item].add(other)
+    assert all(friends[other] | {other} == friends[item] | {item} for item, other in pairs)  # baskets, each complete
+    assert all(s == pytest.approx(1 / (len(friends[item]) + 1)) for item, _, s in rows)  # each counts as a visitor
+
+
+def test_a_visitor_with_as_many_items_as_meet_is_not_divided(spark: SparkSession) -> None:
+    found = near(spark, [(0, item, 1.0, item) for item in range(6)], items_together=6)
+    assert [len(places) for places in found.values()] == [5] * 6
 
 
 def test_without_scores_there_are_no_neighbours(spark: SparkSession) -> None:
@@ -151,10 +160,10 @@ def lists(
     spark: SparkSession, events: Sequence[Event] = EVENTS, close: Any = CLOSE, **options: Any
 ) -> dict[int, list[Place]]:
     """Each visitor's list, after a check that its ranks are 1, 2, 3 and so on."""
-    init = {name: options.pop(name) for name in ("max_items_per_visitor",) if name in options}
-    settings = {"k": 3, "exclude_events": ["addtocart", "transaction"], **options}
     history, neighbours = spark.createDataFrame(events, HISTORY), spark.createDataFrame(close, NEIGHBOURS)
-    rows = ItemToItem(**init).recommend(history, neighbours, **settings)
+    barred = list(options.pop("barred", ("addtocart", "transaction")))  # kinds of events
+    settings = {"k": 3, "excluded": history.where(F.col("event").isin(barred)), **options}
+    rows = ItemToItem().recommend(history, neighbours, **settings)
     assert rows.schema.simpleString() == f"struct<{LISTS.replace(' ', ':').replace(',:', ',')}>"
     found: dict[int, list[Place]] = defaultdict(list)
     for visitor, rank, *place in sorted(rows.collect(), key=lambda row: (row["visitor_index"], row["rank"])):
@@ -171,14 +180,14 @@ def test_what_was_only_viewed_may_be_recommended_and_what_was_bought_is_not(spar
     places = lists(spark)[ANN]
     assert 1 in {item for item, *_ in places}
     assert 2 not in {item for item, *_ in places}
-    assert 2 in {item for item, *_ in lists(spark, exclude_events=[])[ANN]}
-    assert {item for item, *_ in lists(spark, exclude_events=["view", "transaction"])[ANN]} == {3, 4}
+    assert 2 in {item for item, *_ in lists(spark, barred=[])[ANN]}
+    assert {item for item, *_ in lists(spark, barred=["view", "transaction"])[ANN]} == {3, 4}
 
 
 def test_the_rules_are_applied_before_the_list_is_cut(spark: SparkSession) -> None:
     allowed = spark.createDataFrame([(3,), (4,)], "item_index int")
     assert lists(spark, k=1, allowed=allowed)[ANN] == [(3, 0.5, "item_to_item")]
-    assert lists(spark, k=1, exclude_events=["view"])[ANN] == [(3, 0.5, "item_to_item")]
+    assert lists(spark, k=1, barred=["view"])[ANN] == [(3, 0.5, "item_to_item")]
 
 
 def test_a_list_that_is_too_short_is_filled_with_the_visitors_popular_items_and_none_twice(spark: SparkSession) -> None:
@@ -197,11 +206,6 @@ def test_lists_stay_short_where_there_is_nothing_to_fill_them_with(spark: SparkS
 def test_an_item_with_no_positive_score_in_all_has_no_say(spark: SparkSession) -> None:
     events = [(ANN, 1, "view", 1.0, 5), (ANN, 1, "return", -1.0, 6), (ANN, 6, "view", 1.0, 5)]
     assert lists(spark, events) == {ANN: [(7, 1.0, "item_to_item")]}
-
-
-def test_of_a_long_history_the_latest_items_have_a_say(spark: SparkSession) -> None:
-    events = [(ANN, 1, "view", 1.0, 5), (ANN, 6, "view", 1.0, 6), (ANN, 1, "view", 1.0, 4)]
-    assert lists(spark, events, max_items_per_visitor=1) == {ANN: [(7, 1.0, "item_to_item")]}
 
 
 def test_without_a_history_there_are_only_popular_items(spark: SparkSession) -> None:
@@ -234,10 +238,10 @@ def test_the_lists_of_a_random_log_are_those_made_by_hand(spark: SparkSession) -
         for visitor, item, score, time in random_pairs(seed=9)
     ]
     allowed = set(range(0, 25, 2)) | {1, 3, 5}
-    close = near_by_hand(pairs, Options())
+    close = near_by_hand(pairs, 0.7, 0.1, 100)
     rows = [(item, neighbour, s) for item, nearest in close.items() for neighbour, s in nearest]
     may = spark.createDataFrame([(item,) for item in allowed], "item_index int")
-    found = lists(spark, events, rows, k=6, allowed=may, exclude_events=["transaction"])
+    found = lists(spark, events, rows, k=6, allowed=may, barred=["transaction"])
     assert {v: [item for item, *_ in places] for v, places in found.items()} == by_hand(events, close, allowed, 6)
 
 
@@ -245,8 +249,9 @@ def test_the_lists_of_a_random_log_are_those_made_by_hand(spark: SparkSession) -
     ("given", "sentence"),
     [
         ({"neighbours": 0}, "CFG_RANGE neighbours must be 1..1000, got 0"),
-        ({"max_items_per_visitor": 10_001}, "CFG_RANGE max_items_per_visitor must be 1..10000, got 10001"),
-        ({"shrink": -0.5}, "CFG_RANGE shrink must be >= 0, got -0.5"),
+        ({"items_together": 1}, "CFG_RANGE items_together must be 2..10000, got 1"),
+        ({"alpha": -0.5}, "CFG_RANGE alpha must be 0..2, got -0.5"),
+        ({"beta": 2.5}, "CFG_RANGE beta must be 0..2, got 2.5"),
         ({"neighbors": 5}, "CFG_UNKNOWN_KEY neighbors, did you mean neighbours"),
     ],
 )

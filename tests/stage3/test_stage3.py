@@ -54,6 +54,7 @@ ROWS: Mapping[str, list[Any]] = {
         ("salt", 3, 1, 10.0, 10, 10),
     ],
 }
+BOUGHT = {"exclude_events": ["addtocart", "transaction"]}
 
 
 class Run(NamedTuple):
@@ -70,7 +71,7 @@ def tables(spark: SparkSession, **other_rows: list[Any]) -> dict[str, DataFrame]
 
 @pytest.fixture(scope="module")
 def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    stage, path, inputs = Stage3({"recommend": {"k": 2}}), tmp_path_factory.mktemp("stage3"), tables(spark)
+    stage, path, inputs = Stage3({"recommend": {"k": 2, **BOUGHT}}), tmp_path_factory.mktemp("stage3"), tables(spark)
     return Run(stage, path, stage.execute_persist(str(path), **inputs, als=ALS), inputs)
 
 
@@ -137,12 +138,12 @@ def test_the_result_has_the_columns_of_its_contract(run: Run) -> None:
 def test_the_report_says_what_is_blended(run: Run) -> None:
     stage = Stage3({"blend": {"weight": 0.25}})
     note = stage.report({**run.stage.counter.rows()})[0].note
-    assert note.endswith("left out: items with addtocart, transaction; blended with recent popularity, weight 0.25")
+    assert note.endswith("left out: items with any event; blended with recent popularity, weight 0.25")
 
 
 def test_kinds_that_never_occur_are_told_and_nothing_is_claimed_for_them(spark: SparkSession, tmp_path: Path) -> None:
     told: list[str] = []
-    stage = Stage3({})
+    stage = Stage3({"recommend": BOUGHT})
     kinds = {"events_by_kind": {"view": 9, "transaction": 2, "cart": 1}}
     context = Context(warn=told.append)
     stage.execute_persist(str(tmp_path / "some"), context=context, **tables(spark), als=ALS, profile=kinds)
@@ -153,15 +154,29 @@ def test_kinds_that_never_occur_are_told_and_nothing_is_claimed_for_them(spark: 
     assert stage.details() == {"warnings": [sentence]}
     assert told == [sentence]
     assert stage.report(stage.counter.rows())[0].note.endswith("; left out: items with transaction")
-    stage = Stage3({})
+    stage = Stage3({"recommend": BOUGHT})
     stage.execute_persist(str(tmp_path / "none"), **tables(spark), als=ALS, profile={"events_by_kind": {"view": 9}})
     assert [one.split("; ")[1] for one in stage.warnings] == ["the log has view 9"] * 2
     note = stage.report(stage.counter.rows())[0].note
     assert note.endswith("; nothing is left out: no event is addtocart or transaction")
 
 
+def test_by_default_a_list_has_nothing_that_its_visitor_has_seen(spark: SparkSession) -> None:
+    rows = Stage3({}).execute(**tables(spark), als=ALS)["recommendations"].collect()
+    places = {(row["visitorid"], row["itemid"]) for row in rows}
+    found = {visitor: {item for who, item in places if who == visitor} for visitor in ("ann", "bob", "cat")}
+    assert found == {"ann": {"oil"}, "bob": {"tea", "oil"}, "cat": {"tea", "jam"}}
+
+
 def test_all_kinds_of_the_rules_occur_as_far_as_is_known(run: Run) -> None:
     assert run.stage.details() == {}
+
+
+def test_no_kind_has_to_occur_where_all_seen_items_are_left_out() -> None:
+    stage = Stage3({})
+    stage.heed({"events_by_kind": {"play": 9}})
+    assert stage.details() == {}
+    assert stage.left_out() == "left out: items with any event"
 
 
 def test_of_very_many_kinds_the_most_frequent_are_known() -> None:
@@ -224,7 +239,7 @@ def test_a_visitor_whose_factors_are_all_zero_gets_popular_items(spark: SparkSes
 
 def test_recent_popularity_is_blended_into_the_lists_and_into_nothing_else(spark: SparkSession, run: Run) -> None:
     blend = {"weight": 0.5, "power": 0.5}
-    stage = Stage3({"recommend": {"k": 2}, "blend": blend})
+    stage = Stage3({"recommend": {"k": 2, **BOUGHT}, "blend": blend})
     found = stage.execute(**tables(spark), als=ALS)
     rows = {(row["visitorid"], row["itemid"]): row for row in found["recommendations"].collect()}
     square_of_typical_norm = (1 + 0.5 + 1.0625) / 3

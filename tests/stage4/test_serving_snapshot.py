@@ -198,7 +198,7 @@ def test_the_manifest_says_what_the_service_needs(pair: tuple[Shop, Version]) ->
     assert (manifest.run, manifest.number, manifest.rank, manifest.k) == ("monday", 3, RANK, 4)
     assert manifest.score_map == {"view": 1.0, "addtocart": 5.0}
     assert set(manifest.events) == set(KINDS)
-    assert manifest.exclude_events == ["addtocart", "transaction"]
+    assert manifest.exclude_events == "seen"
     assert manifest.metrics == [{"model": "als", "value": 0.5}]
     assert manifest.blend is None
     assert len(manifest.golden) == 3  # Version.open has asked them

@@ -65,6 +65,10 @@ def lists(spark: SparkSession, shop: Shop, **init: Any) -> dict[int, list[Place]
     return found
 
 
+BOUGHT = ["addtocart", "transaction"]
+EVERY_KIND = ["view", *BOUGHT]
+
+
 def by_hand(shop: Shop, *, k: int, exclude_events: Sequence[str], fill_with_popular: bool) -> dict[int, list[Place]]:
     """The lists by sorting every allowed item of every visitor."""
     popular = sorted(shop.popularity, key=lambda row: (-row[1], row[0]))
@@ -108,7 +112,7 @@ def random_shop() -> Shop:
 
 @pytest.fixture(scope="module")
 def usual(spark: SparkSession) -> dict[int, list[Place]]:
-    return lists(spark, SMALL, k=3)
+    return lists(spark, SMALL, k=3, exclude_events=BOUGHT)
 
 
 def test_the_best_items_come_first_and_equal_scores_by_item_index(usual: dict[int, list[Place]]) -> None:
@@ -146,6 +150,16 @@ def test_the_kinds_of_events_that_exclude_can_be_chosen(spark: SparkSession) -> 
     }
 
 
+def test_by_default_an_item_with_an_event_of_any_kind_is_left_out(spark: SparkSession) -> None:
+    unheard = SMALL._replace(history=[*SMALL.history, (ZOE, 5, "of a kind that nothing weighs")])
+    assert lists(spark, unheard, k=3) == {
+        ANN: ANNS_LIST,
+        BOB: [(5, 1, "fold_in"), (3, 30, "popular"), (4, 30, "popular")],
+        EVE: [(4, 30, "popular"), (0, 10, "popular")],
+        ZOE: [*ZOES_LIST[1:], (0, -3, "als")],
+    }
+
+
 def test_nothing_is_excluded_by_an_empty_list_of_events(spark: SparkSession) -> None:
     assert lists(spark, SMALL, k=3, exclude_events=[]) == {
         ANN: ANNS_LIST,
@@ -156,7 +170,7 @@ def test_nothing_is_excluded_by_an_empty_list_of_events(spark: SparkSession) -> 
 
 
 def test_lists_stay_short_where_they_are_not_to_be_filled(spark: SparkSession) -> None:
-    assert lists(spark, SMALL, k=3, fill_with_popular=False) == {
+    assert lists(spark, SMALL, k=3, exclude_events=BOUGHT, fill_with_popular=False) == {
         ANN: ANNS_LIST,
         BOB: [(2, 2, "fold_in"), (5, 1, "fold_in")],
         ZOE: ZOES_LIST,
@@ -173,7 +187,7 @@ def test_the_lists_of_a_random_shop_are_those_made_by_hand(spark: SparkSession) 
 def test_small_blocks_and_shuffled_rows_give_the_same_lists(spark: SparkSession) -> None:
     shop = random_shop()
     shuffled = Shop(shop.visitors[::-1], shop.item_factors[::-1], shop.popularity[::-1], shop.history[::-1])
-    expected = by_hand(shop, k=100, exclude_events=["addtocart", "transaction"], fill_with_popular=True)
+    expected = by_hand(shop, k=100, exclude_events=EVERY_KIND, fill_with_popular=True)
     assert {source for places in expected.values() for _, _, source in places} == {"als", "fold_in", "popular"}
     assert lists(spark, shuffled, k=100, visitors_per_block=1) == expected
 
@@ -189,7 +203,7 @@ def test_without_visitors_or_items_there_are_no_lists(spark: SparkSession, empty
 
 def test_without_any_item_factors_everybody_gets_popular_items(spark: SparkSession) -> None:
     found = lists(spark, SMALL._replace(visitors=[(EVE, None, None)], item_factors=[]), k=1)
-    assert found == {EVE: [(3, 30, "popular")]}
+    assert found == {EVE: [(4, 30, "popular")]}
 
 
 @pytest.mark.parametrize("k", [0, 1001])
@@ -205,5 +219,6 @@ def test_a_block_size_out_of_range_is_an_error() -> None:
 
 def test_excluding_one_event_without_a_list_is_an_error() -> None:
     given: Any = "view"
-    with pytest.raises(ConfigError, match=r"^CFG_TYPE exclude_events must be a list, each a string, got 'view'$"):
+    sentence = "^CFG_TYPE exclude_events must be seen or a list, each a string, got 'view'$"
+    with pytest.raises(ConfigError, match=sentence):
         TopKRecommender(exclude_events=given)
