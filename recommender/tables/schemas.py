@@ -49,8 +49,10 @@ TABLES: Final[Mapping[str, str]] = {
     "recommendations": "visitorid id, rank int, itemid id, score float, source string",
     # a row per item and rank; similarity: cosine of the factors
     "similar_items": "itemid id, rank int, similar_itemid id, similarity float",
-    # tune: a row per trial of a search; state: complete, pruned or failed; parameters: as JSON
-    "trials": "trial int, state string, value double, low double, high double, seconds double, parameters string",
+    # tune: a row per trial of a search; state: complete, short (few iterations, or a share of the visitors) or failed;
+    # parameters: as JSON
+    "trials": "trial int, state string, value double, low double, high double, seconds double, share double, "
+    "parameters string",
 }
 
 
