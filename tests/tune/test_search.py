@@ -1,12 +1,12 @@
 """Halving and climbing with a scorer that is a formula: what is tried, what it costs, and what is said at the end."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from math import log10
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.trials_in_memory import TrialsInMemory
 
 from recommender.errors import DataQualityError
 from recommender.tune import trial_runner
@@ -24,19 +24,6 @@ SPACE: Space = {
     "alpha": Range(0.1, 200),
 }
 NOISE = tuple(0.0001 * step for step in range(-10, 11))  # of the replicates; the same visitors for all trials
-
-
-class Log:
-    """A log of trials in memory."""
-
-    def __init__(self) -> None:
-        self.records: dict[int, Mapping[str, Any]] = {}
-
-    def finished(self) -> Mapping[int, Mapping[str, Any]]:
-        return dict(reversed(self.records.items()))  # in no order that matters
-
-    def finish(self, trial: int, record: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.records.setdefault(trial, record)
 
 
 class Scorer:
@@ -179,7 +166,7 @@ def test_without_time_the_configured_parameters_are_judged_all_the_same(monkeypa
 def test_a_search_that_was_killed_goes_on_and_tries_what_it_would_have_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = search(monkeypatch, Scorer(), minutes=2.5)
     for dies_at in (0, 1, 7, 12, 20, len(whole.trials) - 1):
-        log, again = Log(), Scorer()
+        log, again = TrialsInMemory(), Scorer()
         with pytest.raises(RuntimeError, match="killed"):
             search(monkeypatch, Scorer(dies_at=dies_at), minutes=2.5, log=log)
         assert sorted(log.records) == list(range(dies_at))
@@ -190,7 +177,7 @@ def test_a_search_that_was_killed_goes_on_and_tries_what_it_would_have_tried(mon
 
 
 def test_with_more_time_a_search_goes_on_where_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    log, more = Log(), Scorer(best_rank=128)
+    log, more = TrialsInMemory(), Scorer(best_rank=128)
     search(monkeypatch, Scorer(best_rank=128), minutes=2.5, log=log)
     kept = len(log.records)
     found = search(monkeypatch, more, minutes=8, log=log)

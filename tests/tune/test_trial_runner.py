@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tune.test_search import Log
+from support.trials_in_memory import TrialsInMemory
 
 from recommender.tune import trial_runner
 from recommender.tune.trial import COMPLETE, Judged, Parameters, Trial
@@ -39,7 +39,7 @@ def test_an_error_in_one_of_several_fits_ends_the_search_and_keeps_the_others() 
             raise RuntimeError("killed")
         return Judged(parameters["alpha"])
 
-    log = Log()
+    log = TrialsInMemory()
     with pytest.raises(RuntimeError, match="killed"):
         TrialRunner(objective, least_iterations=1, at_once=2, log=log).run([setting(each) for each in range(6)])
     assert sorted(log.records) == [0, 1, 2]
@@ -48,7 +48,7 @@ def test_an_error_in_one_of_several_fits_ends_the_search_and_keeps_the_others() 
 def test_a_trial_of_another_run_under_the_same_number_counts() -> None:
     theirs = Trial(1, {**setting(9).parameters}, COMPLETE, 0.99)
 
-    class Shared(Log):
+    class Shared(TrialsInMemory):
         def finish(self, trial: int, record: Mapping[str, Any]) -> Mapping[str, Any]:
             return super().finish(trial, theirs.as_record() if trial == 1 else record)
 
