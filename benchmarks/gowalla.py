@@ -15,9 +15,10 @@ and an ideal list of min(k, that number) hits; both are means over the visitors 
 The models that need no fit are printed once: the published ItemCF is what item_to_item stands beside.
 
 --tune searches alpha, regParam, iterations and rank for so many minutes with the job tune, on visitors and pairs of the
-train file that it holds out itself, a fifth of a visitor's pairs as the split does: the test file is not read. What it finds is fitted like the others, at its rank and at each of --tuned-ranks. The note has the value on the
-validation part, which is another task than the test, and what the search had no time for. With --set
-stage2.als.solver=blocks it searches regParam's exponent too, and comes to larger ranks.
+train file that it holds out itself, a fifth of a visitor's pairs as the split does: the test file is not read. What it
+finds is fitted like the others, at its rank and at each of --tuned-ranks. The note has the value on the validation
+part, which is another task than the test, and what the search had no time for. With --set stage2.als.solver=blocks it
+searches regParam's exponent too, and comes to larger ranks.
 
 At last two fits stand beside the published rows: what the search has found, at its own rank, which the test file
 had no part in choosing; and the best of the table, which the test file has chosen, so that it is a little
