@@ -140,15 +140,7 @@ class Tune(RuledStage):
     @property
     def verdict(self) -> str:
         """What was gained over the configured parameters, in a sentence."""
-        found, metric = self.found, self._metric
-        configured = f"over the configured parameters (trial {found.start.number})"
-        if found.best == found.start:
-            return f"Nothing was gained {configured}: no complete trial has a larger {metric}."
-        if found.gain is None:
-            return f"The configured parameters could not be judged: {found.start.reason}."
-        if found.gain.is_proven:
-            return f"Trial {found.best.number} gains {found.gain} of {metric} {configured}, on the same visitors."
-        return f"Nothing was gained {configured}: {found.gain} of {metric}, and the interval holds 0."
+        return self.found.verdict(self._metric)
 
     @property
     def _metric(self) -> str:

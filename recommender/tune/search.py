@@ -29,7 +29,7 @@ from recommender.errors import DataQualityError
 from recommender.terminal.text import age
 from recommender.tune.draws import CLIMBED, Density, Draws  # noqa: F401 - Density is for the example
 from recommender.tune.space import Choices, Range, Space, holds
-from recommender.tune.trial import FAILED, Gain, Judged, Parameters, Trial, gain  # noqa: F401 - for the example
+from recommender.tune.trial import COMPLETE, FAILED, Gain, Judged, Parameters, Trial, gain  # noqa: F401 - for the example
 from recommender.tune.trial_runner import Setting, TrialRunner
 
 _KEPT = 3  # one of so many goes on
@@ -48,6 +48,26 @@ class Found(NamedTuple):
     best: Trial
     gain: Gain | None
     notes: Sequence[str]
+
+    def verdict(self, metric: str) -> str:
+        """Say what was gained over the configured parameters.
+
+        >>> one, other = Trial(0, {}, COMPLETE, 0.2), Trial(1, {}, COMPLETE, 0.3)
+        >>> Found([one], one, one, gain(one, one), []).verdict("ndcg@10")
+        'Nothing was gained over the configured parameters (trial 0): no complete trial has a larger ndcg@10.'
+        >>> Found([one, other], one, other, gain(other, one), []).verdict("ndcg@10")
+        'Nothing is proven: trial 1 gains +0.1000 (no interval) of ndcg@10 over the configured parameters (trial 0).'
+        """
+        configured = f"over the configured parameters (trial {self.start.number})"
+        if self.best == self.start:
+            return f"Nothing was gained {configured}: no complete trial has a larger {metric}."
+        if self.gain is None:
+            return f"The configured parameters could not be judged: {self.start.reason}."
+        if self.gain.is_proven:
+            return f"Trial {self.best.number} gains {self.gain} of {metric} {configured}, on the same visitors."
+        if self.gain.low is None:
+            return f"Nothing is proven: trial {self.best.number} gains {self.gain} of {metric} {configured}."
+        return f"Nothing was gained {configured}: {self.gain} of {metric}, and the interval holds 0."
 
 
 @dataclass(frozen=True)

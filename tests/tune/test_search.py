@@ -13,7 +13,7 @@ from recommender.tune import trial_runner
 from recommender.tune.draws import Density, Draws
 from recommender.tune.search import Found, Search
 from recommender.tune.space import Choices, Range, Space
-from recommender.tune.trial import COMPLETE, FAILED, SHORT, Judged, Parameters, Trial
+from recommender.tune.trial import COMPLETE, FAILED, SHORT, Judged, Parameters, Trial, gain
 from recommender.tune.trial_runner import TrialRunner
 
 START = {"rank": 32, "max_iter": 10, "alpha": 1.0, "reg_param": 0.1}
@@ -231,3 +231,28 @@ def test_a_small_log_is_not_cut_into_samples(monkeypatch: pytest.MonkeyPatch) ->
     assert {share for _, share in scorer.asked} == {1.0}
     assert [trial.state for trial in found.trials[:19]] == [COMPLETE, *[SHORT] * 18]
     assert len([p for p, _ in scorer.asked if p["rank"] == 32 and p["max_iter"] == 6]) == 6  # none is fitted twice
+
+
+@pytest.mark.parametrize(
+    ("values", "means", "expected"),
+    [
+        ((0.2, 0.3), (0.0, 0.1), "Trial 1 gains +0.1000 (95 % interval +0.1000 to +0.1000) of ndcg@10 over"),
+        (
+            (0.2, 0.3),
+            (0.9, 0.1),
+            "Nothing was gained over the configured parameters (trial 0): +0.1000 (95 % interval -0",
+        ),
+        (
+            (0.3, 0.2),
+            (0.0, 0.1),
+            "Nothing was gained over the configured parameters (trial 0): no complete trial has a",
+        ),
+        ((None, 0.2), (0.0, 0.1), "The configured parameters could not be judged: all is filtered."),
+    ],
+)
+def test_the_verdict_says_what_was_gained_and_that_nothing_was(values: Any, means: Any, expected: str) -> None:
+    start = Trial(0, {}, "complete" if values[0] else "failed", values[0], means=means, reason="all is filtered")
+    other = Trial(1, {}, "complete", values[1], means=(0.1, 0.2))
+    best = start if (values[0] or 0) > values[1] else other
+    found = Found([start, other], start, best, gain(best, start), [])
+    assert found.verdict("ndcg@10").startswith(expected)

@@ -20,8 +20,7 @@ from recommender.store import Store, open_files
 from recommender.tables import schemas
 from recommender.tune.main import Tune
 from recommender.tune.objective import TrialObjective
-from recommender.tune.search import Found
-from recommender.tune.trial import Judged, Parameters, Trial, gain
+from recommender.tune.trial import Judged, Parameters
 
 SCORES = "visitor_index int, item_index int, score float, last_timestamp bigint"
 # Visitors like the items of their own third, and everybody likes item 0: popularity alone does not tell them apart.
@@ -177,32 +176,6 @@ def test_known_visitors_are_judged_by_blocks_and_its_exponent(spark: SparkSessio
     (sentence,) = told
     assert "evaluated visitors have pairs with equal times on both sides of the split" in sentence
     assert stage.details()["warnings"] == told
-
-
-@pytest.mark.parametrize(
-    ("values", "means", "expected"),
-    [
-        ((0.2, 0.3), (0.0, 0.1), "Trial 1 gains +0.1000 (95 % interval +0.1000 to +0.1000) of ndcg@10 over"),
-        (
-            (0.2, 0.3),
-            (0.9, 0.1),
-            "Nothing was gained over the configured parameters (trial 0): +0.1000 (95 % interval -0",
-        ),
-        (
-            (0.3, 0.2),
-            (0.0, 0.1),
-            "Nothing was gained over the configured parameters (trial 0): no complete trial has a",
-        ),
-        ((None, 0.2), (0.0, 0.1), "The configured parameters could not be judged: all is filtered."),
-    ],
-)
-def test_the_verdict_says_what_was_gained_and_that_nothing_was(values: Any, means: Any, expected: str) -> None:
-    start = Trial(0, {}, "complete" if values[0] else "failed", values[0], means=means, reason="all is filtered")
-    other = Trial(1, {}, "complete", values[1], means=(0.1, 0.2))
-    best = start if (values[0] or 0) > values[1] else other
-    stage = Tune({})
-    stage._found = Found([start, other], start, best, gain(best, start), [])
-    assert stage.verdict.startswith(expected)
 
 
 def test_the_search_may_fit_by_blocks_what_is_configured_for_mllib() -> None:
