@@ -79,13 +79,13 @@ class Draws:
 
         Args:
             number: from 0.
-            near: the setting that others are drawn around; None: around what suits the log.
+            near: the setting that others are drawn around; None: around what suits the log. Choices are free.
         """
         places = self._places(number)
         found: dict[str, float | None] = {}
         for name, searched in self._space.items():
             if isinstance(searched, Choices):
-                found[name] = searched.values[int(places[name] * len(searched.values))] if near is None else near[name]
+                found[name] = searched.values[int(places[name] * len(searched.values))]
             elif name not in {"alpha", "reg_param"}:
                 found[name] = _along(searched, places[name], None if near is None else near[name], near is None)
         # The centre of reg_param follows from those drawn before it.
@@ -104,12 +104,13 @@ class Draws:
     def _reg(self, found: Parameters, near: Parameters | None) -> float:
         if not self._implicit:
             return max(_EXPLICIT_REG if near is None else near["reg_param"], _LEAST)
-        alpha = found.get("alpha") or self._alpha(None)
-        if near is not None:
-            return max(near["reg_param"] * alpha / max(near.get("alpha") or alpha, _LEAST), _LEAST)
-        exponent = found.get("reg_exponent", 1.0) or 0.0
-        held_back = self._density.pairs_per_visitor ** (1 - exponent)
-        return max(alpha * self._density.mean_score * _REG_PER_ALPHA * held_back, _LEAST)
+        alpha, exponent = found.get("alpha") or self._alpha(None), found.get("reg_exponent", 1.0)
+        if near is None:
+            ratio, other = self._density.mean_score * _REG_PER_ALPHA, 1.0
+        else:
+            ratio, other = near["reg_param"] / max(near.get("alpha") or alpha, _LEAST), near.get("reg_exponent", 1.0)
+        # A typical visitor is held back alike by another exponent.
+        return max(alpha * ratio * self._density.pairs_per_visitor ** (other - exponent), _LEAST)
 
     def _places(self, number: int) -> dict[str, float]:
         """Return a number of 0 to 1 for each name."""

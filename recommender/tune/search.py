@@ -3,7 +3,8 @@
 Many settings are tried with few iterations on a part of the visitors; the best third of them goes on with more, twice
 (successive halving: Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization,
 2016). The best of those on all visitors is fitted with more iterations, then at larger ranks, one step after the other,
-as long as the metric gains more than its paired error.
+as long as the metric gains more than its paired error. In the time that is left some settings around it are tried at
+the rank that was reached, since what is best moves a little with the rank.
 
 Example usage:
 >>> def objective(parameters, share):
@@ -33,6 +34,7 @@ from recommender.tune.trial import COMPLETE, FAILED, Gain, Judged, Parameters, T
 from recommender.tune.trial_runner import Setting, TrialRunner
 
 _KEPT = 3  # one of so many goes on
+_REFINED = 4  # so many times as few settings are tried at the end
 _HALVING = (0.4, 0.55, 0.7)  # share of the time that is over when a round of the halving has ended
 
 
@@ -120,7 +122,7 @@ class Search:
         """
         (first,) = self._runner.run([Setting(start)], what="as configured")
         survivor = self._halved(start)
-        best = self._climbed(survivor) if survivor else first
+        best = self._refined(self._climbed(survivor)) if survivor else first
         if best.value is None or (first.value is not None and first.value >= best.value):
             best = first
         trials = [self._runner.used[number] for number in sorted(self._runner.used)]
@@ -142,9 +144,11 @@ class Search:
         if best and best.share == 1 and best.parameters["max_iter"] >= last.iterations:
             return best
         if trials and best:
-            self._left("no setting of the halving was fitted on all visitors", last.of(best.parameters))
+            self._left("no setting of the halving was fitted on all visitors: the best", last.of(best.parameters))
         elif not trials:
-            self._left("nothing but the configured parameters was tried", self._rounds[0].of(self._smallest(start)))
+            self._left(
+                "nothing but the configured parameters was tried: the next", self._rounds[0].of(self._smallest(start))
+            )
         return None
 
     def _first_round(self, start: Parameters) -> list[Trial]:
@@ -180,17 +184,29 @@ class Search:
                     self._notes.append(f"rank {value:g} is the largest of tune.tuner.rank: larger ones may gain more")
         return best
 
+    def _refined(self, best: Trial) -> Trial:
+        """Return the best of some settings around the best, with its rank and iterations."""
+        numbers = range(self._candidates, self._candidates + ceil(self._candidates / _REFINED))
+        drawn = [self._draws.draw(number, best.parameters) for number in numbers]
+        settings = [Setting({**best.parameters, **each}) for each in drawn]
+        trials = self._runner.run(settings, what=f"around the best at rank {best.parameters['rank']}")
+        if len(trials) < len({setting.key for setting in settings}):
+            self._left(
+                f"{len(trials):,} of {len(settings):,} settings around the best were tried: the next", settings[-1]
+            )
+        return _best_first([best, *trials])[0]
+
     def _step(self, name: str, value: float, best: Trial) -> Trial | None:
         """Return the trial with a larger value, if it gains more than its error."""
         setting = Setting({**best.parameters, name: value})
         larger, before = f"{name} {value:g}", f"{name} {best.parameters[name]:g}"
         found = self._runner.run([setting], what=larger)
         if not found:
-            self._left(f"{larger} was not tried", setting)
+            self._left(f"{larger} was not tried{self._gained}: it", setting)
             return None
         won = gain(found[0], best)
         if won is not None and won.is_proven:
-            self._gained = f"; {larger} gained {won} over {before}"
+            self._gained = f", although {larger} gained {won} over {before}"
             return found[0]
         if won is None:
             self._notes.append(f"{larger} failed: {found[0].reason}")
@@ -202,7 +218,7 @@ class Search:
         """Note what there was no time for."""
         seconds, minutes = self._runner.estimate(setting), self._runner.minutes_for(setting)
         hint = f"tune.tuner.timeout_minutes={minutes} has room for it"
-        self._notes.append(f"{what}: it would take about {age(seconds)} more, {hint}{self._gained}")
+        self._notes.append(f"{what} would take about {age(seconds)} more, {hint}")
 
     def _smallest(self, parameters: Parameters) -> dict[str, float]:
         """Return parameters at the first rank, in the order of the space."""

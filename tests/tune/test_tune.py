@@ -118,12 +118,12 @@ def test_the_record_has_the_trials_with_the_best_first(found: tuple[Tune, dict[s
 
 def test_the_report_tells_what_was_held_out(found: tuple[Tune, dict[str, Any]]) -> None:
     stage, _ = found
-    fitted, tried = stage.report({"trials": 5})
+    fitted, tried = stage.report({"trials": 6})
     held = int(fitted.note.split()[3])
     assert fitted.step == "validation"
     assert held <= 2 * (tried.rows_in or 0)
     note = f"held-out visitors, trials of lists for them; the best is trial {stage.best.number}"
-    assert tried == StepRows("tuner", tried.rows_in, 5, note)
+    assert tried == StepRows("tuner", tried.rows_in, 6, note)
 
 
 def test_the_best_configuration_can_be_run(found: tuple[Tune, dict[str, Any]], tmp_path: Path) -> None:
@@ -286,10 +286,10 @@ def test_a_search_that_was_killed_after_two_trials_goes_on(job: Job) -> None:
         job.tune(dies_at=2)
     assert job.store.latest("tune") is None
     judging, outcome = job.tune()
-    assert len(judging.asked) == 5  # trial 0, four settings with 3 iterations, two with 5: 7 trials
-    assert sorted(parameters(outcome)) == list(range(7))
+    assert len(judging.asked) == 6  # trial 0, four settings with 3 iterations, two with 5, one around the best: 8
+    assert sorted(parameters(outcome)) == list(range(8))
     afresh, other = job.tune(force=True)
-    assert len(afresh.asked) == 7
+    assert len(afresh.asked) == 8
     assert parameters(other) == parameters(outcome)
 
 
@@ -313,7 +313,7 @@ def test_a_search_that_has_not_changed_is_not_done_again_and_one_with_larger_ran
 def test_another_search_begins_anew(job: Job) -> None:
     job.tune()
     other, _ = job.tune(metric="recall")
-    assert len(other.asked) == 7
+    assert len(other.asked) == 8
 
 
 def test_another_configuration_is_written_without_another_search(job: Job) -> None:

@@ -37,8 +37,9 @@ class AlsTuner:
 
     First the configured parameters are judged. Then many settings are tried at the smallest rank, with few iterations
     on a part of the visitors; the best third goes on, twice (successive halving). The best of them is fitted with more
-    iterations and at larger ranks, as long as the metric gains more than its paired 95 % interval. The search keeps to
-    its time: a trial that would not end in time, by what those before it took, is not begun.
+    iterations and at larger ranks, as long as the metric gains more than its paired 95 % interval; then some settings
+    around it are tried. The search keeps to its time: a trial that would not end in time, by what those before it took,
+    is not begun.
 
     Init parameters:
         trials: with how many settings the halving begins, 1 to 10,000.
