@@ -99,18 +99,18 @@ class Draws:
 
     def _alpha(self, near: Parameters | None) -> float:
         own = self.prior_alpha / max(self._density.mean_score, _LEAST)
-        return max(own if near is None else near["alpha"], _LEAST)
+        return float(max(own if near is None else near["alpha"], _LEAST))
 
     def _reg(self, found: Parameters, near: Parameters | None) -> float:
         if not self._implicit:
-            return max(_EXPLICIT_REG if near is None else near["reg_param"], _LEAST)
+            return float(max(_EXPLICIT_REG if near is None else near["reg_param"], _LEAST))
         alpha, exponent = found.get("alpha") or self._alpha(None), found.get("reg_exponent", 1.0)
         if near is None:
             ratio, other = self._density.mean_score * _REG_PER_ALPHA, 1.0
         else:
             ratio, other = near["reg_param"] / max(near.get("alpha") or alpha, _LEAST), near.get("reg_exponent", 1.0)
         # A typical visitor is held back alike by another exponent.
-        return max(alpha * ratio * self._density.pairs_per_visitor ** (other - exponent), _LEAST)
+        return float(max(alpha * ratio * self._density.pairs_per_visitor ** (other - exponent), _LEAST))
 
     def _places(self, number: int) -> dict[str, float]:
         """Return a number of 0 to 1 for each name."""

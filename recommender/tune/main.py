@@ -19,6 +19,7 @@ Example usage:
 |    0|complete|
 |    1|complete|
 |    2|complete|
+|    3|complete|
 +-----+--------+
 <BLANKLINE>
 >>> sorted(stage.best.parameters)

@@ -163,8 +163,8 @@ class TrialRunner:
             self._keep(Trial(number, parameters, FAILED, seconds=seconds, share=share, reason=reason))
             return
         is_short = number > 0 and (share < 1 or parameters["max_iter"] < self._least_iterations)
-        state, means = (SHORT, ()) if is_short else (COMPLETE, judged.means)
-        self._keep(Trial(number, parameters, state, *judged[:3], seconds, share, means))
+        means = () if is_short else judged.means
+        self._keep(Trial(number, parameters, SHORT if is_short else COMPLETE, *judged[:3], seconds, share, means))
 
     def _keep(self, trial: Trial) -> None:
         """Keep a trial, under the next number if another run has used its own meanwhile."""
