@@ -72,7 +72,8 @@ class Draws:
     @property
     def prior_alpha(self) -> float:
         """The alpha that suits the pairs per visitor, for scores of 1."""
-        return min(max(_ALPHA * (_PAIRS / self._density.pairs_per_visitor) ** _POWER, _LEAST_ALPHA), _MOST_ALPHA)
+        alpha = _ALPHA * (_PAIRS / self._density.pairs_per_visitor) ** _POWER
+        return float(min(max(alpha, _LEAST_ALPHA), _MOST_ALPHA))
 
     def draw(self, number: int, near: Parameters | None = None) -> dict[str, float | None]:
         """Return a setting.
@@ -90,11 +91,11 @@ class Draws:
                 found[name] = _along(searched, places[name], None if near is None else near[name], near is None)
         # The centre of reg_param follows from those drawn before it.
         for name in ("alpha", "reg_param"):
-            searched = self._space.get(name)
-            if isinstance(searched, Range):
+            limits = self._space.get(name)
+            if isinstance(limits, Range):
                 factor = (_SPREAD if near is None else _NEAR) ** (2 * places[name] - 1)
                 centre = self._alpha(near) if name == "alpha" else self._reg(found, near)
-                found[name] = _rounded(min(max(centre, searched.low), searched.high) * factor, searched)
+                found[name] = _rounded(min(max(centre, limits.low), limits.high) * factor, limits)
         return {name: found[name] for name in self._space}
 
     def _alpha(self, near: Parameters | None) -> float:
