@@ -49,7 +49,12 @@ PUBLISHED = {  # Recall@20, NDCG@20
     "SimpleX": (0.1872, 0.1557),
 }
 LEAST, AIM = "MF-BPR", "LightGCN"
-SEARCHED = ["tune.tuner.metric=ndcg", f"tune.tuner.k={K}", "tune.validation.pairs_share=0.2"]
+SEARCHED = [
+    "tune.tuner.metric=ndcg",
+    f"tune.tuner.k={K}",
+    "tune.validation.share=0.3",
+    "tune.validation.pairs_share=0.2",
+]
 FITS = ["64:40:5:5", "128:10:0.1:10", "128:40:3:5", "256:40:5:5"]
 
 
