@@ -18,7 +18,7 @@ Example usage:
 >>> found.best.parameters["rank"], found.gain.is_proven
 (64, True)
 >>> found.notes
-['rank 128 gains +0.0000 (95 % interval +0.0000 to +0.0000) over rank 64, which is not more than its error']
+['rank 128 gains no more than its error over rank 64: +0.0000 (95 % interval +0.0000 to +0.0000)']
 """
 
 from collections.abc import Sequence
@@ -211,7 +211,7 @@ class Search:
         if won is None:
             self._notes.append(f"{larger} failed: {found[0].reason}")
         else:
-            self._notes.append(f"{larger} gains {won} over {before}, which is not more than its error")
+            self._notes.append(f"{larger} gains no more than its error over {before}: {won}")
         return None
 
     def _left(self, what: str, setting: Setting) -> None:
