@@ -1,6 +1,6 @@
 """Recall@20 and NDCG@20 on Gowalla, beside published rows: the project's own stages on the published split.
 
-    python benchmarks/gowalla.py --train train.txt.gz --test test.txt.gz [--fits 128:40:3:5 ...] [--tune TRIALS]
+    python benchmarks/gowalla.py --train train.txt.gz --test test.txt.gz [--fits 128:40:3:5 ...] [--tune MINUTES]
 
 The files are those of LightGCN's split: a line per visitor, its number and those of its items. They become a log with a
 view per pair, in an order by chance, and a holdout of the user's own (stage1.holdout.holdout_filename). All items
@@ -14,12 +14,14 @@ and an ideal list of min(k, that number) hits; both are means over the visitors 
 
 The models that need no fit are printed once: the published ItemCF is what item_to_item stands beside.
 
---tune searches alpha, regParam and the iterations at rank 64 with the job tune, on visitors and pairs of the train file
-that it holds out itself: the test file is not read. What it finds is fitted like the others, at each of the ranks of
---tuned-ranks. The note has the value on the validation part, which is another task than the test.
+--tune searches alpha, regParam, iterations and rank for so many minutes with the job tune, on visitors and pairs of the
+train file that it holds out itself, a fifth of a visitor's pairs as the split does: the test file is not read. What it
+finds is fitted like the others, at its rank and at each of --tuned-ranks. The note has the value on the validation
+part, which is another task than the test, and what the search had no time for. With --set stage2.als.solver=blocks it
+searches regParam's exponent too, and comes to larger ranks.
 
-At last two fits stand beside the published rows: what the search has found, at the last of --tuned-ranks, which the
-test file had no part in choosing; and the best of the table, which the test file has chosen, so that it is a little
+At last two fits stand beside the published rows: what the search has found, at its own rank, which the test file
+had no part in choosing; and the best of the table, which the test file has chosen, so that it is a little
 too good.
 """
 
@@ -47,14 +49,12 @@ PUBLISHED = {  # Recall@20, NDCG@20
     "SimpleX": (0.1872, 0.1557),
 }
 LEAST, AIM = "MF-BPR", "LightGCN"
-SEARCHED = {
-    "metric": "ndcg",
-    "k": K,
-    "rank": "[64]",
-    "max_iter": "[5, 10]",
-    "alpha": "{low: 1, high: 100}",
-    "reg_param": "{low: 0.01, high: 30}",
-}
+SEARCHED = [
+    "tune.tuner.metric=ndcg",
+    f"tune.tuner.k={K}",
+    "tune.validation.share=0.3",
+    "tune.validation.pairs_share=0.2",
+]
 FITS = ["64:40:5:5", "128:10:0.1:10", "128:40:3:5", "256:40:5:5"]
 
 
@@ -65,6 +65,7 @@ class Fit(NamedTuple):
     alpha: float
     reg_param: float
     max_iter: int
+    reg_exponent: float = 1
 
     @property
     def settings(self) -> list[str]:
@@ -72,7 +73,9 @@ class Fit(NamedTuple):
         return [f"stage2.als.{name}={value:g}" for name, value in self._asdict().items()]
 
     def __str__(self) -> str:
-        return f"rank {self.rank}, alpha {self.alpha:g}, regParam {self.reg_param:g}, {self.max_iter} iterations"
+        exponent = "" if self.reg_exponent == 1 else f", exponent {self.reg_exponent:g}"
+        reg_param = f"regParam {self.reg_param:g}{exponent}"
+        return f"rank {self.rank}, alpha {self.alpha:g}, {reg_param}, {self.max_iter} iterations"
 
 
 def fit(text: str) -> Fit:
@@ -118,15 +121,14 @@ def values(record: dict[str, Any]) -> dict[str, tuple[float, float]]:
     return {model: (recall[model]["value"], ndcg[model]["value"]) for model in recall}
 
 
-def searched(trials: int, folder: str, settings: list[str]) -> tuple[Fit, str]:
+def searched(minutes: float, folder: str, settings: list[str]) -> tuple[Fit, str]:
     """Return what the job tune finds, and what it says of it."""
-    wanted = [f"tune.tuner.{name}={value}" for name, value in {"trials": trials, **SEARCHED}.items()]
-    record = run("tune", folder, ["stage2.als.rank=64", *wanted, *settings])
-    best, seconds = record["trials"][0], record["seconds"]
-    parameters = best["parameters"]
-    found = Fit(parameters["rank"], parameters["alpha"], parameters["reg_param"], parameters["max_iter"])
+    record = run("tune", folder, [*SEARCHED, f"tune.tuner.timeout_minutes={minutes:g}", *settings])
+    found = Fit(**record["best"])
+    best = next(trial for trial in record["trials"] if trial["parameters"] == record["best"])
     value = f"NDCG@{K} {best['value']:.4f} ({best['low']:.4f}–{best['high']:.4f}) on the validation part"
-    return found, f"tune: {trials} trials in {seconds:.0f} s, the best is {found}: {value}"
+    told = f"tune: {len(record['trials'])} trials in {record['seconds']:.0f} s, the best is {found}: {value}"
+    return found, "\n\n".join([f"{told}.", record["verdict"], *record["notes"]])
 
 
 def verdict(found: tuple[float, float], name: str) -> str:
@@ -142,8 +144,8 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--fits", type=fit, nargs="*", default=[fit(text) for text in FITS], metavar="R:A:L:N")
-    parser.add_argument("--tune", type=int, metavar="TRIALS", help="also what a search finds")
-    parser.add_argument("--tuned-ranks", type=int, nargs="+", default=[64], metavar="RANK", help="of its fits")
+    parser.add_argument("--tune", type=float, metavar="MINUTES", help="also what a search finds")
+    parser.add_argument("--tuned-ranks", type=int, nargs="*", default=[], metavar="RANK", help="other ranks")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for the jobs")
     options = parser.parse_args()
     print(f"| who | Recall@{K} | NDCG@{K} | settings | s |\n|---|---|---|---|---|")
@@ -157,7 +159,7 @@ def main() -> None:
         fits, told = list(options.fits), ""
         if options.tune:
             best_found, told = searched(options.tune, folder, settings)
-            fits += [best_found._replace(rank=rank) for rank in options.tuned_ranks]
+            fits += [*(best_found._replace(rank=rank) for rank in options.tuned_ranks), best_found]
         for one in fits:
             record = run("stage2", folder, [*settings, *one.settings])
             of_models = values(record)
@@ -168,8 +170,8 @@ def main() -> None:
             row("als", *found[-1], str(one), f"{record['seconds']:.0f}")
     named = {"The best of the table (chosen by the test file)": max(found, key=itemgetter(1))}
     if told:
-        print(f"\n{told}.")
-        named = {f"What the search has found, at rank {options.tuned_ranks[-1]},": found[-1], **named}
+        print(f"\n{told}")
+        named = {"What the search has found": found[-1], **named}
     for name, value in named.items():
         print("\n" + "\n".join(f"{name} beside {verdict(value, published)}." for published in (LEAST, AIM)))
 

@@ -168,6 +168,7 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage4/steps/run_report.py": 2,  # the few example visitors
         "steps/fold_in.py": 1,  # a matrix of rank x rank per partition of the items
         "steps/top_k_recommender.py": 2,  # two numbers; the take of an Arrow column
+        "tune/objective.py": 1,  # a metric, and its values in the replicates of the bootstrap
     }
 
 

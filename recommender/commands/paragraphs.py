@@ -31,7 +31,7 @@ _FOUND = (
     "titles",
     "changed",
 )
-_JUDGED = ("metrics", "blessed", "gate", "gate_overridden", "metric", "best", "trials")
+_JUDGED = ("metrics", "blessed", "gate", "gate_overridden", "metric", "best", "verdict", "notes", "trials")
 
 
 def stage_facts(commit: Commit) -> dict[str, Any]:
@@ -81,6 +81,7 @@ def paragraph(stage: str, facts: dict[str, Any]) -> str:
         lines.append(indented(metrics_table(facts["metrics"])))
     if facts.get("trials"):
         lines.append(indented(trials_table(facts["metric"], facts["trials"])))
+        lines += [f"  {line}" for line in (facts.get("verdict"), *facts.get("notes", ())) if line]
     return "\n".join(lines)
 
 

@@ -51,8 +51,10 @@ TABLES: Final[Mapping[str, str]] = {
     "similar_items": "itemid id, rank int, similar_itemid id, similarity float",
     # a row per item and rank; visitors: how many bought both
     "bought_together": "itemid id, rank int, together_itemid id, visitors bigint",
-    # tune: a row per trial of a search; state: complete, pruned or failed; parameters: as JSON
-    "trials": "trial int, state string, value double, low double, high double, seconds double, parameters string",
+    # tune: a row per trial of a search; state: complete, short (few iterations, or a share of the visitors) or failed;
+    # parameters: as JSON
+    "trials": "trial int, state string, value double, low double, high double, seconds double, share double, "
+    "parameters string",
 }
 
 

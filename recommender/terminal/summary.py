@@ -68,14 +68,19 @@ def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
 def trials_table(metric: str, trials: Sequence[Mapping[str, Any]]) -> str:
     """Return a line per trial of a search, in the given order: the metric with its interval, time, and parameters.
 
+    Short trials are only counted: their metrics cannot be compared with those of complete ones.
+
     >>> judged = {"state": "complete", "value": 0.05, "low": 0.04, "high": 0.06, "seconds": 9.5, "reason": ""}
-    >>> print(trials_table("ndcg@10", [{"number": 0, **judged, "parameters": {"rank": 32, "alpha": 1.25}}]))
+    >>> short = {**judged, "number": 1, "state": "short"}
+    >>> print(trials_table("ndcg@10", [{"number": 0, **judged, "parameters": {"rank": 32, "alpha": 1.25}}, short]))
     trial    ndcg@10    95 % interval      s     rank    alpha
         0     0.0500    0.0400–0.0600    9.5       32     1.25    as configured
+    and 1 short trials, of few iterations or a part of the visitors; all are in the table trials
     """
     names = list(trials[0]["parameters"])
     lines = [("trial", metric, "95 % interval", "s", *names, "")]
-    for trial in trials:
+    shown = [trial for trial in trials if trial["state"] != "short"]
+    for trial in shown:
         note = "as configured" if trial["number"] == 0 else ""
         failed = [trial["state"], trial["reason"]] if trial["state"] != "complete" else []
         cells = (_significant(trial["parameters"].get(name)) for name in names)
@@ -83,7 +88,10 @@ def trials_table(metric: str, trials: Sequence[Mapping[str, Any]]) -> str:
         value = "" if trial["value"] is None else f"{trial['value']:.4f}"
         notes = ", ".join(filter(None, [note, *failed]))
         lines.append((str(trial["number"]), value, interval, f"{trial['seconds']:.1f}", *cells, notes))
-    return table(lines, right=range(len(lines[0]) - 1))
+    text = table(lines, right=range(len(lines[0]) - 1))
+    left = len(trials) - len(shown)
+    more = f"and {left:,} short trials, of few iterations or a part of the visitors; all are in the table trials"
+    return f"{text}\n{more}" if left else text
 
 
 def release_text(release: Mapping[str, Any]) -> str:

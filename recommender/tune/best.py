@@ -31,7 +31,7 @@ from recommender.tune.trial import Parameters, Trial
 FILE = "best.yaml"
 
 _PLACES = {
-    **dict.fromkeys(("rank", "max_iter", "reg_param", "alpha"), ("stage2", "als")),
+    **dict.fromkeys(("rank", "max_iter", "reg_param", "alpha", "reg_exponent"), ("stage2", "als")),
     HALF_LIFE: ("stage1", "score_events"),
     **dict.fromkeys(("min_score", "min_items_per_visitor", "min_visitors_per_item"), ("stage1", "score_filter")),
 }
@@ -55,10 +55,10 @@ def with_best(given: Mapping[str, Any], found: Parameters, score_map: Mapping[st
     return document
 
 
-def best_text(given: Mapping[str, Any], trial: Trial, score_map: Mapping[str, float], metric: str, trials: int) -> str:
+def best_text(given: Mapping[str, Any], trial: Trial, score_map: Mapping[str, float], metric: str, verdict: str) -> str:
     """Return the configuration with the best trial's parameters as text, and above it where they come from."""
     value = f"{metric} {trial.value:.4f} on the validation part"
-    comment = f"# Written by tune: trial {trial.number} of {trials}, {value}.\n"
+    comment = f"# Written by tune: trial {trial.number}, {value}.\n# {verdict}\n"
     return comment + yaml_text(with_best(given, trial.parameters, score_map))
 
 

@@ -18,6 +18,8 @@ Example usage:
 +-----+--------+
 |    0|complete|
 |    1|complete|
+|    2|complete|
+|    3|complete|
 +-----+--------+
 <BLANKLINE>
 >>> sorted(stage.best.parameters)
@@ -28,12 +30,14 @@ Example usage:
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.errors import ConfigError, Mistake
 from recommender.ruled_stage import RuledStage, RuledSteps
 from recommender.spark.aggregates import single_row
 from recommender.spark.cluster import cores
@@ -48,14 +52,14 @@ from recommender.tune.best import FILE, best_text
 from recommender.tune.objective import FITTED, TrialObjective
 from recommender.tune.prepared import Prepared
 from recommender.tune.scoring import Scoring, is_prepared
+from recommender.tune.search import Found
 from recommender.tune.steps import AlsTuner, ValidationSplit
-from recommender.tune.study import require_optuna
 from recommender.tune.trial import Trial, TrialLog, ranked
 
 # How long is searched does not change what a trial finds: a search that is given more goes on.
-_EFFORT = ("trials", "timeout_minutes", "parallel_fits")
+_EFFORT = ("trials", "timeout_minutes", "parallel_fits", "rank")
 _CONFIGURATION = "configuration"  # best.yaml has all of it
-_ROW = "trial int, state string, value double, low double, high double, seconds double, parameters string"
+_ROW = "trial int, state string, value double, low double, high double, seconds double, share double, parameters string"
 
 
 class TuneSteps(RuledSteps):
@@ -81,12 +85,14 @@ class Tune(RuledStage):
     Execution args:
         scores, interactions, items: the tables of stage 1.
         data_loader, score_events, group_scores, score_filter: the parameters that these were made with.
+        holdout, protocol: the parameters of stage 1's holdout, and the name of its protocol: the validation part
+        follows them.
         trials: where trials are kept as they end, and were; null: nowhere.
     Execution returns:
         Dictionary with the DataFrame trials (``recommender.tables.schemas``): one row per trial.
     Raises:
-        ConfigError: the config is wrong, all mistakes are listed; Optuna is not installed (TUNE_EXTRA); what is
-        searched cannot be found out from stage 1's tables (TUNE_SPACE).
+        ConfigError: the config is wrong, all mistakes are listed; what is searched cannot be found out from stage 1's
+        tables (TUNE_SPACE).
         DataQualityError: nothing is left to fit or to predict (VALIDATION_EMPTY); no trial could be judged
         (TUNE_NO_TRIAL).
     Persist strategy:
@@ -98,8 +104,9 @@ class Tune(RuledStage):
         name: ("stage1", name) for name in ("scores", "interactions", "items")
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {
-        name: ("stage1", name) for name in ("data_loader", "score_events", "group_scores", "score_filter")
+        name: ("stage1", name) for name in ("data_loader", "score_events", "group_scores", "score_filter", "holdout")
     }
+    RECORDS: ClassVar[Mapping[str, tuple[str, str]]] = {"protocol": ("stage1", "protocol")}
     steps: TuneSteps
     FIXED: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "als": {"user_col": C.VISITOR_INDEX, "item_col": C.ITEM_INDEX, "rating_col": C.SCORE},
@@ -107,16 +114,48 @@ class Tune(RuledStage):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
-        require_optuna()
-        self.trials: list[Trial] = []  # the best first
+        self._als = self._fitter()
+        self._found: Found | None = None
+        self._split = self.steps.validation
         self._score_map: Mapping[str, float] = {}
         self._prepared: Prepared | None = None
         self._sizes = (0, 0, 0)  # pairs that are fitted, pairs and visitors that are held out
 
     @property
+    def found(self) -> Found:
+        """What the search has found; there is nothing before `execute`."""
+        if self._found is None:
+            raise RuntimeError("nothing has been searched yet")
+        return self._found
+
+    @property
     def best(self) -> Trial:
-        """The trial that has found the most; there is none before `execute`."""
-        return self.trials[0]
+        """The best complete trial."""
+        return self.found.best
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The trials, the best first."""
+        return ranked(self.found.trials)
+
+    @property
+    def verdict(self) -> str:
+        """What was gained over the configured parameters, in a sentence."""
+        return self.found.verdict(self._metric)
+
+    @property
+    def _metric(self) -> str:
+        return f"{self.steps.tuner.metric}@{self.steps.tuner.k}"
+
+    def _fitter(self) -> AlsFitter:
+        """Return what fits the trials: as configured, by the solver of the search."""
+        als, solver = self.steps.als, self.steps.tuner.solver
+        if solver is None:
+            return als
+        if als.nonnegative:
+            sentence = "solver must be null with stage2.als.nonnegative, got blocks, whose factors may be negative"
+            raise ConfigError(Mistake("CFG_VALUE", "tuner", sentence))
+        return replace(als, solver=solver)
 
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables with the lists of items, and their versions; and that of the configuration, as a hash."""
@@ -125,8 +164,7 @@ class Tune(RuledStage):
 
     def needs_checkpoints(self) -> bool:
         """Return whether a trial may have so many iterations that Spark needs a folder for checkpoints."""
-        als = self.steps.als
-        tuner = self.steps.tuner
+        als, tuner = self._als, self.steps.tuner
         return als.needs_checkpoints or 0 < als.checkpoint_interval < max(als.max_iter, *tuner.max_iter)
 
     def searched(self, made_of: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,20 +182,24 @@ class Tune(RuledStage):
         group_scores: Mapping[str, Any],
         score_filter: Mapping[str, Any],
         data_loader: Mapping[str, Any] = MappingProxyType({}),
+        holdout: Mapping[str, Any] = MappingProxyType({}),
+        protocol: str | None = None,
         trials: TrialLog | None = None,
     ) -> dict[str, DataFrame]:
         """Return the table of the trials; see the class."""
-        tuner, als = self.steps.tuner, self.steps.als
-        space = tuner.space(als.implicit_prefs)
+        tuner, als = self.steps.tuner, self._als
+        blocks = als.solver == "blocks"
+        space = tuner.space(implicit=als.implicit_prefs, blocks=blocks)
         (newest,) = single_row(items.agg(F.max(C.LAST_TIMESTAMP)))
         weighed = C.WEIGHT in data_loader.get("columns", {})
         scoring = Scoring(score_events, group_scores, score_filter, newest or 0, weighed=weighed)
         scoring.check(space)
         self._score_map = scoring.score_map
         self.announce("dividing the training pairs")
-        split = self.steps.validation
+        split = self._split = self.steps.validation.following(protocol, holdout)
         cut = TrainTestSplit(column_name=C.LAST_TIMESTAMP, train_percentile=split.percentile)
         parts = split.execute(scores, cut.split_value(scores) if split.by == "time" else 0)
+        self.note(list(filter(None, [split.chance(parts)])))
         recent = self.steps.recent_popularity if self.steps.blend.weight else None
         prepared = self._prepared = Prepared(
             parts, interactions, items, scoring, same_pairs=is_prepared(space), recent=recent
@@ -165,30 +207,33 @@ class Tune(RuledStage):
         self._sizes = prepared.fitted_pairs, prepared.held_pairs, prepared.visitor_count
         allowed = self.steps.item_rules.execute(prepared.items, self.item_versions)
         objective = TrialObjective(als, self.steps, tuner, prepared, allowed)
-        found = tuner.execute(
+        found = self._found = tuner.execute(
             objective,
             {**{name: getattr(als, name) for name in FITTED if name in space}, **scoring.start(space)},
+            prepared.density,
             implicit=als.implicit_prefs,
+            blocks=blocks,
             log=trials,
             at_once=tuner.fits_at_once(cores(scores.sparkSession)),
             announce=self.announce,
         )
-        self.trials = ranked(found)
-        return {"trials": as_stored("trials", scores.sparkSession.createDataFrame(list(map(_row, found)), _ROW))}
+        return {"trials": as_stored("trials", scores.sparkSession.createDataFrame(list(map(_row, found.trials)), _ROW))}
 
     def documents(self) -> dict[str, str]:
         """Return the best configuration: what was given, with the best parameters in their places."""
-        tuner = self.steps.tuner
-        metric = f"{tuner.metric}@{tuner.k}"
-        return {FILE: best_text(self.given, self.best, self._score_map, metric, len(self.trials))}
+        return {FILE: best_text(self.given, self.best, self._score_map, self._metric, self.verdict)}
 
     def details(self) -> dict[str, Any]:
-        """Return the trials, the best first, and what the best has found."""
-        tuner = self.steps.tuner
+        """Return the trials, the best first, what the best has found and gained, and what was not tried."""
+        gained = self.found.gain
         return {
-            "metric": f"{tuner.metric}@{tuner.k}",
+            "metric": self._metric,
             "best": dict(self.best.parameters),
-            "trials": [trial.as_record() for trial in self.trials],
+            "verdict": self.verdict,
+            "gain": None if gained is None else gained._asdict(),
+            "notes": list(self.found.notes),
+            "trials": [{**trial.as_record(), "means": []} for trial in self.trials],
+            **({"warnings": self.warnings} if self.warnings else {}),
         }
 
     def closing(self, store: Store, commit: Commit) -> list[str]:
@@ -198,7 +243,9 @@ class Tune(RuledStage):
         best = (
             f"The best configuration is {place}/{FILE}; {hint}run it with\n  ./spark-submit.sh --config {place}/{FILE}"
         )
-        return [trials_table(commit.record["metric"], commit.record["trials"]), best]
+        record = commit.record
+        told = "\n".join([record["verdict"], *(f"  {note}" for note in record["notes"])])
+        return [trials_table(record["metric"], record["trials"]), told, best]
 
     def release(self) -> None:
         """Free what the trials have shared."""
@@ -207,15 +254,14 @@ class Tune(RuledStage):
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given the counts of `persist`."""
-        split = self.steps.validation
         fitted, held, visitors = self._sizes
         note = f"held-out visitors, trials of lists for them; the best is trial {self.best.number}"
         return [
-            StepRows("validation", None, fitted, f"pairs to fit; {held:,} are held out, by {split.by}"),
+            StepRows("validation", None, fitted, f"pairs to fit; {held:,} are held out, by {self._split.by}"),
             StepRows("tuner", visitors, rows["trials"], note),
         ]
 
 
 def _row(trial: Trial) -> tuple[Any, ...]:
     parameters = json.dumps(dict(trial.parameters))
-    return trial.number, trial.state, trial.value, trial.low, trial.high, trial.seconds, parameters
+    return trial.number, trial.state, trial.value, trial.low, trial.high, trial.seconds, trial.share, parameters

@@ -9,7 +9,7 @@ Example usage:
 >>> scoring = Scoring({"score_map": {"transaction": 1}}, {}, {}, newest=5)
 >>> prepared = Prepared(Parts(train, history, holdout), rows, items, scoring, same_pairs=True)
 >>> objective = TrialObjective(AlsFitter(), RuledSteps.build({}), AlsTuner(k=1), prepared, allowed=None)
->>> objective({"rank": 2, "max_iter": 1, "reg_param": 0.1, "alpha": 1.0}, lambda iterations, value: False).value
+>>> objective({"rank": 2, "max_iter": 1, "reg_param": 0.1, "alpha": 1.0}).value
 1.0
 >>> prepared.release()
 """
@@ -20,18 +20,18 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.ruled_stage import RuledSteps
-from recommender.spark.aggregates import single_row
+from recommender.spark.aggregates import fetch
 from recommender.stage2.lists import ListMaker
 from recommender.stage2.steps import AlsFitter, RankingEvaluator
 from recommender.tune.prepared import Prepared, Scored
 from recommender.tune.scoring import Scoring  # noqa: F401 - for the example
 from recommender.tune.steps import AlsTuner
 from recommender.tune.steps.validation_split import Parts  # noqa: F401 - for the example
-from recommender.tune.trial import Judged, Parameters, Report
+from recommender.tune.trial import Judged, Parameters
 
-FITTED = ("rank", "max_iter", "reg_param", "alpha")  # parameters of the fit
+FITTED = ("rank", "max_iter", "reg_param", "alpha", "reg_exponent")  # parameters of the fit
 
-_REPLICATES = 200  # of the bootstrap: bounds to compare trials by, not to publish
+_REPLICATES = 500  # of the bootstrap: bounds to compare trials by, not to publish
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrialObjective:
     Init parameters:
         als: what is not searched of a fit.
         serving: the steps that serve.
-        tuner: what is judged by, and in how many fits.
+        tuner: what is judged by.
         prepared: what is fitted, and the validation part.
         allowed: item_index int, the items that may be recommended; null: all.
     """
@@ -52,24 +52,19 @@ class TrialObjective:
     prepared: Prepared
     allowed: DataFrame | None
 
-    def __call__(self, parameters: Parameters, report: Report) -> Judged:
+    def __call__(self, parameters: Parameters, share: float = 1.0) -> Judged:
         """Return the metric of a fit with these parameters.
 
         Args:
             parameters: those that are searched.
-            report: takes iterations and metric of a fit before the last, and returns whether to give up.
+            share: ratio (0 to 1) of the visitors that are fitted.
 
         Raises:
             DataQualityError: the parameters leave nothing to fit.
         """
         als = replace(self.als, **{name: parameters[name] for name in FITTED if name in parameters})
-        *first, last = self.tuner.rungs(als.max_iter)
-        with self.prepared.scored(parameters) as scored:
-            for iterations in first:
-                judged = self._judge(replace(als, max_iter=iterations), scored)
-                if report(iterations, judged.value):
-                    return judged._replace(pruned=True)
-            return self._judge(replace(als, max_iter=last), scored)
+        with self.prepared.scored(parameters, share) as scored:
+            return self._judge(als, scored)
 
     def _judge(self, als: AlsFitter, scored: Scored) -> Judged:
         model = als.execute(scored.train)
@@ -92,7 +87,10 @@ def _judged(lists: DataFrame, holdout: DataFrame, popularity: DataFrame, tuner: 
     evaluator = RankingEvaluator(cutoffs=[tuner.k], metrics=[tuner.metric], replicates=_REPLICATES, seed=tuner.seed)
     try:
         named = lists.withColumn(C.MODEL, F.lit(C.ALS))
-        metrics = evaluator.execute(named, holdout, [C.ALS], popularity=popularity).metrics
-        return Judged(*single_row(metrics.select("value", "low", "high")))
+        found = evaluator.execute(named, holdout, [C.ALS], popularity=popularity)
+        rows = fetch(metrics=found.metrics.select("value", "low", "high"), bootstrap=found.bootstrap.select(C.MEANS))
+        means = rows["bootstrap"][0][C.MEANS] if rows["bootstrap"] else []
+        value, low, high = rows["metrics"][0]
+        return Judged(value, low, high, tuple(0.0 if mean is None else mean for mean in means))
     finally:
         evaluator.release()

@@ -15,6 +15,7 @@ Example usage:
 >>> prepared.release()
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -23,14 +24,17 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.errors import DataQualityError
+from recommender.spark.aggregates import single_row
 from recommender.spark.cache import Cache
 from recommender.stage2.steps import PopularityModel, RecentPopularityModel
+from recommender.tune.draws import Density
 from recommender.tune.scoring import Scoring, of_training
 from recommender.tune.steps import ValidationSplit  # noqa: F401 - for the example
 from recommender.tune.steps.validation_split import Parts
 from recommender.tune.trial import Parameters
 
 _PAIR = [C.VISITOR_INDEX, C.ITEM_INDEX]
+_PARTS = 1_000_000  # the resolution of a share
 
 
 class Scored(NamedTuple):
@@ -61,6 +65,7 @@ class Prepared:
 
     Attributes:
         visitors: visitor_index. holdout: visitor_index, item_index, score. items: with last_timestamp, of training.
+        density: of the pairs that are fitted; fitted_pairs, held_pairs, visitor_count: how many there are.
 
     Raises:
         DataQualityError: nothing is left to predict, or to fit (VALIDATION_EMPTY).
@@ -89,7 +94,10 @@ class Prepared:
             train, history = (scoring.events_by_kind(pairs, interactions) for pairs in (train, history))
         self._train, self._history = self._cache(train), self._cache(history)
         self._same = self._scored(self._train, self._history, self._cache) if same_pairs else None
-        self.fitted_pairs, self.held_pairs = self._train.count(), self.holdout.count()
+        self._samples: dict[float, DataFrame] = {}
+        self._lock = threading.Lock()
+        self.density = self._density(self._train)
+        self.fitted_pairs, self.held_pairs = self.density.pairs, self.holdout.count()
         self.visitor_count = self.visitors.count()
         if not self.fitted_pairs or not self.held_pairs:
             self.release()
@@ -98,12 +106,12 @@ class Prepared:
             raise DataQualityError("VALIDATION_EMPTY", f"{sentence} are left; see tune.validation")
 
     @contextmanager
-    def scored(self, parameters: Parameters) -> Iterator[Scored]:
-        """Give what a trial fits, as its parameters score and filter it."""
+    def scored(self, parameters: Parameters, share: float = 1.0) -> Iterator[Scored]:
+        """Give what a trial fits, as its parameters score and filter it; of a share (0 to 1) of the visitors."""
         if self._same is not None:
-            yield self._same
+            yield self._same._replace(train=self._sample(share))
             return
-        train = self._scoring.filtered(self._scoring.scored(self._train, parameters), parameters)
+        train = self._scoring.filtered(self._scoring.scored(self._sample(share), parameters), parameters)
         cache = Cache()
         try:
             yield self._scored(cache(train), self._scoring.scored(self._history, parameters), cache)
@@ -113,6 +121,22 @@ class Prepared:
     def release(self) -> None:
         """Free what is cached."""
         self._cache.release()
+
+    def _sample(self, share: float) -> DataFrame:
+        """Return the pairs of a share of the visitors, chosen by a hash: those of a smaller share are among them."""
+        if share >= 1:
+            return self._train
+        with self._lock:
+            if share not in self._samples:
+                place = F.pmod(F.xxhash64(C.VISITOR_INDEX, F.lit("sample")), F.lit(_PARTS))
+                self._samples[share] = self._cache(self._train.where(place < round(share * _PARTS)))
+            return self._samples[share]
+
+    @staticmethod
+    def _density(train: DataFrame) -> Density:
+        visitors = F.approx_count_distinct(C.VISITOR_INDEX)
+        pairs, number, score = single_row(train.agg(F.count(F.lit(1)), visitors, F.avg(F.abs(C.SCORE))))
+        return Density(pairs, number, score or 1.0)
 
     def _scored(self, train: DataFrame, history: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> Scored:
         pairs = history.select(*_PAIR, F.lit(None).cast("string").alias(C.EVENT), C.SCORE)

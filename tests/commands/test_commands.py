@@ -407,8 +407,12 @@ def test_what_was_judged_is_shown(call: Any, store: Store) -> None:
 def test_the_trials_of_a_search_are_shown(call: Any, store: Store) -> None:
     judged = {"state": "complete", "value": 0.05, "low": 0.04, "high": 0.06, "seconds": 9.5, "reason": ""}
     trial = {"number": 3, **judged, "parameters": {"rank": 32}}
-    result(store, "tune", "odd", metric="ndcg@10", best={"rank": 32}, trials=[trial])
-    assert ["3", "0.0500", "0.0400–0.0600", "9.5", "32"] in rows(call("show", "odd", "--all")[1])
+    said = {"verdict": "Nothing was gained.", "notes": ["rank 64 was not tried"]}
+    result(store, "tune", "odd", metric="ndcg@10", best={"rank": 32}, trials=[trial], **said)
+    out = call("show", "odd", "--all")[1]
+    assert ["3", "0.0500", "0.0400–0.0600", "9.5", "32"] in rows(out)
+    assert "Nothing was gained." in out
+    assert "rank 64 was not tried" in out
 
 
 def test_the_name_of_the_command_is_told_also_where_its_arguments_are_wrong(call: Any) -> None:

@@ -13,7 +13,7 @@ from recommender.run.config import load_config
 
 pytestmark = pytest.mark.job
 
-SETTINGS = ["tune.tuner.trials=2", "tune.tuner.rank=[2]", "tune.tuner.max_iter=[2]", "tune.validation.share=0.3"]
+SETTINGS = ["tune.tuner.trials=1", "tune.tuner.rank=[2]", "tune.tuner.max_iter=[2]", "tune.validation.share=0.3"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_it_ends_with_the_trials_and_a_configuration_that_can_be_run(tuned: Done
     (commit,) = commits(root, "tune")
     made = record(commit)
     best = root / "tune" / "data" / made["attempt"] / "best.yaml"
-    for text in ("tune: ", "95 % interval", "as configured", f"./spark-submit.sh --config {best}"):
+    for text in ("tune: ", "95 % interval", "as configured", made["verdict"], f"./spark-submit.sh --config {best}"):
         assert text in tuned.out
     config = load_config(best, environ={})
     assert config.root == str(root)
@@ -45,8 +45,8 @@ def test_it_ends_with_the_trials_and_a_configuration_that_can_be_run(tuned: Done
 
 
 def test_each_trial_is_told_when_it_begins(tuned: Done) -> None:
-    assert "tune, 3,000 events: trial 0; 0 of 2 done ..." in tuned.err
-    assert "tune, 3,000 events: trial 1; 1 of 2 done; trial 0: " in tuned.err
+    assert "tune, 3,000 events: trial 0; as configured, 0 of 1 ..." in tuned.err
+    assert "tune, 3,000 events: trial 1; halving with 1 iterations on all visitors, 0 of 1; trial 0: " in tuned.err
 
 
 def test_what_has_not_changed_is_shown_again_without_spark(
@@ -60,13 +60,13 @@ def test_what_has_not_changed_is_shown_again_without_spark(
 
 def test_the_trials_stay_in_the_store(tuned: Done, root: Path) -> None:
     records = [json.loads(path.read_text()) for path in (root / "tune" / "trials").glob("*/*.json")]
-    assert sorted(trial["number"] for trial in records) == [0, 1]
+    assert sorted(trial["number"] for trial in records) == [0, 1, 2, 3]
 
 
 def test_a_space_that_is_none_is_told_before_spark_starts(python: Callable[..., Done]) -> None:
-    done = python("tune", "--set", "tune.tuner.alpha.low=200")
+    done = python("tune", "--set", "tune.tuner.alpha.low=300")
     assert done.code == 10
-    assert "tune.tuner: alpha must have low <= high, got low 200 and high 100" in done.last
+    assert "tune.tuner: alpha must have low <= high, got low 300 and high 200" in done.last
 
 
 def test_without_stage_1_it_says_what_to_run(python: Callable[..., Done]) -> None:

@@ -88,10 +88,6 @@ def objective(
     return TrialObjective(als, serving, AlsTuner(k=2, **tuner), prepared, allowed)
 
 
-def never(iterations: int, value: float) -> bool:
-    return False
-
-
 def by_hand(model: ALSModel) -> float:
     """Return NDCG@2, by the paper's equation 4, without what was seen by then."""
     factors = {row["id"]: np.array(row["features"], dtype=float) for row in model.itemFactors.collect()}
@@ -114,10 +110,12 @@ def by_hand(model: ALSModel) -> float:
 
 def test_the_metric_is_that_of_the_lists_by_the_rules_that_serve(prepared: Prepared) -> None:
     als = WatchedAls()
-    judged = objective(prepared, als)(PARAMETERS, never)
+    judged = objective(prepared, als)(PARAMETERS)
     ((iterations, fitted, model),) = als.fitted
     assert judged.value == pytest.approx(by_hand(model))
-    assert (model.rank, iterations, judged.pruned) == (3, 4, False)
+    assert (model.rank, iterations) == (3, 4)
+    assert len(judged.means) == 500
+    assert np.quantile(judged.means, (0.025, 0.975)) == pytest.approx((judged.low, judged.high))
     assert fitted == sorted((v, i, score) for v, i, score, _ in TRAIN)
 
 
@@ -138,7 +136,7 @@ def test_only_items_that_may_be_recommended_are_in_the_lists(spark: SparkSession
     assert allowed is not None
     latest = {row["item_index"] for row in allowed.collect()}
     assert latest == {5}  # the only one of day 12, where visitor 7 has it
-    judged = objective(prepared, WatchedAls(), allowed)(PARAMETERS, never)
+    judged = objective(prepared, WatchedAls(), allowed)(PARAMETERS)
     assert judged.value == pytest.approx((1 / (1 + 1 / log2(3)) + 0) / 2)  # item 5 alone, the first of two for 20
 
 
@@ -148,7 +146,7 @@ def test_what_is_popular_now_is_blended_in_as_it_is_when_lists_are_served(spark:
         item: sum(score * 0.5 ** (12 - time / DAY) for _, i, score, time in TRAIN if i == item) for item in range(6)
     }
     first_two = sorted(weighed, key=lambda item: -weighed[item])[:2]
-    judged = objective(made, WatchedAls(), blend=PopularityBlend(weight=1e6))(PARAMETERS, never)
+    judged = objective(made, WatchedAls(), blend=PopularityBlend(weight=1e6))(PARAMETERS)
     made.release()
     total = 0.0
     for held in ({2, 5}, {3}):  # of visitors 20 and 21, who have item 0 in the cart, or nothing
@@ -158,26 +156,26 @@ def test_what_is_popular_now_is_blended_in_as_it_is_when_lists_are_served(spark:
     assert judged.value == pytest.approx(total / 2)
 
 
-def test_a_trial_may_be_given_up_after_a_short_fit(prepared: Prepared) -> None:
-    told: list[tuple[int, float]] = []
-
-    def report(iterations: int, value: float) -> bool:
-        told.append((iterations, value))
-        return len(told) > 1
-
+def test_a_share_of_the_visitors_is_fitted_and_all_of_the_holdout_is_judged(prepared: Prepared) -> None:
     als = WatchedAls()
-    searched = objective(prepared, als, pruning="median", pruning_iterations=1)
-    assert not searched(PARAMETERS, report).pruned
-    given_up = searched(PARAMETERS, report)
-    assert [iterations for iterations, _, _ in als.fitted] == [1, 4, 1]
-    assert told[0][0] == 1
-    assert (given_up.pruned, given_up.value) == (True, told[1][1])
+    objective(prepared, als)(PARAMETERS, share=0.5)
+    ((_, fitted, model),) = als.fitted
+    visitors = {visitor for visitor, _, _ in fitted}
+    assert 0 < len(visitors) < 8
+    assert fitted == sorted((v, i, score) for v, i, score, _ in TRAIN if v in visitors)
+    assert objective(prepared, als)(PARAMETERS, share=0.5).value == pytest.approx(by_hand(model))
+
+
+def test_how_dense_the_fitted_pairs_are_is_known(prepared: Prepared) -> None:
+    density = prepared.density
+    assert (density.pairs, density.visitors) == (len(TRAIN), 8)
+    assert density.mean_score == pytest.approx(np.mean([score for _, _, score, _ in TRAIN]))
 
 
 def test_other_weights_and_filters_change_what_is_fitted_and_folded_in(spark: SparkSession) -> None:
     made = prepare(spark, same_pairs=False)
     als = WatchedAls()
-    objective(made, als)({**PARAMETERS, "score_map.addtocart": 3.0, "min_score": 2}, never)
+    objective(made, als)({**PARAMETERS, "score_map.addtocart": 3.0, "min_score": 2})
     ((_, fitted, _),) = als.fitted
     # No training pair here has a row in the interactions, so all keep their scores, and those of 1 leave.
     assert fitted == sorted((v, i, score) for v, i, score, _ in TRAIN if score >= 2)
@@ -190,7 +188,7 @@ def test_other_weights_and_filters_change_what_is_fitted_and_folded_in(spark: Sp
 def test_a_filter_that_leaves_nothing_is_no_fit(spark: SparkSession) -> None:
     made = prepare(spark, same_pairs=False)
     with pytest.raises(DataQualityError, match="NO_ROWS als has no scores to fit"):
-        objective(made, AlsFitter())({**PARAMETERS, "min_score": 99}, never)
+        objective(made, AlsFitter())({**PARAMETERS, "min_score": 99})
     made.release()
 
 

@@ -1,12 +1,13 @@
 """The stage: what it reads, what it finds, and how a search that was killed goes on from the store."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from recommender.errors import ConfigError
 from recommender.run.config import STAGES, load_config, own_steps, parse_config
@@ -14,13 +15,12 @@ from recommender.run.runner import Outcome, Progress, Runner
 from recommender.settings.step import Steps
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Stage
-from recommender.stage1.steps import DataLoader, ScoreEvents, ScoreFilter, ScoreGrouper
+from recommender.stage1.steps import DataLoader, HoldoutSplit, ScoreEvents, ScoreFilter, ScoreGrouper
 from recommender.store import Store, open_files
 from recommender.tables import schemas
-from recommender.tune import study
 from recommender.tune.main import Tune
 from recommender.tune.objective import TrialObjective
-from recommender.tune.trial import Judged, Parameters, Report
+from recommender.tune.trial import Judged, Parameters
 
 SCORES = "visitor_index int, item_index int, score float, last_timestamp bigint"
 # Visitors like the items of their own third, and everybody likes item 0: popularity alone does not tell them apart.
@@ -34,16 +34,18 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "score_events": {"score_map": {"view": 1.0}},
     "group_scores": {"max_score": None},
     "score_filter": {"min_score": 1.0},
+    "holdout": {"last_events": 5},
 }
 CONFIG: Mapping[str, Mapping[str, Any]] = {
     "validation": {"share": 0.4, "last_pairs": 2},
     "tuner": {
-        "trials": 3,
+        "trials": 2,
         "rank": [6],
         "max_iter": [5],
         "k": 3,
         "reg_param": {"low": 0.01, "high": 0.1},
         "alpha": {"low": 5, "high": 40},
+        "timeout_minutes": None,
     },
     "als": {"rank": 1, "max_iter": 1, "reg_param": 5.0, "alpha": 0.01},
     "recommend": {"exclude_events": ["view"]},
@@ -73,41 +75,55 @@ def test_the_final_holdout_is_not_read() -> None:
 
 def test_the_search_finds_more_than_what_is_configured(found: tuple[Tune, dict[str, Any]]) -> None:
     stage, _ = found
-    start = next(trial for trial in stage.trials if trial.number == 0)
-    assert start.parameters == CONFIG["als"]
+    start = stage.found.start
+    assert (start.number, start.parameters) == (0, CONFIG["als"])
     assert stage.best.number > 0
     assert (stage.best.value or 0) > (start.value or 0) + 0.1
+    number = (
+        rf"Trial {stage.best.number} gains \+0\.\d{{4}} \(95 % interval \+0\.\d{{4}} to \+0\.\d{{4}}\) of ndcg@3 over"
+    )
+    assert re.match(rf"{number} the configured parameters \(trial 0\), on the same visitors\.$", stage.verdict)
 
 
 def test_the_table_has_a_row_per_trial(found: tuple[Tune, dict[str, Any]]) -> None:
     stage, data = found
     assert schemas.mismatch("trials", data["trials"].dtypes) == ""
     rows = {row["trial"]: row for row in data["trials"].collect()}
-    assert rows.keys() == {0, 1, 2}
+    assert rows.keys() == set(range(len(stage.trials)))
     for trial in stage.trials:
         row = rows[trial.number]
         assert json.loads(row["parameters"]) == trial.parameters
-        assert (row["state"], row["value"], row["low"], row["high"]) == ("complete", trial.value, trial.low, trial.high)
-        assert row["seconds"] == trial.seconds > 0
+        assert (row["state"], row["value"], row["low"], row["high"]) == (
+            trial.state,
+            trial.value,
+            trial.low,
+            trial.high,
+        )
+        assert (row["share"], row["seconds"]) == (1, trial.seconds)
+        assert trial.seconds > 0
 
 
 def test_the_record_has_the_trials_with_the_best_first(found: tuple[Tune, dict[str, Any]]) -> None:
     stage, _ = found
     details = stage.details()
     assert (details["metric"], details["best"]) == ("ndcg@3", stage.best.parameters)
-    values = [trial["value"] for trial in details["trials"]]
+    values = [trial["value"] for trial in details["trials"] if trial["state"] == "complete"]
     assert values == sorted(values, reverse=True)
+    assert (details["verdict"], details["gain"]["value"]) == (
+        stage.verdict,
+        stage.found.gain and stage.found.gain.value,
+    )
     assert json.loads(json.dumps(details)) == details
 
 
 def test_the_report_tells_what_was_held_out(found: tuple[Tune, dict[str, Any]]) -> None:
     stage, _ = found
-    fitted, tried = stage.report({"trials": 3})
+    fitted, tried = stage.report({"trials": 6})
     held = int(fitted.note.split()[3])
     assert fitted.step == "validation"
     assert held <= 2 * (tried.rows_in or 0)
     note = f"held-out visitors, trials of lists for them; the best is trial {stage.best.number}"
-    assert tried == StepRows("tuner", tried.rows_in, 3, note)
+    assert tried == StepRows("tuner", tried.rows_in, 6, note)
 
 
 def test_the_best_configuration_can_be_run(found: tuple[Tune, dict[str, Any]], tmp_path: Path) -> None:
@@ -117,6 +133,7 @@ def test_the_best_configuration_can_be_run(found: tuple[Tune, dict[str, Any]], t
     config = load_config(tmp_path / "best.yaml", environ={"OUT": "here"})
     assert config.stage("stage2") == {"als": stage.best.parameters}
     assert "root: ${OUT}" in text
+    assert f"# {stage.verdict}\n" in text
 
 
 def test_weights_are_searched_where_stage_1_lets_them(spark: SparkSession) -> None:
@@ -132,24 +149,48 @@ def test_weights_are_searched_where_stage_1_lets_them(spark: SparkSession) -> No
 
 
 def test_a_validation_part_by_time_holds_the_latest_pairs_out(spark: SparkSession) -> None:
-    stage = Tune({**CONFIG, "validation": {"by": "time", "percentile": 80}, "tuner": {**CONFIG["tuner"], "trials": 1}})
-    stage.execute(**tables(spark), **SETTINGS)
+    tuner = {**CONFIG["tuner"], "trials": 1, "timeout_minutes": 1e-9}
+    stage = Tune({**CONFIG, "validation": {"percentile": 80}, "tuner": tuner})
+    stage.execute(**tables(spark), **SETTINGS, protocol="time_cut")
     stage.release()
+    assert stage.verdict.startswith(
+        "Nothing was gained over the configured parameters (trial 0): no complete trial has"
+    )
     fitted, _ = stage.report({"trials": 1})
     assert (fitted.rows_out or 0) == pytest.approx(0.8 * len(PAIRS), rel=0.02)
     assert fitted.note.endswith("are held out, by time")
 
 
-def test_without_optuna_the_extra_is_named_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match="TUNE_EXTRA tune needs the package optuna, which is not installed"):
-        Tune({})
+def test_known_visitors_are_judged_by_blocks_and_its_exponent(spark: SparkSession) -> None:
+    tuner = {**CONFIG["tuner"], "reg_exponent": [0.5], "trials": 1}
+    stage = Tune({**CONFIG, "tuner": tuner, "als": {**CONFIG["als"], "solver": "blocks"}})
+    told: list[str] = []
+    stage.warn = told.append
+    tied = tables(spark)
+    tied["scores"] = tied["scores"].withColumn("last_timestamp", F.lit(7).cast("bigint"))
+    stage.execute(**tied, **SETTINGS, protocol="every_visitor")
+    stage.release()
+    assert {trial.parameters["reg_exponent"] for trial in stage.trials} == {0.5, 1.0}
+    held = int(stage.report({"trials": 1})[0].note.split()[3])
+    assert (stage.report({"trials": 1})[0].rows_out or 0) + held == len(PAIRS)  # the visitors' other pairs are fitted
+    (sentence,) = told
+    assert "evaluated visitors have pairs with equal times on both sides of the split" in sentence
+    assert stage.details()["warnings"] == told
+
+
+def test_the_search_may_fit_by_blocks_what_is_configured_for_mllib() -> None:
+    searching = Tune({"tuner": {"solver": "blocks"}, "als": {"rank": 7}})
+    assert (searching._als.solver, searching._als.rank) == ("blocks", 7)
+    assert Tune({"als": {"rank": 7}})._als.solver == "mllib"
+    with pytest.raises(ConfigError, match=r"solver must be null with stage2\.als\.nonnegative, got blocks"):
+        Tune({"tuner": {"solver": "blocks"}, "als": {"nonnegative": True}})
 
 
 def test_long_fits_need_checkpoints() -> None:
     assert not Tune({"tuner": {"max_iter": [5, 10]}}).needs_checkpoints()
     assert Tune({"tuner": {"max_iter": [5, 15]}}).needs_checkpoints()
     assert not Tune({"tuner": {"max_iter": [15]}, "als": {"checkpoint_interval": -1}}).needs_checkpoints()
+    assert Tune({"tuner": {"max_iter": [5], "solver": "blocks"}}).needs_checkpoints()
 
 
 def test_what_serves_is_set_where_it_serves() -> None:
@@ -165,6 +206,7 @@ class MadeSteps(Steps):
     score_events: ScoreEvents
     group_scores: ScoreGrouper
     score_filter: ScoreFilter
+    holdout: HoldoutSplit
 
 
 class Made(Stage):
@@ -191,7 +233,7 @@ class Judging:
         self.asked: list[Parameters] = []
         self.dies_at = dies_at
 
-    def __call__(self, parameters: Parameters, report: Report) -> Judged:  # noqa: ARG002
+    def __call__(self, parameters: Parameters, share: float) -> Judged:  # noqa: ARG002
         if len(self.asked) == self.dies_at:
             raise RuntimeError("killed")
         self.asked.append(parameters)
@@ -244,10 +286,10 @@ def test_a_search_that_was_killed_after_two_trials_goes_on(job: Job) -> None:
         job.tune(dies_at=2)
     assert job.store.latest("tune") is None
     judging, outcome = job.tune()
-    assert len(judging.asked) == 2
-    assert sorted(parameters(outcome)) == [0, 1, 2, 3]
+    assert len(judging.asked) == 6  # trial 0, four settings with 3 iterations, two with 5, one around the best: 8
+    assert sorted(parameters(outcome)) == list(range(8))
     afresh, other = job.tune(force=True)
-    assert len(afresh.asked) == 4
+    assert len(afresh.asked) == 8
     assert parameters(other) == parameters(outcome)
 
 
@@ -259,19 +301,19 @@ def test_the_best_configuration_is_a_file_of_the_commit(job: Job) -> None:
     job.store.check(outcome.commit)
 
 
-def test_a_search_that_has_not_changed_is_not_done_again_and_one_with_more_trials_goes_on(job: Job) -> None:
+def test_a_search_that_has_not_changed_is_not_done_again_and_one_with_larger_ranks_goes_on(job: Job) -> None:
     _, first = job.tune()
     again, outcome = job.tune()
     assert (again.asked, outcome.commit) == ([], first.commit)
-    more, longer = job.tune(trials=6)
-    assert len(more.asked) == 2
+    more, longer = job.tune(rank=[6, 12])
+    assert [asked["rank"] for asked in more.asked] == [12]
     assert parameters(longer).items() >= parameters(first).items()
 
 
 def test_another_search_begins_anew(job: Job) -> None:
     job.tune()
     other, _ = job.tune(metric="recall")
-    assert len(other.asked) == 4
+    assert len(other.asked) == 8
 
 
 def test_another_configuration_is_written_without_another_search(job: Job) -> None:

@@ -6,20 +6,38 @@ Example usage:
 >>> parts = ValidationSplit(share=0.5, last_pairs=1).execute(scores)
 >>> parts.train.count(), parts.history.count(), parts.holdout.count()
 (6, 4, 2)
+>>> parts = ValidationSplit(by="every_visitor", share=0.5, last_pairs=1).execute(scores)
+>>> parts.train.count(), parts.history.count(), parts.holdout.count()
+(10, 4, 2)
 >>> parts = ValidationSplit(by="time").execute(scores, cut=21)
 >>> parts.train.count(), parts.history.count(), sorted(tuple(row)[:2] for row in parts.holdout.collect())
 (7, 1, [(2, 1), (2, 2)])
+>>> split = ValidationSplit().following("every_visitor", {"share": 0.2, "min_score": 4.0})
+>>> split.by, split.pairs_share, split.min_score
+('every_visitor', 0.2, 4.0)
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
-from pyspark.sql import DataFrame, Window, functions as F
+from pyspark.sql import Column, DataFrame, Window, functions as F
 
 import recommender.constants as C
 from recommender.settings.step import Annotated, Field, step
+from recommender.spark.aggregates import single_row
 
 _PARTS = 1_000_000  # the resolution of a share
 _PAIRS = "_pairs"
+_LAST_PAIRS = 5
+_FEW = 0.2  # of the visitors: so many ties are usual
+_BY: Mapping[str, Literal["visitors", "every_visitor", "time"]] = {  # stage 1's protocol -> ours
+    "unknown_visitors": "visitors",
+    "column_cut": "visitors",
+    "every_visitor": "every_visitor",
+    "own_holdout": "every_visitor",
+    "time_cut": "time",
+}
 
 
 class Parts(NamedTuple):
@@ -34,51 +52,106 @@ class Parts(NamedTuple):
 class ValidationSplit:
     """Divide the training pairs once more: what is fitted in a search, and what its trials are judged by.
 
-    By visitors, a share of them, chosen by a hash, is left out of the fit; their last pairs are held out, and the
-    others fold them in. So trials are judged by visitors that are unknown to the model. By time, the latest pairs are
-    held out, of visitors that have earlier ones, and the earlier ones of all visitors are fitted.
+    A share of the visitors, chosen by a hash, is evaluated: their last pairs, or a share of their pairs, are held out.
+    By visitors, their other pairs only fold them in, so that trials are judged by visitors that the model does not
+    know. By every_visitor, their other pairs are fitted too. By time, the latest pairs are held out, of visitors that
+    have earlier ones, and the earlier ones of all visitors are fitted.
 
     Init parameters:
-        by: visitors or time; as the visitors of the final holdout are, or will be when the model is used.
-        share: ratio (0 to 1) of the visitors that are evaluated; by visitors.
-        last_pairs: how many pairs of an evaluated visitor, the last by time, are held out; one at least stays, so a
-            visitor with one pair is fitted; by visitors.
+        by: visitors, every_visitor or time; null: as the protocol of stage 1's holdout: time after a cut by time,
+            every_visitor with holdout.every_visitor or a holdout of your own, else visitors.
+        share: ratio (0 to 1) of the visitors that are evaluated; not by time.
+        last_pairs: how many pairs of an evaluated visitor, the last by time, are held out; pairs with equal times are
+            chosen by a hash. One at least stays, so a visitor with one pair is only fitted. null: as
+            stage1.holdout.last_events, or 5; not by time.
+        pairs_share: ratio (0 to 1) of an evaluated visitor's pairs that are held out instead, chosen by a hash. null:
+            as stage1.holdout.share, unless last_pairs is given; not by time.
         percentile: share of the pairs, in percent, that are earlier than the cut, 0 to 100; by time.
-        seed: changes the choice of the visitors.
+        min_score: least score of a held-out pair; null: as stage1.holdout.min_score.
+        seed: changes the choice of the visitors and of the pairs.
     Execution args:
         scores: visitor_index int, item_index int, score float, last_timestamp long (ms): one row per pair of the
             training part, none null.
         cut: ms since epoch; by time. A pair whose last event is not earlier is held out with all of its events.
     Execution returns:
-        (train, history, holdout), with the columns of `scores`; row order undefined. By visitors no pair is in two
-        of them, and no visitor of history and holdout is in train. By time history is a part of train: the pairs of
-        the visitors whose later pairs are held out.
+        (train, history, holdout), with the columns of `scores`; row order undefined. No pair of the holdout is in one
+        of the others. By visitors, no visitor of history and holdout is in train; else history is a part of train.
     Raises:
-        ConfigError: a parameter is out of range.
+        ConfigError: a parameter is out of range, or both last_pairs and pairs_share are given.
     Persist strategy: none; the parts are cached while the search lasts.
     """
 
-    by: Literal["visitors", "time"] = "visitors"
+    by: Literal["visitors", "every_visitor", "time"] | None = None
     share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    last_pairs: Annotated[int, Field(ge=1)] = 5
+    last_pairs: Annotated[int, Field(ge=1)] | None = None
+    pairs_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     percentile: Annotated[float, Field(gt=0, lt=100)] = 90.0
+    min_score: Annotated[float, Field(gt=0)] | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.last_pairs is not None and self.pairs_share is not None:
+            raise ValueError("give either last_pairs or pairs_share, and set the other to null")
+
+    def following(self, protocol: str | None, holdout: Mapping[str, Any]) -> "ValidationSplit":
+        """Return the split that holds out as stage 1 did, as far as this one does not say otherwise.
+
+        Args:
+            protocol: the name in stage 1's record; null: it has none.
+            holdout: the parameters of stage 1's holdout.
+        """
+        by = self.by or _BY.get(protocol or "", "visitors")
+        min_score = self.min_score if self.min_score is not None else holdout.get("min_score")
+        is_own = self.last_pairs is not None or self.pairs_share is not None
+        more: dict[str, Any] = {} if is_own else {"last_pairs": holdout.get("last_events"), "pairs_share": holdout.get("share")}
+        return replace(self, by=by, min_score=min_score, **more)
 
     def execute(self, scores: DataFrame, cut: float = 0) -> Parts:
         """Return the parts; see the class."""
-        return self._by_time(scores, cut) if self.by == "time" else self._by_visitors(scores)
+        parts = self._by_time(scores, cut) if self.by == "time" else self._by_visitors(scores)
+        if self.min_score is None:
+            return parts
+        return parts._replace(holdout=parts.holdout.where(F.col(C.SCORE) >= self.min_score))
+
+    def chance(self, parts: Parts) -> str:
+        """Say how many evaluated visitors' held-out pairs were chosen by chance, if they should be the last ones."""
+        if self.by == "time" or self.pairs_share is not None:
+            return ""
+        of_visitor = [C.VISITOR_INDEX]
+        earliest = parts.holdout.groupBy(of_visitor).agg(F.min(C.LAST_TIMESTAMP).alias("_earliest"))
+        latest = parts.history.groupBy(of_visitor).agg(F.max(C.LAST_TIMESTAMP).alias("_latest"))
+        is_tied = F.col("_earliest") == F.col("_latest")
+        both = earliest.join(latest, of_visitor, "inner").agg(F.count(F.lit(1)), F.count_if(is_tied))
+        visitors, tied = single_row(both)
+        if tied <= _FEW * visitors:
+            return ""
+        found = f"{tied:,} of {visitors:,} evaluated visitors have pairs with equal times on both sides of the split"
+        hint = "set tune.validation.pairs_share to the share that your own test part has, 0.2 for example"
+        return f"{found}, so that a hash, not the time, chose what is held out; {hint}"
 
     def _by_visitors(self, scores: DataFrame) -> Parts:
-        chosen = F.pmod(F.xxhash64(C.VISITOR_INDEX, F.lit(self.seed)), F.lit(_PARTS)) < round(self.share * _PARTS)
+        chosen = self._draw(C.VISITOR_INDEX) < round(self.share * _PARTS)
         of_visitor = Window.partitionBy(C.VISITOR_INDEX)
-        latest_first = of_visitor.orderBy(F.desc(C.LAST_TIMESTAMP), F.desc(C.ITEM_INDEX))
-        place, pairs = F.row_number().over(latest_first), F.count(F.lit(1)).over(of_visitor)
+        by_hash = [self._draw(C.ITEM_INDEX, C.VISITOR_INDEX), F.col(C.ITEM_INDEX)]
+        order = by_hash if self.pairs_share is not None else [F.desc(C.LAST_TIMESTAMP), *by_hash]
+        place, pairs = F.row_number().over(of_visitor.orderBy(*order)), F.count(F.lit(1)).over(of_visitor)
         divided = scores.where(chosen).withColumns({"_place": place, _PAIRS: pairs})
-        is_held = F.col("_place") <= F.least(F.lit(self.last_pairs), F.col(_PAIRS) - 1)
-        several = divided.where(F.col(_PAIRS) > 1)
+        is_held = F.col("_place") <= F.least(self._wanted(), F.col(_PAIRS) - 1)
         columns = scores.columns
-        train = scores.where(~chosen).unionByName(divided.where(F.col(_PAIRS) == 1).select(*columns))
-        return Parts(train, several.where(~is_held).select(*columns), several.where(is_held).select(*columns))
+        several = divided.where(F.col(_PAIRS) > 1)
+        history, holdout = several.where(~is_held).select(*columns), several.where(is_held).select(*columns)
+        kept = divided.where((F.col(_PAIRS) == 1) | (F.lit(self.by == "every_visitor") & ~is_held))
+        return Parts(scores.where(~chosen).unionByName(kept.select(*columns)), history, holdout)
+
+    def _wanted(self) -> Column:
+        """Return how many pairs of a visitor should be held out."""
+        if self.pairs_share is not None:
+            return F.ceil(F.col(_PAIRS) * F.lit(self.pairs_share))
+        return F.lit(self.last_pairs or _LAST_PAIRS)
+
+    def _draw(self, *ids: str) -> Column:
+        """Return a number of 0 to `_PARTS` for each visitor or pair."""
+        return F.pmod(F.xxhash64(*ids, F.lit(self.seed)), F.lit(_PARTS))
 
     @staticmethod
     def _by_time(scores: DataFrame, cut: float) -> Parts:
