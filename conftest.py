@@ -95,6 +95,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         .config(map=INTERPRETED)
         .config("spark.driver.extraJavaOptions", f"{QUICK_JAVA} -Xms2g -Xmn1g -XX:ReservedCodeCacheSize=512m")
         .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.ansi.enabled", "true")
         .config("spark.sql.legacy.timeParserPolicy", "CORRECTED")
         .config("spark.ui.enabled", "false")
         # One driver for thousands of tests: it remembers the last few jobs and plans, not a thousand of each.

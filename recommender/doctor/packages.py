@@ -14,14 +14,13 @@ from recommender.doctor.finding import Finding, error, ok, warning
 
 # As in setup.cfg, which an installed package does not have; a test compares them.
 NEEDED: Final = {
-    "numpy": ">=1.26,<3",
+    "numpy": ">=1.23.5,<3",
     "pandas": ">=1.5.3,<3",
-    "pyarrow": ">=15,<27",
+    "pyarrow": ">=14,<27",
     "pydantic": ">=2.8,<3",
     "PyYAML": ">=6,<7",
 }
 OPTIONAL: Final = {
-    "optuna": ">=4.0,<6",
     "fastapi": ">=0.160,<1",
     "httptools": ">=0.6,<1",
     "prometheus-client": ">=0.20,<1",

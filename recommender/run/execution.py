@@ -7,7 +7,7 @@ Example usage:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from pyspark.sql.types import StructType
 
 from recommender.errors import ArtifactError, InputError, StorageError
 from recommender.run.stopwatch import Timed
+from recommender.spark.cache import kept_below
 from recommender.spark.session import checkpoints
 from recommender.stage import NOT_COMPARED, Context, Made, Previous, Stage
 from recommender.store import Attempt, Commit, Shards, Store, now
@@ -23,6 +24,7 @@ from recommender.tables.audit import added, audit, check_contents, check_rows
 from recommender.tables.parquet import read_table
 
 _CHECKPOINTS: Final = "_checkpoints"  # a folder in the attempt's own, with which it goes if all else fails
+_KEPT: Final = "_kept"  # another, for what the platform refuses to cache
 
 
 def read_inputs(
@@ -91,7 +93,7 @@ def execute(
 ) -> dict[str, Any]:
     """Execute, persist and audit, in shards if the stage has any; return the stage's part of the record."""
     timed = Timed(context.announce)
-    with _with_checkpoints(store, stage, attempt):
+    with _with_folders(store, stage, attempt):
         part = _all_parts(store, stage, inputs, attempt, shards, replace(context, announce=timed))
     steps = stage.report(part["rows"])
     return {
@@ -105,15 +107,18 @@ def execute(
 
 
 @contextmanager
-def _with_checkpoints(store: Store, stage: Stage, attempt: Attempt) -> Iterator[None]:
-    """Give Spark a folder for checkpoints in the attempt's own, where the stage needs one; it is deleted afterwards."""
-    if not stage.needs_checkpoints():
+def _with_folders(store: Store, stage: Stage, attempt: Attempt) -> Iterator[None]:
+    """Give Spark folders in the attempt's own: for checkpoints if the stage needs them, and for what is not cached.
+
+    They are deleted afterwards.
+    """
+    own = f"{attempt.stage}/data/{attempt.id}"
+    needed = checkpoints(f"{attempt.url}/{_CHECKPOINTS}") if stage.needs_checkpoints() else nullcontext()
+    with needed, kept_below(f"{attempt.url}/{_KEPT}"):
         yield
-        return
-    with checkpoints(f"{attempt.url}/{_CHECKPOINTS}"):
-        yield
-    with suppress(StorageError):  # nobody reads it
-        store.files.delete(f"{attempt.stage}/data/{attempt.id}/{_CHECKPOINTS}")
+    with suppress(StorageError):  # nobody reads them
+        for folder in {_CHECKPOINTS, _KEPT}.intersection(store.files.names(own)):
+            store.files.delete(f"{own}/{folder}")
 
 
 def _all_parts(

@@ -20,17 +20,17 @@ from recommender.spark.aggregates import single_row
 def where(source: Loaded, condition: str) -> Loaded:
     """Return the source without the rows of which a condition is not true, and how many these are.
 
-    What is not a row of cells stays: it is for the quarantine.
+    What is not a row of cells stays: it is for the quarantine. So do the names above the cells.
 
     Raises:
         ConfigError: it is not a condition (CFG_SQL). InputError: it fails on a row (SOURCE_QUERY).
     """
-    is_row = F.col(HEAD).isNull() if HEAD in source.rows.columns else F.lit(True)
-    kept = (
-        F.coalesce(condition_of(condition, source.rows, "data_loader.where", "a row of the log"), F.lit(False))
-        | F.col(MALFORMED).isNotNull()
-        | ~is_row
-    )
+    is_row = F.lit(True)
+    chosen = condition_of(condition, source.rows, "data_loader.where", "a row of the log")
+    kept = F.coalesce(chosen, F.lit(False)) | F.col(MALFORMED).isNotNull()
+    if HEAD in source.rows.columns:
+        is_row = F.col(HEAD).isNull()
+        kept = F.when(is_row, kept).otherwise(F.lit(True))
     source = replace(source, is_query=True)
     with source.translating():
         number, left_out = single_row(source.rows.agg(F.count_if(is_row), F.count_if(~kept)))

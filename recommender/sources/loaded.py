@@ -74,7 +74,10 @@ class Loaded:
             raise
         except Exception as error:
             failed = failed_on_a_row(error) if self.is_query else None
-            ours = None if failed or explained(error) else self.mistake(error)
+            known = explained(error)
+            ours = None if failed or known else self.mistake(error)
+            if known and known.sentence.startswith("a file "):  # Spark 3.5 does not say which one
+                ours = type(known)(known.id, known.sentence.replace("a file", f"a file of {self.name}", 1))
             if ours is not None:
                 raise ours from None  # Spark's own text may show what is in a row or a URL
             if failed is None:

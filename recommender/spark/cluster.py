@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
+from recommender.spark.cache import is_refused
+
 _LARGEST_BLOCK = 256 * 2**20
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 
@@ -69,7 +71,7 @@ def has_checkpoint_folder(spark: SparkSession) -> bool:
     try:
         spark.range(0).checkpoint(eager=False)
     except Exception as error:  # whatever the kind of session makes of Spark's
-        if "heckpoint directory has not been set" in str(error):
+        if "heckpoint directory has not been set" in str(error) or is_refused(error):
             return False
         raise
     return True

@@ -30,6 +30,7 @@ _BEFORE_START = {
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",  # a task has one core
 }
 _SETTINGS = {
+    "spark.sql.ansi.enabled": "true",  # as Spark 4 has it: a condition that fails on a row is an error, not null
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",  # else what no pattern fits may end the run
 }

@@ -22,7 +22,7 @@ from recommender.ranking import Solver, gram, random_factors, solve_rows
 from recommender.ranking.top_k import Factors
 from recommender.spark.aggregates import single_row
 from recommender.spark.blocks import map_blocks, matrix, positions_of, to_cell, unpack
-from recommender.spark.cache import Cache
+from recommender.spark.cache import Cache, without_plan
 from recommender.spark.cluster import has_checkpoint_folder, room_for_a_block
 from recommender.stage2.rating_blocks import BLOCK, PAIRS, RatingRows, rating_blocks
 
@@ -124,7 +124,7 @@ class BlockAls:
 
     def _replace(self, side: _Side, factors: DataFrame, is_reliable: bool) -> None:
         """Compute the next factors of a side."""
-        side.factors = factors.checkpoint() if is_reliable else factors.localCheckpoint()
+        side.factors = without_plan(factors, is_reliable=is_reliable)
         if not side.bytes:
             (rows,) = single_row(side.factors.agg(F.sum(_ROWS)))
             side.bytes = 4 * (self.rank + 1) * rows

@@ -209,8 +209,6 @@ def test_38_an_empty_log_leaves_the_one_before_it_to_compare_with(log: Path, tmp
 
 
 def test_31_a_rule_that_fails_on_an_event_is_told(spark: SparkSession, log: Path, tmp_path: Path) -> None:
-    if spark.conf.get("spark.sql.ansi.enabled") != "true":
-        pytest.skip("without ANSI nothing fails: it is null, and the event is quarantined")
     log.write_text(HEADER + GOOD)
     rules = {"FINE": "itemid < 9", "MINE": "cast(event as int) > 1"}
     with pytest.raises(DataQualityError) as raised:

@@ -50,8 +50,6 @@ def test_a_query_may_end_as_people_end_them(table: str) -> None:
 
 
 def test_a_query_that_fails_on_a_row_is_told_without_the_row(spark: SparkSession, table: str) -> None:
-    if spark.conf.get("spark.sql.ansi.enabled") != "true":
-        pytest.skip("without ANSI mode a division by zero is null")
     failing = "SELECT timestamp, visitorid, event, 1 div (itemid - {}) AS itemid FROM shop.events"
     told = "SOURCE_QUERY the query fails on a row, with DIVIDE_BY_ZERO; write it with try_cast, try_divide or try_add$"
     settings = {"event_validator": {"earliest": None, "max_quarantined": 1}}

@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.settings.step import Annotated, ColumnName, Field, step
+from recommender.spark.cache import without_plan
 
 
 @step
@@ -70,7 +71,8 @@ class ScoreFilter:
         while True:
             kept = self._enough(rows, C.VISITOR, self.min_items_per_visitor)
             kept = self._enough(kept, C.ITEM, self.min_visitors_per_item)
-            rows = _checkpoint(kept)  # a cache would keep the plans of all rounds, one inside the other
+            # A cache would keep the plans of all rounds, one inside the other.
+            rows = without_plan(kept, is_reliable=_has_folder(kept))
             numbers.append(rows.count())
             if numbers[-1] == numbers[-2]:
                 return rows, len(numbers) - 1
@@ -84,7 +86,6 @@ class ScoreFilter:
         return rows.join(enough.select(column), column, "left_semi").select(*rows.columns)
 
 
-def _checkpoint(rows: DataFrame) -> DataFrame:
+def _has_folder(rows: DataFrame) -> bool:
     spark = rows.sparkSession
-    is_reliable = spark.version >= "4" and bool(spark.conf.get("spark.checkpoint.dir", None))
-    return rows.checkpoint() if is_reliable else rows.localCheckpoint()
+    return spark.version >= "4" and bool(spark.conf.get("spark.checkpoint.dir", None))

@@ -103,7 +103,9 @@ class ValidationSplit:
         by = self.by or _BY.get(protocol or "", "visitors")
         min_score = self.min_score if self.min_score is not None else holdout.get("min_score")
         is_own = self.last_pairs is not None or self.pairs_share is not None
-        more: dict[str, Any] = {} if is_own else {"last_pairs": holdout.get("last_events"), "pairs_share": holdout.get("share")}
+        more: dict[str, Any] = (
+            {} if is_own else {"last_pairs": holdout.get("last_events"), "pairs_share": holdout.get("share")}
+        )
         return replace(self, by=by, min_score=min_score, **more)
 
     def execute(self, scores: DataFrame, cut: float = 0) -> Parts:
