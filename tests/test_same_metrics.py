@@ -41,6 +41,7 @@ def judged(spark: SparkSession, log: str) -> list[Any]:
         return [*map(list, rows), second.verdict.blessed]
 
 
+@pytest.mark.slow
 @pytest.mark.job
 def test_a_configuration_has_the_same_metrics_on_any_cluster(spark: SparkSession, tmp_path: Path) -> None:
     log = tmp_path / "events.csv"
