@@ -22,7 +22,7 @@ ARROWS: dict[str, set[str]] = {
     "publishing": {"errors", "settings", "spark", "store"},
     "stage": {"errors", "settings", "spark", "store", "tables"},
     "steps": {"constants", "errors", "ranking", "settings", "sources", "spark", "tables"},
-    "ruled_stage": {"settings", "stage", "steps", "terminal"},
+    "ruled_stage": {"constants", "settings", "stage", "steps", "terminal"},
     "stage1": {"constants", "errors", "settings", "sources", "spark", "stage", "tables", "terminal", "times"},
     "stage2": {"constants", "errors", "evaluation", "ranking", "ruled_stage", "settings", "spark", "stage"}
     | {"steps", "store"}

@@ -14,7 +14,7 @@ from recommender.run.config import STAGES, load_config, own_steps, parse_config
 from recommender.run.runner import Outcome, Progress, Runner
 from recommender.settings.step import Steps
 from recommender.spark.row_counts import StepRows
-from recommender.stage import Stage
+from recommender.stage import Context, Stage
 from recommender.stage1.steps import DataLoader, HoldoutSplit, ScoreEvents, ScoreFilter, ScoreGrouper
 from recommender.store import Store, open_files
 from recommender.tables import schemas
@@ -165,7 +165,7 @@ def test_known_visitors_are_judged_by_blocks_and_its_exponent(spark: SparkSessio
     tuner = {**CONFIG["tuner"], "reg_exponent": [0.5], "trials": 1}
     stage = Tune({**CONFIG, "tuner": tuner, "als": {**CONFIG["als"], "solver": "blocks"}})
     told: list[str] = []
-    stage.warn = told.append
+    stage.context = Context(warn=told.append)
     tied = tables(spark)
     tied["scores"] = tied["scores"].withColumn("last_timestamp", F.lit(7).cast("bigint"))
     stage.execute(**tied, **SETTINGS, protocol="every_visitor")
