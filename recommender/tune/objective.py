@@ -90,6 +90,6 @@ def _judged(lists: DataFrame, holdout: DataFrame, popularity: DataFrame, tuner: 
         found = evaluator.execute(named, holdout, [C.ALS], popularity=popularity)
         rows = fetch(metrics=found.metrics.select("value", "low", "high"), bootstrap=found.bootstrap.select(C.MEANS))
         means = rows["bootstrap"][0][C.MEANS] if rows["bootstrap"] else []
-        return Judged(*rows["metrics"][0], means=tuple(0.0 if mean is None else mean for mean in means))
+        return Judged(*rows["metrics"][0], means=tuple(means))
     finally:
         evaluator.release()
