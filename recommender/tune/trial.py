@@ -116,12 +116,12 @@ def gain(trial: Trial, other: Trial) -> Gain | None:
     """
     if trial.value is None or other.value is None:
         return None
-    low = high = None
+    interval: tuple[float, ...] = ()
     if trial.means and len(trial.means) == len(other.means):
         differences = np.array(trial.means, dtype=np.float64) - np.array(other.means, dtype=np.float64)
         drawn = differences[~np.isnan(differences)]
-        low, high = (float(end) for end in np.quantile(drawn, _INTERVAL)) if len(drawn) else (None, None)
-    return Gain(trial.value - other.value, low, high)
+        interval = tuple(map(float, np.quantile(drawn, _INTERVAL))) if len(drawn) else ()
+    return Gain(trial.value - other.value, *interval)
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
