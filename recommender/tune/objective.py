@@ -91,6 +91,6 @@ def _judged(lists: DataFrame, holdout: DataFrame, popularity: DataFrame, tuner: 
         rows = fetch(metrics=found.metrics.select("value", "low", "high"), bootstrap=found.bootstrap.select(C.MEANS))
         means = rows["bootstrap"][0][C.MEANS] if rows["bootstrap"] else []
         value, low, high = rows["metrics"][0]
-        return Judged(value, low, high, tuple(0.0 if mean is None else mean for mean in means))
+        return Judged(value, low, high, tuple(means))
     finally:
         evaluator.release()

@@ -36,7 +36,7 @@ class Judged(NamedTuple):
     value: float
     low: float | None = None
     high: float | None = None
-    means: tuple[float, ...] = ()
+    means: tuple[float | None, ...] = ()  # None: a replicate that nobody is in
 
 
 # Takes the parameters and the share of the visitors that are fitted.
@@ -67,7 +67,7 @@ class Trial:
     high: float | None = None
     seconds: float = 0.0
     share: float = 1.0
-    means: tuple[float, ...] = ()
+    means: tuple[float | None, ...] = ()
     reason: str = ""
 
     def as_record(self) -> dict[str, Any]:
@@ -116,11 +116,12 @@ def gain(trial: Trial, other: Trial) -> Gain | None:
     """
     if trial.value is None or other.value is None:
         return None
-    low = high = None
+    interval: tuple[float, ...] = ()
     if trial.means and len(trial.means) == len(other.means):
-        differences = np.array(trial.means) - np.array(other.means)
-        low, high = (float(end) for end in np.quantile(differences, _INTERVAL))
-    return Gain(trial.value - other.value, low, high)
+        differences = np.array(trial.means, dtype=np.float64) - np.array(other.means, dtype=np.float64)
+        drawn = differences[~np.isnan(differences)]
+        interval = tuple(map(float, np.quantile(drawn, _INTERVAL))) if len(drawn) else ()
+    return Gain(trial.value - other.value, *interval)
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:

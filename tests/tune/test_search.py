@@ -259,6 +259,7 @@ def test_a_small_log_is_not_cut_into_samples(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("values", "means", "expected"),
     [
+        ((0.2, 0.3), (0.0, None), "Trial 1 gains +0.1000 (95 % interval +0.1000 to +0.1000) of ndcg@10 over"),
         ((0.2, 0.3), (0.0, 0.1), "Trial 1 gains +0.1000 (95 % interval +0.1000 to +0.1000) of ndcg@10 over"),
         (
             (0.2, 0.3),
