@@ -54,7 +54,7 @@ ROWS: Mapping[str, list[Any]] = {
         ("salt", 3, 1, 10.0, 10, 10),
     ],
 }
-BOUGHT = {"exclude_events": ["addtocart", "transaction"]}
+BOUGHT: Mapping[str, Any] = {"exclude_events": ["addtocart", "transaction"]}
 
 
 class Run(NamedTuple):
