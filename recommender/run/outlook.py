@@ -229,7 +229,7 @@ def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None
     """Return the bytes of the files that a stage writes."""
     if last and last.record.get("events"):
         stored = sum(facts["bytes"] for facts in last.files().values())
-        return round(stored * log.events / last.record["events"])
+        return int(stored * log.events / last.record["events"])
     lists = 7 * log.visitors * min(settings["k"], log.items)
     return {
         "stage1": 30 * log.events + 20 * log.visitors,
