@@ -8,6 +8,7 @@ Example usage (generated events; the results are read back from the store, nothi
     results["stage4"].tables["recommendations"].show()
 """
 
+import gc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,6 +80,8 @@ def run_workflow(
     store, commits = run_stages(
         checked, stages, where, Session(verbose=False), run_id=run_id, force=force, override=override_gate
     )
+    # Over Spark Connect a model that is freed as late as Python ends keeps it from ending.
+    gc.collect()
     return {name: Result(store, commit) for name, commit in commits.items()}
 
 

@@ -58,6 +58,6 @@ def on_cluster(
     }
     given = json.dumps(settings or {})
     command = [sys.executable, "-c", _PROGRAM, master, QUICK_JAVA, given, *places, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
     assert done.returncode == 0, f"{master}: {done.stderr[-2000:]}"
     return json.loads(done.stdout.splitlines()[-1])
