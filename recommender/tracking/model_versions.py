@@ -26,11 +26,13 @@ from recommender.store import Channels, Commit, Store
 from recommender.tracking.patience import reason_of_failure
 
 _NOTE: Final = "mlflow.json"
-# Seconds and tries of a request, unless somebody has set them; and MLflow is not to report its use to its makers.
+# Seconds and tries of a request, unless somebody has set them. MLflow is not to report its use to its makers, nor to
+# print addresses between the lines of a job.
 _SHORT: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 

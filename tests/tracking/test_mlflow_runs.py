@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,29 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def uri(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)  # where MLflow keeps the files of a database without a server
     return f"sqlite:///{shutil.copy(empty, tmp_path)}"
+
+
+@pytest.fixture
+def server(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the address of MLflow's own server on the database."""
+    pytest.importorskip("flask_cors", reason="the extra mlflow_server is not installed")
+    for name, value in {
+        "FILE_STORE": uri,
+        "ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "SERVE_ARTIFACTS": "true",
+        "ARTIFACT_DESTINATION": str(tmp_path / "artifacts"),
+    }.items():
+        monkeypatch.setenv(f"_MLFLOW_SERVER_{name}", value)
+    from mlflow.server import app
+    from werkzeug.serving import make_server
+
+    listening = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=listening.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.server_port}"
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
 
 
 @pytest.fixture
@@ -194,6 +218,25 @@ def test_a_published_result_is_a_version_of_the_model_which_the_alias_names(
     assert version.run_id == runs(client)["monday"].info.run_id
     track("monday", lambda tracking: tell(tracking, made))
     assert len(client.search_model_versions("name='recommender'")) == 1  # it is registered once
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_server_gets_the_same_and_the_places_of_the_files_in_tags(store: Store, server: str) -> None:
+    """It takes no version whose source is a path of this machine."""
+    from recommender.tracking.model_versions import mlflow_client
+
+    made = whole_run(store, "monday")
+    Channels(store).publish("live", made)
+    with tracked(Tracking(mlflow=server), server, store, "monday", pytest.fail, str) as tracking:
+        tell(tracking, *commits(store, made))
+    client = mlflow_client(server)
+    assert sorted(runs(client)) == ["monday", *(f"{stage} verb" for stage in STAGES)]
+    version = client.get_model_version_by_alias("recommender", "live")
+    model = store.latest("stage2")
+    assert model
+    assert version.source == f"{runs(client)['monday'].info.artifact_uri}/version"
+    assert version.tags["recommender.model"] == store.files.url(f"stage2/data/{model.attempt}/model")
+    assert json.loads(text(client, runs(client)["monday"], "version/version.json")) == version.tags
 
 
 def test_promote_and_rollback_move_the_alias(
