@@ -1,7 +1,7 @@
 """Tell others what becomes of a run: MLflow, and who reads OpenLineage events.
 
-A job opens `tracked` around its stages; promote and rollback call `move_alias`. Nothing of this fails a run: the first
-failure of a listener is shown as a warning, and ends its tracking of this run. Nothing here needs Spark.
+A job opens `tracked` around its stages; promote and rollback call `move_alias`. None of this can fail a run: the first
+failure of a listener is shown as a warning, and ends its tracking of this run. docs/tracking.md describes what is sent.
 """
 
 from recommender.tracking.listeners import Tracked, Work, tracked

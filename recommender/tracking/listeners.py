@@ -23,7 +23,7 @@ from recommender.store import Commit, Store
 from recommender.tracking.patience import PATIENCE, reason_of_failure
 from recommender.tracking.settings import Tracking
 
-_AT_THE_END: Final = 4.0  # seconds: a process that a signal ends has ten
+_AT_THE_END: Final = 3.0  # seconds: a process that a signal ends has ten
 
 
 @dataclass(frozen=True)
