@@ -162,7 +162,8 @@ def run_stages(
         return found
 
     def sentence(error: BaseException) -> str:
-        return str((session.failure or explained_error(error))["sentence"])
+        found = session.failure or explained_error(error)
+        return f"{found['id']} {found['sentence']}"
 
     named = run_id is not None
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
@@ -207,7 +208,7 @@ def _run_stages(
     for name, stage in built.items():
         events.tell("stage_started", run=where.run, stage=name)
         tables = [table for table in stage.versions(started=False) if table not in {HIDDEN, CONFIGURATION}]
-        tracking.begun(Work(name, stage.NAME, [*stage.sources(), *tables], stage.needs().inputs.values()))
+        tracking.begun(Work(name, stage.NAME, stage.sources(), tables, stage.needs().inputs.values()))
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start, warn)
         tracking.done(outcome.commit, outcome.skipped)

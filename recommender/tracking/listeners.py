@@ -6,7 +6,7 @@ Example usage:
 >>> folder = tempfile.mkdtemp()
 >>> store = Store(open_files(folder, hadoop=lambda: None))
 >>> with tracked(Tracking(openlineage=f"{folder}/lineage.jsonl"), "", store, "monday", print, str) as tracking:
-...     tracking.begun(Work("stage1", "prepare", sources=["/data/events.csv"]))
+...     tracking.begun(Work("stage1", "prepare", files=["/data/events.csv"]))
 ...     tracking.done(store.commit(store.begin("stage1", "monday"), {"files": {}}))
 >>> with open(f"{folder}/lineage.jsonl") as file:
 ...     [line.split('"', 4)[3] for line in file]
@@ -33,14 +33,16 @@ class Work:
     Attributes:
         stage: its name.
         verb: what it does.
-        sources: files, folders, globs and tables outside of the store that it reads.
-        tables: (stage, table) that it reads from the store.
+        files: files, folders and globs that it reads.
+        tables: tables of a catalog or database that it reads.
+        stored: (stage, table) that it reads from the store.
     """
 
     stage: str
     verb: str
-    sources: Sequence[str] = ()
-    tables: Collection[tuple[str, str]] = ()
+    files: Sequence[str] = ()
+    tables: Sequence[str] = ()
+    stored: Collection[tuple[str, str]] = ()
 
 
 class Listener(Protocol):

@@ -112,8 +112,6 @@ def move_alias(store: Store, channel: str) -> str:
     Returns:
         Why it does not, as a sentence; "" if it does, or if nothing is registered.
     """
-    if not any(_noted(store, channel)):
-        return ""
     reason = reason_of_failure(lambda: _follow(store, channel))
     return f"the alias {channel} in MLflow was not moved: {reason}" if reason else ""
 

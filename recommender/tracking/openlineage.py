@@ -3,11 +3,8 @@
 The events follow version 2-0-2 of the specification, https://openlineage.io/spec/2-0-2/OpenLineage.json.
 
 Example usage:
->>> dataset("s3a://shop/events/2026"), dataset("/data/events.csv"), dataset("shop.events")
-... # doctest: +NORMALIZE_WHITESPACE
-({'namespace': 's3a://shop', 'name': 'events/2026'},
- {'namespace': 'file', 'name': '/data/events.csv'},
- {'namespace': 'spark', 'name': 'shop.events'})
+>>> dataset("s3a://shop/events/2026"), dataset("/data/events.csv")
+({'namespace': 's3a://shop', 'name': 'events/2026'}, {'namespace': 'file', 'name': '/data/events.csv'})
 """
 
 import json
@@ -37,13 +34,17 @@ def dataset(place: str, **facets: Any) -> dict[str, Any]:
     """Return a dataset named as the specification asks: by the server or bucket, and the path in it."""
     place = str(redacted(place)).removeprefix("jdbc:")
     parts = urlsplit(place)
-    if parts.scheme and parts.netloc:
-        found = {"namespace": f"{parts.scheme}://{parts.netloc}", "name": parts.path.strip("/") or "/"}
-    elif parts.scheme == "file" or "/" in place:
-        found = {"namespace": "file", "name": str(Path(parts.path).absolute())}
+    if parts.scheme not in {"", "file"}:
+        namespace = f"{parts.scheme}://{parts.netloc}" if parts.netloc else parts.scheme
+        found = {"namespace": namespace, "name": parts.path.strip("/") or "/"}
     else:
-        found = {"namespace": "spark", "name": place}
+        found = {"namespace": "file", "name": str(Path(place.removeprefix("file:")).absolute())}
     return {**found, **({"facets": facets} if facets else {})}
+
+
+def _table(name: str) -> dict[str, Any]:
+    """Return the dataset of a table of a catalog or database; one that is named by its folder is a folder."""
+    return dataset(name) if "/" in name else {"namespace": "spark", "name": name}
 
 
 def _facet(kind: str, version: str, **content: Any) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class OpenLineage:
             "run": {"runId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._store.files.root}/{self._run}"))},
             "job": {"namespace": self._namespace, "name": "workflow"},
         }
-        tables = sorted(set(work.tables))
+        stored = sorted(set(work.stored))
         event = {
             "eventType": kind,
             "eventTime": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
@@ -115,8 +116,9 @@ class OpenLineage:
             },
             "job": {"namespace": self._namespace, "name": f"workflow.{work.stage}"},
             "inputs": [
-                *map(dataset, work.sources),
-                *(self._stored(stage, table, str((attempts or {}).get(stage, ""))) for stage, table in tables),
+                *map(dataset, work.files),
+                *map(_table, work.tables),
+                *(self._stored(stage, table, str((attempts or {}).get(stage, ""))) for stage, table in stored),
             ],
             "outputs": list(outputs),
         }

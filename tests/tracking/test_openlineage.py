@@ -69,7 +69,7 @@ EVENT = {
 SCHEMA = {
     "scores": {"type": "struct", "fields": [{"name": "score", "type": "float", "nullable": True, "metadata": {}}]}
 }
-PREDICT = Work("stage3", "predict", tables=[("stage1", "scores"), ("stage2", "popularity")])
+PREDICT = Work("stage3", "predict", stored=[("stage1", "scores"), ("stage2", "popularity")])
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def send(target: str, store: Store, *commits: Commit, fails: str = "") -> None:
             tracking.begun(PREDICT)
             tracking.done(each)
         if fails:
-            tracking.begun(Work("stage1", "prepare", ["s3a://shop/events"]))
+            tracking.begun(Work("stage1", "prepare", ["s3a://shop/events"], ["shop.events"]))
             raise InputError("INPUT_NOT_FOUND", fails)
 
 
@@ -130,7 +130,8 @@ def test_a_stage_that_fails_says_why_without_a_secret(store: Store, tmp_path: Pa
         send(f"file://{tmp_path}/lineage.jsonl", store, fails="no s3a://ann:hunter2@shop/events")
     start, fail = read(tmp_path / "lineage.jsonl")
     assert fail["eventType"] == "FAIL"
-    assert start["inputs"] == fail["inputs"] == [{"namespace": "s3a://shop", "name": "events"}]
+    inputs = [{"namespace": "s3a://shop", "name": "events"}, {"namespace": "spark", "name": "shop.events"}]
+    assert start["inputs"] == fail["inputs"] == inputs
     assert fail["run"]["facets"]["errorMessage"]["message"] == "INPUT_NOT_FOUND no s3a://***@shop/events"
 
 
@@ -140,7 +141,8 @@ def test_a_stage_that_fails_says_why_without_a_secret(store: Store, tmp_path: Pa
         ("hdfs://name:8020/data/events", "hdfs://name:8020", "data/events"),
         ("file:///data/events.csv", "file", "/data/events.csv"),
         ("jdbc:postgresql://ann:hunter2@db:5432/shop", "postgresql://***@db:5432", "shop"),
-        ("shop.events", "spark", "shop.events"),
+        ("dbfs:/Volumes/shop/events", "dbfs", "Volumes/shop/events"),
+        ("events.csv", "file", f"{Path.cwd()}/events.csv"),
     ],
 )
 def test_a_dataset_is_named_by_its_server_and_its_path(place: str, namespace: str, name: str) -> None:
