@@ -83,7 +83,7 @@ class MlflowRuns:
         self._nested[work.stage] = nested.info.run_id
 
     def done(self, commit: Commit, reused: str) -> None:
-        """End it, with what was set and measured, and the record; register what stage 4 has published."""
+        """End it, with what was set and measured, and the record."""
         stage, record = commit.stage, redacted(commit.record, numbers=False)
         nested = self._nested[stage]
         self._commits[stage] = commit
@@ -94,9 +94,6 @@ class MlflowRuns:
             if value not in {None, ""}:
                 self._client.set_tag(nested, f"recommender.{key}", str(value))
         self._client.log_text(nested, json.dumps(record, indent=1), "record.json")
-        if stage == "stage4":
-            register(self._client, self._store, commit, self._parent, self._uri, self._settings.model)
-            alias(self._store, commit)
         self._client.set_terminated(self._nested.pop(stage), "FINISHED")
 
     def failed(self, sentence: str) -> None:
@@ -107,8 +104,12 @@ class MlflowRuns:
         self._end("FAILED", redacted(sentence))
 
     def ended(self) -> None:
-        """End the run of the workflow."""
+        """End the run of the workflow; then register what it has published, which a registry may refuse."""
         self._end("FINISHED")
+        published = self._commits.get("stage4")
+        if published:
+            register(self._client, self._store, published, self._parent, self._uri, self._settings.model)
+            alias(self._store, published)
 
     def _log(self, run: str, params: Mapping[str, str], metrics: list[tuple[str, float, int]]) -> None:
         from mlflow.entities import Metric, Param  # noqa: PLC0415 - an extra

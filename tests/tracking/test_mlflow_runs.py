@@ -239,6 +239,19 @@ def test_a_server_gets_the_same_and_the_places_of_the_files_in_tags(store: Store
     assert json.loads(text(client, runs(client)["monday"], "version/version.json")) == version.tags
 
 
+def test_a_registry_that_refuses_leaves_a_run_that_is_logged(
+    store: Store, track: Callable[..., list[str]], client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError("references are not allowed")
+
+    monkeypatch.setattr("recommender.tracking.mlflow_runs.register", refused)
+    made = whole_run(store, "monday")
+    (warning,) = track("monday", lambda tracking: tell(tracking, made))
+    assert warning.endswith("OSError: references are not allowed")
+    assert {run.info.status for run in runs(client).values()} == {"FINISHED"}
+
+
 def test_promote_and_rollback_move_the_alias(
     store: Store, track: Callable[..., list[str]], client: Any, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,6 @@ def test_a_whole_workflow_is_in_mlflow_with_a_model_that_can_be_loaded(
     version = client.get_model_version_by_alias("recommender", "live")
     assert load_model(version.source).rank == 4
     place = Path(version.tags["recommender.snapshot"].removeprefix("file://"))
-    assert read_manifest(place)["run"] == "monday"
+    assert read_manifest(place).run == "monday"
     kinds = [json.loads(line)["eventType"] for line in Path("lineage.jsonl").read_text().splitlines()]
     assert kinds == ["START", "COMPLETE"] * 4
