@@ -35,15 +35,16 @@ ARROWS: dict[str, set[str]] = {
     "inspect": {"constants", "errors", "settings", "terminal"},
     "serving": {"__init__", "constants", "errors", "ranking", "snapshot", "store"},
     "report": {"constants", "errors", "evaluation", "publishing", "store", "terminal"},
+    "tracking": {"__init__", "errors", "report", "settings", "store"},
     "commands": {"constants", "errors", "inspect", "publishing", "report", "serving", "settings", "snapshot"}
-    | {"store", "terminal"},
+    | {"store", "terminal", "tracking"},
     "doctor": {"errors", "publishing", "run", "sources", "spark", "store", "terminal"},
     "run": {"__init__", "constants", "errors", "inspect", "publishing", "settings", "spark", "stage", "store", "tables"}
-    | {"terminal"}
+    | {"terminal", "tracking"}
     | {"stage1", "stage2", "stage3", "stage4", "tune"},
     "__main__": {"__init__", "commands", "doctor", "errors", "run", "settings", "spark", "store", "terminal"},
 }
-WITHOUT_SPARK = ("errors", "constants", "inspect", "ranking", "report", "serving", "settings", "snapshot")
+WITHOUT_SPARK = ("errors", "constants", "inspect", "ranking", "report", "serving", "settings", "snapshot", "tracking")
 
 
 def part(path: Path) -> str:

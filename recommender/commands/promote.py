@@ -11,6 +11,7 @@ from recommender.publishing.gate import check_blessed, check_kept
 from recommender.publishing.places import move_in_places
 from recommender.store import Channels, Commit, Store
 from recommender.terminal.summary import release_text
+from recommender.tracking import move_alias
 
 _JUDGE, _MAKER = "stage2", "stage3"
 _CHANNELS = ("live", "candidate")  # that stage 4 publishes to, and that need not be there yet
@@ -67,7 +68,8 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 def text(result: dict[str, Any]) -> str:
     """Return the difference, and what was done."""
-    return f"{release_text(result['release'])}\n\n{_sentence(result)}"
+    warning = f"\nwarning: {result['warning']}" if result.get("warning") else ""
+    return f"{release_text(result['release'])}\n\n{_sentence(result)}{warning}"
 
 
 def _sentence(result: dict[str, Any]) -> str:
@@ -104,4 +106,6 @@ def _moved(
     left = sorted((target.record.get("delivered", {}) if target else {}).keys() - delivered.keys())
     where = (store, options.channel, commit, delivered)
     publication = move_in_places(*where, expected=seen, action="promote", more=more)
-    return {"number": publication.number, "moved": sorted(delivered), "left": left}
+    warning = move_alias(store, options.channel)
+    moved = {"number": publication.number, "moved": sorted(delivered), "left": left}
+    return {**moved, **({"warning": warning} if warning else {})}

@@ -6,6 +6,7 @@ from typing import Any
 from recommender.commands.overview import given_reason, known_channel, one_run
 from recommender.publishing.places import move_in_places
 from recommender.store import Commit, Store
+from recommender.tracking import move_alias
 
 _SNAPSHOT = "/snapshot/manifest.json"  # as recommender.snapshot.layout has it, which needs an extra
 
@@ -34,15 +35,15 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     found, commit = channels.earlier(options.channel, to)
     # Where both name a place, the newer settings hold: it is there that its readers look now.
     delivered = {**found.record.get("delivered", {}), **(before.record.get("delivered", {}) if before else {})}
-    number = None
+    number, warnings = None, []
     if not options.dry_run:
         where = (store, options.channel, commit, delivered)
         number = move_in_places(*where, expected=seen, action="rollback", more=reason).number
-    warning = ""
+        warnings.append(move_alias(store, options.channel))
     if before and _has_snapshot(channels.commit(before)) and not _has_snapshot(commit):
-        warning = (
-            f"run {commit.run_id} has no serving snapshot: a service that follows {options.channel} stays with its own"
-        )
+        stays = f"a service that follows {options.channel} stays with its own"
+        warnings.append(f"run {commit.run_id} has no serving snapshot: {stays}")
+    warning = "; ".join(filter(None, warnings))
     return {
         "channel": options.channel,
         "from": before.run_id if before else None,

@@ -34,6 +34,7 @@ from recommender.stage1.main import OWN_STEPS, Stage1
 from recommender.stage2.main import Stage2
 from recommender.stage3.main import Stage3
 from recommender.stage4.main import Stage4
+from recommender.tracking import Tracking
 from recommender.tune.main import Tune
 
 STAGES: Mapping[str, type[Stage1 | Stage2 | Stage3 | Stage4 | Tune]] = {
@@ -47,6 +48,7 @@ _Step = TypeVar("_Step")
 WORKFLOW = ("stage1", "stage2", "stage3", "stage4")
 DEFAULT_ROOT = "output"
 DEFAULT_MODE = "0640"
+TRACKING = "tracking"
 DEFAULT_DOCUMENT = 'stage1: { data_loader: { event_filename: "${EVENTS_PATH:-}" } }'  # of who names no file
 _MODE = re.compile("0?[0-7]{3}")
 _USERS_STEPS: Mapping[str, Any] = {
@@ -76,6 +78,7 @@ class Config:
     Init parameters:
         root: folder under which the stages store their results.
         file_mode: that of the files with rows of visitors below a root that is a path.
+        tracking: who is told of a run.
         stages: stage -> step -> parameters, as far as they were given.
         steps: stage -> step -> the step, as it was built to be checked; without those that the stage borrows.
         document: all of it as it was given, overrides included, with the names of environment variables in place.
@@ -86,6 +89,7 @@ class Config:
     steps: Mapping[str, Mapping[str, Any]]
     document: Mapping[str, Any]
     file_mode: int
+    tracking: Tracking
 
     def stage(self, name: str) -> dict[str, Mapping[str, Any]]:
         """Return the parameters of a stage: its own section and what it borrows from another."""
@@ -154,6 +158,10 @@ def parse_config(
     known = {mistake.path for mistake in mistakes}
     hidden = {mistake.path for mistake in mistakes if mistake.id == "SECRET_INLINE"}
     steps, wrong = _built(document)
+    try:
+        tracking = build_steps({TRACKING: Tracking}, {TRACKING: document.get(TRACKING)})[TRACKING]
+    except ConfigError as error:
+        wrong += error.mistakes
     mistakes += [each for each in wrong if each.path not in known and not _is_above(each.path, hidden)]
     if mistakes:
         raise ConfigError(*mistakes)
@@ -163,6 +171,7 @@ def parse_config(
         steps=steps,
         document=given,
         file_mode=int(document.get("file_mode", DEFAULT_MODE), 8),
+        tracking=tracking,
     )
 
 
@@ -185,6 +194,7 @@ def config_schema() -> dict[str, Any]:
                 "default": DEFAULT_MODE,
                 "description": "Mode, in octal digits, of stored files with rows of visitors, on a disk.",
             },
+            TRACKING: _step_schema(Tracking, ()),
             **{name: _stage_schema(name, stage) for name, stage in STAGES.items()},
         },
     }
@@ -241,7 +251,7 @@ def _parameter_texts(docstring: str) -> dict[str, str]:
 def _built(document: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[Mistake]]:
     """Return the steps of all stages, and all mistakes of the configuration."""
     built: dict[str, dict[str, Any]] = {}
-    known = ["root", "file_mode", *STAGES]
+    known = ["root", "file_mode", TRACKING, *STAGES]
     mistakes = [unknown_key(str(key), known) for key in document if key not in known]
     root = document.get("root", DEFAULT_ROOT)
     if not isinstance(root, str) or not root.strip():

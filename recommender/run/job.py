@@ -27,13 +27,15 @@ from recommender.run.termination import Terminated, elsewhere, heeding_signals, 
 from recommender.settings.redaction import redacted
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
-from recommender.stage import Stage, place_of
+from recommender.stage import HIDDEN, Stage, place_of
 from recommender.store import Commit, Store, new_run_id, run_id_mistake
 from recommender.terminal import events
 from recommender.terminal.events import as_json
 from recommender.terminal.progress import progress, warn
 from recommender.terminal.summary import stage_summary
 from recommender.terminal.text import title, visible
+from recommender.tracking import Tracked, Work, tracked
+from recommender.tune.main import CONFIGURATION
 
 _SETTLING = 0.5  # seconds
 
@@ -159,10 +161,16 @@ def run_stages(
         session.stop()  # nothing may be written any more
         return found
 
+    def sentence(error: BaseException) -> str:
+        found = session.failure or explained_error(error)
+        return f"{found['id']} {found['sentence']}"
+
     named = run_id is not None
     runner = Runner(store, session.start, where, named=named, force=force, failure=failure, override=override)
     with _alone(store, where.run) if named else nullcontext():
-        return store, _run_stages(runner, built, config, store, session, where)
+        uri = (config.document.get("tracking") or {}).get("mlflow") or ""
+        with tracked(config.tracking, uri, store, where.run, warn, sentence) as tracking:
+            return store, _run_stages(runner, built, config, store, session, where, tracking)
 
 
 @contextmanager
@@ -178,7 +186,13 @@ def _alone(store: Store, run: str) -> Iterator[None]:
 
 
 def _run_stages(
-    runner: Runner, built: dict[str, Stage], config: Config, store: Store, session: Session, where: Progress
+    runner: Runner,
+    built: dict[str, Stage],
+    config: Config,
+    store: Store,
+    session: Session,
+    where: Progress,
+    tracking: Tracked,
 ) -> dict[str, Commit]:
     """Run the stages one after the other, and show what came of each."""
     commits = {}
@@ -193,8 +207,11 @@ def _run_stages(
         built["stage4"] = with_items(config, items)
     for name, stage in built.items():
         events.tell("stage_started", run=where.run, stage=name)
+        tables = [table for table in stage.versions(started=False) if table not in {HIDDEN, CONFIGURATION}]
+        tracking.begun(Work(name, stage.NAME, stage.sources(), tables, stage.needs().inputs.values()))
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start, warn)
+        tracking.done(outcome.commit, outcome.skipped)
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
         commits[name] = outcome.commit

@@ -58,7 +58,7 @@ from recommender.tune.trial import Trial, TrialLog, ranked
 
 # How long is searched does not change what a trial finds: a search that is given more goes on.
 _EFFORT = ("trials", "timeout_minutes", "parallel_fits", "rank")
-_CONFIGURATION = "configuration"  # best.yaml has all of it
+CONFIGURATION = "configuration"  # best.yaml has all of it
 _ROW = "trial int, state string, value double, low double, high double, seconds double, share double, parameters string"
 
 
@@ -160,7 +160,7 @@ class Tune(RuledStage):
     def versions(self, started: bool) -> dict[str, str | None]:
         """Return the tables with the lists of items, and their versions; and that of the configuration, as a hash."""
         given = json.dumps(self.given, sort_keys=True, default=str)
-        return {**super().versions(started), _CONFIGURATION: hashlib.sha256(given.encode()).hexdigest()}
+        return {**super().versions(started), CONFIGURATION: hashlib.sha256(given.encode()).hexdigest()}
 
     def needs_checkpoints(self) -> bool:
         """Return whether a trial may have so many iterations that Spark needs a folder for checkpoints."""
@@ -170,7 +170,7 @@ class Tune(RuledStage):
     def searched(self, made_of: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the trials depend on: not how many there are, and not what is configured of other stages."""
         tuner = {name: value for name, value in made_of["config"]["tuner"].items() if name not in _EFFORT}
-        versions = {name: version for name, version in made_of["versions"].items() if name != _CONFIGURATION}
+        versions = {name: version for name, version in made_of["versions"].items() if name != CONFIGURATION}
         return {**made_of, "config": {**made_of["config"], "tuner": tuner}, "versions": versions}
 
     def execute(

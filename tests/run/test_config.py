@@ -12,6 +12,7 @@ from recommender.errors import ConfigError
 from recommender.run.config import STAGES, config_schema, load_config, own_steps, parse_config
 from recommender.settings import redaction
 from recommender.settings.step import parameters
+from recommender.tracking import Tracking
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -162,7 +163,7 @@ def test_stage_2_judges_by_the_settings_of_stage_3() -> None:
 
 def test_the_local_configuration_documents_every_key_with_its_default() -> None:
     document = yaml.safe_load((CONF / "local.yaml").read_text())
-    expected: dict[str, Any] = {"root": "output", "file_mode": "0640"}
+    expected: dict[str, Any] = {"root": "output", "file_mode": "0640", "tracking": parameters(Tracking())}
     for name in STAGES:
         expected[name] = {}
         for key, step in own_steps(name).items():

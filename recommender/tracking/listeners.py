@@ -1,0 +1,139 @@
+"""Tell all who track a run what becomes of its stages.
+
+Example usage:
+>>> import tempfile
+>>> from recommender.store import Store, open_files
+>>> folder = tempfile.mkdtemp()
+>>> store = Store(open_files(folder, hadoop=lambda: None))
+>>> with tracked(Tracking(openlineage=f"{folder}/lineage.jsonl"), "", store, "monday", print, str) as tracking:
+...     tracking.begun(Work("stage1", "prepare", files=["/data/events.csv"]))
+...     tracking.done(store.commit(store.begin("stage1", "monday"), {"files": {}}))
+>>> with open(f"{folder}/lineage.jsonl") as file:
+...     [line.split('"', 4)[3] for line in file]
+['START', 'COMPLETE']
+"""
+
+import functools
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from recommender.store import Commit, Store
+from recommender.tracking.patience import PATIENCE, reason_of_failure
+from recommender.tracking.settings import Tracking
+
+_AT_THE_END: Final = 3.0  # seconds: a process that a signal ends has ten
+
+
+@dataclass(frozen=True)
+class Work:
+    """A stage that is looked at.
+
+    Attributes:
+        stage: its name.
+        verb: what it does.
+        files: files, folders and globs that it reads.
+        tables: tables of a catalog or database that it reads.
+        stored: (stage, table) that it reads from the store.
+    """
+
+    stage: str
+    verb: str
+    files: Sequence[str] = ()
+    tables: Sequence[str] = ()
+    stored: Collection[tuple[str, str]] = ()
+
+
+class Listener(Protocol):
+    """One who tracks a run. Whatever it raises ends its tracking of this run, and nothing else."""
+
+    NAME: str
+
+    def begun(self, work: Work) -> None:
+        """A stage is looked at."""
+
+    def done(self, commit: Commit, reused: str) -> None:
+        """It has a result; if nothing was computed, a sentence why."""
+
+    def failed(self, sentence: str) -> None:
+        """The run ends with an error."""
+
+    def ended(self) -> None:
+        """All stages are done."""
+
+
+class Tracked:
+    """A run, and who tracks it.
+
+    Init parameters:
+        listeners: who is told.
+        warn: shows a sentence at once.
+    """
+
+    def __init__(self, listeners: Sequence[Listener], warn: Callable[[str], None]) -> None:
+        self._listeners = list(listeners)
+        self._warn = warn
+
+    def begun(self, work: Work) -> None:
+        """Tell that a stage is looked at."""
+        self._tell("begun", work)
+
+    def done(self, commit: Commit, reused: str = "") -> None:
+        """Tell that it has a result; if nothing was computed, a sentence why."""
+        self._tell("done", commit, reused)
+
+    def failed(self, sentence: str, *, is_signal: bool) -> None:
+        """Tell that the run ends with an error, or by a signal."""
+        self._tell("failed", sentence, seconds=_AT_THE_END if is_signal else PATIENCE)
+
+    def ended(self) -> None:
+        """Tell that all stages are done."""
+        self._tell("ended")
+
+    def _tell(self, what: str, *facts: Any, seconds: float = PATIENCE) -> None:
+        for listener in list(self._listeners):
+            reason = reason_of_failure(functools.partial(getattr(listener, what), *facts), seconds)
+            if reason:
+                self._listeners.remove(listener)
+                self._warn(f"{listener.NAME} does not track this run any more, which goes on: {reason}")
+
+
+@contextmanager
+def tracked(
+    settings: Tracking,
+    uri: str,
+    store: Store,
+    run: str,
+    warn: Callable[[str], None],
+    sentence_of: Callable[[BaseException], str],
+) -> Iterator[Tracked]:
+    """Track a run until the context ends, with an error or without one.
+
+    Args:
+        settings: who is told.
+        uri: that of MLflow as it was written, with names of environment variables in place.
+        store: of the run.
+        run: its id.
+        warn: shows a sentence at once.
+        sentence_of: returns what people are shown of an error.
+    """
+    tracking = Tracked(list(_listeners(settings, uri, store, run)), warn)
+    try:
+        yield tracking
+    except BaseException as error:
+        if settings.is_wanted:
+            tracking.failed(sentence_of(error), is_signal=not isinstance(error, Exception))
+        raise
+    tracking.ended()
+
+
+def _listeners(settings: Tracking, uri: str, store: Store, run: str) -> Iterator[Listener]:
+    if settings.mlflow:
+        from recommender.tracking.mlflow_runs import MlflowRuns  # noqa: PLC0415 - only if it is wanted
+
+        yield MlflowRuns(settings, uri, store, run)
+    if settings.openlineage:
+        from recommender.tracking.openlineage import OpenLineage  # noqa: PLC0415
+
+        yield OpenLineage(settings, store, run)
