@@ -230,7 +230,7 @@ def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None
     events: int = last.record.get("events") or 0 if last else 0
     if last and events:
         stored: int = sum(facts["bytes"] for facts in last.files().values())
-        return round(stored * log.events / events)
+        return int(stored * log.events / events)
     lists = 7 * log.visitors * min(settings["k"], log.items)
     return {
         "stage1": 30 * log.events + 20 * log.visitors,

@@ -8,10 +8,10 @@ Example usage (generated events; the results are read back from the store, nothi
     results["stage4"].tables["recommendations"].show()
 """
 
-import gc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from gc import collect as collect_garbage
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def run_workflow(
         checked, stages, where, Session(verbose=False), run_id=run_id, force=force, override=override_gate
     )
     # Over Spark Connect a model that is freed as late as Python ends keeps it from ending.
-    gc.collect()
+    collect_garbage()
     return {name: Result(store, commit) for name, commit in commits.items()}
 
 

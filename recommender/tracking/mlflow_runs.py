@@ -115,7 +115,7 @@ class MlflowRuns:
         from mlflow.entities import Metric, Param  # noqa: PLC0415 - an extra
 
         at = int(time.time() * 1000)
-        entities = {
+        entities: dict[str, list[Any]] = {
             "metrics": [Metric(name, float(value), at, step) for name, value, step in metrics],
             "params": [Param(name, value) for name, value in redacted(params).items()],
         }

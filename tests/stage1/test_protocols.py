@@ -206,7 +206,7 @@ def test_an_own_holdout_keeps_what_is_not_in_the_history(own: Run) -> None:
     details = own.stage.details()
     assert (details["protocol"], details["leaks"]) == ("own_holdout", 0)
     assert re.search(
-        r"2 of 9 rows of .*holdout.csv are left out of the holdout: too many or too few cells, an id",
+        r"2 of 9 rows of .*holdout.csv are left out of the holdout: a wrong number of cells, an id",
         details["warnings"][0],
     )
 
@@ -290,7 +290,7 @@ def test_an_own_holdout_of_which_nothing_is_fit_for_use_is_told(spark: SparkSess
     (tmp_path / "h.csv").write_text("visitorid,itemid\nann,1\n")
     settings = [f"holdout.holdout_filename={tmp_path}/h.csv", "event_validator.max_quarantined=1"]
     with pytest.raises(
-        InputError, match=r"INPUT_EMPTY .*h.csv has no row that is fit for use: too many or too few cells, an id"
+        InputError, match=r"INPUT_EMPTY .*h.csv has no row that is fit for use: a wrong number of cells, an id"
     ):
         run(spark, tmp_path, LOG, *settings)
 
