@@ -33,7 +33,7 @@ if [ $# -gt 0 ]; then
 fi
 # Two halves side by side: most of the time a test waits for one thread of Spark, or for a process.
 first=(recommender tests/commands tests/jobs tests/nights tests/publishing tests/report tests/serving tests/snapshot
-    tests/evaluation tests/stage2 tests/stage4 tests/tune)
+    tests/stage2 tests/tune)
 second=()
 for path in tests/*/ tests/test_*.py; do
     case " ${first[*]} tests/support tests/__pycache__ tests/artifacts " in
