@@ -12,12 +12,14 @@ Example usage:
 '`events`'
 """
 
+import itertools
 import math
 import os
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from decimal import Decimal
 
 from pyspark.sql import DataFrame, SparkSession, types as T
@@ -235,17 +237,19 @@ def _read(
     if texts:
         more = ", ".join(f"{database.quoted_column(name)}::text AS {text}" for name, text in texts.items())
         table = f"(SELECT *, {more} FROM {table}) recommender_source"  # noqa: S608 - quoted
-    if database.predicates:
-        rows = spark.read.jdbc(database.url, table, predicates=list(database.predicates), properties=connection)
-    else:
-        rows = reader.option("dbtable", table).load()
-        if database.partition_column is not None:
-            column = _found(rows, database.partition_column, place)
-            bounds = _bounds(reader, database, table, column, rows.schema[column].dataType)
-            if bounds is not None:
-                parted = {"partitionColumn": column, "lowerBound": bounds[0], "upperBound": bounds[1]}
-                reader = reader.options(**parted, numPartitions=str(database.partitions))
-                rows = reader.option("dbtable", table).load()
+    rows, predicates = reader.option("dbtable", table).load(), list(database.predicates)
+    if database.partition_column is not None:
+        column = _found(rows, database.partition_column, place)
+        kind = rows.schema[column].dataType
+        bounds = _bounds(reader, database, table, column, kind)
+        if bounds is not None and isinstance(kind, T.TimestampNTZType):  # which Spark 3.5 cannot cut by
+            predicates = _cut(database.quoted_column(column), bounds, database.partitions)
+        elif bounds is not None:
+            parted = {"partitionColumn": column, "lowerBound": bounds[0], "upperBound": bounds[1]}
+            reader = reader.options(**parted, numPartitions=str(database.partitions))
+            rows = reader.option("dbtable", table).load()
+    if predicates:
+        rows = spark.read.jdbc(database.url, table, predicates=predicates, properties=connection)
     found = loaded(rows, place)
     return replace(found, columns=[name for name in found.columns if name not in texts.values()], texts=texts)
 
@@ -257,6 +261,17 @@ def _texts(rows: DataFrame) -> dict[str, str]:
     """
     local = [column.name for column in rows.schema if isinstance(column.dataType, T.TimestampNTZType)]
     return {name: f"__text{place}" for place, name in enumerate(local)}
+
+
+def _cut(column: str, bounds: tuple[str, str], parts: int) -> list[str]:
+    """Return conditions that cut the rows into parts of equal length in time; a row without a time is in the first."""
+    low, high = (in_milliseconds(bound) or 0 for bound in bounds)
+    places = sorted({low + (high - low) * part // parts for part in range(1, parts)})
+    times = [datetime.fromtimestamp(place / 1000, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f") for place in places]
+    if not times:
+        return []
+    between = [f"{column} >= '{since}' AND {column} < '{until}'" for since, until in itertools.pairwise(times)]
+    return [f"{column} < '{times[0]}' OR {column} IS NULL", *between, f"{column} >= '{times[-1]}'"]
 
 
 def _bounds(reader: object, database: Database, table: str, column: str, kind: T.DataType) -> tuple[str, str] | None:

@@ -347,6 +347,7 @@ def test_17_a_truncated_gzip_is_named(tmp_path: Path, spark: SparkSession) -> No
     assert re.match(r"INPUT_CORRUPT .*events\.csv\.gz cannot be read to its end", str(told))
 
 
+@pytest.mark.skipif(int(pa.__version__.split(".")[0]) < 15, reason="pyarrow 14 writes no checksums of pages")
 @pytest.mark.parametrize("harm", ["truncated", "flipped"])
 def test_18_a_damaged_parquet_file_is_named(tmp_path: Path, spark: SparkSession, harm: str) -> None:
     path = tmp_path / "events.parquet"

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyspark
 import pytest
 from pyspark.sql import SparkSession, functions as F
 from support import postgres
@@ -105,8 +106,9 @@ def test_filters_are_pushed_down_and_a_timestamp_is_milliseconds(load: Any) -> N
     events = load(table="shop.events", columns=columns, **cut)
     assert sorted(row.timestamp for row in events.collect()) == [1430622012000, 1430622015000]
     pushed = events._jdf.queryExecution().executedPlan().toString().split("PushedFilters: ")[1].split("\n")[0]
-    assert "GreaterThanOrEqual(seen,2015-05-03" in pushed
-    assert "LessThan(seen" in pushed
+    if pyspark.__version__ >= "4":  # Spark 3.5 compares times without a zone itself
+        assert "GreaterThanOrEqual(seen,2015-05-03" in pushed
+        assert "LessThan(seen" in pushed
     assert "In(visitorid, [12,15,99])" in pushed
 
 
@@ -306,6 +308,7 @@ def test_a_bound_in_the_hour_that_happens_twice_is_exact(load: Any, zone: str, h
     assert found == [AUTUMN + n * HALF_AN_HOUR for n in range(first, min(first + 2, 5))]
 
 
+@pytest.mark.skipif(pyspark.__version__ < "4", reason="Spark 3.5 compares times without a zone itself")
 def test_a_filter_of_a_time_without_a_zone_is_pushed_down(load: Any) -> None:
     events = load(table="clock", since="2021-03-28T01:30:00Z")
     pushed = events._jdf.queryExecution().executedPlan().toString().split("PushedFilters: ")[1].split("\n")[0]
