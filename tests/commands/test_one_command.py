@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from support.literal_store import open_store, result
@@ -19,6 +22,13 @@ from recommender.store import Channels
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [name for names in _GROUPS.values() for name in names]
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """Undo what a job sets for Java: the session of the other tests has its own options."""
+    with patch.dict(os.environ):
+        yield
 
 
 def called(*words: str) -> int:
