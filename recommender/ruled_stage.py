@@ -54,7 +54,7 @@ class RuledStage(Stage):
         """Warn of kinds in recommend.exclude_events that no event of the log is of.
 
         Args:
-            profile: of the log, as stage 1's record has it; null: nobody knows.
+            profile: of the log, as stage 1's record has it; null: unknown.
         """
         found: Mapping[str, int] = (profile or {}).get("events_by_kind", {})
         rules = self.steps.recommend

@@ -19,7 +19,7 @@ def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the moves of a channel, the newest first.
 
     Raises:
-        ConfigError: there is no such channel.
+        ConfigError: the channel does not exist.
     """
     channels = known_channel(store, options.channel)
     history = list(islice(channels.history(options.channel), options.limit + 1))

@@ -117,7 +117,7 @@ def one_run(store: Store, name: str) -> Run:
 
 
 def _named(store: Store, channel: str) -> str | None:
-    """Return the run that a channel names, None if there is no such channel."""
+    """Return the run that a channel names, None if the channel does not exist."""
     channels = Channels(store)
     current = channels.current(channel) if channel in channels.names() else None
     return current.run_id if current else None

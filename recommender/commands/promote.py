@@ -30,7 +30,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Promote, and return what has changed.
 
     Raises:
-        ConfigError: there is no such channel. GateError: the model is not blessed, or the lists are not made as those
+        ConfigError: the channel does not exist. GateError: the model is not blessed, or the lists are not made as those
             that were judged, and nobody overrides that. ConflictError: somebody has moved the channel.
     """
     if options.override_gate is not None and not options.override_gate.strip():

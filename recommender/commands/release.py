@@ -25,7 +25,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Return the difference of two versions.
 
     Raises:
-        ConfigError: there is no such channel or run, or the run has no lists to compare.
+        ConfigError: the channel or the run does not exist, or the run has no lists to compare.
     """
     return release(store, _version(store, options.candidate), _version(store, options.live))
 
@@ -50,7 +50,7 @@ def named(store: Store, channel: str) -> Commit:
     """Return the commit that a channel names.
 
     Raises:
-        ConfigError: there is no such channel, or what it names has expired.
+        ConfigError: the channel does not exist, or what it names has expired.
     """
     channels = known_channel(store, channel)
     current = channels.current(channel)

@@ -28,7 +28,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Write the report, and return where it is.
 
     Raises:
-        ConfigError: there is no such run. StorageError: the file cannot be written.
+        ConfigError: the run does not exist. StorageError: the file cannot be written.
     """
     runs = [one_run(store, name) for name in (options.one, options.other) if name]
     page = report_page([facts_of(store, each.id, each.commits, each.failures) for each in runs], now())

@@ -24,8 +24,8 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Move the channel, unless it is a dry run, and return from where to where.
 
     Raises:
-        ConfigError: there is no such channel or version, or the reason is empty. ArtifactError: its files are damaged.
-        ConflictError: somebody has moved the channel.
+        ConfigError: the channel or the version does not exist, or the reason is empty. ArtifactError: its files are
+        damaged. ConflictError: somebody has moved the channel.
     """
     reason = given_reason(options.reason)
     channels = known_channel(store, options.channel)

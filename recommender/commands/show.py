@@ -32,7 +32,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     """Return what is known of a run, or of one stage.
 
     Raises:
-        ConfigError: there is no such run, or it has not committed the stage.
+        ConfigError: the run does not exist, or it has not committed the stage.
     """
     found = one_run(store, options.run)
     facts = facts_of(store, found.id, found.commits, found.failures)

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return what was found."""
+    """Return the findings."""
     environ = os.environ
     findings = [*python(), *packages(), *java(environ), *spark(environ), *room(environ), *temporary(environ)]
     findings += [*names(environ), *ports(), *times(environ)]

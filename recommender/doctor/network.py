@@ -55,7 +55,7 @@ def _is_taken(port: int) -> bool:
 
 
 def times(environ: Mapping[str, str]) -> list[Finding]:
-    """Look at the time zone of the machine, and at the one that Spark is told to use."""
+    """Look at the time zone of the machine, and at that of Spark's sessions."""
     given = f"{environ.get('PYSPARK_SUBMIT_ARGS', '')} {spark_defaults(environ)}"
     found = re.search(r"spark\.sql\.session\.timeZone[\s=]+(\S+)", given)
     if found and found[1] not in {"UTC", "Etc/UTC", "Z", "+00:00"}:

@@ -91,7 +91,7 @@ def driver(url: str, name: str | None, environ: Mapping[str, str]) -> list[Findi
 
     Args:
         url: of the database.
-        name: class of the driver, None if nobody knows.
+        name: class of the driver, None if unknown.
         environ: the environment variables.
     """
     kind = url.split(":")[1] if url.count(":") else url

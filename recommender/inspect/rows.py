@@ -22,7 +22,7 @@ _MOST_BYTES = 2**22  # of text, of each file
 
 
 def rows_of_files(files: Sequence[Path]) -> int | None:
-    """Return about how many rows the files have, None if that cannot be told.
+    """Return about how many rows the files have, None if it cannot be estimated.
 
     Parquet and ORC files say so themselves. Of text the first 4 MB of some files are looked at, plain or gzipped.
     """

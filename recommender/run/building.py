@@ -42,14 +42,19 @@ def prepared(config: Config, stages: Sequence[str]) -> tuple[Store, dict[str, St
     return store, built
 
 
-def on_events(config: Config, path: str) -> Stage:
-    """Return stage 1 as it is configured, but on the events in a folder."""
-    return config.build("stage1", data_loader=replace(config.steps["stage1"]["data_loader"], event_filename=path))
+def on_sample(config: Config, stages: dict[str, Stage], events: str | None, items: str | None) -> None:
+    """Replace the stages that read the sample by stages that do so.
 
-
-def with_items(config: Config, path: str) -> Stage:
-    """Return stage 4 as it is configured, with the items of the sample unless it names a source of items itself."""
+    Args:
+        config: the configuration.
+        stages: by name, as they are configured.
+        events: folder with the sample's events; None: stage 1 keeps its source.
+        items: folder with the sample's items; None: stage 4 keeps its source. So it does if it names one.
+    """
+    if events is not None:
+        loader = replace(config.steps["stage1"]["data_loader"], event_filename=events)
+        stages["stage1"] = config.build("stage1", data_loader=loader)
     snapshot = config.steps["stage4"]["snapshot"]
-    if snapshot.items_filename or snapshot.items_table:
-        return config.build("stage4")
-    return config.build("stage4", snapshot=replace(snapshot, items_filename=path, attributes=list(SAMPLE_ATTRIBUTES)))
+    if "stage4" in stages and items is not None and not (snapshot.items_filename or snapshot.items_table):
+        snapshot = replace(snapshot, items_filename=items, attributes=list(SAMPLE_ATTRIBUTES))
+        stages["stage4"] = config.build("stage4", snapshot=snapshot)

@@ -78,7 +78,7 @@ class Config:
     Init parameters:
         root: folder under which the stages store their results.
         file_mode: that of the files with rows of visitors below a root that is a path.
-        tracking: who is told of a run.
+        tracking: where runs are logged.
         stages: stage -> step -> parameters, as far as they were given.
         steps: stage -> step -> the step, as it was built to be checked; without those that the stage borrows.
         document: all of it as it was given, overrides included, with the names of environment variables in place.

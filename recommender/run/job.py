@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
 from recommender.run.arguments import chosen_stages, override_reason, parser
-from recommender.run.building import given_config, on_events, prepared, with_items
+from recommender.run.building import given_config, on_sample, prepared
 from recommender.run.config import Config
 from recommender.run.plan import show_plan
 from recommender.run.preflight import size_of_inputs
@@ -196,17 +196,13 @@ def _run_stages(
 ) -> dict[str, Commit]:
     """Run the stages one after the other, and show what came of each."""
     commits = {}
-    events.tell("run_started", run=where.run, stages=list(built), root=store.files.root)
+    events.emit("run_started", run=where.run, stages=list(built), root=store.files.root)
     runner.pin(built)
     session.size = lambda: size_of_inputs(built.values(), runner.known(built), hadoop)
     sample = runner.sample() if "stage1" in built and not built["stage1"].is_sourced else None
-    items = runner.sample_items(built)
-    if sample is not None:
-        built["stage1"] = on_events(config, sample)
-    if "stage4" in built and items is not None:
-        built["stage4"] = with_items(config, items)
+    on_sample(config, built, sample, runner.sample_items(built))
     for name, stage in built.items():
-        events.tell("stage_started", run=where.run, stage=name)
+        events.emit("stage_started", run=where.run, stage=name)
         tables = [table for table in stage.versions(started=False) if table not in {HIDDEN, CONFIGURATION}]
         tracking.begun(Work(name, stage.NAME, stage.sources(), tables, stage.needs().inputs.values()))
         outcome = runner.run(name, stage)
@@ -215,14 +211,14 @@ def _run_stages(
         _print_summary(name, stage, outcome, store)
         runner.check_gate(name)
         commits[name] = outcome.commit
-    events.tell("run_done", run=where.run, stages=list(built))
+    events.emit("run_done", run=where.run, stages=list(built))
     return commits
 
 
 def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> None:
     record = outcome.commit.record
     if events.is_wanted():
-        events.tell("stage_done", run=outcome.commit.run_id, stage=name, **_facts(outcome, store))
+        events.emit("stage_done", run=outcome.commit.run_id, stage=name, **_facts(outcome, store))
         return
     if outcome.skipped:
         print(f"\n{title(name, stage.NAME)}: {outcome.skipped}")
@@ -234,7 +230,7 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
 
 
 def _facts(outcome: Outcome, store: Store) -> dict[str, Any]:
-    """Return what a scheduler is told of a stage that is done."""
+    """Return the facts of the event `stage_done`."""
     record = outcome.commit.record
     return {
         "commit": outcome.commit.number,
@@ -282,7 +278,7 @@ def _show(error: BaseException, failure: Mapping[str, Any], where: Progress, ver
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         lines += [f"{mistake}\n" for mistake in error.mistakes]
     identifiers = {"run": where.run, "stage": where.stage, "attempt": where.attempt}
-    events.tell("error", **identifiers, id=found["id"], sentence=found["sentence"], exit_code=found["exit_code"])
+    events.emit("error", **identifiers, id=found["id"], sentence=found["sentence"], exit_code=found["exit_code"])
     place = f"stage={where.stage} run={where.run} attempt={where.attempt}"
     stream = error_stream()
     if "signal" in found:

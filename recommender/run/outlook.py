@@ -23,6 +23,7 @@ import recommender.constants as C
 from recommender.errors import RecommenderError
 from recommender.inspect import plan_for
 from recommender.inspect.rows import rows_of_files
+from recommender.run.config import STAGES
 from recommender.spark.launch import driver_memory, is_one_machine, spark_defaults, usual_memory
 from recommender.spark.session import shuffle_partitions
 from recommender.stage import Stage
@@ -37,7 +38,6 @@ _CORES: Final = 4  # of the executor that is advised
 _ROW: Final = 40  # bytes of an event in a shuffle
 _MOST_NAMED = 3
 _LONG_SHARD = 1800.0  # seconds that a killed stage 3 may lose
-_DEFAULTS: Final = {"rank": 32, "max_iter": 10, "k": 20, "visitors_per_shard": 2_000_000, "max_per_visitor": 20_000}
 
 
 @dataclass(frozen=True)
@@ -136,14 +136,12 @@ def outlook_text(facts: Mapping[str, Any]) -> str:
 
 
 def _setting(stages: Mapping[str, Stage], known: Mapping[str, Commit | None], name: str, place: tuple[str, str]) -> int:
-    """Return a parameter of a step: as it is configured, or as the last run had it, or its default."""
+    """Return a parameter of a step: as it is configured, or as the last run had it, or its default; 0 if it is null."""
     stage, step = place
     commit = known.get(stage)
-    if stage in stages:
-        value = stages[stage].parameters().get(step, {}).get(name)
-    else:
-        value = commit.record.get("config", {}).get(step, {}).get(name) if commit else None
-    return int(value or _DEFAULTS[name])
+    last = commit.record.get("config", {}) if commit else {}
+    given = stages[stage].parameters() if stage in stages else last
+    return int({**STAGES[stage]({}).parameters()[step], **given.get(step, {})}[name] or 0)
 
 
 def _log(stage: Stage | None, last: Commit | None, inputs: int | None, events: int | None) -> Log | None:
@@ -254,33 +252,34 @@ def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
 
 def _advice(facts: Mapping[str, Any], log: Log, settings: Mapping[str, int], root: str) -> list[str]:
     """Return what to set, a sentence each."""
-    memory, told = facts["memory"], []
+    memory, advice = facts["memory"], []
     given = driver_memory(os.environ) or usual_memory()
     if _is_local() and memory["one_machine"] > given:
         needed = -(-memory["one_machine"] // 2**30)
-        told.append(f"--driver-memory {needed}g (SPARK_DRIVER_MEMORY): the driver gets {size(given)}")
+        advice.append(f"--driver-memory {needed}g (SPARK_DRIVER_MEMORY): the driver gets {size(given)}")
     if not _is_local():
         each = max(4, -(-(_BASE + 2 * _CORES * min(_BLOCK, 4 * settings["rank"] * log.pairs)) // 2**30))
         number = max(1, -(-memory["executors"] // (each * 2**30)))
-        told.append(f"--executor-memory {each}g --executor-cores {_CORES}, at least {number} executors")
+        advice.append(f"--executor-memory {each}g --executor-cores {_CORES}, at least {number} executors")
     seconds = facts["stages"].get("stage3", {}).get("seconds", 0.0)
     shards = max(1, -(-log.visitors // settings["visitors_per_shard"]))
     if shards > 1:
-        told.append(f"stage 3 works in {shards} shards; a killed run goes on with the one that it was at")
+        advice.append(f"stage 3 works in {shards} shards; a killed run goes on with the one that it was at")
     if seconds / shards > _LONG_SHARD:
         fewer = max(1, round(settings["visitors_per_shard"] * _LONG_SHARD * shards / seconds))
         fewer = min(fewer, log.visitors)
-        told.append(f"--set stage3.shards.visitors_per_shard={fewer}: a shard would take {seconds / shards:,.0f} s")
-    capped = [each for each in log.heaviest if each[0] == "visitor" and each[2] > settings["max_per_visitor"]]
+        advice.append(f"--set stage3.shards.visitors_per_shard={fewer}: a shard would take {seconds / shards:,.0f} s")
+    cap = settings["max_per_visitor"]
+    capped = [each for each in log.heaviest if cap and each[0] == "visitor" and each[2] > cap]
     if capped:
         most = f"visitor {capped[0][1]} has about {capped[0][2]:,} events"
-        told.append(f"{most}, of which event_cap.max_per_visitor keeps {settings['max_per_visitor']:,}")
+        advice.append(f"{most}, of which event_cap.max_per_visitor keeps {cap:,}")
     for what, key, place in (("the root", "disk", root), ("temporary files", "shuffle", _temporary())):
         free = _free(place)
         needed = sum(each[key] for each in facts["stages"].values())
         if free is not None and needed > free:
-            told.append(f"{what} in {place}: {size(needed)} are needed, {size(free)} are free")
-    return told
+            advice.append(f"{what} in {place}: {size(needed)} are needed, {size(free)} are free")
+    return advice
 
 
 def _is_local() -> bool:

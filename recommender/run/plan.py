@@ -11,7 +11,7 @@ from typing import Any
 
 from recommender.errors import RecommenderError
 from recommender.run.arguments import chosen_stages, override_reason, parser
-from recommender.run.building import given_config, on_events, prepared, with_items
+from recommender.run.building import given_config, on_sample, prepared
 from recommender.run.config import STAGES, WORKFLOW, Config
 from recommender.run.outlook import outlook, outlook_text
 from recommender.run.preflight import differences, identity_of, size_of_inputs
@@ -80,7 +80,7 @@ def show_plan(config: Config, stages: Sequence[str], **more: Any) -> None:
     """
     result = redacted(plan(config, stages, **more))
     if events.is_wanted():
-        events.tell("plan", **result)
+        events.emit("plan", **result)
     else:
         sys.stdout.write(f"{text(result)}\n")
     error = failure(result)
@@ -108,14 +108,11 @@ def plan(
         override=override,
     )
     runner.pin(made)
-    new_sample, items = False, runner.sample_items(made)
-    if "stage1" in made and not made["stage1"].is_sourced:
-        sample = store.latest(SAMPLE)
-        new_sample = sample is None
-        if sample is not None:
-            made["stage1"] = on_events(config, store.files.url(f"{SAMPLE}/data/{sample.attempt}/events"))
-    if "stage4" in made and items:
-        made["stage4"] = with_items(config, items)
+    needs_sample = "stage1" in made and not made["stage1"].is_sourced
+    sample = store.latest(SAMPLE) if needs_sample else None
+    new_sample = needs_sample and sample is None
+    folder = store.files.url(f"{SAMPLE}/data/{sample.attempt}/events") if sample else None
+    on_sample(config, made, folder, runner.sample_items(made))
     decided = _decided(runner, store, made, named=run_id, force=force, new_sample=new_sample)
     inputs = size_of_inputs(made.values(), [], hadoop)
     computed = [each["stage"] for each in decided if each["does"] == "run"]
@@ -163,8 +160,8 @@ def _decided(
 
 
 def _refused(error: RecommenderError) -> dict[str, Any]:
-    told = {"id": error.id, "sentence": error.sentence, "exit_code": error.exit_code}
-    return {"does": "refuse", "why": [f"{error.id} {visible(error.sentence)}"], "commit": None, "error": told}
+    facts = {"id": error.id, "sentence": error.sentence, "exit_code": error.exit_code}
+    return {"does": "refuse", "why": [f"{error.id} {visible(error.sentence)}"], "commit": None, "error": facts}
 
 
 def _why(
@@ -191,35 +188,35 @@ def _why(
         "--force computes it anew": force,
         f"whether {', '.join(unknown)} has changed is only known with Spark": bool(unknown),
     }
-    told = next((sentence for sentence, holds in general.items() if holds), None)
-    if told or newest is None:
-        return [told or ""]
+    reason = next((sentence for sentence, holds in general.items() if holds), None)
+    if reason or newest is None:
+        return [reason or ""]
     return changes(newest, made_of) or ["a later result has come since the one that it equals"]
 
 
 def changes(newest: Commit, made_of: Mapping[str, Any]) -> list[str]:
     """Return what differs from what the newest commit was made of, in sentences."""
     then = identity_of(newest)
-    told = [
+    found = [
         f"{newest.stage}.{path} is {_value(made_of['config'], path)}, was {_value(then['config'], path)}"
         for path in differences(then["config"], made_of["config"])
     ]
-    told += (
+    found += (
         [] if then["version"] == made_of["version"] else [f"the code is {made_of['version']}, was {then['version']}"]
     )
-    told += [
+    found += [
         f"{stage} has another result than the one that was read"
         for stage, attempt in made_of["upstream"].items()
         if then["upstream"].get(stage) != attempt
     ]
-    told += _files(then["inputs"], made_of["inputs"])
-    told += [
+    found += _files(then["inputs"], made_of["inputs"])
+    found += [
         f"{source} has version {version}, was {then['versions'].get(source)}"
         for source, version in made_of["versions"].items()
         if then["versions"].get(source) != version
     ]
-    more = len(told) - _MOST_REASONS
-    return [*told[:_MOST_REASONS], *([f"and {more:,} more differences"] if more > 0 else [])]
+    more = len(found) - _MOST_REASONS
+    return [*found[:_MOST_REASONS], *([f"and {more:,} more differences"] if more > 0 else [])]
 
 
 def _files(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -200,7 +200,7 @@ def similar(version: Version, itemid: str, k: int) -> Answer:
     """Return the items that are most like one.
 
     Raises:
-        RequestError: there is no such item.
+        RequestError: the item does not exist.
     """
     return _neighbours(version, itemid, version.snapshot.items.similar, "similarity", k)
 
@@ -209,7 +209,7 @@ def bought_together(version: Version, itemid: str, k: int) -> Answer:
     """Return the items that most visitors bought with one; none if the version does not know.
 
     Raises:
-        RequestError: there is no such item.
+        RequestError: the item does not exist.
     """
     return _neighbours(version, itemid, version.snapshot.items.together, "visitors", k)
 
@@ -232,7 +232,7 @@ def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
     """Return what each item of a visitor's history adds to its score of an item.
 
     Raises:
-        RequestError: there is no such visitor or item, or the score cannot be explained.
+        RequestError: the visitor or the item does not exist, or the score cannot be explained.
     """
     snapshot, index = version.snapshot, _index(version, itemid)
     did = snapshot.visitors.history(_place(version, visitorid))
@@ -278,7 +278,7 @@ def history(version: Version, visitorid: str, limit: int) -> Answer:
     """Return what a visitor did last.
 
     Raises:
-        RequestError: there is no such visitor.
+        RequestError: the visitor does not exist.
     """
     did = version.snapshot.visitors.history(_place(version, visitorid))
     events = [

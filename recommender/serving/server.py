@@ -26,7 +26,7 @@ def serve(settings: Settings, host: str, port: int) -> int:
     """Serve until a signal ends the process; return the exit code.
 
     Raises:
-        ConfigError: the address is taken, or there is no such root or channel.
+        ConfigError: the address is taken, or the root or the channel does not exist.
         StorageError: the root cannot be reached. ArtifactError: the snapshot is damaged.
     """
     source = source_of(settings)

@@ -177,7 +177,7 @@ def check_source(source: Source) -> None:
     """Find out that nothing will ever come from a source, before anything is served.
 
     Raises:
-        ConfigError: there is no such root, or no such channel though there are others.
+        ConfigError: the root does not exist, or other channels do but not this one.
         ArtifactError: the folder has no manifest, or a damaged one.
     """
     if isinstance(source, Folder):

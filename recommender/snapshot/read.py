@@ -87,7 +87,7 @@ class Visitors:
         return self._ends[-1] if self._ends else 0
 
     def find(self, visitorid: str) -> tuple[int, int] | None:
-        """Return where a visitor is: its part, and the row there; None if there is no such visitor."""
+        """Return where a visitor is: its part, and the row there; None if the visitor does not exist."""
         if not self._parts:
             return None
         number = 0

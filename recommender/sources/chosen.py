@@ -41,7 +41,7 @@ def of_partitions(source: Loaded, partitions: Mapping[str, Sequence[str | int]])
     """Return the rows that have one of the given values in each of the columns.
 
     Raises:
-        SchemaError: there is no such column (SCHEMA_MISSING), or it cannot have such a value (SCHEMA_TYPE).
+        SchemaError: the column does not exist (SCHEMA_MISSING), or it cannot have such a value (SCHEMA_TYPE).
     """
     rows = source.rows
     for name, values in partitions.items():

@@ -28,7 +28,7 @@ class Encoding:
         is_wide: whether a line break is more than a byte, as in UTF-16.
         of_reader: the encoding that is set for Spark's CSV reader.
     Raises:
-        ConfigError: there is no such encoding (CFG_OPTION).
+        ConfigError: the encoding does not exist (CFG_OPTION).
     """
 
     def __init__(self, name: str) -> None:

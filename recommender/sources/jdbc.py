@@ -192,7 +192,7 @@ def read_database(
 
     Raises:
         TransientError: the database does not answer after three more tries (SOURCE_DOWN), or refuses the login
-            (SOURCE_REFUSED). InputError: there is no such table, no driver, or the query is wrong.
+            (SOURCE_REFUSED). InputError: the table or the driver does not exist, or the query is wrong.
     """
     place = f"{'the query' if is_query else source} at {database.host}"
 

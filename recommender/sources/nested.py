@@ -27,7 +27,7 @@ def exploded(loaded: Loaded, name: str) -> Loaded:
     """Return a row for each element of an array, which takes its place; a row without one stays, and is marked `EMPTY`.
 
     Raises:
-        SchemaError: there is no such column (SCHEMA_MISSING), or it is not an array (SCHEMA_TYPE).
+        SchemaError: the column does not exist (SCHEMA_MISSING), or it is not an array (SCHEMA_TYPE).
     """
     path = _path(loaded.rows, name)
     if path is None:

@@ -65,7 +65,7 @@ def read_catalog(
         key: the parameter that names the table, for errors.
 
     Raises:
-        InputError: there is no such table (INPUT_NOT_FOUND), or it has no versions (NO_TIME_TRAVEL).
+        InputError: the table does not exist (INPUT_NOT_FOUND), or it has no versions (NO_TIME_TRAVEL).
     """
     name = ".".join(quoted(part) for part in table.split("."))
     when = ""

@@ -1,4 +1,4 @@
-"""Cache frames that are used more than once, until they are released by whoever cached them.
+"""Cache frames that are used more than once, until the code that cached them releases them.
 
 Serverless compute of Databricks refuses to cache. There the rows are written to a folder and read from it, which
 `kept_below` names; without a folder they are computed again each time they are used.

@@ -85,7 +85,7 @@ def spark_home(environ: Mapping[str, str]) -> Path | None:
 
 
 def spark_defaults(environ: Mapping[str, str]) -> str:
-    """Return the text of spark-defaults.conf without its comments; empty if there is no such file."""
+    """Return the text of spark-defaults.conf without its comments; empty if the file does not exist."""
     home = spark_home(environ)
     folder = environ.get("SPARK_CONF_DIR") or (home and home / "conf")
     try:

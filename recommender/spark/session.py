@@ -73,7 +73,7 @@ def start_session(name: str, verbose: bool = False, size: int | None = None) -> 
     Args:
         name: name of the application, unless the submitter has given one.
         verbose: whether the stack traces of failed tasks are shown on a local master.
-        size: bytes of the inputs, for a session that is started; None if nobody knows.
+        size: bytes of the inputs, for a session that is started; None if unknown.
     """
     builder = SparkSession.builder
     if not is_connect() and SparkSession.getActiveSession() is None:
@@ -203,7 +203,7 @@ def shuffle_partitions(size: int | None) -> int:
     """Return into how many partitions a shuffle is cut on one machine, unless the submitter says otherwise.
 
     Args:
-        size: bytes of the inputs; None if nobody knows.
+        size: bytes of the inputs; None if unknown.
 
     >>> shuffle_partitions(10_000)
     1

@@ -80,7 +80,7 @@ class Stage2(RuledStage):
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
         scores, history, holdout, items: the tables of stage 1.
-        profile: of the log; null: nobody knows.
+        profile: of the log; null: unknown.
         previous: the commit that the live model is of; None if there is none to compare with.
         not_compared: why there is none, although a model is live.
     Execution returns:

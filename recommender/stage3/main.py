@@ -69,7 +69,7 @@ class Stage3(RuledStage):
         popularity, recent_popularity: the tables of stage 2.
         interactions, visitors, items: the tables of stage 1.
         als: the parameters that the model was fitted with.
-        profile: of the log; null: nobody knows.
+        profile: of the log; null: unknown.
         shard: (number from 0, of how many): which part of the visitors; all by default.
     Execution returns:
         Dictionary with the DataFrames recommendations, for every visitor of the log at most k rows, and, with the first

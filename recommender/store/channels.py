@@ -154,7 +154,7 @@ class Channels:
                 the current one; see `before`.
 
         Raises:
-            ConfigError: there is no such channel or version. ArtifactError: its files are damaged.
+            ConfigError: the channel or the version does not exist. ArtifactError: its files are damaged.
         """
         history = list(self.history(channel))
         if not history:

@@ -3,7 +3,7 @@
 Example usage:
 >>> import sys
 >>> with as_json(sys.stdout):
-...     is_wanted(), tell("stage_done", stage="stage1", rows=3)
+...     is_wanted(), emit("stage_done", stage="stage1", rows=3)
 {"event": "stage_done", "at": "...", "stage": "stage1", "rows": 3}
 (True, None)
 >>> is_wanted()
@@ -36,7 +36,7 @@ def is_wanted() -> bool:
     return bool(_streams)
 
 
-def tell(event: str, **facts: Any) -> None:
+def emit(event: str, **facts: Any) -> None:
     """Write an event, if somebody reads events.
 
     Args:

@@ -1,7 +1,7 @@
 """Show on stderr which work is running, for how long, and how long the last run took for it.
 
 On a terminal one line is kept up to date; elsewhere there is one line per part of the work. If somebody reads events,
-there are events instead. Over Spark Connect nobody knows the tasks of a job, so progress is told in parts of the work.
+there are events instead. Progress counts parts of the work, not the tasks of Spark's many small jobs.
 
 Example usage:
 >>> expected = Expected({"fitting ALS": 20.0, "judging": 10.0}, seconds=31.0, events=50_000)
@@ -30,8 +30,8 @@ class Expected:
 
     Attributes:
         parts: part -> its seconds, in the order in which they come.
-        seconds: of all of it; None if nobody knows.
-        events: of the log; None if nobody knows.
+        seconds: of all of it; None if unknown.
+        events: of the log; None if unknown.
     """
 
     parts: Mapping[str, float] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Work:
 def warn(sentence: str) -> None:
     """Show a warning at once, above the line that is kept up to date."""
     if events.is_wanted():
-        events.tell("warning", sentence=sentence)
+        events.emit("warning", sentence=sentence)
         return
     stream = error_stream()
     stream.write(f"{WIPE if stream.isatty() else ''}warning: {visible(sentence)}\n")
@@ -112,8 +112,8 @@ def progress(text: str, expected: Expected | None = None) -> Iterator[Callable[[
     """
     work = Work(text, expected or Expected())
     if events.is_wanted():
-        events.tell("part_started", **work.facts(""))
-        yield lambda part: events.tell("part_started", **work.facts(part))
+        events.emit("part_started", **work.facts(""))
+        yield lambda part: events.emit("part_started", **work.facts(part))
         return
     stream = error_stream()
     if not stream.isatty():

@@ -1,4 +1,4 @@
-"""Tell others what becomes of a run: MLflow, and who reads OpenLineage events.
+"""Log runs in MLflow, and send OpenLineage events.
 
 A job opens `tracked` around its stages; promote and rollback call `move_alias`. None of this can fail a run: the first
 failure of a listener is shown as a warning, and ends its tracking of this run. docs/tracking.md describes what is sent.

@@ -1,4 +1,4 @@
-"""Tell all who track a run what becomes of its stages.
+"""Pass the events of a run to MLflow and OpenLineage.
 
 Example usage:
 >>> import tempfile
@@ -67,7 +67,7 @@ class Tracked:
     """A run, and who tracks it.
 
     Init parameters:
-        listeners: who is told.
+        listeners: the trackers.
         warn: shows a sentence at once.
     """
 
@@ -76,22 +76,22 @@ class Tracked:
         self._warn = warn
 
     def begun(self, work: Work) -> None:
-        """Tell that a stage is looked at."""
-        self._tell("begun", work)
+        """Report that a stage begins."""
+        self._call("begun", work)
 
     def done(self, commit: Commit, reused: str = "") -> None:
-        """Tell that it has a result; if nothing was computed, a sentence why."""
-        self._tell("done", commit, reused)
+        """Report its result; if nothing was computed, a sentence why."""
+        self._call("done", commit, reused)
 
     def failed(self, sentence: str, *, is_signal: bool) -> None:
-        """Tell that the run ends with an error, or by a signal."""
-        self._tell("failed", sentence, seconds=_AT_THE_END if is_signal else PATIENCE)
+        """Report that the run ends with an error, or by a signal."""
+        self._call("failed", sentence, seconds=_AT_THE_END if is_signal else PATIENCE)
 
     def ended(self) -> None:
-        """Tell that all stages are done."""
-        self._tell("ended")
+        """Report that all stages are done."""
+        self._call("ended")
 
-    def _tell(self, what: str, *facts: Any, seconds: float = PATIENCE) -> None:
+    def _call(self, what: str, *facts: Any, seconds: float = PATIENCE) -> None:
         for listener in list(self._listeners):
             reason = reason_of_failure(functools.partial(getattr(listener, what), *facts), seconds)
             if reason:
@@ -111,7 +111,7 @@ def tracked(
     """Track a run until the context ends, with an error or without one.
 
     Args:
-        settings: who is told.
+        settings: where the run is logged.
         uri: that of MLflow as it was written, with names of environment variables in place.
         store: of the run.
         run: its id.

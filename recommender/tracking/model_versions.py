@@ -52,7 +52,7 @@ def mlflow_client(uri: str) -> Any:
             sentence = "tracking.mlflow needs the package mlflow-skinny; pip install '.[mlflow]'"
             raise InputError("MLFLOW_MISSING", sentence) from error
         for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)  # they tell of every table that they make
+            logging.getLogger(name).setLevel(logging.ERROR)  # they log every table that they make
         return MlflowClient(uri, registry_uri=uri)
 
 

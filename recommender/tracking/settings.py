@@ -1,4 +1,4 @@
-"""What a run is tracked by.
+"""The settings of tracking.
 
 Example usage:
 >>> Tracking(openlineage="lineage.jsonl").is_wanted, Tracking().is_wanted
@@ -30,5 +30,5 @@ class Tracking:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anybody is told of a run."""
+        """Whether runs are logged anywhere."""
         return bool(self.mlflow or self.openlineage)

@@ -112,7 +112,7 @@ class Search:
         self._gained = ""  # by the last step
 
     def execute(self, start: Parameters) -> Found:
-        """Return what was found.
+        """Return the trials, and the best of them.
 
         Args:
             start: the parameters that are configured; they are judged first, whatever time that takes.

@@ -59,7 +59,7 @@ class TrialRunner:
         minutes: for all trials; None: no limit.
         at_once: how many trials run at once.
         metric: its name, for the progress.
-        announce: is told what is running.
+        announce: shows what is running.
     Attributes:
         used: number -> trial: those that were asked for.
     """

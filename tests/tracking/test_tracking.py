@@ -59,7 +59,7 @@ def test_a_dead_mlflow_is_one_warning(store: Store) -> None:
 def test_a_server_that_does_not_answer_is_not_waited_for(
     store: Store, silent_server: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listeners.Tracked._tell, "__kwdefaults__", {"seconds": 0.2})
+    monkeypatch.setattr(listeners.Tracked._call, "__kwdefaults__", {"seconds": 0.2})
     warnings = warnings_of(store, Tracking(openlineage=f"http://127.0.0.1:{silent_server}"))
     assert warnings == ["OpenLineage does not track this run any more, which goes on: no answer within 0.2 s"]
 

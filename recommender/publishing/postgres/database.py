@@ -104,7 +104,7 @@ class Database:
 
         Raises:
             TransientError: it does not answer (TARGET_DOWN), or refuses the login (TARGET_REFUSED, one try).
-            InputError: the URL is wrong, or there is no such database.
+            InputError: the URL is wrong, or the database does not exist.
         """
         for wait in (*(WAITS if waits is None else waits), None):
             try:

@@ -62,7 +62,7 @@ class ItemToItem:
 
     A visitor of n items makes n² / 2 pairs of items. So the items of a visitor that has very many are divided among
     several baskets, by a hash, and each basket counts as a visitor of its own: every item keeps a part of its pairs,
-    and there are about `items_together` / 2 pairs per score at most. An item that many visitors have is no burden: its
+    and there are about `items_together` / 2 pairs per score at most. An item that many visitors have costs little: its
     pairs are counted where they are made.
 
     Init parameters:

@@ -29,7 +29,7 @@ class BoughtTogether:
     """Count the visitors that bought two items at about the same time, and keep the most frequent pairs of each item.
 
     A visitor of n items makes n² pairs. So only the latest items of each visitor are looked at: that bounds the work,
-    whatever wholesalers and robots do. An item that many visitors bought is no burden: its pairs are counted where they
+    whatever wholesalers and robots do. An item that many visitors bought costs little: its pairs are counted where they
     are made.
 
     Init parameters:

@@ -130,7 +130,7 @@ class AlsTuner:
         at_once: int = 1,
         announce: Callable[[str], None] = lambda part: None,  # noqa: ARG005
     ) -> Found:
-        """Return what was found; see the class."""
+        """Return the trials, and the best of them; see the class."""
         space = self.space(implicit=implicit, blocks=blocks)
         runner = TrialRunner(
             objective,
