@@ -170,7 +170,7 @@ def newest(root: Path, stage: str) -> str:
 
 def live(root: Path) -> list[str]:
     """Return the runs that the channel live has named."""
-    return [record(path)["run"] for path in sorted((root / "channels" / "live").iterdir())]
+    return [record(path)["run"] for path in sorted((root / "channels" / "live").glob("[0-9]*.json"))]
 
 
 def is_error(done: Done, code: int, *texts: str) -> bool:
