@@ -20,7 +20,7 @@ from recommender.sources.paths import HINT, STRICT, literal, of_each, with_place
 
 LINE: Final = "__line"  # the text of a line
 _OF_LINES = ("linesep", "comment")  # options that say what a line is
-_SEP = re.compile(r'"?sep=(.+?)"?', re.IGNORECASE)  # the first line as Excel writes it
+_SEP = re.compile(r' *"?sep=(.+?)"? *', re.IGNORECASE)  # the first line as Excel writes it
 # The characters that Java's trim removes: a line of only these does not count.
 _BLANKS = "".join(chr(code) for code in range(33))
 # No character of a text: nothing separates or quotes the cells of a line that is one cell.
@@ -140,7 +140,7 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
 
 def head_lines(first: Sequence[str], layout: Layout) -> Sequence[str]:
     """Return those of the first lines of a file that say what its columns are, and those before."""
-    return first[: layout.skip_rows + 1 + bool(first and _SEP.fullmatch(first[0].strip()))]
+    return first[: layout.skip_rows + 1 + bool(first and _SEP.fullmatch(first[0]))]
 
 
 def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
@@ -148,10 +148,12 @@ def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
 
     >>> head_of(["sep=;", "a;b", "1;2"], Layout())
     Head(names=('a', 'b'), delimiter=';', lines=('sep=;', 'a;b'), header=('a', 'b'))
+    >>> head_of(["sep=\\t", "a\\tb"], Layout()).names
+    ('a', 'b')
     >>> head_of(["1;2"], Layout(";", header=False))
     Head(names=('c1', 'c2'), delimiter=';', lines=(), header=())
     """
-    found = _SEP.fullmatch(first[0].strip()) if first else None
+    found = _SEP.fullmatch(first[0]) if first else None
     delimiter = found[1] if found else layout.delimiter
     skipped = layout.skip_rows + bool(found)
     if len(first) <= skipped:

@@ -21,7 +21,10 @@ STRICT: Final = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 HINT: Final = "see data_loader"
 _KEY = f"{HINT}.event_filename"
 
-_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload", "._copying_", ".swp", "~")
+_UNFINISHED = (
+    *(".tmp", ".temp", ".part", ".partial", ".filepart", ".inprogress", ".crdownload", ".download"),
+    *("._copying_", ".swp", "~"),
+)
 _FILES_AT_ONCE = 8
 _Found = TypeVar("_Found")
 
