@@ -13,10 +13,10 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
-from recommender.errors import InputError, SchemaError
+from recommender.errors import SchemaError
 from recommender.sources.encodings import Encoding
 from recommender.sources.options import chosen
-from recommender.sources.paths import HINT, STRICT, literal, of_each, with_place
+from recommender.sources.paths import STRICT, literal, no_text, of_each, with_place
 
 LINE: Final = "__line"  # the text of a line
 _OF_LINES = ("linesep", "comment")  # options that say what a line is
@@ -131,8 +131,7 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
         first = [str(row[0] or "").removeprefix("\ufeff") for row in lines(spark, literal(file), layout).take(number)]
         looked_at = head_lines(first, layout)
         if any("\x00" in line or "\ufffd" in line for line in looked_at):
-            fault = f"{file} is not UTF-8 text: its first line has bytes that are not characters"
-            raise InputError("ENCODING", fault, f"{HINT}.options (encoding, multiLine), or convert the file")
+            raise no_text(file, first[0], "encoding, multiLine")
         return head_of(first, layout, file)
 
     return of_each(files, look)
@@ -177,6 +176,9 @@ def cells(line: str, delimiter: str, quote: str = '"') -> list[str]:
     """
     one = delimiter if len(delimiter) == 1 else "\x1f"
     line = line.replace(delimiter, one)
-    if len(quote) == 1:
-        return next(csv.reader([line], delimiter=one, quotechar=quote))
+    try:
+        if len(quote) == 1:
+            return next(csv.reader([line], delimiter=one, quotechar=quote))
+    except csv.Error:  # a cell is longer than Python reads
+        pass
     return line.split(one)  # nothing is quoted, or Spark will say what is wrong with the option
