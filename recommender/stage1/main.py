@@ -165,7 +165,7 @@ class Stage1(Stage):
             self.split.own.load(self.context.versions.get(self.steps.holdout.holdout_table or ""))
         self.announce("loading and validating events")
         events = self.log.load(self.context.versions.get(self._log), before)
-        events, sentences = OwnEvents(self.own, self.run, self._kinds).execute(events)
+        events, sentences = OwnEvents(self.own, self.run, self._kinds).execute(events, self.log.events)
         self.log.warnings += [sentence for sentence in sentences if sentence not in self.log.warnings]
         for sentence in self.log.warnings:
             self.warn(sentence)

@@ -5,7 +5,7 @@ Example usage:
 >>> events = spark.createDataFrame([(5, 7, "view", 3)], "timestamp long, visitorid long, event string, itemid long")
 >>> renames = SimpleNamespace(execute=lambda rows: rows.withColumnRenamed("itemid", "item"))
 >>> own = OwnEvents({"mine": renames}, lambda name, rows, step: step.execute(rows), EventKinds(ScoreEvents(), None))
->>> own.execute(events)
+>>> own.execute(events, given=1)
 Traceback (most recent call last):
 recommender.errors.ConfigError: CFG_STEP stage1.steps.mine must return itemid bigint, as it is given it, but it returns
 timestamp, visitorid, event, item
@@ -46,8 +46,11 @@ class OwnEvents:
         self._run = run
         self._kinds = kinds
 
-    def execute(self, events: DataFrame) -> tuple[DataFrame, list[str]]:
+    def execute(self, events: DataFrame, given: int) -> tuple[DataFrame, list[str]]:
         """Return the events that the steps leave, and warnings about their kinds, a sentence each.
+
+        Args:
+            events: those that count. given: how many there are.
 
         Raises:
             ConfigError: a step fails, or does not return what it must (CFG_STEP). DataQualityError: no event is left
@@ -65,11 +68,10 @@ class OwnEvents:
         except Exception as error:
             if isinstance(error, RecommenderError) or explained(error):
                 raise
-            raise _mistake(
-                names, f"fail on an event, with {_fault(error)}; the values of the event are left out"
-            ) from None
-        if not number:
-            raise DataQualityError("NO_ROWS_AFTER", f"{names} leave no event")
+            fault = f"fail on an event, with {_fault(error)}; the values of the event are left out"
+            raise _mistake(names, fault) from None
+        if given and not number:
+            raise DataQualityError("NO_ROWS_AFTER", f"{names} in={given}: no event is left")
         if nulls:
             sentence = f"{names} leave {nulls:,} of {number:,} events without a visitor, an item, a time or a kind"
             raise DataQualityError("STEP_NULLS", f"{sentence}; leave such events out")

@@ -109,7 +109,7 @@ def test_the_step_of_the_readme_has_its_line_and_the_others_stay_right(
             ConfigError,
             "CFG_STEP stage1.steps (mine) fail on an event, with DIVIDE_BY_ZERO; the values of the event are left out",
         ),
-        (lambda rows: rows.limit(0), DataQualityError, "NO_ROWS_AFTER stage1.steps (mine) leave no event"),
+        (lambda rows: rows.limit(0), DataQualityError, "NO_ROWS_AFTER stage1.steps (mine) in=4: no event is left"),
         (
             lambda rows: rows.withColumn("visitorid", F.expr("nullif(visitorid, 7)")),
             DataQualityError,
@@ -124,7 +124,7 @@ def test_a_step_that_returns_something_else_is_named(
     events = spark.createDataFrame(rows, "timestamp long, visitorid long, event string, itemid long")
     own = OwnEvents({"mine": SimpleNamespace(execute=execute)}, as_it_is, EventKinds(ScoreEvents(), None))
     with pytest.raises(error, match=re.escape(sentence)):
-        own.execute(events)
+        own.execute(events, given=4)
 
 
 def as_it_is(_: str, rows: DataFrame, step: Any) -> DataFrame:
@@ -136,7 +136,7 @@ def test_a_kind_that_a_step_invents_is_reported(spark: SparkSession) -> None:
     rows = [(n, 5 + n, "view", 3) for n in range(4)]
     events = spark.createDataFrame(rows, "timestamp long, visitorid long, event string, itemid long")
     step = SimpleNamespace(execute=lambda rows: rows.withColumn("event", F.expr("if(visitorid = 5, 'hover', event)")))
-    _, warnings = OwnEvents({"mine": step}, as_it_is, EventKinds(ScoreEvents(), None)).execute(events)
+    _, warnings = OwnEvents({"mine": step}, as_it_is, EventKinds(ScoreEvents(), None)).execute(events, 4)
     assert warnings[0].startswith("hover: 1 of 4 events has no weight and counts for nothing")
 
 
