@@ -5,7 +5,7 @@ events is for the step that loads them.
 """
 
 from recommender.sources.chosen import condition_of, is_empty, of_partitions, where
-from recommender.sources.csv_head import Layout
+from recommender.sources.csv_head import Layout, has_values
 from recommender.sources.files import format_of, format_within, read_files, read_list, shortened
 from recommender.sources.jdbc import Database, is_url, read_database
 from recommender.sources.loaded import EMPTY, FILE, HEAD, MALFORMED, Loaded, quoted, shown, trimmed
@@ -20,13 +20,14 @@ from recommender.sources.tables import (
     read_lake,
     read_query,
 )
-from recommender.sources.values import Ids, weight
+from recommender.sources.values import ROUNDED, Ids, weight
 
 __all__ = [
     "EMPTY",
     "FILE",
     "HEAD",
     "MALFORMED",
+    "ROUNDED",
     "Clock",
     "Database",
     "Ids",
@@ -38,6 +39,7 @@ __all__ = [
     "exploded",
     "format_of",
     "format_within",
+    "has_values",
     "is_empty",
     "is_url",
     "of_partitions",

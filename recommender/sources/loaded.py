@@ -107,7 +107,7 @@ def trimmed(name: str) -> str:
 
 def shown(columns: list[str]) -> str:
     """Return names of columns for an error."""
-    return ", ".join(name if name.isprintable() else ascii(name) for name in columns)[:300]
+    return ", ".join(name if name.isprintable() and name == name.strip() else ascii(name) for name in columns)[:300]
 
 
 def loaded(rows: DataFrame, name: str, file: Column | None = None) -> Loaded:

@@ -1,5 +1,6 @@
 """More of what users bring, several of a kind in one log: each cell is right, or reported."""
 
+import bz2
 import datetime
 import decimal
 import gzip
@@ -220,6 +221,58 @@ def test_a_type_that_is_younger_than_the_parquet_of_spark_35_is_reported() -> No
     said = '... because the return value of "org.apache.parquet.format.LogicalType.getSetField()" is null'
     told = files._mistake(RuntimeError(f"[CANNOT_READ_FILE_FOOTER] a.parquet {said}"), "a.parquet", "parquet", {})
     assert str(told).startswith("SCHEMA_TYPE a.parquet has a column of a type that Spark cannot read; write it")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        (
+            "e.csv",
+            f"{T},7,view,7\n".encode(),
+            r"e\.csv has values, and no names of columns; see data_loader\.header",
+        ),
+        ("e.csv", b'{"timestamp": 1}\n', r"e\.csv has values, and no names of columns; see data_loader\.file_format"),
+        (
+            "e.csv",
+            HEADER.replace(",", ";").encode(),
+            r"found \[timestamp;visitorid;.*; see data_loader\.delimiter",
+        ),
+        (
+            "e.csv",
+            gzip.compress(lines().encode()),
+            r"e\.csv is packed with gzip, though its name does not say",
+        ),
+        (
+            "e.csv.gz",
+            bz2.compress(lines().encode()),
+            r"e\.csv\.gz is not packed as the end of its name says",
+        ),
+        (
+            "e.csv.lz4",
+            b"\x04\x22\x4d\x18" + bytes(99),
+            r"e\.csv\.lz4 has 103 bytes, and Spark reads no row from",
+        ),
+        ("e.xlsx", b"PK\x03\x04", r"e\.xlsx has a format that Spark does not read here; save the sheet as CSV"),
+        ("12:30.csv", lines().encode(), r"12:30\.csv has a colon in its name, which Spark refuses; rename it"),
+        (
+            "e.csv",
+            lines().encode("utf-16-le"),
+            r"SCHEMA_MISSING timestamp; found .*; see data_loader\.delimiter",
+        ),
+    ],
+)
+def test_a_file_that_is_something_else_is_named_with_the_way_out(
+    tmp_path: Path, spark: SparkSession, name: str, content: bytes, sentence: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    options = {"encoding": "UTF-16"} if b"\x00" in content[:3] else {}
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path / name, allow_empty=False, options=options)
+
+
+def test_json_in_wide_characters_is_refused(tmp_path: Path, spark: SparkSession) -> None:
+    with pytest.raises(ConfigError, match=r"JSON is read line by line, which a file in UTF-16 .*; convert it to UTF-8"):
+        read(tmp_path / "e.json", options={"encoding": "UTF-16"})
 
 
 # Filters

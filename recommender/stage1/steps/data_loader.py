@@ -27,7 +27,9 @@ from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.settings.step import Annotated, ColumnName, ColumnNames, Field, TableName, field, step
 from recommender.sources import (
     FILE,
+    HEAD,
     MALFORMED,
+    ROUNDED,
     Clock,
     Database,
     Ids,
@@ -37,6 +39,7 @@ from recommender.sources import (
     exploded,
     format_of,
     format_within,
+    has_values,
     is_empty,
     is_url,
     of_partitions,
@@ -312,6 +315,8 @@ class DataLoader:
         loaded = replace(loaded, rows=self._of_time(loaded.rows, loaded))
         loaded = loaded.as_text() if is_utc else loaded
         if not self.allow_empty and is_empty(loaded, loaded.rows):
+            if HEAD in loaded.rows.columns:  # a wrong delimiter or encoding may hide all rows
+                _ = [self._source_column(loaded, name) for name in self.event_columns]
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no events{self._asked()}; see data_loader.allow_empty")
         return loaded
 
@@ -366,6 +371,14 @@ class DataLoader:
         numbers = ids.groupBy("of", C.ID).agg((F.min("text") != F.max("text")).alias("merged"))
         counts = [F.count_if((F.col("of") == name) & F.col("merged")) for name in (C.VISITOR, C.ITEM)]
         return dict(zip((C.VISITOR, C.ITEM), single_row(numbers.agg(*counts)), strict=True))
+
+    def rounded(self, loaded: Loaded) -> int:
+        """Return the number of rows with an id that a spreadsheet has shortened, such as 1.2E+11."""
+        names = [str(self._source_column(loaded, name)) for name in (C.VISITOR, C.ITEM)]
+        texts = [name for name in names if isinstance(loaded.rows.schema[name].dataType, T.StringType)]
+        is_rounded = [F.coalesce(F.col(quoted(name)).rlike(ROUNDED), F.lit(False)) for name in texts]
+        (number,) = single_row(loaded.rows.agg(F.count_if(reduce(Column.__or__, is_rounded, F.lit(False)))))
+        return int(number)
 
     def unused(self, loaded: Loaded) -> list[str]:
         """Return the columns of the source that are not loaded."""
@@ -494,4 +507,11 @@ class DataLoader:
         raise self._missing(source, loaded, "map other names with data_loader.columns")
 
     def _missing(self, source: str, loaded: Loaded, hint: str) -> SchemaError:
+        names = loaded.columns
+        if HEAD in loaded.rows.columns and has_values(names):  # a row, which must not be shown
+            hint = "see data_loader.file_format" if names[0][:1] in "{[" else "see data_loader.header and column_names"
+            fault = f"{source}; the first line of {loaded.name} has values, and no names of columns"
+            return SchemaError("SCHEMA_MISSING", fault, hint)
+        if HEAD in loaded.rows.columns and len(names) == 1:
+            hint = "see data_loader.delimiter"
         return SchemaError("SCHEMA_MISSING", f"{source}; found [{shown(loaded.columns)}] in {loaded.name}; {hint}")
