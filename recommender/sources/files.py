@@ -197,8 +197,9 @@ def read_list(
     """
     try:
         found = read_files(spark, path, format_within(spark, path), wanted, optional=optional)
-    except InputError as error:  # its advice is about the log
-        raise type(error)(error.id, error.fault, f"see {key}") from error
+    except InputError as error:  # some of its advice is about the log
+        advice = [each for each in error.advice if "data_loader" not in each]
+        raise type(error)(error.id, error.fault, *advice, f"see {key}") from error
     if HEAD not in found.rows.columns:
         return found
     return replace(found, rows=found.rows.where(F.col(HEAD).isNull()).drop(HEAD))

@@ -91,7 +91,7 @@ def no_text(place: str, first: str, options: str) -> InputError:
         if first.startswith(begin):
             return InputError("ENCODING", f"{place} is {kind}, though its name does not say so", advice)
     fault = f"{place} is not UTF-8 text: its first line has bytes that are not characters"
-    return InputError("ENCODING", fault, f"{HINT}.options ({options}), or convert the file")
+    return InputError("ENCODING", fault, "convert the file", f"or {HINT}.options ({options})")
 
 
 def check_packed(spark: SparkSession, file: str) -> None:
