@@ -207,9 +207,7 @@ def test_a_file_beside_folders_of_partitions_is_refused(tmp_path: Path, spark: S
     (tmp_path / "day=1").mkdir()
     for name in ("a.csv", "day=1/b.csv"):
         (tmp_path / name).write_text(lines(f"{T},1,view,3"))
-    with pytest.raises(
-        InputError, match=r"UNEXPECTED_FILE \S+/a\.csv does not lie in folders named as those of \S+/b\.csv"
-    ):
+    with pytest.raises(InputError, match=r"UNEXPECTED_FILE \S+/a\.csv does not lie in folders named as those of \S+/b"):
         read(tmp_path, file_format="csv")
 
 
