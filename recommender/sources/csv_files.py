@@ -60,7 +60,7 @@ def read_csv(
         raise InputError("INPUT_EMPTY", f"{path} has no rows: every file of it is empty")
     by_names = {file: head.names for head, its_files in by_head.items() for file in its_files}
     for head, its_files in by_head.items():
-        if not has_values(head.names):
+        if not has_values(head.names, wanted):
             check_names(list(head.names), its_files[0])
     check_wanted(by_names, [name for name in wanted if name not in optional])
     if layout.has_multiline and layout.quote:
@@ -90,7 +90,7 @@ def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) ->
     without = [file for file, names in lower.items() if not any(name.lower() in names for name in wanted)]
     if wanted and without and len(without) < len(columns):
         there = columns[without[0]]
-        names = "values, and no names of columns" if has_values(there) else f"[{shown(list(there))}]"
+        names = "values, and no names of columns" if has_values(there, wanted) else f"[{shown(list(there))}]"
         found = f"found {names} in {without[0]}"
         fault = f"{', '.join(wanted)}; {found}, which lies beside files with such columns"
         advice = "move it, or name the others with a glob"

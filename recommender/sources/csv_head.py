@@ -172,13 +172,13 @@ def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
     return Head(tuple(names), delimiter, tuple(first[:skipped]))
 
 
-def has_values(names: Sequence[str]) -> bool:
+def has_values(names: Sequence[str], wanted: Sequence[str]) -> bool:
     """Return whether a row stands in the place of a header; it must not be shown.
 
-    >>> has_values(["1546300800000", "7", "view"]), has_values(["timestamp", "visitorid"])
+    >>> has_values(["1546300800000", "7", "view"], ["itemid"]), has_values(["itemid", "2019"], ["itemid"])
     (True, False)
     """
-    return any(map(_VALUE.match, names))
+    return any(map(_VALUE.match, names)) and not set(names) & set(wanted)
 
 
 def cells(line: str, delimiter: str, quote: str = '"') -> list[str]:

@@ -508,7 +508,7 @@ class DataLoader:
 
     def _missing(self, source: str, loaded: Loaded, hint: str) -> SchemaError:
         names = loaded.columns
-        if HEAD in loaded.rows.columns and has_values(names):  # a row, which must not be shown
+        if HEAD in loaded.rows.columns and has_values(names, self._wanted()):  # a row, which must not be shown
             hint = "see data_loader.file_format" if names[0][:1] in "{[" else "see data_loader.header and column_names"
             fault = f"{source}; the first line of {loaded.name} has values, and no names of columns"
             return SchemaError("SCHEMA_MISSING", fault, hint)
