@@ -23,6 +23,7 @@ from recommender.sources.loaded import FILE, HEAD, MALFORMED, Loaded, check_name
 from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, twice, with_place
 
 _CELLS = "__cells"
+_NAMES_OF_OWN = "or name the columns by data_loader.header: false, skip_rows and column_names"
 _MOST_COLUMNS = 20_480  # that Spark cuts a line into; of a row there may be as many more than in the header
 _NOT_OF_CELLS = {"encoding", "charset", "linesep", "comment", "multiline"}
 
@@ -61,7 +62,7 @@ def read_csv(
     by_names = {file: head.names for head, its_files in by_head.items() for file in its_files}
     for head, its_files in by_head.items():
         if not has_values(head.names, wanted):
-            check_names(list(head.names), its_files[0])
+            check_names(list(head.names), its_files[0], _NAMES_OF_OWN)
     check_wanted(by_names, [name for name in wanted if name not in optional])
     if layout.has_multiline and layout.quote:
         _check_quotes(lines(spark, path, layout), layout)
