@@ -152,8 +152,9 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "sources/csv_files.py": 2,  # a file with a quote that is not closed; a row that is made to try the options
         "sources/csv_head.py": 1,  # the first lines of each file
         "sources/jdbc.py": 1,  # the bounds of a column
-        "sources/json_lines.py": 1,  # the keys of a sample of lines
+        "sources/json_lines.py": 2,  # the keys of a sample of lines; the first line of files that are not text
         "sources/moments.py": 1,  # a row that is made to try a pattern
+        "sources/paths.py": 1,  # the length of a packed file from which nothing is read
         "sources/tables.py": 1,  # the newest version
         "stage1/event_kinds.py": 1,  # the most frequent kinds, if some have no weight or never occur
         "stage1/event_log.py": 1,  # the heaviest visitors
@@ -165,6 +166,7 @@ def test_rows_come_to_the_driver_only_where_they_are_few() -> None:
         "stage2/steps/als_fitter.py": 1,  # the extremes of the factors
         "stage2/steps/model_gate.py": 1,  # the metrics at one cut-off; the replicates of one metric
         "stage4/snapshot.py": 3,  # the files of a snapshot, one at a time; the kinds of events
+        "stage4/steps/serving_snapshot.py": 1,  # the numbers of items and of the catalogue's rows
         "stage4/steps/release_diff.py": 2,  # the items, and the visitors, that change most
         "stage4/steps/run_report.py": 2,  # the few example visitors
         "steps/fold_in.py": 1,  # a matrix of rank x rank per partition of the items
