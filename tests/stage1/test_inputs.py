@@ -308,7 +308,7 @@ def test_a_type_that_is_younger_than_the_parquet_of_spark_35_is_reported() -> No
         (
             "e.csv",
             lines().encode("utf-16-le"),
-            r"SCHEMA_MISSING timestamp; found .*; see data_loader\.delimiter",
+            r"e\.csv is not a header in the encoding that is set; see .*encoding",
         ),
     ],
 )

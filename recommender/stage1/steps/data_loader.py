@@ -508,10 +508,15 @@ class DataLoader:
 
     def _missing(self, source: str, loaded: Loaded, hint: str) -> SchemaError:
         names = loaded.columns
-        if HEAD in loaded.rows.columns and has_values(names, self._wanted()):  # a row, which must not be shown
+        is_one = HEAD in loaded.rows.columns and len(names) == 1
+        fault = ""
+        if is_one and self._layout.encoding.is_wide:
+            fault, hint = "is not a header in the encoding that is set", "see data_loader.options (encoding)"
+        elif HEAD in loaded.rows.columns and has_values(names, self._wanted()):  # a row, which must not be shown
             hint = "see data_loader.file_format" if names[0][:1] in "{[" else "see data_loader.header and column_names"
-            fault = f"{source}; the first line of {loaded.name} has values, and no names of columns"
-            return SchemaError("SCHEMA_MISSING", fault, hint)
-        if HEAD in loaded.rows.columns and len(names) == 1:
+            fault = "has values, and no names of columns"
+        elif is_one:
             hint = "see data_loader.delimiter"
+        if fault:
+            return SchemaError("SCHEMA_MISSING", f"{source}; the first line of {loaded.name} {fault}", hint)
         return SchemaError("SCHEMA_MISSING", f"{source}; found [{shown(loaded.columns)}] in {loaded.name}; {hint}")
