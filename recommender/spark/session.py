@@ -1,7 +1,8 @@
 """The edge to a classic Spark process: its session, its settings, its JVM, its end, and its stderr.
 
-What the submitter configured stays, and what was left open gets a sensible value. This is the only module that looks at
-a classic Spark context; if there is none (Spark Connect, a session that the platform started) all else works too.
+What the submitter configured stays, and what was left open gets a sensible value. This module and `effort` are the only
+ones that look at a classic Spark context; if there is none (Spark Connect, a session that the platform started) all
+else works too.
 """
 
 import os
