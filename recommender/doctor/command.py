@@ -14,7 +14,7 @@ from recommender.doctor.finding import Finding, error, ok, warning
 from recommender.doctor.machine import java, room, spark, temporary
 from recommender.doctor.network import names, ports, times
 from recommender.doctor.packages import installed, packages, python
-from recommender.doctor.places import driver, login, postgres, root
+from recommender.doctor.places import driver, log, login, postgres, root
 from recommender.doctor.tracking import mlflow, openlineage
 from recommender.errors import ConfigError, Mistake, RecommenderError
 from recommender.store import Hadoop
@@ -86,6 +86,8 @@ def _places(options: argparse.Namespace, config: "Config | None") -> list[Findin
     if config is None:
         return findings
     loader = config.stage("stage1").get("data_loader", {})
+    if loader.get("event_filename"):
+        findings += log(str(loader["event_filename"]), _hadoop, asked=options.spark)
     if loader.get("jdbc_url"):
         from recommender.sources.jdbc import driver_class  # noqa: PLC0415 - needs pyspark
 

@@ -40,7 +40,8 @@ def mlflow(uri: str) -> list[Finding]:
     why = reason_of_failure(lambda: client.search_experiments(max_results=1), _SECONDS)
     if why:
         remedy = "start the server, correct tracking.mlflow, or set MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN"
-        return [warning("mlflow", f"{_server(uri)} does not answer as MLflow does: {why}", remedy)]
+        said = why.partition(" with exception")[0]  # what follows names the same address again
+        return [warning("mlflow", f"{_server(uri)} does not answer as MLflow does: {said}", remedy)]
     return [ok("mlflow", f"{_server(uri)} answers")]
 
 

@@ -200,6 +200,20 @@ def test_a_root_elsewhere_is_looked_at_if_asked() -> None:
     assert one(places.root("ftp://host/x", lambda: None, asked=True), "error", "ftp: is not supported")
 
 
+def test_a_log_that_is_missing_or_closed_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("x")
+    (tmp_path / "b.csv").write_text("yz")
+    assert one(places.log(f"{tmp_path}/*.csv", lambda: None), "ok", "2 files, 3 bytes")
+    typo = f"{tmp_path}/c.csv"
+    assert one(
+        places.log(typo, lambda: None), "warning", f"{typo} does not exist", "correct data_loader.event_filename"
+    )
+    assert one(places.log(typo, lambda: None, asked=True), "error", f"{typo} does not exist")
+    assert one(places.log("s3a://shop/events", lambda: None), "warning", "that needs a JVM", "doctor --spark")
+    monkeypatch.setattr(places.os, "access", lambda *_: False)
+    assert one(places.log(f"{tmp_path}/a.csv", lambda: None), "error", "a.csv cannot be read", "the right to read it")
+
+
 def test_a_jdbc_driver_that_is_missing_is_found(tmp_path: Path) -> None:
     url, home = "jdbc:postgresql://db/shop", {"SPARK_HOME": str(tmp_path)}
     assert one(places.driver(url, POSTGRES, home), "error", f"{POSTGRES} is in none of the 0 jars", "--jars")
