@@ -103,6 +103,13 @@ def test_an_overridden_gate_is_in_the_verdict_and_in_the_warnings(store: Store, 
     assert "The gate was overridden: ndcg@10 0.031 < 0.034. Reason: new market" in text
 
 
+def test_what_spark_has_lost_is_a_warning(store: Store, page: Callable[..., Page]) -> None:
+    stage(store, "stage1", "monday", lost={"executors": 1, "tasks": 12})
+    stage(store, "stage1", "tuesday", lost={"executors": 0, "tasks": 0})
+    assert "stage1: Spark lost 1 executors, 12 tasks, and computed their part again" in page("monday").text
+    assert "lost" not in page("tuesday").text
+
+
 def test_a_failed_run_says_where_and_why(store: Store) -> None:
     note = {"stage": "stage2", "failed_at": "2026-05-03", "id": "STORAGE_FULL", "sentence": "no space"}
     stage(store, "stage1", "monday", profile=PROFILE)
