@@ -14,10 +14,10 @@ import pydantic_core
 from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
-from recommender.serving.engine import Factors, Feedback, Ranked
-from recommender.serving.filters import Wanted
+from recommender.ranking import multiplied
+from recommender.serving.engine import Factors, Feedback
 from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
-from recommender.serving.selection import Best, Quota, boosted, diverse
+from recommender.serving.selection import Best, Quota, Ranked, diverse
 from recommender.serving.version import Version
 from recommender.snapshot.catalogue import Popular
 from recommender.snapshot.columns import ListsOf
@@ -58,7 +58,7 @@ class Request:
     @property
     def is_chosen(self) -> bool:
         """Return whether the attributes of the items matter."""
-        return bool(self.filter or self.boost or self.max_per)
+        return any(each is not None for each in (self.filter, self.boost, self.max_per))
 
 
 def to_json(answer: Answer) -> bytes:
@@ -109,19 +109,20 @@ def _chosen(
     """
     item, score = found.item, found.score
     kept = ~np.isin(item, excluded)
-    wanted = _wanted(version, request)
-    kept &= True if wanted is None else wanted.items[item]
+    choice = version.filters.choice(request.filter, request.boost)
+    met, factors = choice.of_items(item)
+    kept &= True if met is None else met
     order = np.arange(len(item))
-    if request.boost and len(item):
-        boosts, last = version.filters.boosts(request.boost), score[-1]
-        score = boosts.scores(item, score)
+    if factors is not None and len(item):
+        last = score[-1]
+        score = multiplied(score, factors)
         is_popular = np.array([source == POPULAR for source in version.sources])[found.source].any()
-        kept &= (score > last * boosts.factors.max()) & (last > 0) & ~is_popular
+        kept &= (score > last * choice.largest) & (last > 0) & ~is_popular
         order = np.lexsort((item, -score))
     order = order[kept[order]]
     if request.max_per:
         quota = Quota(version.filters.limits(request.max_per))
-        order = order[[quota.take(each) for each in item[order].tolist()]]
+        order = order[[quota.take(each) for each in choice.place_of[item[order]].tolist()]]
     return score, order
 
 
@@ -354,23 +355,13 @@ def _indexes(version: Version, itemids: Sequence[str]) -> list[int]:
     return [index for index in found if index is not None]
 
 
-def _wanted(version: Version, request: Request) -> Wanted | None:
-    """Return which items the filter of a request lets through; None without a filter.
-
-    Raises:
-        RequestError: it is not a filter of this version's attributes.
-    """
-    return None if request.filter is None else version.filters.wanted(request.filter)
-
-
 def _best(version: Version, request: Request, factors: Factors | None, excluded: NDArray[np.int64]) -> Ranked:
     """Return the best items of the whole catalogue that a request may get, by its boosts and limits."""
     best: Best = partial(version.engine.best, factors, popular=_window(version, request))
-    if request.boost:
-        best = boosted(best, version.filters.boosts(request.boost))
     if request.max_per:
-        best = diverse(best, version.filters, version.filters.limits(request.max_per))
-    return best(request.offset + request.k, excluded, _wanted(version, request))
+        best = diverse(best, version.filters.limits(request.max_per))
+    choice = version.filters.choice(request.filter, request.boost) if request.is_chosen else None
+    return best(request.offset + request.k, excluded, choice)
 
 
 def _window(version: Version, request: Request) -> Popular | None:
