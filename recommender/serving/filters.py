@@ -124,9 +124,11 @@ class Filters:
 
     def __init__(self, attributes: Mapping[str, pa.Array], ranked: NDArray[np.integer]) -> None:
         count = len(next(iter(attributes.values()), ()))
-        rest = np.setdiff1d(np.arange(count), ranked)
-        self._order = np.concatenate([ranked, rest])[:count].astype(np.int32)
-        self.place_of = np.argsort(self._order).astype(np.int32)
+        is_rest = np.ones(count, np.bool_)
+        is_rest[ranked[:count]] = False
+        self._order = np.concatenate([ranked[:count], np.flatnonzero(is_rest)]).astype(np.int32)
+        self.place_of = np.empty(count, np.int32)
+        self.place_of[self._order] = np.arange(count, dtype=np.int32)
         self._attributes = attributes
         self._columns = {name: Column(values, self._order) for name, values in attributes.items()}
         self._coded = {name: column for name, column in self._columns.items() if column.words is not None}
