@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN, POPULAR
 from recommender.ranking import multiplied
-from recommender.serving.engine import Factors, Feedback
+from recommender.serving.engine import Feedback
 from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
 from recommender.serving.selection import Best, Quota, Ranked, diverse
 from recommender.serving.version import Version
@@ -129,7 +129,7 @@ def _chosen(
 def popular(version: Version, request: Request) -> Answer:
     """Return the most popular items."""
     excluded = np.unique(_excluded(version, request))
-    ranked = _best(version, request, None, excluded)
+    ranked = _best(version, request, partial(version.engine.best, None, popular=_window(version, request)), excluded)
     known = request.visitorid is not None and version.snapshot.visitors.find(request.visitorid) is not None
     return _ranked(version, request, POPULAR, ranked, known=known)
 
@@ -138,7 +138,7 @@ def computed(version: Version, request: Request) -> Answer:
     """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
     feedback, events, known = _feedback(version, request)
     factors = version.engine.folded_in(feedback)
-    ranked = _best(version, request, factors, feedback.excluded)
+    ranked = _best(version, request, partial(version.engine.best, factors), feedback.excluded)
     source = POPULAR if factors is None else FOLD_IN
     answer = _ranked(version, request, source, ranked, known=known)
     return {**answer, "unknown_items": events.unknown_items, "unknown_events": events.unknown_kinds}
@@ -176,13 +176,14 @@ def similar_to_several(version: Version, request: Request, itemids: Sequence[str
     """Return the items of the whole catalogue that are most like several, such as a cart, by the mean cosine."""
     found = _indexes(version, itemids)
     given = np.unique(np.array([index for index in found if version.snapshot.model.known[index]], np.int64))
-    excluded = np.concatenate([np.array(found, np.int64), _excluded(version, request)])
     listed: list[Answer] = []
     if len(given):
-        ranked = version.engine.alike(given, request.k, excluded)
-        pairs = enumerate(zip(ranked.item.tolist(), _numbers(ranked.score), strict=True), 1)
+        excluded = np.concatenate([np.array(found, np.int64), _excluded(version, request)])
+        ranked = _best(version, request, partial(version.engine.alike, given), excluded)
+        pairs = list(zip(ranked.item.tolist(), _numbers(ranked.score), strict=True))[request.offset :]
         listed = [
-            {"rank": n, "similarity": cosine, **version.snapshot.items.shown(item)} for n, (item, cosine) in pairs
+            {"rank": n, "similarity": cosine, **version.snapshot.items.shown(item)}
+            for n, (item, cosine) in enumerate(pairs, request.offset + 1)
         ]
     return {"version": version.shown, "unknown_items": len(itemids) - len(found), "items": listed}
 
@@ -355,12 +356,11 @@ def _indexes(version: Version, itemids: Sequence[str]) -> list[int]:
     return [index for index in found if index is not None]
 
 
-def _best(version: Version, request: Request, factors: Factors | None, excluded: NDArray[np.int64]) -> Ranked:
-    """Return the best items of the whole catalogue that a request may get, by its boosts and limits."""
-    best: Best = partial(version.engine.best, factors, popular=_window(version, request))
+def _best(version: Version, request: Request, best: Best, excluded: NDArray[np.int64]) -> Ranked:
+    """Return the best items of the whole catalogue that a request may get, by its filter, boosts and limits."""
     if request.max_per:
         best = diverse(best, version.filters.limits(request.max_per))
-    choice = version.filters.choice(request.filter, request.boost) if request.is_chosen else None
+    choice = version.filters.choice(request.filter, request.boost)
     return best(request.offset + request.k, excluded, choice)
 
 

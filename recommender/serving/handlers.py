@@ -91,7 +91,7 @@ class Recommender:
     async def batch(self, body: models.BatchRequest, seen: Seen = 0) -> Response:
         """Return a list for each visitor, as GET returns it, all from one version."""
         version = self.versions.current(seen)
-        requests = [answers.Request(body.k, visitorid, (), body.exclude) for visitorid in body.visitorids]
+        requests = [answers.Request(**_common(body), visitorid=visitorid) for visitorid in body.visitorids]
         return answered(version, await self.computer.run(answers.batch, version, requests))
 
     async def similar(self, itemid: Id, asked: SimilarAsked, seen: Seen = 0) -> Response:
@@ -113,7 +113,7 @@ class Recommender:
     async def similar_to_several(self, body: models.SimilarRequest, seen: Seen = 0) -> Response:
         """Return the items that are most like several, such as a cart: by the mean cosine, from the whole catalogue."""
         version = self.versions.current(seen)
-        request = answers.Request(body.k, exclude=body.exclude)
+        request = answers.Request(**_common(body))
         return answered(version, await self.computer.run(answers.similar_to_several, version, request, body.itemids))
 
     async def rank(self, body: models.RankRequest, seen: Seen = 0) -> Response:

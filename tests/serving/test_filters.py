@@ -95,8 +95,13 @@ def chosen(
             if meets(item, condition):
                 score = score * factor if score > 0 else score / factor
         ranked.append((source == "popular", -score, item))
+    return within(limits, [item for _, _, item in sorted(ranked)])
+
+
+def within(limits: dict[str, int], ranked: list[int]) -> list[int]:
+    """Return the items, best first, that limits leave."""
     taken: list[int] = []
-    for _, _, item in sorted(ranked):
+    for item in ranked:
         values = {name: ATTRIBUTES[name][item % len(ATTRIBUTES[name])] for name in limits}
         same = {
             name: sum(ATTRIBUTES[name][other % len(ATTRIBUTES[name])] == value for other in taken)
@@ -235,3 +240,27 @@ def test_no_value_meets_no_condition() -> None:
     assert met("brand:z") == [False, False, False]
     assert met("price:3|1") == [True, False, True]
     assert met(" price > 1 , price < 4 ") == [False, False, True]
+
+
+@given(BOOSTS | st.just([]), LIMITS | st.just({}), FILTERS | st.none(), st.integers(1, 6))
+@settings(max_examples=60, deadline=None)
+def test_items_like_several_are_the_best_of_all_items_too(
+    both: tuple[Shop, Version], boosts: list[tuple[str, float]], limits: dict[str, int], text: str | None, k: int
+) -> None:
+    shop, version = both
+    cart = [int(item) for item in np.flatnonzero(shop.known)[:3]]
+    unit = shop.factors / np.linalg.norm(shop.factors, axis=1, keepdims=True)
+    cosines, scores = (unit @ unit[cart].T).mean(axis=1), {}
+    for item in range(30):
+        is_met = text is None or meets(item, text)
+        if is_met and shop.known[item] and shop.allowed[item] and item not in cart:
+            factor = np.prod([factor for condition, factor in boosts if meets(item, condition)])
+            scores[item] = cosines[item] * factor if cosines[item] > 0 else cosines[item] / factor
+    asked = {
+        "filter": text,
+        "boost": ",".join(f"{condition}*{factor}" for condition, factor in boosts) or None,
+        "max_per": ",".join(f"{name}:{most}" for name, most in limits.items()) or None,
+    }
+    found = answers.similar_to_several(version, Request(k, **asked), [str(shop.itemids[item]) for item in cart])
+    expected = [str(shop.itemids[item]) for item in within(limits, sorted(scores, key=lambda item: -scores[item]))]
+    assert [item["itemid"] for item in found["items"]] == expected[:k]
