@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recommender.constants import FOLD_IN, POPULAR
 from recommender.ranking import multiplied
 from recommender.serving.engine import Feedback
-from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
+from recommender.serving.problems import RequestError
 from recommender.serving.selection import Best, Quota, Ranked, diverse
 from recommender.serving.version import Version
 from recommender.snapshot.catalogue import Popular
@@ -24,6 +24,7 @@ from recommender.snapshot.columns import ListsOf
 from recommender.snapshot.read import Published
 
 PUBLISHED: Final = "published"
+_SHOWN: Final = 64  # characters of an id
 SOURCES: Final = (PUBLISHED, FOLD_IN, POPULAR)
 
 Answer = dict[str, Any]
@@ -400,12 +401,17 @@ def _numbers(values: NDArray[np.floating]) -> list[float]:
 def _index(version: Version, itemid: str) -> int:
     index = version.snapshot.items.find(itemid)
     if index is None:
-        raise unknown_item(itemid)
+        raise _unknown("item", itemid)
     return index
 
 
 def _place(version: Version, visitorid: str) -> tuple[int, int]:
     place = version.snapshot.visitors.find(visitorid)
     if place is None:
-        raise unknown_visitor(visitorid)
+        raise _unknown("visitor", visitorid)
     return place
+
+
+def _unknown(what: str, id_: str) -> RequestError:
+    shown = id_ if len(id_) <= _SHOWN else f"{id_[:_SHOWN]}..."
+    return RequestError(404, f"{what.upper()}_UNKNOWN", f"{what} {shown} is not in this version")
