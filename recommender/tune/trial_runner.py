@@ -43,7 +43,7 @@ class Setting(NamedTuple):
     @property
     def work(self) -> float:
         """The arithmetic of a fit, but for a factor."""
-        return float(self.share * self.parameters["max_iter"] * self.parameters["rank"] ** 2)
+        return float(self.share * self.parameters.get("max_iter", 1) * self.parameters.get("rank", 1) ** 2)
 
 
 class TrialRunner:
@@ -162,7 +162,8 @@ class TrialRunner:
         if reason:
             self._keep(Trial(number, parameters, FAILED, seconds=seconds, share=share, reason=reason))
             return
-        is_short = number > 0 and (share < 1 or parameters["max_iter"] < self._least_iterations)
+        iterations = parameters.get("max_iter", self._least_iterations)
+        is_short = number > 0 and (share < 1 or iterations < self._least_iterations)
         means = () if is_short else judged.means
         self._keep(Trial(number, parameters, SHORT if is_short else COMPLETE, *judged[:3], seconds, share, means))
 
