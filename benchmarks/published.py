@@ -61,7 +61,6 @@ BESIDE = {"gowalla": ("MF-BPR", "LightGCN"), "yelp2018": ("LightGCN", "GF-CF")}
 SEARCHED = [
     "tune.tuner.metric=ndcg",
     f"tune.tuner.k={K}",
-    "tune.validation.share=0.3",
     "tune.validation.pairs_share=0.2",
 ]
 FITS = ["64:40:5:5", "128:10:0.1:10", "128:40:3:5", "256:40:5:5"]

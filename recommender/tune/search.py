@@ -166,10 +166,11 @@ class Search:
             settings[0] = self._smallest(start)
         trials = self._runner.run([first.of(each) for each in settings], first.until / 2, str(first))
         leader = next(iter(_best_first(trials)), None)
-        if leader and len(trials) == _different(first, settings):
+        if leader:
             near = [self._draws.draw(number, leader.parameters) for number in range(wide, self._candidates)]
             settings += map(self._smallest, near)
-            trials = self._runner.run([first.of(each) for each in settings], first.until, str(first))
+            tried = [trial.parameters for trial in trials]  # all of those before, or as many as there was time for
+            trials = self._runner.run([first.of(each) for each in [*tried, *settings[wide:]]], first.until, str(first))
         if trials and len(trials) < _different(first, settings):
             self._notes.append(f"there was time for {len(trials):,} of {self._candidates:,} settings at the first rank")
         return trials
