@@ -38,7 +38,7 @@ def test_ratings_are_searched_without_alpha() -> None:
 
 def test_the_exponent_is_searched_with_blocks_alone() -> None:
     assert "reg_exponent" not in ModelTuner().space()
-    assert ModelTuner().space(blocks=True)["reg_exponent"].values == (0.5, 1.0)  # type: ignore[union-attr]
+    assert ModelTuner().space(blocks=True)["reg_exponent"].values == (0.5, 0.75, 1.0)  # type: ignore[union-attr]
 
 
 def test_what_is_not_asked_for_is_not_searched() -> None:

@@ -96,7 +96,7 @@ class ModelTuner:
     max_iter: Annotated[list[Rank], Field(min_length=1)] = field(default_factory=lambda: [5, 10, 15])
     reg_param: Mapping[str, float] = field(default_factory=lambda: {"low": 0.001, "high": 100.0})
     alpha: Mapping[str, float] = field(default_factory=lambda: {"low": 0.1, "high": 200.0})
-    reg_exponent: Annotated[list[Exponent], Field(min_length=1)] = field(default_factory=lambda: [0.5, 1.0])
+    reg_exponent: Annotated[list[Exponent], Field(min_length=1)] = field(default_factory=lambda: [0.5, 0.75, 1.0])
     neighbours: Annotated[list[Rank], Field(min_length=1)] = field(default_factory=lambda: [50, 100, 200, 400])
     walk_alpha: Mapping[str, float] = field(default_factory=lambda: {"low": 0.3, "high": 1.2})
     walk_beta: Mapping[str, float] = field(default_factory=lambda: {"low": 0.0, "high": 0.8})
