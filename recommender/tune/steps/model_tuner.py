@@ -26,6 +26,7 @@ from recommender.tune.trial_runner import TrialRunner
 _CORES_PER_FIT = 8
 _PAIRS_OF_A_SAMPLE = 250_000  # with fewer, Spark's own time is most of that of a trial
 _LEAST_SHARE = 1 / 16
+_POWER_OF_BLOCKS, _POWER_OF_MLLIB = 1.5, 2.0  # of the rank, that the time of a fit grows with
 _MOST_EXPONENT = 2  # of ItemToItem
 _OF_ALS = ("rank", "max_iter", "reg_exponent", "reg_param", "alpha")
 _FILTERS = ("min_score", "min_items_per_visitor", "min_visitors_per_item")
@@ -158,6 +159,7 @@ class ModelTuner:
             log=log,
             minutes=self.timeout_minutes,
             at_once=at_once,
+            rank_power=_POWER_OF_BLOCKS if blocks else _POWER_OF_MLLIB,
             metric=f"{self.metric}@{self.k}",
             announce=announce,
         )
