@@ -23,11 +23,10 @@ import random
 from dataclasses import dataclass
 from math import sqrt
 
-from recommender.tune.space import WALK, Choices, Range, Space
+from recommender.tune.space import Choices, Range, Space
 from recommender.tune.trial import Parameters
 
-# These are not drawn: larger values are tried one after the other.
-CLIMBED = ("max_iter", "rank", f"{WALK}neighbours")
+CLIMBED = ("max_iter", "rank")  # these are not drawn: larger values are tried one after the other
 
 _ALPHA, _PAIRS, _POWER = 21.0, 55.0, 1.9  # alpha of a log with so many pairs per visitor, and how fast it falls
 _LEAST_ALPHA, _MOST_ALPHA = 1.0, 100.0

@@ -58,7 +58,7 @@ from recommender.tune.steps.validation_split import Parts
 from recommender.tune.trial import Trial, TrialLog, ranked
 
 # How long is searched does not change what a trial finds: a search that is given more goes on.
-_EFFORT = ("trials", "timeout_minutes", "parallel_fits", "rank", "neighbours")
+_EFFORT = ("trials", "timeout_minutes", "parallel_fits", "rank")
 CONFIGURATION = "configuration"  # best.yaml has all of it
 _ROW = "trial int, state string, value double, low double, high double, seconds double, share double, parameters string"
 

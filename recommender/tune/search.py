@@ -29,7 +29,7 @@ from typing import NamedTuple
 from recommender.errors import DataQualityError
 from recommender.terminal.text import age
 from recommender.tune.draws import CLIMBED, Density, Draws  # noqa: F401 - Density is for the example
-from recommender.tune.space import WALK, Choices, Range, Space, holds
+from recommender.tune.space import Choices, Range, Space, holds
 from recommender.tune.trial import COMPLETE, FAILED, Gain, Judged, Parameters, Trial, gain  # noqa: F401 - for the example
 from recommender.tune.trial_runner import Setting, TrialRunner
 
@@ -97,7 +97,7 @@ class Search:
     Init parameters:
         runner: runs the trials.
         draws: the settings of the halving.
-        space: what is searched; of what is climbed, the smallest value is that of the halving.
+        space: what is searched; of rank and max_iter, if they are, the smallest value is that of the halving.
         candidates: how many settings the halving begins with.
         first_share: share (0 to 1) of the visitors that its first round fits.
     """
@@ -185,9 +185,8 @@ class Search:
                         break
                     best = tried
             else:
-                if name != "max_iter" and len(values) > 1:
-                    key = f"tune.tuner.{name.removeprefix(WALK)}"
-                    self._notes.append(f"{name} {value:g} is the largest of {key}: larger ones may gain more")
+                if name == "rank" and len(values) > 1:
+                    self._notes.append(f"rank {value:g} is the largest of tune.tuner.rank: larger ones may gain more")
         return best
 
     def _refined(self, best: Trial) -> Trial:

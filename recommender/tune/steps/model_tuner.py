@@ -43,7 +43,7 @@ class ModelTuner:
     on a part of the visitors; the best third goes on, twice (successive halving). The best of them is fitted with more
     iterations and at larger ranks, as long as the metric gains more than its paired 95 % interval; then some settings
     around it are tried. The search keeps to its time: a trial that would not end in time, by what those before it took,
-    is not begun. The neighbours of item_to_item are searched likewise: their exponents first, then how many there are.
+    is not begun. The neighbours of item_to_item are searched likewise, without the climb.
 
     Init parameters:
         model: what is searched: als or item_to_item.
@@ -59,8 +59,7 @@ class ModelTuner:
         reg_param: low and high, >= 0.
         alpha: low and high, >= 0; only implicit.
         reg_exponent: choices, 0 to 2 each; only solver blocks.
-        neighbours: choices of item_to_item, 1 to 1000 each: the smallest is that of the halving; the others are tried,
-            rising, while they gain.
+        neighbours: choices of item_to_item, 1 to 1000 each.
         walk_alpha: low and high of item_to_item's alpha, 0 to 2.
         walk_beta: likewise of its beta.
         score_map: low and high of the weight of a kind of event, for each kind that is searched; null: none is.
