@@ -301,10 +301,12 @@ def test_a_search_that_was_killed_after_two_trials_goes_on(job: Job) -> None:
         job.tune(dies_at=2)
     assert job.store.latest("tune") is None
     judging, outcome = job.tune()
-    assert len(judging.asked) == 6  # trial 0, four settings with 3 iterations, two with 5, one around the best: 8
-    assert sorted(parameters(outcome)) == list(range(8))
+    whole = len(parameters(outcome))
+    assert whole >= 8  # trial 0, four settings with 3 iterations, two with 5, and one or more around the best
+    assert len(judging.asked) == whole - 2
+    assert sorted(parameters(outcome)) == list(range(whole))
     afresh, other = job.tune(force=True)
-    assert len(afresh.asked) == 8
+    assert len(afresh.asked) == whole
     assert parameters(other) == parameters(outcome)
 
 
@@ -326,9 +328,9 @@ def test_a_search_that_has_not_changed_is_not_done_again_and_one_with_larger_ran
 
 
 def test_another_search_begins_anew(job: Job) -> None:
-    job.tune()
+    first, _ = job.tune()
     other, _ = job.tune(metric="recall")
-    assert len(other.asked) == 8
+    assert len(other.asked) == len(first.asked)
 
 
 def test_another_configuration_is_written_without_another_search(job: Job) -> None:
