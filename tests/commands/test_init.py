@@ -83,9 +83,14 @@ def test_a_log_in_the_own_form_needs_little(look: Any) -> None:
     assert re.search(r"itemid +itemid +by its name +5 different numbers", out)
 
 
-def test_the_next_command_is_shown_as_the_job_takes_it(look: Any, tmp_path: Path) -> None:
+def test_the_next_command_is_shown_as_the_job_takes_it(
+    look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = look([HEADER, *LINES])[1]
     assert out.endswith(f"\n  ./spark-submit.sh --config {tmp_path}/written.yaml\n")
+    monkeypatch.chdir(tmp_path)  # which is not a checkout
+    out = look([HEADER, *LINES])[1]
+    assert out.endswith(f"\n  python -m recommender run --config {tmp_path}/written.yaml\n")
 
 
 def test_every_line_has_its_reason_and_only_what_differs_is_written(look: Any, tmp_path: Path) -> None:
