@@ -123,7 +123,8 @@ def _of_database(text: str) -> RecommenderError | None:
     if found is None:
         return None
     said = re.sub(r': "[^"]*"$', "", found[1].strip())[:200]
-    return InputError("SOURCE_QUERY", f"the database cannot read what it is asked for: {said}; see data_loader")
+    fault = f"the database cannot read what it is asked for: {said}"
+    return InputError("SOURCE_QUERY", fault, "mend it, or leave it out by data_loader.query")
 
 
 def _lost(error: BaseException, text: str) -> TransientError | None:
