@@ -22,7 +22,7 @@ from recommender.errors import (
 )
 
 _UNREADABLE = re.compile(
-    r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
+    r"FAILED_READ_FILE|Encountered error while reading file|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
     r"|ChecksumException|Checksum error|ParquetDecodingException"
 )
 # A name may have spaces: it ends with the sentence, or with the line.
