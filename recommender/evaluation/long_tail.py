@@ -15,7 +15,9 @@ from typing import Final
 from pyspark.sql import DataFrame, functions as F
 
 # Thousandths of the items, the most frequent ones first.
-_POINTS: Final = (1, 2, 5, 10, 20, 30, 50, 70, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000)
+_POINTS: Final = (
+    *(1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800, 900, 1000),
+)
 
 
 def alike(counts: DataFrame, name: str) -> DataFrame:
@@ -35,7 +37,7 @@ def long_tail(rows: Iterable[tuple[int, int]], items: int) -> list[list[int]]:
         items: number of all items; those that are not in the rows have nothing.
 
     Returns:
-        [number of items, sum of their counts] for 19 shares of the items, from 0.1 % to all.
+        [number of items, sum of their counts] for 24 shares of the items, from 0.1 % to all.
     """
     wanted = sorted({_number(items, share) for share in _POINTS}, reverse=True) if items else []
     points: list[list[int]] = []

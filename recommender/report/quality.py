@@ -124,6 +124,7 @@ def _long_tail(facts: Facts) -> Markup | None:
     return joined(
         [
             element("h3", "Long tail"),
+            element("p", "which share of all places and of all events the most popular items have", class_="note"),
             element("figure", element("figcaption", keys), curves(points), ends, class_="tail"),
             table(head, lines),
         ]

@@ -36,6 +36,13 @@ _BASE: Final = 2**30  # bytes of a JVM that works on little
 _BLOCK: Final = 2**28  # most bytes of factors that a task holds
 _CORES: Final = 4  # of the executor that is advised
 _ROW: Final = 40  # bytes of an event in a shuffle
+_SETTINGS: Final = {  # parameters that the costs depend on -> (stage, step)
+    "rank": ("stage2", "als"),
+    "max_iter": ("stage2", "als"),
+    "k": ("stage3", "recommend"),
+    "visitors_per_shard": ("stage3", "shards"),
+    "max_per_visitor": ("stage1", "event_cap"),
+}
 _MOST_NAMED = 3
 _LONG_SHARD = 1800.0  # seconds that a killed stage 3 may lose
 
@@ -81,16 +88,7 @@ def outlook(
     computed = [name for name in computed if name in _TIMES]
     if log is None or not computed:
         return None
-    settings = {
-        name: _setting(stages, known, name, place)
-        for name, place in (
-            ("rank", ("stage2", "als")),
-            ("max_iter", ("stage2", "als")),
-            ("k", ("stage3", "recommend")),
-            ("visitors_per_shard", ("stage3", "shards")),
-            ("max_per_visitor", ("stage1", "event_cap")),
-        )
-    }
+    settings = {name: _setting(stages, known, name, place) for name, place in _SETTINGS.items()}
     records = {name: commit.record for name, commit in known.items() if commit}
     costs = {
         name: {
@@ -224,11 +222,22 @@ def _shuffle(stage: str, log: Log, settings: Mapping[str, int]) -> int:
 
 
 def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None) -> int:
-    """Return the bytes of the files that a stage writes."""
+    """Return the bytes of the files that a stage writes: as the last run did, but for what its settings change."""
     events: int = last.record.get("events") or 0 if last else 0
-    if last and events:
-        stored: int = sum(facts["bytes"] for facts in last.files().values())
-        return int(stored * log.events / events)
+    if not last or not events:
+        return _written(stage, log, settings)
+    stored: int = sum(facts["bytes"] for facts in last.files().values())
+    config = last.record.get("config", {})
+    then = {
+        name: int(config.get(step, {}).get(name) or settings[name]) if place == stage else settings[name]
+        for name, (place, step) in _SETTINGS.items()
+    }
+    ratio = _written(stage, log, settings) / max(_written(stage, log, then), 1)
+    return int(stored * ratio * log.events / events)
+
+
+def _written(stage: str, log: Log, settings: Mapping[str, int]) -> int:
+    """Return about how many bytes a stage writes, by the formula."""
     lists = 7 * log.visitors * min(settings["k"], log.items)
     return {
         "stage1": 30 * log.events + 20 * log.visitors,

@@ -255,6 +255,15 @@ def test_a_forecast_follows_from_the_last_run(shop: Shop, monkeypatch: pytest.Mo
     assert f"{most}, of which event_cap.max_per_visitor keeps 20,000" in outlook["advice"]
 
 
+def test_another_rank_writes_another_model(shop: Shop) -> None:
+    shop.commit("monday")
+    disk = []
+    for settings in ((), ("stage2.als.rank=64",)):
+        shop.plan("--force", settings=settings)
+        disk.append(shop.found["outlook"]["stages"]["stage2"]["disk"])
+    assert disk[1] == pytest.approx(2 * disk[0], abs=1)
+
+
 def test_a_forecast_of_a_first_run_follows_from_a_look_at_the_log(shop: Shop) -> None:
     shop.plan()
     outlook = shop.found["outlook"]
