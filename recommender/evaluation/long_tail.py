@@ -54,8 +54,10 @@ def share(curve: Sequence[Sequence[int]], thousandths: int) -> float | None:
     """Return the share (0 to 1) of all that a number of thousandths of the items has; None if it is not known."""
     if not curve or not curve[-1][1]:
         return None
-    found = dict(map(tuple, curve)).get(_number(curve[-1][0], thousandths))
-    return None if found is None else found / curve[-1][1]
+    all_items, all_counts = curve[-1]
+    wanted = _number(all_items, thousandths)
+    found = next((count for items, count in curve if items == wanted), None)
+    return None if found is None else found / all_counts
 
 
 def _number(items: int, thousandths: int) -> int:
