@@ -168,6 +168,8 @@ class Stage4(Stage):
         if self._snapshot is not None:
             self.announce("making the serving snapshot")
             yield from self._snapshot.files(made, self._golden, self._shown_items())
+            for sentence in self._snapshot.warnings:
+                self.warn(sentence)
 
     def publish(self, store: Store, commit: Commit, start: Callable[[], object], warn: Callable[[str], None]) -> None:
         """Deliver the lists to the configured places, let the channel name them, and write the report."""
@@ -191,8 +193,10 @@ class Stage4(Stage):
     def details(self) -> dict[str, Any]:
         """Return what changes from the live lists, the examples, the titles of the items in both, and the long tail."""
         titles, why = self._snapshot.titles if self._snapshot else [], self._not_compared
+        warnings = [*([why] if why else []), *(self._snapshot.warnings if self._snapshot else [])]
         return {
-            **({"warnings": [why], "not_compared": why} if why else {}),
+            **({"warnings": warnings} if warnings else {}),
+            **({"not_compared": why} if why else {}),
             **({} if self._release is None else {"release_diff": self._release}),
             "examples": [asdict(example) for example in self.examples],
             "long_tail": self._long_tail,
