@@ -62,7 +62,7 @@ def best_of(
         largest: no factor, and no factor's inverse, is larger.
     """
     vector = visitor[None]
-    _check(vector, items)
+    _check(vector, items.norms[:1])
     search = _Search(visitor, items, nothing_found(1, k), max(largest, 1.0))
     barred = np.sort(_places(items, (excluded, np.array([0, len(excluded)])))[1])
     start, width = 0, _FIRST
