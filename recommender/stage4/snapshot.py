@@ -67,6 +67,7 @@ class Snapshot:
         self.visitors = 0
         self.lists = 0
         self.items = 0
+        self.warnings: list[str] = []  # of `files`, a sentence each
         self.titles: list[dict[str, Any]] = []  # itemid and title of the items that `files` was asked for
 
     def files(
@@ -91,7 +92,13 @@ class Snapshot:
         rules = ItemRules(**self._inputs.settings["item_rules"])
         allowed = rules.execute(tables["items"], rules.versions(started=True))
         visitors, items = self._step.execute(
-            **tables, kinds=kinds, visitor_count=known, allowed=allowed, gains=gains, versions=self._versions
+            **tables,
+            kinds=kinds,
+            visitor_count=known,
+            allowed=allowed,
+            gains=gains,
+            versions=self._versions,
+            warnings=self.warnings,
         )
         for path, content in self._contents(visitors, items):
             if path == ITEMS and titled:
