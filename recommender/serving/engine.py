@@ -89,8 +89,8 @@ class Engine:
         items, scores = np.array([], np.int32), np.array([], np.float32)
         if factors is not None:
             vector = factors[0] if self._c is None else np.append(factors[0], np.float32(self._c))
-            choose = () if choice is None else (choice.of, choice.widest)
-            items, scores = best_of(vector, self._model.ranked, k, excluded, *choose)
+            choose, widest = (choice.of, choice.widest) if choice else (None, 1.0)
+            items, scores = best_of(vector, self._model.ranked, k, excluded, choose, widest)
         if len(items) == k or not (self._fills or factors is None):
             return Ranked(items, scores, np.zeros(len(items), np.bool_))
         listed = np.concatenate([excluded, items])

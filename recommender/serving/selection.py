@@ -64,11 +64,11 @@ class Quota:
 
     def is_open(self, places: Places) -> NDArray[np.bool_]:
         """Return which items the list may still have."""
-        may = True
+        closed = []
         for limit, counts in zip(self._limits, self._counts, strict=True):
             full = [code for code, number in counts.items() if code and number >= limit.most]
-            may = may & ~np.isin(limit.codes[places], full)
-        return np.asarray(may)
+            closed.append(np.isin(limit.codes[places], full))
+        return ~np.logical_or.reduce(closed)
 
 
 def diverse(best: Best, limits: Sequence[Limit]) -> Best:
