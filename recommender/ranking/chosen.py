@@ -46,7 +46,7 @@ def best_of(
     visitor: Factors,
     items: Items,
     k: int,
-    excluded: NDArray[np.integer],
+    excluded: NDArray[np.int64],
     choose: Choose | None = None,
     largest: float = 1.0,
 ) -> tuple[Indexes, Factors]:

@@ -128,8 +128,7 @@ class Engine:
         cosines = (ranked.factors[:, :rank] @ mean) / self._lengths
         met, factors = (None, None) if choice is None else choice.of(slice(len(cosines)))
         cosines = cosines if factors is None else multiplied(cosines, factors)
-        may = ~np.isin(ranked.indexes, excluded)
-        may = np.flatnonzero(may if met is None else may & met)
+        may = np.flatnonzero(~np.isin(ranked.indexes, excluded) & (True if met is None else met))
         if len(may) > k:
             may = may[cosines[may] >= np.partition(cosines[may], len(may) - k)[len(may) - k]]
         best = may[np.lexsort((ranked.indexes[may], -cosines[may]))][:k]

@@ -68,7 +68,8 @@ class Quota:
         for limit, counts in zip(self._limits, self._counts, strict=True):
             full = [code for code, number in counts.items() if code and number >= limit.most]
             closed.append(np.isin(limit.codes[places], full))
-        return ~np.logical_or.reduce(closed)
+        may: NDArray[np.bool_] = ~np.logical_or.reduce(closed)
+        return may
 
 
 def diverse(best: Best, limits: Sequence[Limit]) -> Best:
@@ -106,7 +107,7 @@ def most_popular(
         # What comes now is not among the k best: it is less popular, unless it is boosted.
         if len(items) == k and not (is_boosted and popular[1][start] * largest >= scores[-1]):
             break
-        head, popularity = (each[start : start + width] for each in popular)
+        head, popularity = popular[0][start : start + width], popular[1][start : start + width]
         may = ~np.isin(head, excluded)
         met, factors = (None, None) if choice is None else choice.of_items(head)
         may &= True if met is None else met
