@@ -27,7 +27,7 @@ from recommender.run.termination import Terminated, elsewhere, heeding_signals, 
 from recommender.settings.redaction import redacted
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
-from recommender.stage import HIDDEN, Stage, place_of
+from recommender.stage import Stage, place_of
 from recommender.store import Commit, Store, new_run_id, run_id_mistake
 from recommender.terminal import events
 from recommender.terminal.events import as_json
@@ -203,7 +203,7 @@ def _run_stages(
     on_sample(config, built, sample, runner.sample_items(built))
     for name, stage in built.items():
         events.emit("stage_started", run=where.run, stage=name)
-        tables = [table for table in stage.versions(started=False) if table not in {HIDDEN, CONFIGURATION}]
+        tables = [table for table in stage.versions(started=False) if table != CONFIGURATION]
         tracking.begun(Work(name, stage.NAME, stage.sources(), tables, stage.needs().inputs.values()))
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start, warn)

@@ -5,7 +5,7 @@ preflight -> attempt -> Spark -> read inputs -> execute, persist -> audit -> com
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +22,14 @@ from recommender.run.sample import DEFAULT_EVENTS, sample_events, sample_items
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
 from recommender.spark.session import hadoop
-from recommender.stage import HIDDEN, NOT_COMPARED, Context, Stage
-from recommender.store import Attempt, Channels, Commit, Hidden, Shards, Store, Trials
+from recommender.stage import NOT_COMPARED, Context, Stage
+from recommender.store import Attempt, Channels, Commit, Hidden, Shards, Store, Trials, digest
 from recommender.tables.audit import audit
 from recommender.terminal.progress import Expected, progress, warn
 from recommender.terminal.text import title
 
 SAMPLE = "sample"
+HIDDEN = "hidden items"  # among the versions that a result depends on
 _INHERITED = ("events", "numbering")  # what stage 1 says of the log, in the records of all stages
 
 
@@ -141,18 +142,17 @@ class Runner:
         """
         self._where.stage, self._where.attempt = name, "-"
         upstream = {key: self._commits[key] for key in sorted(_read(stage))}
-        made_of = self._made_of(stage, upstream)
+        hidden = self._hidden(stage)
+        made_of = _made_of(stage, upstream, hidden)
         outcome = self._done_before(name, stage, made_of)
         if outcome is None:
-            outcome = Outcome(self._compute(name, stage, upstream, made_of))
+            outcome = Outcome(self._compute(name, stage, upstream, made_of, hidden))
         self._commits[name] = outcome.commit
         return outcome
 
-    def _made_of(self, stage: Stage, upstream: Mapping[str, Commit]) -> dict[str, Any]:
-        """Return what a stage's result depends on, and with it the items that are hidden now."""
-        if stage.LEAVES_HIDDEN_OUT:
-            stage.hidden = [item.itemid for item in Hidden(self._store).items()]
-        return identity(stage, upstream, hadoop)
+    def _hidden(self, stage: Stage) -> list[str]:
+        """Return the items that a stage leaves out because they are hidden now."""
+        return [item.itemid for item in Hidden(self._store).items()] if stage.LEAVES_HIDDEN_OUT else []
 
     def sample(self) -> str:
         """Return the folder with the sample events, which are made where they are missing."""
@@ -202,7 +202,7 @@ class Runner:
         """Return the commit that makes computing needless, as the newest one."""
         if not self._named and not self._force and None in made_of["versions"].values():
             self._start()
-            made_of = {**made_of, "versions": stage.versions(started=True)}
+            made_of = _with_versions(stage, made_of)
         found = self.found(name, stage, made_of)
         if found is None:
             return None
@@ -240,7 +240,7 @@ class Runner:
         if not self._commits.keys() >= set(needed):
             return None, None
         upstream = {key: self._commits[key] for key in needed}
-        made_of = self._made_of(stage, upstream)
+        made_of = _made_of(stage, upstream, self._hidden(stage))
         found = self.found(name, stage, made_of)
         if found is None:
             self._verdict(stage, upstream)
@@ -293,13 +293,20 @@ class Runner:
         made = [commit for key, commit in upstream.items() if key != stage.GATED_BY]
         return check_blessed(upstream[stage.GATED_BY], self._override, made)
 
-    def _compute(self, name: str, stage: Stage, upstream: Mapping[str, Commit], made_of: Mapping[str, Any]) -> Commit:
+    def _compute(
+        self,
+        name: str,
+        stage: Stage,
+        upstream: Mapping[str, Commit],
+        made_of: Mapping[str, Any],
+        hidden: Sequence[str],
+    ) -> Commit:
         """Compute a stage into a new attempt, audit it, and commit it."""
         verdict = self._verdict(stage, upstream)
         with self._attempt(name) as attempt:
             check_reach(self._start(), attempt)
             started = time.monotonic()
-            made_of = {**made_of, "versions": stage.versions(started=True)}
+            made_of = _with_versions(stage, made_of)
             mark = fingerprint(made_of)
             with progress(title(name, stage.NAME), self._expected(name, upstream)) as announce:
                 last, why = self._last(stage, attempt, made_of)
@@ -311,7 +318,7 @@ class Runner:
                 shards = Shards(self._store, name, mark)
                 if None in made_of["versions"].values():
                     shards.forget()  # what they were made from may have changed
-                context = Context(announce, warn, made_of["versions"])
+                context = Context(announce, warn, made_of["versions"], hidden)
                 record = execute(self._store, stage, inputs, attempt, shards, context)
                 if stage.compares() is not None:
                     why, judged = record.get("not_compared", ""), {**made_of, **record}
@@ -426,6 +433,19 @@ class Runner:
 def _read(stage: Stage) -> set[str]:
     """Return the stages whose commits a stage looks at."""
     return stage.needs().stages | ({stage.GATED_BY} if stage.GATED_BY else set())
+
+
+def _made_of(stage: Stage, upstream: Mapping[str, Commit], hidden: Sequence[str]) -> dict[str, Any]:
+    """Return what a stage's result depends on: without a session, and with the items that are hidden."""
+    made_of = identity(stage, upstream, hadoop)
+    versions = {**made_of["versions"], **({HIDDEN: digest(sorted(hidden))} if hidden else {})}
+    return {**made_of, "versions": versions}
+
+
+def _with_versions(stage: Stage, made_of: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a result depends on, with the versions of tables, now that there is a session to ask."""
+    hidden = {key: value for key, value in made_of["versions"].items() if key == HIDDEN}
+    return {**made_of, "versions": {**stage.versions(started=True), **hidden}}
 
 
 def _same_input(record: Mapping[str, Any], made_of: Mapping[str, Any]) -> bool:
