@@ -16,7 +16,6 @@ _COLUMNS = (*C.EVENT_COLUMNS, "weight")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     parser.add_argument("events", metavar="EVENTS", help="file, folder or glob with the events")
     parser.add_argument("-o", "--output", metavar="FILE", default="events.yaml", help="default: events.yaml")
     parser.add_argument("--force", action="store_true", help="replace the file if it is there")
@@ -50,7 +49,6 @@ def run(options: argparse.Namespace) -> Plan:
 
 
 def text(plan: Plan, options: argparse.Namespace) -> str:
-    """Return what people read of it."""
     return report_text(plan, options.output)
 
 

@@ -10,7 +10,6 @@ from recommender.terminal.text import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("channel", metavar="CHANNEL", nargs="?", default="live", help="default: live")
     parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="how many at most (default: 20)")
 
@@ -28,7 +27,6 @@ def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def text(result: list[dict[str, Any]]) -> str:
-    """Return a line per move."""
     lines = [("number", "at", "by", "what", "from", "to", "why")]
     lines += [
         (

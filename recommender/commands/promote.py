@@ -18,7 +18,6 @@ _CHANNELS = ("live", "candidate")  # that stage 4 publishes to, and that need no
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("source", metavar="FROM", nargs="?", default="candidate", help="channel (default: candidate)")
     parser.add_argument("channel", metavar="TO", nargs="?", default="live", help="channel that moves (default: live)")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, and move nothing")
@@ -67,7 +66,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return the difference, and what was done."""
     warning = f"\nwarning: {result['warning']}" if result.get("warning") else ""
     return f"{release_text(result['release'])}\n\n{_sentence(result)}{warning}"
 

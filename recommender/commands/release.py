@@ -15,7 +15,6 @@ _RUN = "a channel, the id of a run, its beginning, or latest"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     for name, help_text in (("candidate", _RUN), ("live", "what it is compared with")):
         more = f"{help_text} (default: {name})"
         parser.add_argument(name, metavar=name.upper(), nargs="?", default=name, help=more)
@@ -31,7 +30,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return tables."""
     return release_text(result)
 
 

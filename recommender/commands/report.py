@@ -18,7 +18,6 @@ _MODE = 0o640  # it names visitors and what they did
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("one", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
     parser.add_argument("other", metavar="OTHER", nargs="?", help="another run, shown beside it")
     parser.add_argument("-o", "--output", metavar="FILE", default="report.html", help="default: report.html")
@@ -38,7 +37,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a sentence."""
     return f"wrote {result['file']}, {size(result['bytes'])}: the report of {' and '.join(result['runs'])}"
 
 

@@ -14,7 +14,6 @@ _LONGEST_DRAIN = 60.0  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument(
         "--root", metavar="FOLDER", default="output", help="where the stages store their results (default: output)"
     )

@@ -20,7 +20,6 @@ _BESIDE = ("recall", "precision", "coverage")  # what is shown beside the first 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("run", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="show everything that is known")
@@ -55,7 +54,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return one screen, or all."""
     if "changed" in result:
         return _changed(result["changed"])
     if result["shown"] == "stage":

@@ -12,7 +12,6 @@ from recommender.terminal.text import size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("--quick", action="store_true", help="compare names and sizes only, not the contents")
 
 
@@ -35,7 +34,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return the damaged files, and a line about the others."""
     lines = [(each["path"], each["what"]) for each in result["damaged"]]
     found = f"{result['files']:,} files, {size(result['bytes'])}, compared by their {result['compared']}"
     good = "all are as they were written" if not lines else f"{len(lines)} damaged"

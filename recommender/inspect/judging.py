@@ -1,12 +1,4 @@
-"""Count the rows that the workflow would keep apart, by the reasons that it gives them.
-
-Example usage:
->>> from recommender.inspect.values import times_of
->>> rows = [{"u": "7", "i": "NULL", "t": "1577906627000"}, {"u": "7", "i": "2", "t": "1577906627"}]
->>> times = times_of(["1577906627000"])
->>> unfit(rows, {"visitorid": "u", "itemid": "i", "timestamp": "t"}, times, None, keep_negative=False)[0]
-Counter({'NULL_ID': 1, 'ZERO_TIMESTAMP': 1})
-"""
+"""Count the rows that the workflow would keep apart, by the reasons that it gives them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,15 +1,4 @@
-"""Decide with which settings a log is loaded.
-
-Example usage:
->>> import pathlib, tempfile
->>> file = pathlib.Path(tempfile.mkdtemp()) / "ratings.csv"
->>> _ = file.write_text("userId,movieId,rating,timestamp\\n29,129,2.0,1577906627\\n19,110,4.0,1577914937\\n")
->>> for setting in plan_for(str(file)).settings[1:4]:
-...     print(setting.path, setting.value)
-stage1.data_loader.columns {'visitorid': 'userId', 'itemid': 'movieId', 'weight': 'rating'}
-stage1.data_loader.constant_event rating
-stage1.data_loader.timestamp_unit s
-"""
+"""Decide with which settings a log is loaded."""
 
 import os
 from collections import Counter

@@ -1,12 +1,4 @@
-"""Find out which column of a table is which of ours: by name, by what it holds, or as the user says.
-
-Example usage:
->>> roles = roles_of(["column_1", "column_2", "column_3", "column_4"],
-...                  [dict(zip(["column_1", "column_2", "column_3", "column_4"], row)) for row in
-...                   [("29", "129", "2", "1577906627"), ("19", "110", "4", "1577914937")]], {}, is_named=False)
->>> roles.columns
-{'timestamp': 'column_4', 'visitorid': 'column_1', 'itemid': 'column_2', 'weight': 'column_3'}
-"""
+"""Find out which column of a table is which of ours: by name, by what it holds, or as the user says."""
 
 import re
 from collections import Counter

@@ -84,7 +84,6 @@ def _loader(name: str, value: Any, why: str) -> Setting:
 
 
 def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
-    """Return what the files are."""
     form, cut = table.form, table.form.cutting
     found = []
     named = _SUFFIX.search(path.lower())
@@ -108,7 +107,6 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
 
 
 def _options(table: Table) -> list[Setting]:
-    """Return the options for Spark's own reader."""
     form, cut = table.form, table.form.cutting
     is_csv = form.file_format == "csv"
     guess = "as it looks; change it if letters are wrong" if form.encoding.startswith("w") else "by its first bytes"

@@ -1,13 +1,4 @@
-"""Read the first rows of files of any format.
-
-Example usage:
->>> import pathlib, tempfile
->>> file = pathlib.Path(tempfile.mkdtemp()) / "events.tsv"
->>> _ = file.write_text("user_id\\titemid\\n7\\t\\n8\\t2\\t3\\n")
->>> table = read_table(file)
->>> table.rows, table.malformed, table.form.cutting.delimiter
-([{'user_id': '7', 'itemid': None}], 1, '\\t')
-"""
+"""Read the first rows of files of any format."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,11 +1,4 @@
-"""Compare a published version with the one before: the lists, as stage 4 compared them, and the models' metrics.
-
-Example usage:
->>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "a")["overlap"]
-0.5
->>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "b") is None
-True
-"""
+"""Compare a published version with the one before: the lists, as stage 4 compared them, and the models' metrics."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -84,16 +84,7 @@ def move_in_places(
     action: str,
     more: Mapping[str, Any],
 ) -> Publication:
-    """Let a channel name a commit, in the places that it was delivered to and in the store; see `move`.
-
-    Args:
-        channel: its name.
-        commit: what is named.
-        delivered: name -> settings of the places, as a channel's record has them.
-        expected: number of the channel's newest record when this publisher began.
-        action: promote or rollback.
-        more: further keys of the record.
-    """
+    """Let a channel name a commit, in the places that it was delivered to and in the store; see `move`."""
     with open_places(delivered) as targets:
         positions = {name: target.position(channel) for name, target in targets.items()}
         return move(store, channel, commit, targets, positions=positions, expected=expected, action=action, more=more)

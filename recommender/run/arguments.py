@@ -17,8 +17,6 @@ from recommender.run.config import STAGES
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that raises its errors."""
-
     def error(self, message: str) -> NoReturn:
         raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
 

@@ -1,11 +1,4 @@
-"""From the arguments of a job to stages that can be run, or planned.
-
-Example usage:
->>> import tempfile
->>> store, stages = prepared(parse_config(f"root: {tempfile.mkdtemp()}"), ["stage2"])
->>> stages["stage2"].NAME
-'train'
-"""
+"""From the arguments of a job to stages that can be run, or planned."""
 
 import argparse
 from collections.abc import Sequence

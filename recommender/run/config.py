@@ -96,12 +96,7 @@ class Config:
         return _with_borrowed(name, self.stages)
 
     def build(self, name: str, **others: Any) -> Stage:
-        """Return a stage, made of the steps that were built when the configuration was checked.
-
-        Args:
-            name: of the stage.
-            others: steps in the place of those of the configuration.
-        """
+        """Return a stage, made of the steps that were built when the configuration was checked."""
         return STAGES[name](Section({**_with_borrowed(name, self.steps), **others}, self.document))
 
 

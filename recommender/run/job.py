@@ -142,17 +142,7 @@ def run_stages(
     force: bool = False,
     override: str | None = None,
 ) -> tuple[Store, dict[str, Commit]]:
-    """Check everything that can be checked without Spark, then run the stages; return the store, and their commits.
-
-    Args:
-        config: the configuration.
-        stages: names of stages, in order.
-        where: is kept up to date; its run id is that of the run.
-        session: starts Spark when it is needed.
-        run_id: as the user has given it; null: the run has an id of its own.
-        force: compute even if nothing has changed.
-        override: why a model that is not blessed is published; null: it is refused.
-    """
+    """Check everything that can be checked without Spark, then run the stages; return the store, and their commits."""
     session.name = f"recommender {' '.join(stages)} {where.run}"
     store, built = prepared(config, stages)
 
@@ -230,7 +220,6 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
 
 
 def _facts(outcome: Outcome, store: Store) -> dict[str, Any]:
-    """Return the facts of the event `stage_done`."""
     record = outcome.commit.record
     return {
         "commit": outcome.commit.number,

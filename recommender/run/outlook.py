@@ -251,7 +251,6 @@ def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
 
 
 def _advice(facts: Mapping[str, Any], log: Log, settings: Mapping[str, int], root: str) -> list[str]:
-    """Return what to set, a sentence each."""
     memory, advice = facts["memory"], []
     given = driver_memory(os.environ) or usual_memory()
     if _is_local() and memory["one_machine"] > given:
@@ -291,7 +290,6 @@ def _temporary() -> str:
 
 
 def _free(place: str) -> int | None:
-    """Return the free bytes of a disk of this machine."""
     path = Path(place).absolute()
     if ":" in place or not path.is_absolute():
         return None

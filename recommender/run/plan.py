@@ -174,7 +174,6 @@ def _why(
     named: str | None,
     force: bool,
 ) -> list[str]:
-    """Return the reasons of a decision, in sentences."""
     if found:
         again = " and would be made the newest again" if found.parent is not None else ""
         return [f"{found.sentence.removesuffix('; --force runs it')}{again}"]

@@ -73,13 +73,7 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
 def size_of_inputs(
     stages: Iterable[Stage], commits: Iterable[Commit], hadoop: Callable[[], Hadoop | None]
 ) -> int | None:
-    """Return about how many bytes a run works on: the most that one of its inputs has; None if a table is read.
-
-    Args:
-        stages: the stages of the run.
-        commits: what they read, and what they have committed before.
-        hadoop: returns the gateway to a JVM, or None.
-    """
+    """Return about how many bytes a run works on: the most that one of its inputs has; None if a table is read."""
     stages = list(stages)
     if any(stage.versions(started=False) for stage in stages):
         return None
@@ -98,11 +92,6 @@ def code_version() -> str:
 
 def check_overlap(sources: Sequence[str], root: str, folders: Sequence[str]) -> None:
     """Refuse to read what the store writes.
-
-    Args:
-        sources: files, folders and globs that are read.
-        root: of the store; a URI or a path.
-        folders: names of the folders below the root that are written.
 
     Raises:
         ConfigError: a source is, holds, or lies in one of the folders.

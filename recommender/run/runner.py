@@ -213,10 +213,6 @@ class Runner:
     def found(self, name: str, stage: Stage, made_of: Mapping[str, Any]) -> Found | None:
         """Return the commit that makes computing needless, None if there is none; nothing is changed.
 
-        Args:
-            name: of the stage. stage: the stage.
-            made_of: what its result depends on.
-
         Raises:
             ConflictError: the run's id stands for something else. ArtifactError: the commit's files are damaged.
         """
@@ -249,7 +245,6 @@ class Runner:
         return found, made_of
 
     def _own_again(self, own: Commit, made_of: Mapping[str, Any]) -> Found:
-        """Return what this run has committed before."""
         # The run has read the versions that were the newest then, and left out the items that were hidden then.
         then = own.record.get("versions", {})
         versions = {key: now or then.get(key) for key, now in made_of["versions"].items() if key != HIDDEN}
@@ -262,7 +257,6 @@ class Runner:
         return Found(own, f"ALREADY_COMMITTED: run {own.run_id} has committed it as commit {own.number}")
 
     def _same(self, name: str, stage: Stage, wanted: str) -> Found | None:
-        """Return a commit of the same fingerprint."""
         newest = self._store.latest(name)
         same = self._store.of_fingerprint(name, wanted)
         if newest is None or same is None:

@@ -334,7 +334,6 @@ def _found(rows: DataFrame, column: str, place: str) -> str:
 
 
 def _mistake(error: Exception, database: Database, place: str) -> RecommenderError | None:
-    """Return what an error of the driver's means."""
     if isinstance(error, RecommenderError):
         return error
     text = _chain(error)

@@ -1,18 +1,4 @@
-"""Reach into a column: a field by its path, and the elements of an array, each as a row.
-
-Example usage:
->>> schema = "at long, more struct<cart: array<struct<id: string>>>"
->>> rows = spark.createDataFrame([(5, {"cart": [{"id": "tea"}, {"id": "jam"}]})], schema)
->>> each = exploded(Loaded(rows, rows.columns, "the log"), "more.cart")
->>> reached(each, ["at", "more.cart.id"]).rows.select("at", "`more.cart.id`").show()
-+---+------------+
-| at|more.cart.id|
-+---+------------+
-|  5|         tea|
-|  5|         jam|
-+---+------------+
-<BLANKLINE>
-"""
+"""Reach into a column: a field by its path, and the elements of an array, each as a row."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -132,12 +132,7 @@ def catalog_version(spark: SparkSession, table: str) -> str | None:
 
 
 def catalog_versions(tables: Iterable[str], started: bool) -> dict[str, str | None]:
-    """Return tables of the catalog, each with its version now; None if there is none, and for all without a session.
-
-    Args:
-        tables: their names.
-        started: whether there is a session to ask.
-    """
+    """Return tables of the catalog, each with its version now; None if there is none, and for all without a session."""
     return {table: catalog_version(SparkSession.active(), table) if started else None for table in tables}
 
 

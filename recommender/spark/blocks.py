@@ -52,7 +52,6 @@ def pack(rows: DataFrame, name: str, by: str = "", prepare: Callable[[pa.Table],
 
 
 def _pieces(batches: Iterator[pa.RecordBatch], by: str) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Cut batches where the value of a column changes."""
     for batch in batches:
         if not by or not batch.num_rows:
             if batch.num_rows:

@@ -2,15 +2,6 @@
 
 Serverless compute of Databricks refuses to cache. There the rows are written to a folder and read from it, which
 `kept_below` names; without a folder they are computed again each time they are used.
-
-Example usage:
->>> cache = Cache()
->>> rows = cache(spark.range(3))
->>> rows.is_cached
-True
->>> cache.release()
->>> rows.is_cached
-False
 """
 
 from collections.abc import Iterator
@@ -32,11 +23,7 @@ class _Folder:
 
 @contextmanager
 def kept_below(folder: str) -> Iterator[None]:
-    """Write what the platform refuses to keep below a folder meanwhile; nobody removes it here.
-
-    Args:
-        folder: that all workers reach. Spark makes it when it is needed.
-    """
+    """Write what the platform refuses to keep below a folder meanwhile; nobody removes it here."""
     before, _Folder.path = _Folder.path, folder
     try:
         yield

@@ -1,14 +1,4 @@
-"""Divide the events of a log, by one of the protocols, into training events and those that judge the models.
-
-Example usage:
->>> steps = SplitSteps.build({"holdout": {"every_visitor": True, "last_events": 1}})
->>> split = EvaluationSplit(steps, lambda rows: rows.cache(), RowCounter())
->>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "view", 4), (3, 8, "view", 3)],
-...                                "timestamp long, visitorid long, event string, itemid long")
->>> parts = split.divide(events, 3)
->>> split.protocol, sorted((row.visitorid, row.itemid) for row in parts.train.collect())
-('every_visitor', [(7, 3), (8, 3)])
-"""
+"""Divide the events of a log, by one of the protocols, into training events and those that judge the models."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -170,7 +160,6 @@ class EvaluationSplit:
         return Evaluated(grouped(history, [*C.PAIR, C.EVENT]), self._holdout_rows, held)
 
     def _divided(self, parts: Parts, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
-        """Return the events of the history and of the holdout."""
         tested = F.col(TESTED)
         if self._holdout.every_visitor:  # a visitor with a test event has a training event too
             evaluated = visitors.where(tested > 0).select(C.VISITOR)

@@ -1,27 +1,4 @@
-"""The log of events, from its source to the events that count.
-
-Example usage:
->>> import pathlib, tempfile
->>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
->>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
->>> validator = {"earliest": None, "max_quarantined": 0.5}  # these events are of 1970
->>> steps = EventLogSteps.build({"data_loader": {"event_filename": str(path)}, "event_validator": validator})
->>> log = EventLog(steps, lambda rows: rows.cache(), RowCounter(), EventKinds(ScoreEvents(), known=None))
->>> log.load().select("timestamp", "visitorid", "event", "itemid").show()
-+---------+---------+-----+------+
-|timestamp|visitorid|event|itemid|
-+---------+---------+-----+------+
-|        1|        7| view|     3|
-+---------+---------+-----+------+
-<BLANKLINE>
->>> log.quarantine.select("reason", "rows").show()
-+-----------+----+
-|     reason|rows|
-+-----------+----+
-|NEGATIVE_ID|   1|
-+-----------+----+
-<BLANKLINE>
-"""
+"""The log of events, from its source to the events that count."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -363,6 +340,5 @@ def _first_lines() -> Column:
 
 
 def _most(counts: DataFrame, *key: str) -> list[dict[str, Any]]:
-    """Return those with the most events, their ids as text."""
     most = counts.orderBy(F.desc(C.EVENTS), *key).limit(_NAMED).collect()
     return [{**{name: str(row[name]) for name in key}, C.EVENTS: row[C.EVENTS]} for row in most]

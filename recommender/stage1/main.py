@@ -155,7 +155,6 @@ class Stage1(Stage):
         return [name for name, key in _ENCODERS.items() if not getattr(self.steps, key).start_afresh]
 
     def execute(self, previous: Previous | None = None) -> dict[str, DataFrame]:
-        """Return the tables; see the class."""
         before = previous.record if previous else None
         goes_on = before is not None and len(self.continues()) == len(_ENCODERS)
         self._numbering = (goes_on and before and before.get("numbering")) or uuid.uuid4().hex
@@ -221,7 +220,6 @@ class Stage1(Stage):
             self.log.compare_new({name: self.counter.counted(name)["rows"] - known for name, known in before.items()})
 
     def release(self) -> None:
-        """Free the cached intermediate results."""
         self.log.quarantine = None
         super().release()
 
@@ -248,7 +246,6 @@ class Stage1(Stage):
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given the counts of `persist`."""
         valid, held = self.split.events(rows), rows["holdout"]
         return [
             *self.log.report(rows),

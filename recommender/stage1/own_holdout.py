@@ -1,25 +1,4 @@
-"""The holdout that a user brings: its pairs, how many are fit for use, and how it meets the log.
-
-Example usage:
->>> import pathlib, tempfile
->>> path = pathlib.Path(tempfile.mkdtemp()) / "holdout.csv"
->>> _ = path.write_text("visitorid,itemid\\n7,3\\n7,3\\n8,4\\n")
->>> holdout = HoldoutSplit(holdout_filename=str(path))
->>> own = OwnHoldout(DataLoader(), EventValidator(), holdout, lambda rows: rows.cache())
->>> own.load()
->>> own.pairs.orderBy("visitorid").show()
-+---------+------+-----+--------------+
-|visitorid|itemid|score|last_timestamp|
-+---------+------+-----+--------------+
-|        7|     3|  1.0|          NULL|
-|        8|     4|  1.0|          NULL|
-+---------+------+-----+--------------+
-<BLANKLINE>
->>> visitors, items = spark.createDataFrame([(7,)], "visitorid long"), spark.createDataFrame([(3,)], "itemid long")
->>> own.meet({"visitorid": visitors, "itemid": items})
->>> own.note(left=1)
-'1 of 2 pairs left the holdout: already in the history, or not above 0; not in the log: visitors 1, items 1'
-"""
+"""The holdout that a user brings: its pairs, how many are fit for use, and how it meets the log."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,17 +1,4 @@
-"""From events to scores of pairs, and to those that are worth learning from.
-
-Example usage:
->>> scoring = Scoring(ScoringSteps.build({"score_filter": {"min_score": 2}}), lambda rows: rows.cache(), RowCounter())
->>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "transaction", 4), (3, 7, "view", 4)],
-...                                "timestamp long, visitorid long, event string, itemid long")
->>> scoring.pairs(events).show()
-+---------+------+-----+--------------+
-|visitorid|itemid|score|last_timestamp|
-+---------+------+-----+--------------+
-|        7|     4| 11.0|             3|
-+---------+------+-----+--------------+
-<BLANKLINE>
-"""
+"""From events to scores of pairs, and to those that are worth learning from."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -64,14 +64,7 @@ class StepDelivery:
 def deliver(
     store: Store, commit: Commit, channel: str, steps: Mapping[str, DeliveringStep], start: Callable[[], object]
 ) -> Publication | None:
-    """Deliver a commit wherever it is wanted, and let a channel name it; see ``recommender.publishing.publication``.
-
-    Args:
-        commit: of stage 4.
-        channel: its name.
-        steps: name -> step that delivers to a place.
-        start: starts Spark; called if a place does not have the version.
-    """
+    """Deliver a commit wherever it is wanted, and let a channel name it; see ``recommender.publishing.publication``."""
     schema = StructType.fromJson(commit.record["tables"][_TABLE])
 
     def rows() -> DataFrame:

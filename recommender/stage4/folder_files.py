@@ -65,10 +65,6 @@ class FolderFiles:
 def check_rows(sent: DataFrame, found: DataFrame, place: str) -> None:
     """Compare the number of rows that can be read with the number that was written.
 
-    Args:
-        sent: what was written. found: what is there now.
-        place: where, for people.
-
     Raises:
         StorageError: they differ.
     """

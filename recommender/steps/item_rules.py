@@ -78,7 +78,6 @@ class ItemRules:
         warnings: list[str] | None = None,
         hidden: Sequence[str] = (),
     ) -> DataFrame | None:
-        """Return the items that may be recommended; see the class."""
         found: list[str] = [] if warnings is None else warnings
         denied, allowed = (self._lists(of, versions) for of in ("deny", "allow"))
         if not denied and not allowed and not hidden and self.max_days_unseen is None:

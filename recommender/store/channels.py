@@ -43,7 +43,6 @@ class Channels:
         self._files: Files = store.files
 
     def names(self) -> list[str]:
-        """Return the channels that were ever published to."""
         return self._files.names("channels")
 
     def history(self, channel: str) -> Iterator[Publication]:
@@ -189,7 +188,6 @@ def _moved(channel: str, expected: int | None, found: int) -> ConflictError:
 
 
 def _who() -> dict[str, str]:
-    """Return the user and the host that move a channel."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

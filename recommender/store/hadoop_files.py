@@ -54,11 +54,9 @@ class HadoopFiles:
             raise StorageError("STORAGE_SCHEME", sentence) from error
 
     def url(self, path: str) -> str:
-        """Return what Spark calls a path."""
         return f"{self.root}/{path}"
 
     def create(self, path: str, content: bytes) -> bool:
-        """Make a file with all of its content or not at all; False if the name is taken."""
         try:
             if self._scheme in self._RENAME:
                 return self._create_by_rename(path, content)
@@ -75,7 +73,6 @@ class HadoopFiles:
             raise self._error_of(error, path) from error
 
     def read(self, path: str) -> bytes:
-        """Return a file's content."""
         try:
             stream = self._files.open(self._path(path))
             try:
@@ -86,7 +83,6 @@ class HadoopFiles:
             raise self._error_of(error, path) from error
 
     def names(self, path: str) -> list[str]:
-        """Return the sorted names in a folder; none if there is no folder."""
         try:
             return sorted(status.getPath().getName() for status in self._files.listStatus(self._path(path)))
         except Py4JJavaError as error:
@@ -95,7 +91,6 @@ class HadoopFiles:
             raise self._error_of(error, path) from error
 
     def walk(self, path: str) -> Iterator[FileInfo]:
-        """Return all files below a folder."""
         try:
             top = self._files.makeQualified(self._path(path)).toUri().getPath()
             found = self._files.listFiles(self._path(path), True)
@@ -108,14 +103,12 @@ class HadoopFiles:
                 raise self._error_of(error, path) from error
 
     def modified(self, path: str) -> float:
-        """Return when a file or a folder changed (seconds since epoch)."""
         try:
             return float(self._files.getFileStatus(self._path(path)).getModificationTime() / 1000)
         except Py4JJavaError as error:
             raise self._error_of(error, path) from error
 
     def sha256(self, path: str) -> str:
-        """Return the hash of a file's content; the JVM computes it."""
         try:
             stream = self._files.open(self._path(path))
             try:
@@ -132,7 +125,6 @@ class HadoopFiles:
         """Do nothing: the cluster, or the bucket, decides who may read."""
 
     def delete(self, path: str) -> None:
-        """Delete a file, or a folder with all that is in it."""
         try:
             self._files.delete(self._path(path), True)
         except Py4JJavaError as error:

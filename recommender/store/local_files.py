@@ -36,11 +36,9 @@ class LocalFiles:
         self._prefix = scheme + self.root.removeprefix(cut)
 
     def url(self, path: str) -> str:
-        """Return what Spark calls a path."""
         return f"{self._prefix}/{path}"
 
     def create(self, path: str, content: bytes) -> bool:
-        """Make a file with all of its content or not at all; False if the name is taken."""
         final = self._path(path)
         temporary = final.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
         new = [folder for folder in final.parents if folder.is_relative_to(self.root) and not folder.exists()]
@@ -61,7 +59,6 @@ class LocalFiles:
         return created
 
     def read(self, path: str) -> bytes:
-        """Return a file's content."""
         try:
             return self._path(path).read_bytes()
         except FileNotFoundError:
@@ -70,7 +67,6 @@ class LocalFiles:
             raise self._error_of(error, path) from error
 
     def names(self, path: str) -> list[str]:
-        """Return the sorted names in a folder; none if there is no folder."""
         try:
             return sorted(entry.name for entry in self._path(path).iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -79,7 +75,6 @@ class LocalFiles:
             raise self._error_of(error, path) from error
 
     def walk(self, path: str) -> Iterator[FileInfo]:
-        """Return all files below a folder."""
         top = self._path(path)
         for folder, _, names in os.walk(top):
             for name in names:
@@ -91,7 +86,6 @@ class LocalFiles:
                 yield FileInfo(file.relative_to(top).as_posix(), status.st_size, status.st_mtime)
 
     def modified(self, path: str) -> float:
-        """Return when a file or a folder changed (seconds since epoch)."""
         try:
             return self._path(path).stat().st_mtime
         except FileNotFoundError:
@@ -100,7 +94,6 @@ class LocalFiles:
             raise self._error_of(error, path) from error
 
     def sha256(self, path: str) -> str:
-        """Return the hash of a file's content."""
         digest = hashlib.sha256()
         try:
             with self._path(path).open("rb") as file:
@@ -142,7 +135,6 @@ class LocalFiles:
                 raise self._error_of(error, path) from error
 
     def delete(self, path: str) -> None:
-        """Delete a file, or a folder with all that is in it."""
         target = self._path(path)
         try:
             if target.is_dir() and not target.is_symlink():
@@ -156,7 +148,6 @@ class LocalFiles:
 
     @contextmanager
     def locked(self, name: str, patience: float = 60.0) -> Iterator[None]:
-        """Hold a lock below the root; it ends with the process."""
         path = f".locks/{name}"
         with ExitStack() as lock:
             try:

@@ -97,11 +97,6 @@ class Store:
 
         If the attempt is committed anyway, because the failure came after that, nothing is removed; nor if that
         cannot be found out.
-
-        Args:
-            attempt: the attempt.
-            failure: what to write.
-            keep: names in the attempt's folder that stay.
         """
         folder = f"{attempt.stage}/data/{attempt.id}"
         record = self._commits(attempt.stage).record(attempt.parent + 1)

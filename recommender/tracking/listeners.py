@@ -1,17 +1,4 @@
-"""Pass the events of a run to MLflow and OpenLineage.
-
-Example usage:
->>> import tempfile
->>> from recommender.store import Store, open_files
->>> folder = tempfile.mkdtemp()
->>> store = Store(open_files(folder, hadoop=lambda: None))
->>> with tracked(Tracking(openlineage=f"{folder}/lineage.jsonl"), "", store, "monday", print, str) as tracking:
-...     tracking.begun(Work("stage1", "prepare", files=["/data/events.csv"]))
-...     tracking.done(store.commit(store.begin("stage1", "monday"), {"files": {}}))
->>> with open(f"{folder}/lineage.jsonl") as file:
-...     [line.split('"', 4)[3] for line in file]
-['START', 'COMPLETE']
-"""
+"""Pass the events of a run to MLflow and OpenLineage."""
 
 import functools
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -1,13 +1,4 @@
-"""Log a run in MLflow: one run for the workflow, and a nested run for each of its stages.
-
-Example usage:
->>> record = {"seconds": 2.5, "metrics": [{"model": "als", "metric": "ndcg", "k": 10, "value": 0.5, "low": None}]}
->>> list(measured(record))
-[('seconds', 2.5, 0), ('als/ndcg_at_10', 0.5, 0)]
->>> record = {"metric": "ndcg@10", "trials": [{"number": 3, "value": 0.5, "seconds": 9.0, "parameters": {"rank": 32}}]}
->>> list(measured(record))
-[('trial/ndcg_at_10', 0.5, 3), ('trial/seconds', 9.0, 3), ('trial/rank', 32, 3)]
-"""
+"""Log a run in MLflow: one run for the workflow, and a nested run for each of its stages."""
 
 import json
 import time
@@ -77,7 +68,6 @@ class MlflowRuns:
         return str(self._client.create_run(self._experiment, run_name=self._run, tags={_RUN: self._run}).info.run_id)
 
     def begun(self, work: Work) -> None:
-        """Begin a nested run."""
         name = f"{work.stage} {work.verb}"
         nested = self._client.create_run(self._experiment, run_name=name, tags={_PARENT: self._parent})
         self._nested[work.stage] = nested.info.run_id
@@ -97,7 +87,6 @@ class MlflowRuns:
         self._client.set_terminated(self._nested.pop(stage), "FINISHED")
 
     def failed(self, sentence: str) -> None:
-        """End what is open as failed."""
         for nested in self._nested.values():
             self._client.set_tag(nested, _NOTE, redacted(sentence))
             self._client.set_terminated(nested, "FAILED")

@@ -2,15 +2,6 @@
 
 A file beside the result of stage 4 says which version of which model it is, so that promote and rollback need no
 configuration. The registry has references: model and snapshot stay in the store.
-
-Example usage (a result that nobody has registered):
->>> import tempfile
->>> from recommender.store import open_files
->>> store = Store(open_files(tempfile.mkdtemp(), hadoop=lambda: None))
->>> commit = store.commit(store.begin("stage4", "monday"), {"files": {}})
->>> _ = Channels(store).publish("live", commit)
->>> move_alias(store, "live")
-''
 """
 
 import json
@@ -57,16 +48,7 @@ def mlflow_client(uri: str) -> Any:
 
 
 def register(client: Any, store: Store, commit: Commit, run: str, uri: str, model: str) -> None:
-    """Register a result of stage 4 as a version of a model, unless it is one.
-
-    Args:
-        client: of the registry.
-        store: with the result.
-        commit: of stage 4.
-        run: the run in MLflow.
-        uri: that of the registry as it was written, with names of environment variables in place.
-        model: name of the registered model.
-    """
+    """Register a result of stage 4 as a version of a model, unless it is one."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - an extra
 
     if _note(store, commit.attempt):

@@ -69,12 +69,10 @@ class OpenLineage:
         self._id = ""
 
     def begun(self, work: Work) -> None:
-        """Send START."""
         self._work, self._id = work, str(uuid.uuid4())
         self._send("START", work)
 
     def done(self, commit: Commit, reused: str) -> None:  # noqa: ARG002 - the event is the same
-        """Send COMPLETE, with the tables that the stage has written."""
         if self._work:
             attempts = commit.record.get("upstream_attempts") or {}
             self._send(
@@ -83,7 +81,6 @@ class OpenLineage:
         self._work = None
 
     def failed(self, sentence: str) -> None:
-        """Send FAIL, if a stage is open."""
         if self._work:
             facet = _facet("ErrorMessageRunFacet", "1-0-0", message=redacted(sentence), programmingLanguage="PYTHON")
             self._send("FAIL", self._work, facets={"errorMessage": facet})

@@ -61,12 +61,6 @@ class Pointer:
     def move(self, connection: psycopg.Connection[Any], version: Version, table: str, expected: int) -> int:
         """Let the channel name a table, and its view show it; return the number of this move.
 
-        Args:
-            connection: of the publisher.
-            version: what the table holds.
-            table: it is complete.
-            expected: number of the channel's last move, as the publisher has seen it.
-
         Raises:
             ConflictError: another publisher was first. TransientError: the view is locked, or the database is gone.
             InputError: the view has other columns or types.

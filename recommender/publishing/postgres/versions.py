@@ -191,7 +191,6 @@ class Versions:
         return dict(connection.execute(query, [self.schema, table]).fetchall())
 
     def _grants(self, connection: psycopg.Connection[Any], table: str, like: str | None) -> list[sql.Composed]:
-        """Return the statements that copy the grants of a table to another."""
         query = """SELECT rolname, privilege_type, is_grantable FROM pg_class, aclexplode(relacl)
             LEFT JOIN pg_roles ON pg_roles.oid = grantee
             WHERE pg_class.oid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s)) AND grantee <> relowner"""
@@ -224,17 +223,7 @@ def checked(columns: Sequence[Column]) -> tuple[str, str]:
 def copy_part(
     database: Database, login: Mapping[str, str], schema: str, table: str, part: int, chunks: Iterator[bytes]
 ) -> int:
-    """Copy a part of a version, once: a second try that comes after the first finds it there. Return its rows.
-
-    Args:
-        database, schema, table: where to.
-        login: see `Database.secrets`.
-        part: its number.
-        chunks: its rows, in PostgreSQL's CSV.
-
-    Raises:
-        RecommenderError: see `Database.explained`.
-    """
+    """Copy a part of a version, once: a second try that comes after the first finds it there. Return its rows."""
     columns = sql.SQL("INSERT INTO {} (table_name, part) VALUES (%s, %s) ON CONFLICT DO NOTHING")
     try:
         with database.connect(login) as connection, connection.transaction(), connection.cursor() as cursor:

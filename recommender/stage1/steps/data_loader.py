@@ -282,7 +282,6 @@ class DataLoader:
         return path_version(spark, self.source, self.file_format)
 
     def execute(self, version: str | None = None) -> DataFrame:
-        """Return the events; see the class."""
         events = self.events(self.load(version)).withColumn(C.RAW, raw_text())
         is_row = ~F.coalesce(F.col(C.PROBLEM), F.lit("")).isin(C.HEADER, C.NO_ELEMENT)
         return events.where(is_row).drop(C.LOSES_ZEROS)
@@ -404,7 +403,6 @@ class DataLoader:
         return replace(found, warnings=[*found.warnings, *warnings])
 
     def _wanted(self) -> list[str]:
-        """Return the names of the columns that are needed."""
         names: list[str] = []
         for name in self.event_columns:
             source = self.columns.get(name, name)
@@ -418,7 +416,6 @@ class DataLoader:
         return source if isinstance(source, str) else " + ".join(source)
 
     def _nothing(self, spark: SparkSession) -> Loaded:
-        """Return a log without rows."""
         names = [*map(self._name, self.event_columns), *self.partitions]
         schema = ", ".join(f"{quoted(name)} string" for name in dict.fromkeys([*names, MALFORMED, FILE]))
         return Loaded(spark.createDataFrame([], schema), list(dict.fromkeys(names)), str(self.event_filename))
@@ -433,7 +430,6 @@ class DataLoader:
 
     @property
     def _kinds(self) -> dict[str, str]:
-        """The map of kinds, as they are looked up."""
         return {kind.strip().lower(): other for kind, other in self.event_map.items()}
 
     def _clock(self, loaded: Loaded) -> Clock:

@@ -116,7 +116,6 @@ class EventValidator:
         return [*RULES, *self.rules]
 
     def execute(self, events: DataFrame) -> DataFrame:
-        """Return the events with their reasons; see the class."""
         broken = {name: rule(self, events) for name, rule in RULES.items()} | self._own(events)
         held = [(name, condition) for name, condition in broken.items() if condition is not None]
         reason = reduce(lambda so_far, rule: so_far.when(rule[1], rule[0]), held[1:], F.when(held[0][1], held[0][0]))

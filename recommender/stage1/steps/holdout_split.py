@@ -139,7 +139,6 @@ class HoldoutSplit:
         return catalog_versions(filter(None, [self.holdout_table]), started)
 
     def execute(self, train: DataFrame, test: DataFrame, known: DataFrame | None = None) -> tuple[DataFrame, DataFrame]:
-        """Return (history, holdout); see the class."""
         if known is None:
             evaluated = test.select(C.VISITOR).distinct()
             known = train.select(C.VISITOR).distinct().join(evaluated, C.VISITOR, "left_semi")
@@ -267,7 +266,6 @@ class HoldoutSplit:
 
 
 def _is_whole(found: T.DataType) -> bool:
-    """Return whether a type is text, or of whole numbers."""
     if isinstance(found, T.DecimalType):
         return found.scale == 0
     return isinstance(found, T.StringType | T.IntegralType)

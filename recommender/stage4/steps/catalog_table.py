@@ -55,15 +55,12 @@ class CatalogTable:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anything is delivered there."""
         return self.table is not None
 
     def target(self, types: Mapping[str, str]) -> "Partitions":  # noqa: ARG002
-        """Return the table as a place that versions are delivered to."""
         return Partitions({"table": self.table})
 
     def execute(self, recommendations: DataFrame, target: "Partitions", version: Version, channel: str) -> None:  # noqa: ARG002
-        """Write a partition; see the class."""
         try:
             self._replace(recommendations, target, version)
         except InputError:

@@ -56,7 +56,6 @@ class RunReport:
     def execute(
         self, recommendations: DataFrame, interactions: DataFrame, visitors: DataFrame, items: DataFrame
     ) -> list[Example]:
-        """Return the examples; see the class."""
         chosen = self._chosen(recommendations)
         if not chosen:
             return []

@@ -105,7 +105,6 @@ class ServingSnapshot:
         gains: DataFrame | None = None,
         versions: Mapping[str, str | None] = MappingProxyType({}),
     ) -> tuple[DataFrame, DataFrame]:
-        """Return the files; see the class."""
         ids = items.select(C.ITEM, C.ITEM_INDEX)
         lists, past = _lists(recommendations, ids), _past(interactions, kinds)
         known = visitors.where(F.col(C.EVENTS) > 0).select(C.VISITOR, C.VISITOR_INDEX)
