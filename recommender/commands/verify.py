@@ -21,15 +21,12 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
         files, read, damages = verify(store, quick=options.quick, announce=_announce)
     finally:
         _announce("")
-    channels = Channels(store)
-    currents = [current for channel in channels.names() if (current := _current(channels, channel))]
-    places = [place for current in currents for place in _places(current)]
     return {
         "files": files,
         "bytes": read,
         "compared": "sizes" if options.quick else "contents",
         "damaged": [{"path": damage.path, "what": damage.what} for damage in damages],
-        "places": places,
+        "places": [place for current in Channels(store).currents() for place in _places(current)],
     }
 
 
@@ -49,14 +46,6 @@ def failure(result: dict[str, Any]) -> RecommenderError | None:
     others = f" and {more:,} more" if more else ""
     sentence = f"{first['path']} {first['what']}{others}; run the stage again with --force, or restore the files"
     return ArtifactError("ARTIFACT_CORRUPT", sentence)
-
-
-def _current(channels: Channels, channel: str) -> Publication | None:
-    """Return the newest record of a channel, None if it cannot be read: then it is among the damages."""
-    try:
-        return channels.current(channel)
-    except ArtifactError:
-        return None
 
 
 def _places(current: Publication) -> list[dict[str, Any]]:

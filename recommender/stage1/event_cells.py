@@ -8,7 +8,9 @@ from operator import or_
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.sources import EMPTY, FILE, HEAD, MALFORMED, Clock, Ids, Loaded, quoted, trimmed, weight
+from recommender.sources.loaded import EMPTY, FILE, HEAD, MALFORMED, Loaded, quoted, trimmed
+from recommender.sources.moments import Clock
+from recommender.sources.values import Ids, weight
 
 _IDS = (C.VISITOR, C.ITEM)
 

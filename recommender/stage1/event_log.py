@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, functions as F
 import recommender.constants as C
 from recommender.errors import InputError
 from recommender.settings.step import Steps
-from recommender.sources import HEAD, Loaded
+from recommender.sources.loaded import HEAD, Loaded
 from recommender.spark.aggregates import single_row
 from recommender.spark.cluster import together
 from recommender.spark.row_counts import RowCounter, StepRows

@@ -21,7 +21,10 @@ from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 import recommender.constants as C
 from recommender.errors import InputError, SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
-from recommender.sources import MALFORMED, Ids, Loaded, catalog_versions, read_catalog, read_list, shown, trimmed
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, Loaded, shown, trimmed
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
 from recommender.spark.aggregates import single_row
 
 _MS_PER_DAY = 86_400_000

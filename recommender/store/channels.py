@@ -8,12 +8,12 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from recommender.errors import ConfigError, ConflictError, Mistake
+from recommender.errors import ArtifactError, ConfigError, ConflictError, Mistake
 from recommender.store.files import Files
 from recommender.store.log import Log
 from recommender.store.store import Commit, Store, now
@@ -53,6 +53,13 @@ class Channels:
     def current(self, channel: str) -> Publication | None:
         """Return what a channel names now."""
         return next(self.history(channel), None)
+
+    def currents(self) -> Iterator[Publication]:
+        """Return what each channel names now, but for a channel whose newest record is damaged."""
+        for channel in self.names():
+            with suppress(ArtifactError):
+                if current := self.current(channel):
+                    yield current
 
     def position(self, channel: str) -> int:
         """Return the number of a channel's newest record, 0 before the first."""

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from recommender.errors import ConflictError, StorageError
@@ -59,12 +59,8 @@ class LocalFiles:
         return created
 
     def read(self, path: str) -> bytes:
-        try:
+        with self._translating(path):
             return self._path(path).read_bytes()
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self._error_of(error, path) from error
 
     def names(self, path: str) -> list[str]:
         try:
@@ -86,23 +82,14 @@ class LocalFiles:
                 yield FileInfo(file.relative_to(top).as_posix(), status.st_size, status.st_mtime)
 
     def modified(self, path: str) -> float:
-        try:
+        with self._translating(path):
             return self._path(path).stat().st_mtime
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self._error_of(error, path) from error
 
     def sha256(self, path: str) -> str:
         digest = hashlib.sha256()
-        try:
-            with self._path(path).open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self._error_of(error, path) from error
+        with self._translating(path), self._path(path).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
         return digest.hexdigest()
 
     def sync(self, paths: Iterable[str]) -> None:
@@ -110,12 +97,8 @@ class LocalFiles:
         folders: set[Path] = set()
         for path in paths:
             file = self._path(path)
-            try:
+            with self._translating(path):
                 _sync(file)
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                raise self._error_of(error, path) from error
             folders |= {folder for folder in file.parents if folder.is_relative_to(self.root)}
         for folder in sorted(folders, reverse=True):  # those further down come first
             try:
@@ -136,15 +119,11 @@ class LocalFiles:
 
     def delete(self, path: str) -> None:
         target = self._path(path)
-        try:
+        with suppress(FileNotFoundError), self._translating(path):  # somebody else may be deleting it too
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
-        except FileNotFoundError:  # somebody else is deleting it too
-            pass
-        except OSError as error:
-            raise self._error_of(error, path) from error
 
     @contextmanager
     def locked(self, name: str, patience: float = 60.0) -> Iterator[None]:
@@ -161,6 +140,16 @@ class LocalFiles:
 
     def _path(self, path: str) -> Path:
         return Path(self.root, path)
+
+    @contextmanager
+    def _translating(self, path: str) -> Iterator[None]:
+        """Raise errors of the file system as ours, but for a file that does not exist."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._error_of(error, path) from error
 
     def _error_of(self, error: OSError, path: str) -> StorageError:
         place = self._path(path)

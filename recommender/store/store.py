@@ -2,6 +2,8 @@
 
 import json
 import posixpath
+import re
+import secrets
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +18,7 @@ from recommender.store.log import Log
 
 ATTEMPT_FILE: Final = "_ATTEMPT.json"
 FAILED_FILE: Final = "_FAILED.json"
+_RUN_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _FOR_READERS: Final = "stage4"  # what it makes is read by services and shops, which are other users
 
 
@@ -73,10 +76,6 @@ class Store:
 
     def __init__(self, files: Files) -> None:
         self.files = files
-
-    def stages(self) -> list[str]:
-        """Return the stages that have something stored."""
-        return [name for name in self.files.names("") if self.files.names(f"{name}/data")]
 
     def begin(self, stage: str, run_id: str) -> Attempt:
         """Make the folder of a new attempt, and note there who is at it.
@@ -225,6 +224,20 @@ def sync_listed(files: Files, stage: str, record: Mapping[str, Any]) -> None:
 def damaged(what: str) -> ArtifactError:
     """Return the error of a stored file that is not as it was written."""
     return ArtifactError("ARTIFACT_CORRUPT", what, "run its stage again with --force, or restore the file")
+
+
+def new_run_id() -> str:
+    """Return a name that sorts by time and is given once: UTC to the microsecond and four random digits."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}"
+
+
+def run_id_mistake(run_id: str) -> str | None:
+    """Return the mistake in the name of a run, or nothing.
+
+    >>> run_id_mistake("monday"), run_id_mistake("../x")
+    (None, 'RUN_ID must match [A-Za-z0-9][A-Za-z0-9_-]{0,63}')
+    """
+    return None if re.fullmatch(_RUN_ID, run_id) else f"RUN_ID must match {_RUN_ID}"
 
 
 def now() -> str:

@@ -25,35 +25,16 @@ from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types a
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.settings.step import Annotated, ColumnName, ColumnNames, Field, TableName, field, step
-from recommender.sources import (
-    FILE,
-    MALFORMED,
-    Clock,
-    Database,
-    Ids,
-    Layout,
-    Loaded,
-    catalog_version,
-    exploded,
-    format_of,
-    format_within,
-    is_empty,
-    is_url,
-    of_partitions,
-    path_version,
-    quoted,
-    reached,
-    read_catalog,
-    read_database,
-    read_files,
-    read_lake,
-    read_query,
-    shortened,
-    shown,
-    trimmed,
-    unknown_option,
-    where,
-)
+from recommender.sources.chosen import is_empty, of_partitions, where
+from recommender.sources.csv_head import Layout
+from recommender.sources.files import format_of, format_within, read_files, shortened
+from recommender.sources.jdbc import Database, is_url, read_database
+from recommender.sources.loaded import FILE, MALFORMED, Loaded, quoted, shown, trimmed
+from recommender.sources.moments import Clock
+from recommender.sources.nested import exploded, reached
+from recommender.sources.options import unknown_option
+from recommender.sources.tables import catalog_version, path_version, read_catalog, read_lake, read_query
+from recommender.sources.values import Ids
 from recommender.spark.aggregates import single_row
 from recommender.stage1.event_cells import EventCells, raw_text
 from recommender.times import in_milliseconds

@@ -26,7 +26,7 @@ from pyspark.sql import Column, DataFrame, functions as F, types as T
 import recommender.constants as C
 from recommender.errors import DataQualityError
 from recommender.settings.step import Annotated, Field, field, step
-from recommender.sources import condition_of
+from recommender.sources.chosen import condition_of
 from recommender.spark.errors import failed_on_a_row
 from recommender.times import as_time, in_milliseconds
 

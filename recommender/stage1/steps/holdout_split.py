@@ -38,17 +38,10 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F,
 import recommender.constants as C
 from recommender.errors import SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
-from recommender.sources import (
-    MALFORMED,
-    Ids,
-    Loaded,
-    catalog_versions,
-    quoted,
-    read_catalog,
-    read_list,
-    shown,
-    trimmed,
-)
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, Loaded, quoted, shown, trimmed
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
 
 _PARTS = 1_000_000  # the resolution of a share
 _OPTIONAL = [C.SCORE, C.TIMESTAMP]  # of a holdout that the user brings

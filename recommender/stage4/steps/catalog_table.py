@@ -22,7 +22,7 @@ from recommender.errors import InputError, StorageError
 from recommender.publishing.places import Unpointed
 from recommender.publishing.target import Version
 from recommender.settings.step import TableName, step
-from recommender.sources import quoted
+from recommender.sources.loaded import quoted
 from recommender.spark.errors import explained
 from recommender.stage4.folder_files import check_rows
 

@@ -33,7 +33,9 @@ import recommender.constants as C
 from recommender.errors import SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
 from recommender.snapshot.visitor_files import item_files, visitor_file
-from recommender.sources import MALFORMED, catalog_versions, quoted, read_catalog, read_list, shown, trimmed
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, quoted, shown, trimmed
+from recommender.sources.tables import catalog_versions, read_catalog
 
 SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order
 TITLE, PICTURE, ATTRIBUTES = "title", "picture", "attributes"
