@@ -5,11 +5,11 @@ only what differs from the defaults, each line with its reason.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import recommender.constants as C
-from recommender.errors import ConfigError, InputError, Mistake, StorageError
+from recommender.commands.overview import write_whole
+from recommender.errors import ConfigError, InputError, Mistake
 from recommender.inspect import Plan, config_text, plan_for, report_text
 
 _COLUMNS = (*C.EVENT_COLUMNS, "weight")
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> Plan:
     if "${" in text:
         sentence = "a path, column or kind of event has ${ in its name, which a configuration takes for a variable"
         raise InputError("NAME_RESERVED", f"{sentence}; rename it")
-    _write(output, text)
+    write_whole(output, text.encode(errors="replace"))
     return plan
 
 
@@ -58,14 +58,3 @@ def _column(given: str) -> tuple[str, str]:
         sentence = f"--column needs OURS=THEIRS, ours one of {', '.join(_COLUMNS)}, got {given[:60]!r}"
         raise ConfigError(Mistake("CFG_ARGUMENT", "--column", sentence))
     return ours, theirs
-
-
-def _write(output: Path, text: str) -> None:
-    """Write the file as a whole or not at all."""
-    beside = output.with_name(f"{output.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8", errors="replace")
-        beside.replace(output)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise StorageError("STORAGE", f"{output} cannot be written: {reason}") from None

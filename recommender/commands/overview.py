@@ -2,12 +2,15 @@
 
 import argparse
 import json
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
-from recommender.errors import ConfigError, Mistake
+from recommender.errors import ConfigError, Mistake, StorageError
 from recommender.store import ATTEMPT_FILE, FAILED_FILE, Channels, Commit, Store
 
 _NOT_STAGES = ("channels", "sample")
@@ -158,6 +161,23 @@ def at_least_one(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is no whole number, 1 or more")
     return int(value)
+
+
+def write_whole(output: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file as a whole or not at all, with a mode that the process's mask limits.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    beside = output.with_name(f"{output.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
+        beside.replace(output)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise StorageError("STORAGE", f"{output} cannot be written: {error.strerror}") from None
 
 
 def ndcg_at_10(commits: Iterable[Commit]) -> float | None:

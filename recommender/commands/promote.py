@@ -5,9 +5,9 @@ from typing import Any
 
 from recommender.commands.overview import given_reason, known_channel
 from recommender.commands.release import named
-from recommender.errors import ArtifactError, ConfigError, Mistake
+from recommender.errors import ArtifactError
 from recommender.publishing.comparison import compared, release
-from recommender.publishing.gate import check_blessed, check_kept
+from recommender.publishing.gate import check_blessed, check_kept, override_reason
 from recommender.publishing.places import move_in_places
 from recommender.store import Channels, Commit, Store
 from recommender.terminal.summary import release_text
@@ -32,10 +32,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
         ConfigError: the channel does not exist. GateError: the model is not blessed, or the lists are not made as those
             that were judged, and nobody overrides that. ConflictError: somebody has moved the channel.
     """
-    if options.override_gate is not None and not options.override_gate.strip():
-        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
-    reason = given_reason(options.reason)
+    override, reason = override_reason(options.override_gate), given_reason(options.reason)
     channels = known_channel(store, options.source)
     if options.channel not in _CHANNELS:
         known_channel(store, options.channel)
@@ -43,11 +40,11 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     store.check(commit)
     before = channels.current(options.channel)
     made = store.commit_number(_MAKER, commit.record.get("upstream", {}).get(_MAKER, 0))
-    overridden = check_blessed(_judged(store, commit), options.override_gate, [made] if made else [])
+    overridden = check_blessed(_judged(store, commit), override, [made] if made else [])
     live = channels.commit(before) if before else None
     diff = compared(commit.record, live.attempt) if live else None
     judged = {"config": commit.record.get("config", {}), **({"release_diff": diff} if diff else {})}
-    overridden = check_kept(judged, options.override_gate, overridden=overridden)
+    overridden = check_kept(judged, override, overridden=overridden)
     result = {
         "from": options.source,
         "channel": options.channel,

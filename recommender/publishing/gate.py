@@ -9,11 +9,23 @@ Example usage:
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from recommender.errors import GateError
+from recommender.errors import ConfigError, GateError, Mistake
 from recommender.store import Commit
 
 # Parameters that change a list's length or how work is split, but not which items are in it.
 _SIZES: Final = ("k", "visitors_per_block", "items_per_block")
+
+
+def override_reason(given: str | None) -> str | None:
+    """Return why the gate is overridden, None if nobody does.
+
+    Raises:
+        ConfigError: the reason is empty.
+    """
+    if given is not None and not given.strip():
+        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
+    return given
 
 
 def refusal(record: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -100,11 +112,6 @@ def check_kept(
 
 def check_blessed(commit: Commit, override: str | None, made: Sequence[Commit] = ()) -> dict[str, Any]:
     """Refuse a model that is not blessed, and lists made with other settings, unless somebody has a reason.
-
-    Args:
-        commit: of the stage that judges.
-        made: what is to be made visible.
-        override: the reason of the person who overrides the gate, None if nobody does.
 
     Returns:
         What the record of the stage that makes it visible says of that; empty where it is blessed.

@@ -10,15 +10,10 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from recommender.errors import ConfigError, Mistake
+from recommender.run.command import Parser
 from recommender.run.config import STAGES
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
 
 
 def parser(stages: Sequence[str], script: str | Path | None) -> argparse.ArgumentParser:
@@ -29,7 +24,7 @@ def parser(stages: Sequence[str], script: str | Path | None) -> argparse.Argumen
         script: path of the job's file; None: the job is a command of the package, and has no checkout.
     """
     what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
-    made = _Parser(
+    made = Parser(
         prog=f"spark-submit jobs/{Path(script).name}" if script else f"recommender {_command(stages)}",
         description=f"Run stages, each from stored tables to stored tables:\n\n{what}",
         epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
@@ -93,14 +88,6 @@ def _command(stages: Sequence[str]) -> str:
 
 def _first_line(documented: type) -> str:
     return (documented.__doc__ or "").split("\n", 1)[0].split(": ", 1)[-1]
-
-
-def override_reason(given: str | None) -> str | None:
-    """Return why the gate is overridden."""
-    if given is not None and not given.strip():
-        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
-    return given
 
 
 def chosen_stages(options: argparse.Namespace) -> list[str]:

@@ -17,7 +17,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
-from recommender.run.arguments import chosen_stages, override_reason, parser
+from recommender.publishing.gate import override_reason
+from recommender.run.arguments import chosen_stages, parser
 from recommender.run.building import given_config, on_sample, prepared
 from recommender.run.config import Config
 from recommender.run.plan import show_plan
@@ -142,7 +143,10 @@ def run_stages(
     force: bool = False,
     override: str | None = None,
 ) -> tuple[Store, dict[str, Commit]]:
-    """Check everything that can be checked without Spark, then run the stages; return the store, and their commits."""
+    """Check everything that can be checked without Spark, then run the stages; return the store, and their commits.
+
+    The arguments are those of `run_workflow`; `where` is kept up to date, and `session` starts Spark when it is needed.
+    """
     session.name = f"recommender {' '.join(stages)} {where.run}"
     store, built = prepared(config, stages)
 
@@ -255,14 +259,9 @@ def _is_known(error: Exception) -> bool:
 
 
 def _leave(error: BaseException, session: Session, where: Progress, verbose: bool) -> int:
-    """Stop what is running, show the error, and return the exit code."""
+    """Stop what is running, show the line of the error, as in the attempt's folder if there is one; return its code."""
     session.stop()
-    return _show(error, session.failure, where, verbose)
-
-
-def _show(error: BaseException, failure: Mapping[str, Any], where: Progress, verbose: bool) -> int:
-    """Show the line of an error, the same as in the attempt's folder if there is one; return its exit code."""
-    found = failure or explained_error(error)
+    found = session.failure or explained_error(error)
     lines = traceback.format_exception(error) if verbose else []
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         lines += [f"{mistake}\n" for mistake in error.mistakes]

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recommender.errors import RecommenderError
-from recommender.run.arguments import chosen_stages, override_reason, parser
+from recommender.publishing.gate import override_reason
+from recommender.run.arguments import chosen_stages, parser
 from recommender.run.building import given_config, on_sample, prepared
 from recommender.run.config import STAGES, WORKFLOW, Config
 from recommender.run.outlook import outlook, outlook_text
