@@ -74,19 +74,13 @@ def _shown_nowhere(sentence: str) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """The surroundings of a stage while it is executed.
+    """The surroundings of a stage while it is executed."""
 
-    Attributes:
-        announce: shows which part of the work begins.
-        warn: shows a sentence at once.
-        versions: the tables that are read besides the inputs, and their versions; see `Stage.versions`.
-        hidden: ids of the items that are hidden now, for a stage that leaves them out.
-    """
-
-    announce: Callable[[str], None] = _shown_nowhere
-    warn: Callable[[str], None] = _shown_nowhere
+    announce: Callable[[str], None] = _shown_nowhere  # shows which part of the work begins
+    warn: Callable[[str], None] = _shown_nowhere  # shows a sentence at once
+    # the tables that are read besides the inputs, and their versions; see `Stage.versions`
     versions: Mapping[str, str | None] = field(default_factory=dict)
-    hidden: Sequence[str] = ()
+    hidden: Sequence[str] = ()  # ids of the items that are hidden now, for a stage that leaves them out
 
 
 class Result(dict[str, Any]):

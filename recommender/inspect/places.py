@@ -30,19 +30,12 @@ _MOST_FILES = 10_000
 
 @dataclass(frozen=True)
 class Place:
-    """Where the events are.
+    """Where the events are."""
 
-    Attributes:
-        path: absolute path or glob, as the configuration takes it.
-        files: the files below it, those that Spark skips left out.
-        lake: delta or iceberg, if the files belong to such a table.
-        notes: what the user should know.
-    """
-
-    path: str
-    files: list[Path]
-    lake: str | None = None
-    notes: list[str] = field(default_factory=list)
+    path: str  # absolute path or glob, as the configuration takes it
+    files: list[Path]  # the files below it, those that Spark skips left out
+    lake: str | None = None  # delta or iceberg, if the files belong to such a table
+    notes: list[str] = field(default_factory=list)  # what the user should know
 
 
 def found_at(given: str) -> Place:

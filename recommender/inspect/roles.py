@@ -20,23 +20,14 @@ _ITEM_OF_AMAZON = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 
 @dataclass
 class Roles:
-    """The columns of a log, by their role.
+    """The columns of a log, by their role."""
 
-    Attributes:
-        columns: our column -> the table's; weight is a rating or an amount.
-        how: our column -> how it was found.
-        times: the format of the column of times.
-        clock: column with the time of day, if the other has days only.
-        is_rating: whether the weight is a rating.
-        part: the part of a time that the only column with times has, if it is not a whole time.
-    """
-
-    columns: dict[str, str] = field(default_factory=dict)
-    how: dict[str, str] = field(default_factory=dict)
-    times: Times | None = None
-    clock: str | None = None
-    is_rating: bool = False
-    part: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)  # our column -> the table's; weight is a rating or an amount
+    how: dict[str, str] = field(default_factory=dict)  # our column -> how it was found
+    times: Times | None = None  # the format of the column of times
+    clock: str | None = None  # column with the time of day, if the other has days only
+    is_rating: bool = False  # whether the weight is a rating
+    part: str | None = None  # the part of a time that the only column with times has, if it is not a whole time
 
     @property
     def missing(self) -> list[str]:

@@ -45,19 +45,12 @@ _RATING = "rating"
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of the configuration.
+    """One line of the configuration."""
 
-    Attributes:
-        path: of the key.
-        value: plain JSON types.
-        why: the comment.
-        is_guess: whether people should look at it.
-    """
-
-    path: str
-    value: Any
-    why: str
-    is_guess: bool = False
+    path: str  # of the key
+    value: Any  # plain JSON types
+    why: str  # the comment
+    is_guess: bool = False  # whether people should look at it
 
 
 def settings_for(

@@ -36,33 +36,19 @@ class Form:
 
 @dataclass(frozen=True)
 class Table:
-    """The first rows of files of one form.
+    """The first rows of files of one form."""
 
-    Attributes:
-        form: how they are read.
-        files: where they come from.
-        columns: names, nested ones with dots; without a header column_1, column_2 and so on.
-        rows: column -> cell, each.
-        malformed: number of rows that could not be cut or parsed.
-        damaged: number of lines with bytes that are not characters.
-        repeated: number of rows that are the header again.
-        emptied: number of objects without elements, which make no row.
-        whole: whether these are all rows.
-        renamed: whether names of the header stand twice, so that it cannot be used.
-        types: of the columns, where the file says so.
-    """
-
-    form: Form
-    files: list[Path]
-    columns: list[str]
-    rows: list[dict[str, Any]]
-    malformed: int = 0
-    damaged: int = 0
-    repeated: int = 0
-    emptied: int = 0
-    whole: bool = True
-    renamed: bool = False
-    types: dict[str, str] = field(default_factory=dict)
+    form: Form  # how they are read
+    files: list[Path]  # where they come from
+    columns: list[str]  # names, nested ones with dots; without a header column_1, column_2 and so on
+    rows: list[dict[str, Any]]  # column -> cell, each
+    malformed: int = 0  # number of rows that could not be cut or parsed
+    damaged: int = 0  # number of lines with bytes that are not characters
+    repeated: int = 0  # number of rows that are the header again
+    emptied: int = 0  # number of objects without elements, which make no row
+    whole: bool = True  # whether these are all rows
+    renamed: bool = False  # whether names of the header stand twice, so that it cannot be used
+    types: dict[str, str] = field(default_factory=dict)  # of the columns, where the file says so
 
 
 def read_place(place: Place) -> tuple[list[Table], dict[Path, str]]:

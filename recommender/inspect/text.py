@@ -30,19 +30,12 @@ _MANY_NULS = 0.2
 
 @dataclass(frozen=True)
 class Text:
-    """The first lines of a file.
+    """The first lines of a file."""
 
-    Attributes:
-        lines: without their ends.
-        encoding: as Spark names it.
-        damaged: number of lines with bytes that are not characters.
-        whole: whether these are all lines of the file.
-    """
-
-    lines: list[str]
-    encoding: str
-    damaged: int
-    whole: bool
+    lines: list[str]  # without their ends
+    encoding: str  # as Spark names it
+    damaged: int  # number of lines with bytes that are not characters
+    whole: bool  # whether these are all lines of the file
 
 
 def head_of(file: Path, most: int = 64) -> bytes:

@@ -55,25 +55,15 @@ _KINDS: Final = (
 
 @dataclass(frozen=True)
 class Times:
-    """The format of the times in a column.
+    """The format of the times in a column."""
 
-    Attributes:
-        unit: s, ms, us, ns or iso; None for a timestamp type or a pattern.
-        pattern: as Spark takes it, if there is one.
-        label: what people call it.
-        read: returns a value in ms since 1970, None if it is no such time.
-        days: whether there is no time of day.
-        zoned: whether the values say their time zone.
-        doubt: what the user should check.
-    """
-
-    unit: str | None
-    label: str
-    read: Callable[[Any], int | None]
-    pattern: str | None = None
-    days: bool = False
-    zoned: bool = True
-    doubt: str | None = None
+    unit: str | None  # s, ms, us, ns or iso; None for a timestamp type or a pattern
+    label: str  # what people call it
+    read: Callable[[Any], int | None]  # returns a value in ms since 1970, None if it is no such time
+    pattern: str | None = None  # as Spark takes it, if there is one
+    days: bool = False  # whether there is no time of day
+    zoned: bool = True  # whether the values say their time zone
+    doubt: str | None = None  # what the user should check
 
 
 @dataclass(frozen=True)

@@ -42,19 +42,15 @@ _LONG_SHARD = 1800.0  # seconds that a killed stage 3 may lose
 
 @dataclass(frozen=True)
 class Log:
-    """What is known of the log, or expected.
+    """What is known of the log, or expected."""
 
-    Attributes:
-        events, visitors, items, pairs: numbers.
-        source: how they are known.
-        heaviest: the visitors and items with the most events: (visitor or item, id, events).
-    """
-
+    # events, visitors, items, pairs: numbers
     events: int
     visitors: int
     items: int
     pairs: int
-    source: str
+    source: str  # how they are known
+    # the visitors and items with the most events: (visitor or item, id, events)
     heaviest: Sequence[tuple[str, str, int]] = field(default_factory=list)
 
 

@@ -52,17 +52,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Found:
-    """A commit that makes computing needless.
+    """A commit that makes computing needless."""
 
-    Attributes:
-        commit: the commit.
-        sentence: why.
-        parent: number of the newest commit, if this one is to be made the newest again.
-    """
-
-    commit: Commit
-    sentence: str
-    parent: int | None = None
+    commit: Commit  # the commit
+    sentence: str  # why
+    parent: int | None = None  # number of the newest commit, if this one is to be made the newest again
 
 
 class Runner:

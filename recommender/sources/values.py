@@ -38,15 +38,10 @@ _FLOAT = "^ *[+-]?[0-9]+([.]0*|[.]?[0-9]{0,18}[eE][+]?[0-9]+) *$"
 
 @dataclass(frozen=True)
 class Ids:
-    """Read a column as ids.
+    """Read a column as ids."""
 
-    Attributes:
-        kind: type of an id, bigint or string.
-        null_words: text that stands for no id, case ignored.
-    """
-
-    kind: str
-    null_words: Sequence[str] = C.NULL_WORDS
+    kind: str  # type of an id, bigint or string
+    null_words: Sequence[str] = C.NULL_WORDS  # text that stands for no id, case ignored
 
     def column(self, name: str, found: T.DataType, place: str) -> Column:
         """Return the ids of a column of a type; null if there is none, or a value is not an id.

@@ -17,20 +17,15 @@ _IDS = (C.VISITOR, C.ITEM)
 
 @dataclass(frozen=True)
 class EventCells:
-    """The meaning of the columns of a log.
+    """The meaning of the columns of a log."""
 
-    Attributes:
-        names: column of an event -> the log's column; None where the log has none.
-        ids, clock: what makes ids and times.
-        kinds: kind in the log, in small letters and without blanks at its ends -> kind of event; others stay.
-        constant: kind of all events; None: that of the log's column.
-    """
-
-    names: Mapping[str, str | None]
+    names: Mapping[str, str | None]  # column of an event -> the log's column; None where the log has none
+    # ids, clock: what makes ids and times
     ids: Ids
     clock: Clock
+    # kind in the log, in small letters and without blanks at its ends -> kind of event; others stay
     kinds: Mapping[str, str] = field(default_factory=dict)
-    constant: str | None = None
+    constant: str | None = None  # kind of all events; None: that of the log's column
 
     def of(self, log: Loaded) -> DataFrame:
         """Return the events; raw is a struct, of which `raw_text` makes the text.

@@ -33,19 +33,14 @@ _MOST_KINDS = 127  # of events: their numbers are bytes
 
 @dataclass(frozen=True)
 class Inputs:
-    """The tables and settings that a snapshot is made of.
+    """The tables and settings that a snapshot is made of."""
 
-    Attributes:
-        tables: recommendations, similar_items, bought_together, interactions, visitors, items, item_factors and
-            popularity.
-        recent_popularity: what may be blended in.
-        settings: the parameters of the steps als, score_events, item_rules, blend and recommend.
-        metrics, gate: what stage 2's record says; None where it says nothing.
-    """
-
+    # recommendations, similar_items, bought_together, interactions, visitors, items, item_factors and popularity
     tables: Mapping[str, DataFrame]
-    recent_popularity: DataFrame
+    recent_popularity: DataFrame  # what may be blended in
+    # the parameters of the steps als, score_events, item_rules, blend and recommend
     settings: Mapping[str, Mapping[str, Any]]
+    # metrics, gate: what stage 2's record says; None where it says nothing
     metrics: Sequence[Mapping[str, Any]] | None
     gate: Mapping[str, Any] | None
 

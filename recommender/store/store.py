@@ -24,17 +24,13 @@ _FOR_READERS: Final = "stage4"  # what it makes is read by services and shops, w
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at writing the result of a stage: a new folder that nobody reads yet.
-
-    Attributes:
-        parent: number of the newest commit when the attempt began, 0 if there was none.
-    """
+    """One try at writing the result of a stage: a new folder that nobody reads yet."""
 
     stage: str
     run_id: str
     id: str
     url: str
-    parent: int
+    parent: int  # number of the newest commit when the attempt began, 0 if there was none
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,13 @@ _AT_THE_END: Final = 3.0  # seconds: a process that a signal ends has ten
 
 @dataclass(frozen=True)
 class Work:
-    """A stage that is looked at.
+    """A stage that is looked at."""
 
-    Attributes:
-        stage: its name.
-        verb: what it does.
-        files: files, folders and globs that it reads.
-        tables: tables of a catalog or database that it reads.
-        stored: (stage, table) that it reads from the store.
-    """
-
-    stage: str
-    verb: str
-    files: Sequence[str] = ()
-    tables: Sequence[str] = ()
-    stored: Collection[tuple[str, str]] = ()
+    stage: str  # its name
+    verb: str  # what it does
+    files: Sequence[str] = ()  # files, folders and globs that it reads
+    tables: Sequence[str] = ()  # tables of a catalog or database that it reads
+    stored: Collection[tuple[str, str]] = ()  # (stage, table) that it reads from the store
 
 
 class Listener(Protocol):

@@ -72,15 +72,10 @@ _NO_DATABASE = re.compile(r"database \"[^\"]*\" does not exist")
 
 @dataclass(frozen=True)
 class Database:
-    """How a database is reached.
+    """How a database is reached."""
 
-    Attributes:
-        url: postgresql://host:port/database, without a login.
-        login: the environment variables <login>_USER and <login>_PASSWORD hold the login.
-    """
-
-    url: str
-    login: str = "POSTGRES"
+    url: str  # postgresql://host:port/database, without a login
+    login: str = "POSTGRES"  # the environment variables <login>_USER and <login>_PASSWORD hold the login
 
     @property
     def host(self) -> str:
