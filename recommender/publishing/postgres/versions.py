@@ -62,25 +62,15 @@ class Column:
     type: str
 
 
+@dataclass(frozen=True)
 class Versions:
-    """The versions of one table.
+    """The versions of one table."""
 
-    Init parameters:
-        database: where they are.
-        schema: the schema; it is there already.
-        view: name of the view that shows the live one.
-        columns: those of the table, in order.
-        key: the columns that identify a row.
-    """
-
-    def __init__(
-        self, database: Database, schema: str, view: str, columns: Sequence[Column], key: Sequence[str]
-    ) -> None:
-        self.database = database
-        self.schema = schema
-        self.view = view
-        self.columns = columns
-        self.key = key
+    database: Database
+    schema: str  # it is there already
+    view: str  # name of the view that shows the live one
+    columns: Sequence[Column]  # of the table, in order
+    key: Sequence[str]  # the columns that identify a row
 
     def table(self, table: str) -> sql.Composed:
         """Return the qualified name of a table in the schema."""
