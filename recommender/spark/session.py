@@ -158,6 +158,21 @@ def hadoop() -> Hadoop | None:
     return Hadoop(jvm, configuration)
 
 
+def lost() -> dict[str, int] | None:
+    """Return how many executors have been lost and how many tasks have failed since the session began.
+
+    Executors that Spark itself has let go, because they were idle, are not lost. None over Spark Connect.
+    """
+    context = None if is_connect() else SparkContext._active_spark_context
+    if context is None:
+        return None
+    summaries = context._jsc.sc().statusStore().executorList(False)
+    executors = [summaries.apply(n) for n in range(summaries.size())]
+    reasons = [each.removeReason() for each in executors if not each.isActive()]
+    let_go = sum(reason.isDefined() and reason.get().startswith("Executor killed by driver") for reason in reasons)
+    return {"executors": len(reasons) - let_go, "tasks": sum(each.failedTasks() for each in executors)}
+
+
 def is_ending() -> bool:
     """Return whether the JVM has received a signal to end, such as SIGTERM; it waits some seconds for this process."""
     if is_connect() or SparkContext._jvm is None:
