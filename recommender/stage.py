@@ -310,9 +310,6 @@ class Stage:
     def files(self, made: Made) -> Iterator[tuple[str, bytes]]:  # noqa: ARG002
         """Return the files that belong to the result besides, one at a time; called after `persist`.
 
-        Args:
-            made: the attempt that they belong to.
-
         Returns:
             (path below the attempt's folder, content).
         """
@@ -322,7 +319,6 @@ class Stage:
         """Make a commit visible to more than the store's readers; called when it was committed, now or before.
 
         Args:
-            commit: of this stage.
             start: starts Spark; called if it is needed.
             warn: shows a sentence at once.
         """

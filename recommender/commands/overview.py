@@ -103,7 +103,6 @@ def one_run(store: Store, name: str) -> Run:
     """Return one run.
 
     Args:
-        store: the store.
         name: id of the run, or its unique beginning; a channel; or latest, the run that was last active.
 
     Raises:

@@ -89,11 +89,7 @@ def named_compression(name: str) -> str | None:
 
 
 def check_kind(file: Path, head: bytes) -> None:
-    """Refuse a file that Spark cannot read, or would read as something else than it is.
-
-    Raises:
-        InputError: see above.
-    """
+    """Refuse a file that Spark cannot read, or would read as something else than it is."""
     for magic, sentence in _FOREIGN.items():
         if head.startswith(magic):
             raise InputError("INPUT_FORMAT", f"{file.name} {sentence}")

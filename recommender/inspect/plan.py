@@ -48,7 +48,6 @@ def plan_for(given: str, columns: Mapping[str, str] | None = None) -> Plan:
     """Look at a file, a folder or a glob.
 
     Args:
-        given: its path.
         columns: our column -> the log's, as far as the user says.
 
     Raises:

@@ -80,8 +80,6 @@ def roles_of(
     """Return which column is which.
 
     Args:
-        columns: names of the table's columns.
-        rows: column -> cell, each.
         given: our column -> the table's, as the user says.
         is_named: whether the names are those of a header.
     """

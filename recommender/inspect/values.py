@@ -112,7 +112,6 @@ def ids_of(values: Iterable[Any], exact: int = 2**53) -> Ids:
     """Return the type of ids; text holds everything, and is needed for leading zeros.
 
     Args:
-        values: ids, also none.
         exact: below this a number with a fraction holds every whole number.
     """
     kept = {value for value in values if not isinstance(value, list | dict) and text_of(value) is not None}

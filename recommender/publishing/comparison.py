@@ -12,10 +12,6 @@ _MODEL = "als"
 def release(store: Store, candidate: Commit, live: Commit | None) -> dict[str, Any]:
     """Return the difference of two versions, from what their records say.
 
-    Args:
-        candidate: what would be published.
-        live: what it would take the place of; None if there is nothing.
-
     Returns:
         candidate, live: the runs; lists: what stage 4 has found when it compared the two, None if it compared others;
         metrics: by name, [of the candidate, of the live one], each {value, low, high} or None.

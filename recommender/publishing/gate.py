@@ -59,10 +59,6 @@ def not_as_judged(judged: Mapping[str, Any], made: Mapping[str, Any]) -> str:
 def lost(diff: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
     """Return which share of the live visitors or items is missing in the new lists; "" if enough are there.
 
-    Args:
-        diff: what stage 4 has found when it compared them.
-        limits: the parameters of the step release_diff.
-
     >>> diff = {name: {"live": 200, "lost": 150} for name in ("visitors", "items")}
     >>> lost(diff, {"min_visitors_kept": 0.5, "min_items_kept": 0.25})
     '25% of the 200 visitors with a live list have a new one, limit 50%; see release_diff.min_visitors_kept'
@@ -86,8 +82,6 @@ def check_kept(
     """Refuse lists that lack too much of what the live ones have, or that could not be compared with them.
 
     Args:
-        record: of the stage that makes the lists visible, with its configuration.
-        override: the reason of the person who overrides the gate, None if nobody does.
         not_compared: why they could not be compared, although something is live.
         overridden: what `check_blessed` has returned.
 

@@ -60,9 +60,6 @@ class Unpointed:
 def open_places(delivered: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Target]]:
     """Return the places, by the names of the steps that deliver to them, and close them in the end.
 
-    Args:
-        delivered: name -> settings, as a channel's record has them.
-
     Raises:
         InputError: what it takes to reach one is not installed.
     """

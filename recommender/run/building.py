@@ -39,8 +39,6 @@ def on_sample(config: Config, stages: dict[str, Stage], events: str | None, item
     """Replace the stages that read the sample by stages that do so.
 
     Args:
-        config: the configuration.
-        stages: by name, as they are configured.
         events: folder with the sample's events; None: stage 1 keeps its source.
         items: folder with the sample's items; None: stage 4 keeps its source. So it does if it names one.
     """

@@ -28,11 +28,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def start(name: str, words: Sequence[str]) -> int:
-    """Run a job in this process, and return its exit code.
-
-    Raises:
-        ConfigError: pyspark is not installed.
-    """
+    """Run a job in this process, and return its exit code."""
     need_pyspark(name)
     from recommender.run.job import run_job  # noqa: PLC0415 - needs pyspark
     from recommender.spark.launch import prepare_java  # noqa: PLC0415

@@ -45,9 +45,7 @@ def run_job(stages: Sequence[str], script: str | Path | None, arguments: Sequenc
     """Run stages in order in one session.
 
     Args:
-        stages: names of stages.
         script: path of the job's file; the configuration beside it is the default. None: the job is a command.
-        arguments: those of the command line.
 
     Returns:
         The exit code: 0, or that of the error, whose line is the last one on stderr.

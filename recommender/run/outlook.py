@@ -66,12 +66,10 @@ def outlook(
     """Return the forecast as plain JSON types; None if nothing is known of the log, or of the stages.
 
     Args:
-        stages: those of the run, as they are configured.
         computed: those of them that would be computed.
         known: stage -> its newest commit.
         inputs: bytes of the files that are read, None if a table is read.
         events: number of events that would be generated; None if they are not.
-        root: where results are stored.
     """
     log = _log(stages.get("stage1"), known.get("stage1"), inputs, events)
     computed = [name for name in computed if name in _TIMES]

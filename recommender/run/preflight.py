@@ -27,12 +27,7 @@ IDENTITY = ("config", "version", "upstream", "inputs", "versions")
 
 
 def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], Hadoop | None]) -> dict[str, Any]:
-    """Return everything that a stage's result depends on, as plain JSON types.
-
-    Args:
-        upstream: stage -> the commit that is read.
-        hadoop: returns the gateway to a JVM, or None.
-    """
+    """Return everything that a stage's result depends on, as plain JSON types."""
     return {
         "config": redacted(stage.parameters(), numbers=False),
         "version": code_version(),

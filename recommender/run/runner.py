@@ -203,9 +203,6 @@ class Runner:
 
         Returns:
             (the commit that makes computing needless or None, None if a stage that is read would be computed first)
-
-        Raises:
-            RecommenderError: as `run` would before it computes.
         """
         needed = sorted(_read(stage))
         if not self._commits.keys() >= set(needed):

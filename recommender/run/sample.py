@@ -123,9 +123,6 @@ def sample_events(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int =
 def sample_items(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int = 0) -> DataFrame:
     """Return what the shop knows of the items of as many generated events: the items of a taste are of one category.
 
-    Args:
-        spark: the session. events: how many events there are. seed: that of the events.
-
     Returns:
         itemid long, title string, picture string (a small drawing, as a data URL), category string, brand string, price
         double, in_stock boolean; one row per item, order undefined.

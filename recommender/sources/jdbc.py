@@ -173,10 +173,7 @@ def read_database(
     The parts are read by queries of their own: what is changed meanwhile may be seen by some of them only.
 
     Args:
-        spark: the session, which needs the database's driver.
-        database: where and how.
         source: name of a table, quoted here, or a query.
-        is_query: whether it is a query.
         environ: where the login comes from.
 
     Raises:

@@ -107,7 +107,6 @@ def loaded(rows: DataFrame, name: str, file: Column | None = None) -> Loaded:
     """Return the rows of a source whose rows are never malformed.
 
     Args:
-        rows: the source's own columns.
         name: what an error calls the source.
         file: where a row comes from; the source, unless it is given.
 

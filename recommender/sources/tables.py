@@ -107,11 +107,8 @@ def read_lake(
 
     Args:
         spark: the session; it needs the format's own library.
-        path: of the table.
-        table_format: delta or iceberg.
         version: version or snapshot to read.
         as_of: time at which to read, as the format's reader takes it.
-        options: further options of the reader.
 
     Raises:
         InputError: it is not there, or the session lacks the library (SOURCE_FORMAT).

@@ -101,7 +101,6 @@ def exact_number(name: str, limit: int = 2**53) -> str:
     """Return SQL for the whole number in a text; null if it is another text.
 
     Args:
-        name: of the column.
         limit: the greatest number that one with a point or an exponent may be: a program may have rounded others.
     """
     column = quoted(name)  # a cast to a number trims all blanks

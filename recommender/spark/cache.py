@@ -65,7 +65,6 @@ def without_plan(rows: DataFrame, *, is_reliable: bool) -> DataFrame:
     """Compute rows, and return them without the plan that they were computed by.
 
     Args:
-        rows: the rows.
         is_reliable: write them to Spark's folder for checkpoints; else they are on the disks of the executors.
     """
     try:

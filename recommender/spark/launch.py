@@ -49,12 +49,7 @@ def prepare_java(environ: MutableMapping[str, str]) -> None:
 
 
 def java_settings(submitted: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables for Java that the user has left open; Java's options have the user's and ours.
-
-    Args:
-        submitted: the arguments for spark-submit.
-        environ: the environment variables.
-    """
+    """Return the environment variables for Java that are left open; Java's options have the user's and ours."""
     given = f"{submitted} {spark_defaults(environ)}"
     options = environ.get("SPARK_SUBMIT_OPTS", "")
     java = f"{given} {options} {environ.get('JAVA_TOOL_OPTIONS', '')}"

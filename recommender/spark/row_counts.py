@@ -124,7 +124,6 @@ class RowCounter:
         """Return the lines of a report with those of `through`, each below the step that it came after.
 
         Args:
-            lines: of all other steps.
             found: what was counted; null: it is waited for.
         """
         found = self.rows() if found is None else found

@@ -142,9 +142,6 @@ class EvaluationSplit:
             parts: as `divide` has returned them.
             activity: visitorid, itemid -> a row per id of the log; of a visitor with its events and test events.
             grouped: returns the scores of events, a row per key.
-
-        Raises:
-            DataQualityError: see OwnHoldout.meet.
         """
         self._test = parts.test
         if self.own:

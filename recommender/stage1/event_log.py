@@ -145,9 +145,6 @@ class EventLog:
             visitors: visitorid and events of every visitor. items: itemid and events of every item.
             before: record of the last commit.
             repeats: whether that was made from the same files.
-
-        Raises:
-            DataQualityError: see DriftCheck.
         """
         described = self._steps.profile.execute(events, visitors, items)
         self.profile = {
@@ -163,11 +160,7 @@ class EventLog:
         self._note(self._steps.drift.execute(self.profile, self._base, repeats=repeats))
 
     def compare_new(self, new: Mapping[str, int]) -> None:
-        """Compare the ids with those of all logs before: visitors and items -> how many were never seen.
-
-        Raises:
-            DataQualityError: see DriftCheck.
-        """
+        """Compare the ids with those of all logs before: visitors and items -> how many were never seen."""
         self.profile["new"] = dict(new)
         self._note(self._steps.drift.check_new(new, self.profile))
 

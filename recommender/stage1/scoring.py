@@ -114,11 +114,7 @@ class Scoring:
         return DataQualityError("NO_ROWS_AFTER", f"{sentence}; see score_map and train_test_split")
 
     def left_out(self, rows: Mapping[str, int], *, weighed: bool) -> list[str]:
-        """Say that the filter has left out pairs which say something, as far as weights can be below its least score.
-
-        Args:
-            rows: what was counted. weighed: whether events have weights of their own.
-        """
+        """Say that the filter has left out pairs that say something, if weights can be below its least score."""
         kept = rows["score_filter.strong" if self._filter.has_core else "score_filter"]
         found, least = rows["group_scores"], self._filter.min_score
         weights = [weight for weight in self.events.score_map.values() if weight > 0]

@@ -64,7 +64,6 @@ class Snapshot:
         """Return (path, content) of each file; the manifest is the last.
 
         Args:
-            made: the commit that the snapshot belongs to.
             examples: visitors whose lists are the questions that the service is asked before it serves the version.
             titled: ids of items; those that have a title are in `titles` afterwards.
         """

@@ -86,8 +86,6 @@ class Channels:
         """Let a channel name a commit.
 
         Args:
-            channel: its name.
-            commit: what it names.
             action: publish, promote or rollback.
             expected: number of the newest record when the publisher began; by default that of now.
             more: what the record says besides.
@@ -155,7 +153,6 @@ class Channels:
         """Return an earlier version of a channel, and the commit that it names, whose files are all there.
 
         Args:
-            channel: its name.
             to: number of a record of the channel, or a run id or its unique beginning; by default the version before
                 the current one; see `before`.
 

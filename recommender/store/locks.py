@@ -20,7 +20,6 @@ def locked(path: Path, patience: float) -> Iterator[bool]:
 
     Args:
         path: a file of that name is there while the lock is held.
-        patience: seconds to wait for another process.
 
     Raises:
         OSError: the file cannot be made.

@@ -63,8 +63,6 @@ class Log:
         If the outcome is unknown (the connection broke after the store had done it), the record that is there decides.
 
         Args:
-            number: that of the record.
-            record: plain JSON types.
             is_ours: what a record has that this writer has written.
 
         Returns:

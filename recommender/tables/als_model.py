@@ -55,11 +55,7 @@ def load_model(path: str) -> ALSModel:
 
 
 def check_model(store: Store, commit: Commit) -> None:
-    """Look at the metadata of a commit's model, without Spark, before its factors are read.
-
-    Raises:
-        ArtifactError: see `load_model`.
-    """
+    """Look at the metadata of a commit's model, without Spark, before its factors are read."""
     content = b""
     files = {
         path: facts

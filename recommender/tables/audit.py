@@ -39,7 +39,6 @@ def audit(store: Store, stage: str, folder: str, schemas: Mapping[str, StructTyp
     """Read everything in a new folder back.
 
     Args:
-        stage: name of the stage.
         folder: path of the folder below the stage's data folder: an attempt.
         schemas: table -> schema; a table's files lie in the folder of its name.
         part: name of a folder in that, if just this is to be read.

@@ -90,11 +90,7 @@ def tracked(
     """Track a run until the context ends, with an error or without one.
 
     Args:
-        settings: where the run is logged.
         uri: that of MLflow as it was written, with names of environment variables in place.
-        store: of the run.
-        run: its id.
-        warn: shows a sentence at once.
         sentence_of: returns what people are shown of an error.
     """
     tracking = Tracked(list(_listeners(settings, uri, store, run)), warn)

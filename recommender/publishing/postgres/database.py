@@ -94,7 +94,6 @@ class Database:
         """Return a connection in which each statement is a transaction, unless one is begun.
 
         Args:
-            secrets: see `secrets`.
             waits: seconds before each further try, where the database does not answer.
 
         Raises:

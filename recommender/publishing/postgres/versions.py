@@ -114,7 +114,6 @@ class Versions:
 
         Args:
             connection: holds the lock as long as it is open.
-            version: what will be loaded.
             like: the table that is shown now, whose CHECK constraints and comments are taken along; None for none.
         """
         table = f"{self.view}_{version.short}_{random.token_hex(4)}"
@@ -129,9 +128,6 @@ class Versions:
         """Compare the rows with those that were sent, build the index, copy the grants, and call the version ready.
 
         Args:
-            connection: the one that has begun it.
-            table: what `begin` has returned.
-            expected: what was sent.
             like: the table whose grants are copied; None for none.
 
         Raises:

@@ -65,7 +65,6 @@ class PostgresTarget:
         """Load a version where nobody sees it.
 
         Args:
-            version: what is loaded.
             channel: it is meant for; constraints and grants are those of the version that it names now.
             send: fills the table of that name, by `copy_part`, and returns what it has sent.
         """

@@ -123,11 +123,7 @@ class EventValidator:
 
     @contextmanager
     def translating_rules(self) -> Iterator[None]:
-        """Raise errors of own rules, while the events are computed, as ours, without the values of an event.
-
-        Raises:
-            DataQualityError: see the class.
-        """
+        """Raise errors of own rules, while the events are computed, as ours, without the values of an event."""
         try:
             yield
         except Exception as error:
@@ -142,12 +138,8 @@ class EventValidator:
         """Judge the counts.
 
         Args:
-            rows: number of all rows.
             quarantined: reason -> number of rows.
             median: of the timestamps of the distinct rows, in ms.
-
-        Raises:
-            DataQualityError: see the class.
         """
         if median is not None and (_EARLIEST <= median < _SECONDS_UNTIL or median > _LATEST):
             unit = "seconds" if median < _SECONDS_UNTIL else "micro- or nanoseconds"

@@ -162,9 +162,6 @@ class HoldoutSplit:
         Returns:
             visitorid and itemid as `id_type`, score double, timestamp long, and usable boolean: whether both ids are
             there and of that type, and the score is a number that a 32 bit float holds. Row order undefined.
-
-        Raises:
-            InputError, SchemaError: see the class.
         """
         loaded = self._loaded(version)
         missing = [name for name in C.PAIR if name not in loaded.columns]
