@@ -8,6 +8,7 @@ Example usage:
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recommender.errors import InputError
@@ -20,15 +21,11 @@ if TYPE_CHECKING:
     from recommender.publishing.postgres.view import PostgresTarget
 
 
+@dataclass
 class Unpointed:
-    """A place without channels, such as a table partitioned by version: the store's own channel names the version.
+    """A place without channels, such as a table partitioned by version: the store's own channel names the version."""
 
-    Init parameters:
-        settings: the settings that open the place again.
-    """
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.settings = settings
+    settings: Mapping[str, Any]  # that open the place again
 
     def position(self, channel: str) -> int:  # noqa: ARG002
         """Return 0: nothing is moved there."""

@@ -10,7 +10,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,27 +64,23 @@ def run_job(stages: Sequence[str], script: str | Path | None, arguments: Sequenc
     return 0
 
 
+@dataclass
 class Session:
-    """The session of a job, which is started when it is needed for the first time.
+    """The session of a job, which is started when it is needed for the first time."""
 
-    Init parameters:
-        verbose: see `start_session`.
-    """
-
-    def __init__(self, verbose: bool) -> None:
-        self._verbose = verbose
-        self._spark: SparkSession | None = None
-        self._ours = False
-        self.name = "recommender"
-        self.size: Callable[[], int | None] = lambda: None  # of the inputs, in bytes, if anybody knows
-        self.failure: Mapping[str, Any] = {}  # the error that ended an attempt, as its folder has it
+    verbose: bool  # see `start_session`
+    name: str = "recommender"
+    size: Callable[[], int | None] = lambda: None  # of the inputs, in bytes, if anybody knows
+    failure: Mapping[str, Any] = field(default_factory=dict)  # the error that ended an attempt, as its folder has it
+    _spark: SparkSession | None = None
+    _ours: bool = False
 
     def start(self) -> SparkSession:
         """Return the session."""
         if self._spark is None:
             self._ours = SparkSession.getActiveSession() is None  # a platform's own session is not ours to stop
             with progress("starting Spark"):
-                self._spark = start_session(self.name, self._verbose, self.size())
+                self._spark = start_session(self.name, self.verbose, self.size())
             warning = unhidden(self._spark)
             if warning:
                 warn(warning)
@@ -97,10 +94,8 @@ class Session:
         """Stop the session, if it is ours; what it is doing ends too."""
         spark, self._spark = self._spark, None
         if spark and self._ours:
-            try:
+            with suppress(Exception):  # there is nothing left to stop
                 spark.stop()
-            except Exception as error:  # noqa: BLE001 - there is nothing left to stop
-                del error
 
 
 def _run(options: argparse.Namespace, where: Progress, session: Session) -> None:

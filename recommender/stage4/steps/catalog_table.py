@@ -13,7 +13,7 @@ Example usage:
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
@@ -93,16 +93,11 @@ class CatalogTable:
             spark.catalog.dropTempView("recommender_published")
 
 
+@dataclass
 class Partitions(Unpointed):
-    """A table with a partition per version; only its writer knows whether one is complete.
+    """A table with a partition per version; only its writer knows whether one is complete."""
 
-    Init parameters:
-        settings: the table.
-    """
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        super().__init__(settings)
-        self.written: set[str] = set()
+    written: set[str] = field(default_factory=set)  # attempts
 
     @property
     def name(self) -> str:
