@@ -32,7 +32,7 @@ ARROWS: dict[str, set[str]] = {
     | {"steps", "store", "tables", "terminal"},
     "tune": {"constants", "errors", "ruled_stage", "settings", "spark", "stage1", "stage2", "steps", "tables"}
     | {"stage", "store", "terminal", "times"},
-    "inspect": {"constants", "errors", "settings", "terminal"},
+    "inspect": {"constants", "errors", "settings", "terminal", "times"},
     "serving": {"__init__", "constants", "errors", "ranking", "snapshot", "store"},
     "report": {"constants", "errors", "evaluation", "publishing", "store", "terminal"},
     "tracking": {"__init__", "errors", "report", "settings", "store"},

@@ -88,12 +88,7 @@ def _judged(store: Store, commit: Commit) -> Commit:
 
 
 def _moved(
-    store: Store,
-    channels: Channels,
-    options: argparse.Namespace,
-    commit: Commit,
-    seen: int,
-    more: dict[str, Any],
+    store: Store, channels: Channels, options: argparse.Namespace, commit: Commit, seen: int, more: dict[str, Any]
 ) -> dict[str, Any]:
     source = channels.current(options.source)
     delivered = source.record.get("delivered", {}) if source else {}

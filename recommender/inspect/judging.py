@@ -27,11 +27,7 @@ WORDS: Final[Mapping[str, str]] = {
 
 
 def unfit(
-    rows: Sequence[Mapping[str, Any]],
-    columns: Mapping[str, str],
-    times: Times,
-    clock: str | None,
-    keep_negative: bool,
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], times: Times, clock: str | None, keep_negative: bool
 ) -> tuple[Counter[str], tuple[int, int] | None]:
     """Return the number of rows that are not fit for use, by reason, and the first and last time of the others."""
     latest = int((datetime.now(timezone.utc) + _DAY).timestamp() * 1000)

@@ -162,11 +162,6 @@ def is_part_of_time(values: Sequence[Any]) -> str | None:
     return None
 
 
-def as_date(milliseconds: int) -> str:
-    """Return the day of a time in ms since 1970."""
-    return (_ZERO + timedelta(milliseconds=milliseconds)).date().isoformat()
-
-
 def _label(value: Any) -> str | None:
     """Return in which way a value is a time; None if it is none."""
     if isinstance(value, date):

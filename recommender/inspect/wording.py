@@ -12,9 +12,10 @@ from recommender.inspect.plan import Plan
 from recommender.inspect.roles import WEIGHT
 from recommender.inspect.settings import Setting
 from recommender.inspect.tables import MOST_FILES
-from recommender.inspect.values import as_date, text_of
+from recommender.inspect.values import text_of
 from recommender.settings.yaml_text import flow_text
 from recommender.terminal.text import indented, table, visible
+from recommender.times import as_time
 
 _WIDTH = 110
 _MOST_SHOWN = 6
@@ -100,7 +101,7 @@ def _holds(plan: Plan, role: str, name: str) -> str:
         ids = plan.ids[(C.VISITOR, C.ITEM).index(role)]
         return f"{ids.different:,} different {'numbers' if ids.type == 'long' else 'texts'}"
     if role == C.TIMESTAMP and plan.roles.times:
-        days = dict.fromkeys(map(as_date, plan.span or ()))
+        days = dict.fromkeys(as_time(time)[:10] for time in plan.span or ())
         return ", ".join([plan.roles.times.label, *([" to ".join(days)] if days else [])])
     if role == C.EVENT:
         kinds: dict[str, int] = {}

@@ -31,11 +31,7 @@ class Delivery:
 
 
 def publish(
-    store: Store,
-    channel: str,
-    commit: Commit,
-    places: Sequence[Delivery] = (),
-    announce: Callable[[str], object] = str,
+    store: Store, channel: str, commit: Commit, places: Sequence[Delivery] = (), announce: Callable[[str], object] = str
 ) -> Publication | None:
     """Let a channel name a commit, and deliver it before, if it is newer than all that were published to it.
 

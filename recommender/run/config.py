@@ -100,10 +100,7 @@ def _with_borrowed(name: str, stages: Mapping[str, Mapping[str, _Step]]) -> dict
 
 
 def load_config(
-    path: str | Path,
-    overrides: Iterable[str] = (),
-    environ: Mapping[str, str] = os.environ,
-    root: str | None = None,
+    path: str | Path, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ, root: str | None = None
 ) -> Config:
     """Read a YAML file; see `parse_config`.
 

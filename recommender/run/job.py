@@ -106,15 +106,7 @@ def _run(options: argparse.Namespace, where: Progress, session: Session) -> None
     if options.dry_run:
         show_plan(config, stages, run_id=options.run_id, force=options.force, override=override)
         return
-    run_stages(
-        config,
-        stages,
-        where,
-        session,
-        run_id=options.run_id,
-        force=options.force,
-        override=override,
-    )
+    run_stages(config, stages, where, session, run_id=options.run_id, force=options.force, override=override)
 
 
 def checked_run_id(given: str | None) -> str:

@@ -260,12 +260,7 @@ class Runner:
         return check_blessed(upstream[stage.GATED_BY], self.override, made)
 
     def _compute(
-        self,
-        name: str,
-        stage: Stage,
-        upstream: Mapping[str, Commit],
-        made_of: Mapping[str, Any],
-        hidden: Sequence[str],
+        self, name: str, stage: Stage, upstream: Mapping[str, Commit], made_of: Mapping[str, Any], hidden: Sequence[str]
     ) -> Commit:
         """Compute a stage into a new attempt, audit it, and commit it."""
         verdict = self._verdict(stage, upstream)

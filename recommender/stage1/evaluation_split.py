@@ -131,10 +131,7 @@ class EvaluationSplit:
         return self.own.with_ids_of(ids) if self.own else ids
 
     def evaluated(
-        self,
-        parts: Parts,
-        activity: Mapping[str, DataFrame],
-        grouped: Callable[[DataFrame, list[str]], DataFrame],
+        self, parts: Parts, activity: Mapping[str, DataFrame], grouped: Callable[[DataFrame, list[str]], DataFrame]
     ) -> Evaluated:
         """Return the scored history and holdout of the evaluated visitors.
 

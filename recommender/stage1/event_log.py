@@ -232,11 +232,9 @@ class EventLog:
         bad = self.quarantine.where(F.col(C.REASON) == "MALFORMED")
         (number,) = single_row(bad.agg(F.sum(F.when(loaded.is_open(F.col(C.RAW)), F.col(C.ROWS)))))
         if number:
-            sentence = (
-                f"{number:,} rows have a quote that is not closed in their line, so a line after one may be part of"
-            )
+            fault = f"{number:,} rows have a quote that is not closed in their line, so a line after one may be part of"
             hint = "if cells have line breaks, set data_loader.options.multiLine to 'true'"
-            self.warnings.append(f"{sentence} a cell and no event; {hint}")
+            self.warnings.append(f"{fault} a cell and no event; {hint}")
 
     def _count(self, rows: DataFrame, loaded: Loaded) -> tuple[int | None, Sequence[Any], Sequence[int]]:
         """Count the distinct rows and those that they stand for.

@@ -275,11 +275,7 @@ class Stage1(Stage):
 
     def _activity(self, events: DataFrame, column: str, is_test: Column) -> DataFrame:
         """Return the events, test events, summed score, and, of items, the last times, of each id of a column."""
-        facts = [
-            F.count(F.lit(1)).alias(C.EVENTS),
-            F.sum(C.SCORE).alias(C.SCORE),
-            F.count_if(is_test).alias(TESTED),
-        ]
+        facts = [F.count(F.lit(1)).alias(C.EVENTS), F.sum(C.SCORE).alias(C.SCORE), F.count_if(is_test).alias(TESTED)]
         if column == C.ITEM:
             time = F.col(C.TIMESTAMP)
             facts += [F.max(time).alias(C.LAST_TIMESTAMP), F.max(F.when(~is_test, time)).alias(C.LAST_TRAINED)]

@@ -108,10 +108,8 @@ class Scoring:
             for name, value in parameters(self._filter).items()
             if name == "min_score" or (isinstance(value, int) and value > 1)
         ]
-        sentence = (
-            f"score_filter({', '.join(least)}) in={found}: no pair of the training part has a score to learn from"
-        )
-        return DataQualityError("NO_ROWS_AFTER", f"{sentence}; see score_map and train_test_split")
+        fault = f"score_filter({', '.join(least)}) in={found}: no pair of the training part has a score to learn from"
+        return DataQualityError("NO_ROWS_AFTER", f"{fault}; see score_map and train_test_split")
 
     def left_out(self, rows: Mapping[str, int], *, weighed: bool) -> list[str]:
         """Say that the filter has left out pairs that say something, if weights can be below its least score."""

@@ -48,10 +48,8 @@ class HadoopFiles:
             self._files = self._path("").getFileSystem(hadoop.configuration)
         except (Py4JJavaError, IllegalArgumentException) as error:  # pyspark replaces Java's, once there is a session
             reason = str(error).split("\n", 1)[0] if isinstance(error, IllegalArgumentException) else _reason(error)
-            sentence = (
-                f"root {root}: this Spark cannot reach {self._scheme}: ({reason}); correct it, or add its library"
-            )
-            raise StorageError("STORAGE_SCHEME", sentence) from error
+            fault = f"root {root}: this Spark cannot reach {self._scheme}: ({reason}); correct it, or add its library"
+            raise StorageError("STORAGE_SCHEME", fault) from error
 
     def url(self, path: str) -> str:
         return f"{self.root}/{path}"

@@ -111,13 +111,7 @@ class Store:
         Raises:
             ConflictError: another run has committed this stage since the attempt began. ArtifactError: a file is gone.
         """
-        body = {
-            "run": attempt.run_id,
-            "attempt": attempt.id,
-            "parent": attempt.parent,
-            "committed_at": now(),
-            **record,
-        }
+        body = {"run": attempt.run_id, "attempt": attempt.id, "parent": attempt.parent, "committed_at": now(), **record}
         sync_listed(self.files, attempt.stage, body)
         log, number = self._commits(attempt.stage), attempt.parent + 1
         newest = log.newest_number()

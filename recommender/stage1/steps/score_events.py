@@ -88,10 +88,8 @@ class ScoreEvents:
         """
         largest = max(map(abs, self.score_map.values()), default=0.0) * largest_weight
         if largest * most_events > _LARGEST:
-            sentence = (
-                f"{most_events:,} events of a visitor may weigh {largest:g} each, and a score {_LARGEST:g} at most"
-            )
-            raise DataQualityError("BAD_SCORE", f"{sentence}; lower the weights of score_events.score_map")
+            fault = f"{most_events:,} events of a visitor may weigh {largest:g} each, and a score {_LARGEST:g} at most"
+            raise DataQualityError("BAD_SCORE", f"{fault}; lower the weights of score_events.score_map")
 
     def check_own(self, events: int, no_numbers: int, negative: int) -> None:
         """Refuse own weights of events that are none.
