@@ -67,7 +67,7 @@ class EventLog:
     columns: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _read: list[DataFrame] = field(default_factory=list)  # the rows of the source, and with what is wrong with them
-    _distinct: DataFrame = field(init=False)  # the good events, each once, as the cap takes them
+    _distinct: DataFrame = field(init=False, repr=False)  # the good events, each once, as the cap takes them
     _taken: int = 0  # events that the cap was given
     _capped: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"visitors": [], "pairs": []})
     _base: dict[str, Any] | None = None

@@ -25,7 +25,7 @@ class OwnHoldout:
     step: HoldoutSplit  # reads it
     cache: Callable[[DataFrame], DataFrame]  # keeps a frame until the stage releases it
     # found by `load`: visitorid, itemid, score double, last_timestamp long, a row per pair, those of a visitor together
-    pairs: DataFrame = field(init=False)
+    pairs: DataFrame = field(init=False, repr=False)
     rows: int = 0
     unusable: int = 0  # number of the rows that are not fit for use
     held: int = 0  # number of pairs
