@@ -13,6 +13,7 @@ from recommender import __version__
 from recommender.commands import serve
 from recommender.errors import InputError, RecommenderError
 from recommender.run import command as jobs
+from recommender.settings.parser import Parser
 from recommender.settings.redaction import redacted
 from recommender.store import Hadoop, Store, open_files
 from recommender.terminal.text import indented, table, visible
@@ -58,7 +59,7 @@ _LINES = {
 }
 
 
-class _All(jobs.Parser):
+class _All(Parser):
     """The parser of the first word: its help is a line for each command, in groups."""
 
     def format_help(self) -> str:
@@ -136,11 +137,11 @@ def _line(name: str) -> str:
     return (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0].rstrip(".")
 
 
-def _parser(chosen: str) -> jobs.Parser:
+def _parser(chosen: str) -> Parser:
     """Return the parser of all commands; only the chosen one has its arguments, so that no other is imported."""
     parser = _All(prog=_program(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=jobs.Parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     for name in _NAMES:
         if name == chosen and name != "schema":
             _fill(name, commands.add_parser(name, **_described(name)))
@@ -167,16 +168,16 @@ def _completion(shell: str) -> str:
     """Return the script that completes all commands."""
     from recommender.commands.completion import script  # noqa: PLC0415 - serve does without it
 
-    parsers = {name: jobs.Parser(**_described(name)) for name in _NAMES if name not in {"schema", *jobs.COMMANDS}}
+    parsers = {name: Parser(**_described(name)) for name in _NAMES if name not in {"schema", *jobs.COMMANDS}}
     for name, parser in parsers.items():
         _fill(name, parser)
     of_jobs = {name: jobs.job_parser(name) for name in jobs.COMMANDS}
-    return script(shell, {**parsers, **of_jobs, "schema": jobs.Parser()})
+    return script(shell, {**parsers, **of_jobs, "schema": Parser()})
 
 
 def _serve(words: Sequence[str]) -> int:
     """Run the service; the other commands, and all that they import, are not needed."""
-    parser = jobs.Parser(prog=f"{_program()} serve", description=serve.__doc__, allow_abbrev=False)
+    parser = Parser(prog=f"{_program()} serve", description=serve.__doc__, allow_abbrev=False)
     serve.add_arguments(parser)
     return serve.run(parser.parse_args(words[1:]))
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recommender.errors import ConfigError, Mistake
-from recommender.run.command import Parser
 from recommender.run.config import STAGES
+from recommender.settings.parser import Parser
 
 
 def parser(stages: Sequence[str], script: str | Path | None) -> argparse.ArgumentParser:

@@ -8,7 +8,6 @@ import argparse
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import NoReturn
 
 from recommender.errors import ConfigError, Mistake
 
@@ -17,14 +16,6 @@ COMMANDS = {
     "tune": "Search for better parameters of the model, on Spark",
     "sample": "Generate events like those of a shop, on Spark",
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are shown like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the error."""
-        raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
 
 
 def start(name: str, words: Sequence[str]) -> int:
