@@ -86,16 +86,18 @@ def outlook(
         )
     }
     records = {name: commit.record for name, commit in known.items() if commit}
-    costs = {
-        name: {
+    sizes = _sizes(log, settings)
+    costs: dict[str, dict[str, Any]] = {}
+    for name in computed:
+        rows, shuffle, disk = sizes[name]
+        stored = _stored(log, known.get(name))
+        costs[name] = {
             "seconds": round(_seconds(name, log, records.get(name)), 1),
-            "rows": _rows(name, log, settings),
-            "shuffle": _shuffle(name, log, settings),
-            "disk": _disk(name, log, settings, known.get(name)),
+            "rows": rows,
+            "shuffle": shuffle,
+            "disk": disk if stored is None else stored,
             "measured": name in records,
         }
-        for name in computed
-    }
     facts = {
         "log": {**asdict(log), "heaviest": [list(each) for each in log.heaviest]},
         "stages": costs,
@@ -194,42 +196,28 @@ def _seconds(stage: str, log: Log, last: Mapping[str, Any] | None) -> float:
     return float(last["seconds"] * expected / (fixed + each * last["events"] / 1e6))
 
 
-def _rows(stage: str, log: Log, settings: Mapping[str, int]) -> int:
-    """Return the rows of the tables that a stage writes."""
-    lists = log.visitors * min(settings["k"], log.items)
-    return {
-        "stage1": 2 * log.pairs + log.visitors + log.items,
-        "stage2": log.visitors + 3 * log.items,
-        "stage3": lists + 10 * log.items,
-        "stage4": lists,
-    }[stage]
-
-
-def _shuffle(stage: str, log: Log, settings: Mapping[str, int]) -> int:
-    """Return about how many bytes go from task to task."""
+def _sizes(log: Log, settings: Mapping[str, int]) -> dict[str, tuple[int, int, int]]:
+    """Return, by stage, the rows of its tables, the bytes that go from task to task, and those of its files, about."""
+    places = log.visitors * min(settings["k"], log.items)  # of all lists
     factors = 4 * settings["rank"] * (log.visitors + log.items)
-    lists = log.visitors * min(settings["k"], log.items) * _ROW
     return {
-        "stage1": 4 * _ROW * log.events,
-        "stage2": 4 * _ROW * log.pairs + factors * settings["max_iter"],
-        "stage3": 2 * _ROW * log.pairs + factors + lists,
-        "stage4": 2 * lists,
-    }[stage]
+        "stage1": (
+            2 * log.pairs + log.visitors + log.items,
+            4 * _ROW * log.events,
+            30 * log.events + 20 * log.visitors,
+        ),
+        "stage2": (log.visitors + 3 * log.items, 4 * _ROW * log.pairs + factors * settings["max_iter"], factors),
+        "stage3": (places + 10 * log.items, 2 * _ROW * log.pairs + factors + places * _ROW, 7 * places),
+        "stage4": (places, 2 * places * _ROW, 7 * places + 30 * log.pairs),
+    }
 
 
-def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None) -> int:
-    """Return the bytes of the files that a stage writes."""
+def _stored(log: Log, last: Commit | None) -> int | None:
+    """Return the bytes of the files that a stage writes, by those that it has written last; None if it has not."""
     events: int = last.record.get("events") or 0 if last else 0
-    if last and events:
-        stored: int = sum(facts["bytes"] for facts in last.files().values())
-        return int(stored * log.events / events)
-    lists = 7 * log.visitors * min(settings["k"], log.items)
-    return {
-        "stage1": 30 * log.events + 20 * log.visitors,
-        "stage2": 4 * settings["rank"] * (log.visitors + log.items),
-        "stage3": lists,
-        "stage4": lists + 30 * log.pairs,
-    }[stage]
+    if not last or not events:
+        return None
+    return int(sum(facts["bytes"] for facts in last.files().values()) * log.events / events)
 
 
 def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
