@@ -15,8 +15,9 @@ from recommender.errors import InputError, RecommenderError
 from recommender.run import command as jobs
 from recommender.settings.parser import Parser
 from recommender.settings.redaction import redacted
+from recommender.spark.errors import reason_of
 from recommender.store import Hadoop, Store, open_files
-from recommender.terminal.text import indented, table, visible
+from recommender.terminal.text import error_line, indented, table
 
 _INTERRUPTED = 130  # 128 + SIGINT
 
@@ -92,8 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(failure, words)
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: each gets line and code
-        reason = str(error).strip().split("\n", 1)[0][:200]
-        failure = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}")
+        failure = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason_of(error)}")
     if failure is None:
         return 0
     _tell(failure, words)
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell(error: RecommenderError, words: Sequence[str]) -> None:
     """Write the last line on stderr; the command comes first, even if the arguments after it are wrong."""
     name = words[0] if words and words[0] in _NAMES else "-"
-    sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {visible(error.sentence)}\n"))
+    sys.stderr.write(error_line(error.id, f"command={name}", error.sentence))
 
 
 def _program() -> str:

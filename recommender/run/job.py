@@ -35,7 +35,7 @@ from recommender.terminal import events
 from recommender.terminal.events import as_json
 from recommender.terminal.progress import progress, warn
 from recommender.terminal.summary import stage_summary
-from recommender.terminal.text import title, visible
+from recommender.terminal.text import error_line, title
 from recommender.tracking import Tracked, Work, tracked
 from recommender.tune.main import CONFIGURATION
 
@@ -256,8 +256,6 @@ def _leave(error: BaseException, session: Session, where: Progress, verbose: boo
     stream = error_stream()
     if "signal" in found:
         time.sleep(_SETTLING)  # Spark writes lines, too, while it ends, and ours must be the last
-    stream.write(
-        redacted("".join([*lines, f"RECOMMENDER_ERROR {found['id']} {place}: {visible(found['sentence'])}\n"]))
-    )
+    stream.write(redacted("".join(lines)) + error_line(found["id"], place, found["sentence"]))
     stream.flush()
     return int(found["exit_code"])
