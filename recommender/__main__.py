@@ -17,7 +17,7 @@ from recommender.settings.parser import Parser
 from recommender.settings.redaction import redacted
 from recommender.spark.errors import reason_of
 from recommender.store import Hadoop, Store, open_files
-from recommender.terminal.text import error_line, indented, table
+from recommender.terminal.text import error_line, indented, program, table
 
 _INTERRUPTED = 130  # 128 + SIGINT
 
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         if not words:
-            _print(_All(prog=_program()).format_help().rstrip())
+            _print(_All(prog=program()).format_help().rstrip())
             return 0
         if words[0] == "serve":
             return _serve(words)
@@ -104,11 +104,6 @@ def _tell(error: RecommenderError, words: Sequence[str]) -> None:
     """Write the last line on stderr; the command comes first, even if the arguments after it are wrong."""
     name = words[0] if words and words[0] in _NAMES else "-"
     sys.stderr.write(error_line(error.id, f"command={name}", error.sentence))
-
-
-def _program() -> str:
-    """Return how the user has started this."""
-    return "recommender" if os.path.basename(sys.argv[0]) == "recommender" else "python -m recommender"  # noqa: PTH119
 
 
 def _module(name: str) -> Any:
@@ -139,7 +134,7 @@ def _line(name: str) -> str:
 
 def _parser(chosen: str) -> Parser:
     """Return the parser of all commands; only the chosen one has its arguments, so that no other is imported."""
-    parser = _All(prog=_program(), allow_abbrev=False)
+    parser = _All(prog=program(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     for name in _NAMES:
@@ -177,7 +172,7 @@ def _completion(shell: str) -> str:
 
 def _serve(words: Sequence[str]) -> int:
     """Run the service; the other commands, and all that they import, are not needed."""
-    parser = Parser(prog=f"{_program()} serve", description=serve.__doc__, allow_abbrev=False)
+    parser = Parser(prog=f"{program()} serve", description=serve.__doc__, allow_abbrev=False)
     serve.add_arguments(parser)
     return serve.run(parser.parse_args(words[1:]))
 

@@ -21,6 +21,7 @@ from recommender.run.reach import check_reach
 from recommender.run.sample import DEFAULT_EVENTS, sample_events, sample_items
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
+from recommender.spark.effort import Effort
 from recommender.spark.session import hadoop
 from recommender.stage import NOT_COMPARED, Context, Stage
 from recommender.store import Attempt, Channels, Commit, Hidden, Shards, Store, Trials, digest
@@ -266,7 +267,7 @@ class Runner:
         verdict = self._verdict(stage, upstream)
         with self._attempt(name) as attempt:
             check_reach(self.start(), attempt)
-            started = time.monotonic()
+            started, effort = time.monotonic(), Effort()
             made_of = _with_versions(stage, made_of)
             mark = fingerprint(made_of)
             with progress(title(name, stage.NAME), self._expected(name, upstream)) as announce:
@@ -298,6 +299,7 @@ class Runner:
                     "changed": stage.changed(),
                     **inherited,
                     "seconds": seconds,
+                    **effort.spent(),
                     "events_per_second": events and events / seconds,
                 }
                 commit = self.store.commit(attempt, redacted(body, numbers=False))

@@ -55,6 +55,7 @@ class Snapshot:
     visitors: int = 0
     lists: int = 0
     items: int = 0
+    warnings: list[str] = field(default_factory=list)  # of `files`, a sentence each
     titles: list[dict[str, Any]] = field(default_factory=list)  # itemid and title of those that `files` was asked for
     _files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -79,7 +80,13 @@ class Snapshot:
         rules = ItemRules(**self.inputs.settings["item_rules"])
         allowed = rules.execute(tables["items"], rules.versions(started=True))
         visitors, items = self.step.execute(
-            **tables, kinds=kinds, visitor_count=known, allowed=allowed, gains=gains, versions=self.versions
+            **tables,
+            kinds=kinds,
+            visitor_count=known,
+            allowed=allowed,
+            gains=gains,
+            versions=self.versions,
+            warnings=self.warnings,
         )
         for path, content in self._contents(visitors, items):
             if path == ITEMS and titled:

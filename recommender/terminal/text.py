@@ -8,7 +8,9 @@ monday    1.5 KiB
 ('1 min', '3 d', 43200.0)
 """
 
+import os
 import re
+import sys
 from collections.abc import Sequence
 
 from recommender.settings.redaction import redacted
@@ -45,6 +47,11 @@ def table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
 def indented(text: str) -> str:
     """Return a text with two spaces before each line."""
     return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def program() -> str:
+    """Return how the user has started the command of the package, and can start it again."""
+    return "recommender" if os.path.basename(sys.argv[0]) == "recommender" else "python -m recommender"  # noqa: PTH119
 
 
 def title(stage: str, verb: str) -> str:
