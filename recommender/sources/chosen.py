@@ -71,7 +71,7 @@ def is_empty(source: Loaded, rows: DataFrame) -> bool:
 
 
 def condition_of(text: str, rows: DataFrame, key: str, of: str) -> Column:
-    """Return a condition in SQL as a column.
+    """Return a condition in SQL as a column; for errors, `key` is its parameter, and `of` what a row is.
 
     Raises:
         ConfigError: it is not a condition on one row, or chance decides it (CFG_SQL).

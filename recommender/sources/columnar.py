@@ -34,6 +34,8 @@ def read_columnar(
 ) -> Loaded:
     """Read Parquet or ORC files; those in which the wanted columns have the same types are read together.
 
+    See `read_files` for the arguments. Where the files differ only the wanted columns are read.
+
     Raises:
         InputError: there are no files (INPUT_EMPTY). SchemaError: two columns have the same name, or a wanted column
             has types in two files of which neither holds the other (SCHEMA_TYPE).

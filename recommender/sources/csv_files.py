@@ -36,7 +36,7 @@ def read_csv(
     *,
     whole: bool = False,
 ) -> Loaded:
-    """Read CSV files; those that begin in the same way are read together.
+    """Read CSV files; those that begin in the same way are read together. See `read_files` for the arguments.
 
     Raises:
         InputError: there are no events (INPUT_EMPTY), what there is, is not text (ENCODING), or a quote is never closed

@@ -34,6 +34,8 @@ def read_json(
 ) -> Loaded:
     """Read JSON lines; which keys there are is seen from the first lines, and where that is not enough, from all.
 
+    See `read_files` for the arguments.
+
     Raises:
         InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is not text (ENCODING).
         SchemaError: two keys of an object differ in case only. ConfigError: multiLine is among the options.

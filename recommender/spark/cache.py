@@ -23,7 +23,7 @@ class _Folder:
 
 @contextmanager
 def kept_below(folder: str) -> Iterator[None]:
-    """Write what the platform refuses to keep below a folder meanwhile; nobody removes it here."""
+    """Write what the platform refuses to keep below a folder that all workers reach; nobody removes it here."""
     before, _Folder.path = _Folder.path, folder
     try:
         yield

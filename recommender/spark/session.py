@@ -131,7 +131,7 @@ def local_folders(spark: SparkSession) -> str:
 
 @contextmanager
 def checkpoints(folder: str) -> Iterator[None]:
-    """Let Spark write checkpoints to a folder meanwhile, unless somebody has named it another one.
+    """Let Spark write checkpoints to a folder that all workers reach, unless somebody has named it another one.
 
     Without a context, as over Spark Connect, nothing is changed: there ``spark.checkpoint.dir`` of the server counts.
     """

@@ -35,7 +35,10 @@ class DeliveringStep(Protocol):
 def deliver(
     store: Store, commit: Commit, channel: str, steps: Mapping[str, DeliveringStep], start: Callable[[], object]
 ) -> Publication | None:
-    """Deliver a commit wherever it is wanted, and let a channel name it; see ``recommender.publishing.publication``."""
+    """Deliver a commit wherever it is wanted, and let a channel name it; see ``recommender.publishing.publication``.
+
+    Spark is started if a place does not have the version.
+    """
     schema = StructType.fromJson(commit.record["tables"][_TABLE])
 
     def rows() -> DataFrame:

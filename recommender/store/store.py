@@ -90,8 +90,8 @@ class Store:
     def fail(self, attempt: Attempt, failure: Mapping[str, Any], keep: Sequence[str] = ()) -> None:
         """Remove what a failed attempt wrote, and leave a note of why it failed.
 
-        If the attempt is committed anyway, because the failure came after that, nothing is removed; nor if that
-        cannot be found out.
+        Names in `keep` stay. If the attempt is committed anyway, because the failure came after that, nothing is
+        removed; nor if that cannot be found out.
         """
         folder = f"{attempt.stage}/data/{attempt.id}"
         record = self._commits(attempt.stage).record(attempt.parent + 1)

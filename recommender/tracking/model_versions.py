@@ -48,7 +48,7 @@ def mlflow_client(uri: str) -> Any:
 
 
 def register(client: Any, store: Store, commit: Commit, run: str, uri: str, model: str) -> None:
-    """Register a result of stage 4 as a version of a model, unless it is one."""
+    """Register a result of stage 4, which a run in MLflow has logged, as a version of a model, unless it is one."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - an extra
 
     if _note(store, commit.attempt):

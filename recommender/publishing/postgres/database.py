@@ -123,7 +123,7 @@ class Database:
         raise AssertionError
 
     def explained(self, error: psycopg.Error, what: str) -> RecommenderError:
-        """Return the error of ours that one of the database's is."""
+        """Return the error of ours that one of the database's is, about a table or view."""
         state = error.sqlstate or _state(error)
         facts = {"login": self.login, "constraint": error.diag.constraint_name or "of its table"}
         for beginning, made, id_ in _MEANINGS:

@@ -27,7 +27,7 @@ _UNFINISHED = "SELECT NOT ready, begun_at < now() - interval '1 day' FROM {versi
 
 
 def drop_leftovers(connection: psycopg.Connection[Any], versions: Versions, keep: int) -> list[str]:
-    """Drop what nobody needs, and return the tables that are gone."""
+    """Drop what nobody needs, and return the tables that are gone; the last `keep` versions of each channel stay."""
     query = sql.SQL(_OLD).format(versions=versions.table(VERSIONS), shown=versions.table(SHOWN))
     with versions.translating():
         found = connection.execute(query, {"view": versions.view, "keep": keep}).fetchall()

@@ -54,6 +54,8 @@ class Pointer:
     def move(self, connection: psycopg.Connection[Any], version: Version, table: str, expected: int) -> int:
         """Let the channel name a table, and its view show it; return the number of this move.
 
+        Nothing is moved if the number of its last move is not `expected`, as the publisher has seen it.
+
         Raises:
             ConflictError: another publisher was first. TransientError: the view is locked, or the database is gone.
             InputError: the view has other columns or types.

@@ -209,7 +209,10 @@ def checked(columns: Sequence[Column]) -> tuple[str, str]:
 def copy_part(
     database: Database, login: Mapping[str, str], schema: str, table: str, part: int, chunks: Iterator[bytes]
 ) -> int:
-    """Copy a part of a version, once: a second try that comes after the first finds it there. Return its rows."""
+    """Copy a part of a version, once: a second try that comes after the first finds it there. Return its rows.
+
+    The chunks are its rows in PostgreSQL's CSV; errors are those of `Database.explained`.
+    """
     columns = sql.SQL("INSERT INTO {} (table_name, part) VALUES (%s, %s) ON CONFLICT DO NOTHING")
     try:
         with database.connect(login) as connection, connection.transaction(), connection.cursor() as cursor:
