@@ -63,15 +63,11 @@ class Commit:
         }
 
 
+@dataclass(frozen=True)
 class Store:
-    """The results of all runs below one root.
+    """The results of all runs below one root."""
 
-    Init parameters:
-        files: the file system of the root.
-    """
-
-    def __init__(self, files: Files) -> None:
-        self.files = files
+    files: Files
 
     def begin(self, stage: str, run_id: str) -> Attempt:
         """Make the folder of a new attempt, and note there who is at it.
