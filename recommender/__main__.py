@@ -180,7 +180,9 @@ def _serve(words: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> RecommenderError | None:
     """Run a command and print its result; return the fault of the store, if the command found one."""
     if options.command == "schema":
-        _print(json.dumps(_schema(), indent=2))
+        from recommender.run.config import config_schema  # noqa: PLC0415 - takes a second, and is needed here only
+
+        _print(json.dumps(config_schema(), indent=2))
         return None
     if options.command == "completion":
         _print(_completion(options.shell).rstrip())
@@ -234,12 +236,6 @@ def _hadoop() -> Hadoop | None:
     from recommender.spark.session import hadoop  # noqa: PLC0415 - starts a JVM, which most roots do without
 
     return hadoop()
-
-
-def _schema() -> dict[str, Any]:
-    from recommender.run.config import config_schema  # noqa: PLC0415 - takes a second, and is needed here only
-
-    return config_schema()
 
 
 if __name__ == "__main__":

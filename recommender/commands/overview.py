@@ -109,7 +109,8 @@ def one_run(store: Store, name: str) -> Run:
         ConfigError: there is none of that name, or there are several.
     """
     runs = {run.id: run for run in all_runs(store)}
-    found = next((named for named in (name, _named(store, name), _latest(runs, name)) if named in runs), None)
+    latest = next(iter(runs), None) if name == "latest" else None
+    found = next((named for named in (name, _named(store, name), latest) if named in runs), None)
     if found is None:
         begun = [run for run in runs if run.startswith(name)] if name else []
         if len(begun) != 1:
@@ -123,10 +124,6 @@ def _named(store: Store, channel: str) -> str | None:
     channels = Channels(store)
     current = channels.current(channel) if channel in channels.names() else None
     return current.run_id if current else None
-
-
-def _latest(runs: Mapping[str, Run], name: str) -> str | None:
-    return next(iter(runs), None) if name == "latest" else None
 
 
 def _unknown(store: Store, name: str, begun: list[str], runs: list[str]) -> ConfigError:

@@ -5,7 +5,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import recommender.constants as C
 from recommender.inspect.judging import WORDS
@@ -170,11 +169,7 @@ def _allowance(plan: Plan) -> list[str]:
 
 def _line(indent: str, key: str, setting: Setting) -> list[str]:
     """Return a setting with its comment, behind it if there is room, else above it."""
-    line, why = f"{indent}{key}: {_value(setting.value)}", visible(setting.why)
+    line, why = f"{indent}{key}: {flow_text(setting.value)}", visible(setting.why)
     if len(line) + len(why) <= _WIDTH:
         return [f"{line} # {why}"]
     return [*textwrap.wrap(why, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "), line]
-
-
-def _value(value: Any) -> str:
-    return flow_text(value)

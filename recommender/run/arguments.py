@@ -25,8 +25,9 @@ def parser(stages: Sequence[str], script: str | Path | None) -> argparse.Argumen
         script: path of the job's file; None: the job is a command of the package, and has no checkout.
     """
     what = "\n".join(f"  {title(name, STAGES[name].NAME)}: {_first_line(STAGES[name])}" for name in stages)
+    command = stages[0] if len(stages) == 1 else "run"
     made = Parser(
-        prog=f"spark-submit jobs/{Path(script).name}" if script else f"{program()} {_command(stages)}",
+        prog=f"spark-submit jobs/{Path(script).name}" if script else f"{program()} {command}",
         description=f"Run, from stored tables to stored tables:\n\n{what}",
         epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
         "16 damaged artifact, 17 storage, 18 try again.",
@@ -81,10 +82,6 @@ def existing_config(config: Path, checkout: Path) -> Path:
         sentence = f"the configuration {config} does not exist; looked in {looked}"
         raise ConfigError(Mistake("CFG_FILE", "", sentence))
     return found
-
-
-def _command(stages: Sequence[str]) -> str:
-    return stages[0] if len(stages) == 1 else "run"
 
 
 def _first_line(documented: type) -> str:

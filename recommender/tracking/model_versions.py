@@ -98,13 +98,10 @@ def move_alias(store: Store, channel: str) -> str:
     return f"the alias {channel} in MLflow was not moved: {reason}" if reason else ""
 
 
-def _noted(store: Store, channel: str) -> list[dict[str, str]]:
-    """Return the versions of the two newest results that a channel has named; empty for what is not registered."""
-    return [_note(store, each.record["attempt"]) for each in islice(Channels(store).history(channel), 2)]
-
-
 def _follow(store: Store, channel: str) -> None:
-    for number, note in enumerate(_noted(store, channel)):
+    """Let an alias name the newest of the two last results of a channel that is registered."""
+    for number, publication in enumerate(islice(Channels(store).history(channel), 2)):
+        note = _note(store, publication.record["attempt"])
         if not note:
             continue
         mistakes: list[Mistake] = []

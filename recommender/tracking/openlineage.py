@@ -75,9 +75,8 @@ class OpenLineage:
     def done(self, commit: Commit, reused: str) -> None:  # noqa: ARG002 - the event is the same
         if self._work:
             attempts = commit.record.get("upstream_attempts") or {}
-            self._send(
-                "COMPLETE", self._work, attempts, outputs=[self._written(commit, name) for name in _tables(commit)]
-            )
+            outputs = [self._written(commit, name) for name in sorted(commit.record.get("contents") or {})]
+            self._send("COMPLETE", self._work, attempts, outputs)
         self._work = None
 
     def failed(self, sentence: str) -> None:
@@ -166,10 +165,6 @@ def headers(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of a request, with the key if the environment has one."""
     key = environ.get(KEY)
     return {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-
-
-def _tables(commit: Commit) -> list[str]:
-    return sorted(commit.record.get("contents") or {})
 
 
 def _type(given: Any) -> str:
