@@ -15,11 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the moves of a channel, the newest first.
-
-    Raises:
-        ConfigError: the channel does not exist.
-    """
+    """Return the moves of a channel, the newest first; raise a ConfigError if the channel does not exist."""
     channels = known_channel(store, options.channel)
     history = list(islice(channels.history(options.channel), options.limit + 1))
     before = [*(each.run_id for each in history[1:]), None]

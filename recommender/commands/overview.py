@@ -61,11 +61,7 @@ def stages(store: Store) -> list[str]:
 
 
 def all_runs(store: Store) -> list[Run]:
-    """Return all runs, the one that was last active first.
-
-    Raises:
-        ArtifactError: a record is damaged.
-    """
+    """Return all runs, the one that was last active first; raise an ArtifactError if a record is damaged."""
     runs: dict[str, Run] = {}
     for stage in stages(store):
         named: set[str] = set()
@@ -87,11 +83,7 @@ def all_runs(store: Store) -> list[Run]:
 
 
 def known_channel(store: Store, channel: str) -> Channels:
-    """Return the channels of a store that has this one.
-
-    Raises:
-        ConfigError: it has not; also of what is not a name, such as ../stage1.
-    """
+    """Return the channels of a store that has this one; raise a ConfigError if it has not."""
     channels = Channels(store)
     if channel not in channels.names():
         known = ", ".join(channels.names()) or "none yet"
@@ -140,11 +132,7 @@ def _unknown(store: Store, name: str, begun: list[str], runs: list[str]) -> Conf
 
 
 def given_reason(reason: str | None) -> dict[str, str]:
-    """Return what a channel's record says of why it is moved: nothing if no reason is given.
-
-    Raises:
-        ConfigError: the reason is empty.
-    """
+    """Return why a channel is moved, for its record, if it is said; raise a ConfigError if the reason is empty."""
     if reason is None:
         return {}
     if not reason.strip():
@@ -160,11 +148,7 @@ def at_least_one(value: str) -> int:
 
 
 def write_whole(output: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file as a whole or not at all, with a mode that the process's mask limits.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
+    """Write a file as a whole, with a mode that the process's mask limits; raise a StorageError if it cannot be."""
     beside = output.with_name(f"{output.name}.{os.getpid()}.tmp")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:

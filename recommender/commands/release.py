@@ -45,11 +45,7 @@ def _version(store: Store, name: str) -> Commit:
 
 
 def named(store: Store, channel: str) -> Commit:
-    """Return the commit that a channel names.
-
-    Raises:
-        ConfigError: the channel does not exist, or what it names has expired.
-    """
+    """Return the commit that a channel names; raise a ConfigError if there is none, or if it has expired."""
     channels = known_channel(store, channel)
     current = channels.current(channel)
     commit = channels.commit(current) if current else None

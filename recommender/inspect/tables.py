@@ -77,11 +77,7 @@ def read_place(place: Place) -> tuple[list[Table], dict[Path, str]]:
 
 
 def read_table(file: Path, most: int = MOST_ROWS, most_bytes: int = _MOST_BYTES) -> Table:
-    """Return the first rows of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """Return the first rows of a file; raise an InputError if it cannot be read."""
     head = head_of(file)
     check_kind(file, head)
     if head.startswith((b"PAR1", b"ORC")):

@@ -40,11 +40,7 @@ class Text:
 
 
 def head_of(file: Path, most: int = 64) -> bytes:
-    """Return the first bytes of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """Return the first bytes of a file; raise an InputError if it cannot be read."""
     try:
         with file.open("rb") as stream:
             return stream.read(most)

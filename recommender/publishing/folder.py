@@ -41,11 +41,7 @@ class FolderTarget:
         return f"{_ROWS}/version={version.commit}_{version.short}_{random.token_hex(4)}"
 
     def finish(self, version: Version, folder: str) -> None:
-        """Say that a version is complete: all files of a folder that are there now.
-
-        Raises:
-            StorageError: there are none.
-        """
+        """Say that a version is complete: all files of a folder that are there; raise a StorageError if none is."""
         sizes = {f"{folder}/{file.path}": file.size for file in self.files.walk(folder) if _is_data(file.path)}
         if not sizes:
             raise StorageError("AUDIT_ROWS", f"nothing can be found in {self.files.url(folder)}; start the run again")

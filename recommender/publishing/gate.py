@@ -17,11 +17,7 @@ _SIZES: Final = ("k", "visitors_per_block", "items_per_block")
 
 
 def override_reason(given: str | None) -> str | None:
-    """Return why the gate is overridden, None if nobody does.
-
-    Raises:
-        ConfigError: the reason is empty.
-    """
+    """Return why the gate is overridden, None if nobody does it; raise a ConfigError if the reason is empty."""
     if given is not None and not given.strip():
         sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
         raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))

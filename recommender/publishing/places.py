@@ -102,11 +102,7 @@ def open_folder(settings: Mapping[str, Any]) -> FolderTarget:
 
 
 def open_postgres(settings: Mapping[str, Any]) -> "PostgresTarget":
-    """Return a view in a PostgreSQL.
-
-    Raises:
-        InputError: psycopg is not installed.
-    """
+    """Return a view in a PostgreSQL; raise an InputError if psycopg is not installed."""
     try:
         from recommender.publishing.postgres.view import PostgresTarget  # noqa: PLC0415 - psycopg is an extra
     except ImportError:

@@ -23,11 +23,7 @@ def given_config(options: argparse.Namespace) -> Config:
 
 
 def prepared(config: Config, stages: Sequence[str]) -> tuple[Store, dict[str, Stage]]:
-    """Return the store, and the stages as they are configured.
-
-    Raises:
-        ConfigError: an input and the root overlap.
-    """
+    """Return the store, and the stages as configured; raise a ConfigError if an input and the root overlap."""
     store = Store(open_files(config.root, hadoop, config.file_mode))
     built = {name: config.build(name) for name in stages}
     sources = [source for stage in built.values() for source in stage.sources()]

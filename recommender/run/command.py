@@ -42,11 +42,7 @@ def job_parser(name: str) -> argparse.ArgumentParser:
 
 
 def need_pyspark(name: str) -> None:
-    """Refuse to go on without pyspark.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """Raise a ConfigError if pyspark is not installed."""
     if find_spec("pyspark") is None:
         sentence = f"{name} needs pyspark, and Java 17 or newer; install pyspark with: pip install 'recommender[spark]'"
         raise ConfigError(Mistake("PACKAGE_MISSING", "", sentence))

@@ -102,11 +102,7 @@ def _with_borrowed(name: str, stages: Mapping[str, Mapping[str, _Step]]) -> dict
 def load_config(
     path: str | Path, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ, root: str | None = None
 ) -> Config:
-    """Read a YAML file; see `parse_config`.
-
-    Raises:
-        ConfigError: the file cannot be read, or what it says is wrong.
-    """
+    """Read a YAML file; see `parse_config`. A file that cannot be read is a ConfigError too."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -74,11 +74,7 @@ def failure(result: Mapping[str, Any]) -> RecommenderError | None:
 
 
 def show_plan(config: Config, stages: Sequence[str], **more: Any) -> None:
-    """Print the plan of a job, as an event if somebody reads events.
-
-    Raises:
-        RecommenderError: the run would end with it before it computes anything.
-    """
+    """Print the plan of a job, as an event if somebody reads events; raise the error that the run would end with."""
     result = redacted(plan(config, stages, **more))
     if events.is_wanted():
         events.emit("plan", **result)

@@ -86,11 +86,7 @@ def code_version() -> str:
 
 
 def check_overlap(sources: Sequence[str], root: str, folders: Sequence[str]) -> None:
-    """Refuse to read what the store writes.
-
-    Raises:
-        ConfigError: a source is, holds, or lies in one of the folders.
-    """
+    """Raise a ConfigError if a source is, holds, or lies in one of the folders that are written below the root."""
     written = [f"{_absolute(root)}/{folder}" for folder in folders]
     for source in sources:
         read = _absolute(source)

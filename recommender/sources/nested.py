@@ -31,11 +31,7 @@ def exploded(loaded: Loaded, name: str) -> Loaded:
 
 
 def reached(loaded: Loaded, names: Iterable[str]) -> Loaded:
-    """Return the rows with columns for the names that are paths into others; missing ones are reported later.
-
-    Raises:
-        SchemaError: an array is in the way (SCHEMA_TYPE).
-    """
+    """Return the rows with a column for each path into others; raise a SchemaError if an array is in the way."""
     cells = {}
     for name in names:
         path = None if name in loaded.rows.columns or "." not in name else _path(loaded.rows, name)

@@ -116,11 +116,7 @@ def exact_number(name: str, limit: int = 2**53) -> str:
 
 
 def weight(name: str, found: T.DataType, place: str) -> Column:
-    """Return a weight; null where it is not a finite number.
-
-    Raises:
-        SchemaError: the type is neither text nor a number.
-    """
+    """Return a weight, null where it is not a finite number; raise a SchemaError for other types."""
     if not isinstance(found, T.StringType | T.NumericType):
         raise SchemaError("SCHEMA_TYPE", f"{name} expected double found {found.simpleString()}, file {place}")
     number = f"try_cast({quoted(name)} AS double)"

@@ -112,11 +112,7 @@ class Channels:
         return Publication(channel, number, record)
 
     def check(self, channel: str, expected: int | None) -> None:
-        """Compare a channel's newest record with the one that a publisher has seen.
-
-        Raises:
-            ConflictError: somebody else has moved the channel meanwhile.
-        """
+        """Raise a ConflictError if a channel's newest record is not the expected one: somebody has moved it."""
         found = self.position(channel)
         if expected not in {None, found}:
             raise _moved(channel, expected, found)

@@ -39,11 +39,7 @@ class Hidden:
         return [item for item in self._all().values() if item.until is None or item.until > time]
 
     def hide(self, itemids: Iterable[str], reason: str, until: str | None = None) -> None:
-        """Hide items from now on.
-
-        Raises:
-            ConflictError: others write at the same time, again and again.
-        """
+        """Hide items from now on; raise a ConflictError if others write at the same time, again and again."""
         made = {itemid: HiddenItem(itemid, reason, now(), until) for itemid in itemids}
         self._change("hide", lambda found: {**found, **made})
 

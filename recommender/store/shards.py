@@ -75,11 +75,7 @@ class Trials(Kept):
     KIND: ClassVar[str] = "trials"
 
     def finished(self) -> dict[int, Mapping[str, Any]]:
-        """Return number, from 0, -> record of the trials that have ended.
-
-        Raises:
-            ArtifactError: a record is damaged.
-        """
+        """Return number, from 0, -> record of the trials that have ended; raise an ArtifactError if one is damaged."""
         return {number - 1: record for number, record in self._log.newest_first()}
 
     def finish(self, trial: int, record: Mapping[str, Any]) -> Mapping[str, Any]:

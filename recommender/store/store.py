@@ -120,11 +120,7 @@ class Store:
         return Commit(attempt.stage, number, body)
 
     def latest(self, stage: str) -> Commit | None:
-        """Return the newest commit of a stage.
-
-        Raises:
-            ArtifactError: its record is damaged; an older one is never taken instead.
-        """
+        """Return the newest commit of a stage; if its record is damaged, that is an ArtifactError, and no older one."""
         return next(self.commits(stage), None)
 
     def commits(self, stage: str) -> Iterator[Commit]:
@@ -160,11 +156,7 @@ class Store:
         ]
 
     def check(self, commit: Commit, tables: Sequence[str] = ()) -> None:
-        """Compare the files that a commit lists with those that are there, by name and size.
-
-        Raises:
-            ArtifactError: one is missing or has another size.
-        """
+        """Raise an ArtifactError if a file that a commit lists is missing, or has another size."""
         check_sizes(self.files, commit.stage, commit.files(*tables))
 
     def _index(self, stage: str) -> Index:
@@ -189,11 +181,7 @@ def check_sizes(files: Files, stage: str, listed: Mapping[str, Mapping[str, Any]
 
 
 def sync_listed(files: Files, stage: str, record: Mapping[str, Any]) -> None:
-    """Make the files durable that a record lists, and keep others from reading them.
-
-    Raises:
-        ArtifactError: one is missing.
-    """
+    """Make the files durable that a record lists, hidden from others; raise an ArtifactError if one is missing."""
     paths = [f"{stage}/data/{path}" for path in record.get("files", ())]
     try:
         files.sync(paths)

@@ -28,11 +28,7 @@ _SHORT: Final = {
 
 
 def mlflow_client(uri: str) -> Any:
-    """Return a client of an MLflow server or database.
-
-    Raises:
-        InputError: MLflow is not installed.
-    """
+    """Return a client of an MLflow server or database; raise an InputError if MLflow is not installed."""
     for name, value in _SHORT.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
