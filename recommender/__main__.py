@@ -107,11 +107,7 @@ def _tell(error: RecommenderError, words: Sequence[str]) -> None:
 
 
 def _module(name: str) -> Any:
-    """Return the module of a command; serve does without those of the others.
-
-    Raises:
-        ConfigError: it needs pyspark, which is not installed.
-    """
+    """Return the module of a command; raise a ConfigError if it needs pyspark, which is not installed."""
     try:
         return import_module(_place(name))
     except ModuleNotFoundError:

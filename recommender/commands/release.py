@@ -21,11 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the difference of two versions.
-
-    Raises:
-        ConfigError: the channel or the run does not exist, or the run has no lists to compare.
-    """
+    """Return the difference of two versions; raise a ConfigError if there is no such channel or run, or no lists."""
     return release(store, _version(store, options.candidate), _version(store, options.live))
 
 

@@ -28,11 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is known of a run, or of one stage.
-
-    Raises:
-        ConfigError: the run does not exist, or it has not committed the stage.
-    """
+    """Return what is known of a run, or of one stage; raise a ConfigError if the run does not exist, or lacks it."""
     found = one_run(store, options.run)
     facts = facts_of(store, found.id, found.commits, found.failures)
     if options.changed:

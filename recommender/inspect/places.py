@@ -45,11 +45,7 @@ class Place:
 
 
 def found_at(given: str) -> Place:
-    """Return the place that a path, folder or glob names.
-
-    Raises:
-        InputError: there is nothing, or nothing that can be looked at from here.
-    """
+    """Return the place that a path, folder or glob names; raise an InputError if nothing there can be looked at."""
     name = given.removeprefix("file://") if given.startswith("file:///") else given
     if re.match(r"\w[\w+.-]*://", name):
         sentence = f"{given} is not on this machine; copy one of its files here and look at that"
@@ -138,11 +134,7 @@ def _folder(path: Path, files: list[Path]) -> Place:
 
 
 def _lake(path: Path) -> Place | None:
-    """Return the Delta or Iceberg table that a path is, or is a part of.
-
-    Raises:
-        InputError: it is one of Hudi.
-    """
+    """Return the Delta or Iceberg table that a path is, or is a part of; raise an InputError for one of Hudi."""
     for folder in (path, *path.parents)[:6]:
         if (folder / ".hoodie").is_dir():
             sentence = f"{folder} is a Hudi table: its files hold deleted and replaced rows too"

@@ -49,11 +49,7 @@ def head_of(file: Path, most: int = 64) -> bytes:
 
 
 def read_text(file: Path, most: int = _MOST_BYTES) -> Text:
-    """Return the beginning of a file.
-
-    Raises:
-        InputError: it cannot be read, is damaged, or is not text.
-    """
+    """Return the beginning of a file; raise an InputError if it cannot be read, is damaged, or is not text."""
     try:
         with _opened(file) as stream:
             content = stream.read(most)

@@ -101,21 +101,13 @@ class Runner:
         return [*self._commits.values(), *(commit for commit in newest if commit is not None)]
 
     def check_gate(self, name: str) -> None:
-        """Refuse to go on from a stage whose verdict keeps the result of this run from being made visible.
-
-        Raises:
-            GateError: it is not blessed, and nobody overrides that.
-        """
+        """Raise a GateError if a stage that judges keeps this result from being made visible, and nobody overrides that."""
         gated = self._gated.get(name)
         if gated and not (self.named and self.store.of_run(gated, self.where.run)):
             check_blessed(self._commits[name], self.override)
 
     def run(self, name: str, stage: Stage) -> Outcome:
-        """Run one stage, or find that there is nothing to do.
-
-        Raises:
-            RecommenderError: of any kind; the stage's last commit stays what it was.
-        """
+        """Run one stage, or find that there is nothing to do; after any error its last commit stays what it was."""
         self.where.stage, self.where.attempt = name, "-"
         upstream = {key: self._commits[key] for key in sorted(_read(stage))}
         hidden = self._hidden(stage)

@@ -38,11 +38,7 @@ class Log:
                 yield number, record
 
     def record(self, number: int) -> dict[str, Any] | None:
-        """Return one record, or None.
-
-        Raises:
-            ArtifactError: it is damaged, or another version of this program has written it.
-        """
+        """Return one record, or None; raise an ArtifactError if it is damaged, or has the format of another version."""
         try:
             record = unseal(self.files.read(self._path(number)), self.url(number))
         except FileNotFoundError:
