@@ -101,7 +101,7 @@ class Runner:
         return [*self._commits.values(), *(commit for commit in newest if commit is not None)]
 
     def check_gate(self, name: str) -> None:
-        """Raise a GateError if a stage that judges keeps this result from being made visible, and nobody overrides that."""
+        """Raise a GateError if a judging stage keeps this result from being made visible and nobody overrides it."""
         gated = self._gated.get(name)
         if gated and not (self.named and self.store.of_run(gated, self.where.run)):
             check_blessed(self._commits[name], self.override)

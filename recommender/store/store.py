@@ -70,7 +70,7 @@ class Store:
     files: Files
 
     def begin(self, stage: str, run_id: str) -> Attempt:
-        """Make the folder of a new attempt, and note there who is at it; raise a StorageError if that cannot be done."""
+        """Make the folder of a new attempt, and note there who is at it; raise a StorageError if that fails."""
         attempt = uuid.uuid4().hex
         started = {"run": run_id, "stage": stage, "attempt": attempt, "started_at": now()}
         self.files.create(f"{stage}/data/{attempt}/{ATTEMPT_FILE}", json.dumps(started).encode())
