@@ -33,7 +33,10 @@ import recommender.constants as C
 from recommender.errors import SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
 from recommender.snapshot.visitor_files import item_files, visitor_file
-from recommender.sources import MALFORMED, Ids, catalog_versions, quoted, read_catalog, read_list, shown
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, quoted, shown
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
 from recommender.spark.aggregates import fetch
 
 SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order
@@ -110,7 +113,6 @@ class ServingSnapshot:
         versions: Mapping[str, str | None] = MappingProxyType({}),
         warnings: list[str] | None = None,
     ) -> tuple[DataFrame, DataFrame]:
-        """Return the files; see the class."""
         found: list[str] = [] if warnings is None else warnings
         ids = items.select(C.ITEM, C.ITEM_INDEX)
         lists, past = _lists(recommendations, ids), _past(interactions, kinds)
