@@ -13,10 +13,11 @@ import numpy as np
 import pydantic_core
 from numpy.typing import NDArray
 
-from recommender.constants import FOLD_IN, POPULAR
-from recommender.serving.engine import Factors, Feedback, Ranked
+from recommender.constants import FOLD_IN, ITEM_TO_ITEM, POPULAR
+from recommender.serving.engine import Ranked
 from recommender.serving.filters import Wanted
 from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
+from recommender.serving.scorer import Feedback
 from recommender.serving.selection import Best, Quota, boosted, diverse
 from recommender.serving.version import Version
 from recommender.snapshot.catalogue import Popular
@@ -24,7 +25,7 @@ from recommender.snapshot.columns import ListsOf
 from recommender.snapshot.read import Published
 
 PUBLISHED: Final = "published"
-SOURCES: Final = (PUBLISHED, FOLD_IN, POPULAR)
+SOURCES: Final = (PUBLISHED, FOLD_IN, ITEM_TO_ITEM, POPULAR)
 
 Answer = dict[str, Any]
 Event = tuple[str, str | None]  # itemid, kind
@@ -136,9 +137,9 @@ def popular(version: Version, request: Request) -> Answer:
 def computed(version: Version, request: Request) -> Answer:
     """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
     feedback, events, known = _feedback(version, request)
-    factors = version.engine.folded_in(feedback)
-    ranked = _best(version, request, factors, feedback.excluded)
-    source = POPULAR if factors is None else FOLD_IN
+    taste = version.engine.taste(feedback)
+    ranked = _best(version, request, taste, feedback.excluded)
+    source = POPULAR if taste is None else version.engine.source
     answer = _ranked(version, request, source, ranked, known=known)
     return {**answer, "unknown_items": events.unknown_items, "unknown_events": events.unknown_kinds}
 
@@ -149,18 +150,18 @@ def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer
     Without anything that is known of the visitor, the order is that of the popularity. Hidden items are left out.
     """
     feedback, events, known = _feedback(version, request)
-    factors = version.engine.folded_in(feedback)
+    taste = version.engine.taste(feedback)
     found = _indexes(version, itemids)
     given = np.setdiff1d(np.array(found, np.int64), version.hidden)
-    if factors is None:
+    if taste is None:
         scores, may_score = version.snapshot.items.popularity[given], np.ones(len(given), dtype=np.bool_)
     else:
-        may_score = version.snapshot.model.known[given]
+        may_score = version.engine.known[given]
         scores = np.full(len(given), -np.inf)
-        scores[may_score] = version.engine.scores(factors, given[may_score])
+        scores[may_score] = version.engine.scores(taste, given[may_score])
     order = np.lexsort((given, -scores))[: request.k]
     number = int(may_score[order].sum())
-    source = POPULAR if factors is None else FOLD_IN
+    source = POPULAR if taste is None else version.engine.source
     items = _listed(version, given[order[:number]].tolist(), scores[order[:number]], [source] * number)
     rest = [
         {"rank": rank, **version.snapshot.items.shown(int(given[row])), "score": None, "source": source}
@@ -172,9 +173,9 @@ def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer
 
 
 def similar_to_several(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
-    """Return the items of the whole catalogue that are most like several, such as a cart, by the mean cosine."""
+    """Return the items of the whole catalogue that are most like several, such as a cart, by the mean similarity."""
     found = _indexes(version, itemids)
-    given = np.unique(np.array([index for index in found if version.snapshot.model.known[index]], np.int64))
+    given = np.unique(np.array([index for index in found if version.engine.known[index]], np.int64))
     excluded = np.concatenate([np.array(found, np.int64), _excluded(version, request)])
     listed: list[Answer] = []
     if len(given):
@@ -236,13 +237,10 @@ def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
     """
     snapshot, index = version.snapshot, _index(version, itemid)
     did = snapshot.visitors.history(_place(version, visitorid))
-    if version.engine.solver.nonnegative:
-        sentence = "a model with nonnegative factors cannot be explained: a score is no sum over the history"
-        raise RequestError(409, "MODEL_NOT_EXPLAINED", sentence)
+    if not version.engine.known[index]:
+        raise RequestError(409, "ITEM_NOT_EXPLAINED", f"the model does not know item {itemid}: nothing to explain")
     feedback = version.feedback(did)
     explained = version.engine.explained(index, feedback)
-    if explained is None:
-        raise RequestError(409, "ITEM_NOT_EXPLAINED", f"the model has no factors of item {itemid}: nothing to explain")
     kinds: dict[int, list[str]] = {}
     for item, event in zip(did.item.tolist(), did.event.tolist(), strict=True):
         kinds.setdefault(item, []).append(version.events[event])
@@ -363,9 +361,9 @@ def _wanted(version: Version, request: Request) -> Wanted | None:
     return None if request.filter is None else version.filters.wanted(request.filter)
 
 
-def _best(version: Version, request: Request, factors: Factors | None, excluded: NDArray[np.int64]) -> Ranked:
+def _best(version: Version, request: Request, taste: Any | None, excluded: NDArray[np.int64]) -> Ranked:
     """Return the best items of the whole catalogue that a request may get, by its boosts and limits."""
-    best: Best = partial(version.engine.best, factors, popular=_window(version, request))
+    best: Best = partial(version.engine.best, taste, popular=_window(version, request))
     if request.boost:
         best = boosted(best, version.filters.boosts(request.boost))
     if request.max_per:

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.models import Factors, ListMaker
 from recommender.ruled_stage import RuledSteps
 from recommender.spark.aggregates import fetch
-from recommender.stage2.lists import ListMaker
 from recommender.stage2.steps import AlsFitter, RankingEvaluator
 from recommender.tune.prepared import Prepared, Scored
 from recommender.tune.scoring import Scoring  # noqa: F401 - for the example
@@ -78,7 +78,7 @@ class TrialObjective:
             popularity=scored.popularity,
             recent=scored.recent,
         )
-        lists = maker.by_factors(model.itemFactors, vars(als))
+        lists = Factors(model.itemFactors, vars(als)).lists(maker)
         return _judged(lists, self.prepared.holdout, scored.popularity, self.tuner)
 
 

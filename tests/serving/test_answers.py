@@ -158,7 +158,7 @@ def test_the_shares_and_the_popularity_sum_to_the_score(both: tuple[Shop, Versio
 def test_what_cannot_be_explained_is_refused(both: tuple[Shop, Version], tmp_path: Path) -> None:
     shop, version = both
     visitorid, item = str(shop.visitorids[0]), str(shop.itemids[int(np.flatnonzero(~shop.known)[0])])
-    with pytest.raises(RequestError, match=r"ITEM_NOT_EXPLAINED the model has no factors of item .*: nothing") as told:
+    with pytest.raises(RequestError, match=r"ITEM_NOT_EXPLAINED the model does not know item .*: nothing") as told:
         answers.explanation(version, visitorid, item)
     assert told.value.status == 409
     with pytest.raises(RequestError, match="ITEM_UNKNOWN item zzz is not in this version"):

@@ -21,7 +21,8 @@ from recommender.settings.step import Annotated, Field, step
 from recommender.spark.aggregates import fetch
 from recommender.terminal.text import visible
 
-_SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
+# The sources of which examples are shown in turn; a version is either of als or of item_to_item.
+_IN_TURN = {"model": (C.ALS, C.ITEM_TO_ITEM), C.FOLD_IN: (C.FOLD_IN,), C.POPULAR: (C.POPULAR,)}
 
 
 @dataclass(frozen=True)
@@ -86,17 +87,17 @@ class RunReport:
         draw = F.xxhash64(C.VISITOR).alias("draw")
         drawn = fetch(
             **{
-                source: first.where(F.col(C.SOURCE) == source)
-                .select(draw, C.VISITOR)
+                turn: first.where(F.col(C.SOURCE).isin(list(sources)))
+                .select(draw, C.VISITOR, C.SOURCE)
                 .orderBy("draw", C.VISITOR)
                 .limit(self.examples)
-                for source in _SOURCES
+                for turn, sources in _IN_TURN.items()
             }
         )
         turns = [
-            (sorted(visitors)[turn][C.VISITOR], source)
+            tuple(sorted(visitors)[turn][1:])
             for turn in range(self.examples)
-            for source, visitors in drawn.items()
+            for visitors in drawn.values()
             if turn < len(visitors)
         ]
         return turns[: self.examples]
