@@ -25,9 +25,12 @@ STOCK = ["true", "false", "true"]
 ATTRIBUTES = {"category": CATEGORIES, "price": PRICES, "in_stock": STOCK}
 
 
-@pytest.fixture(scope="module", params=[None, 0.5], ids=["plain", "blended"])
+KINDS: dict[str, dict[str, Any]] = {"plain": {}, "blended": {"blend": 0.5}, "neighbours": {"neighbours": True}}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Version]:
-    folder, shop = tmp_path_factory.mktemp("snapshot"), Shop(attributes=ATTRIBUTES, blend=request.param)
+    folder, shop = tmp_path_factory.mktemp("snapshot"), Shop(attributes=ATTRIBUTES, **request.param)
     shop.write(folder)
     return shop, Version.open(folder, read_manifest(folder), number=1)
 
@@ -90,7 +93,7 @@ def chosen(
     """Return all items that a list may have, best first, by plain Python."""
     scores, ranked = shop.score(history), []
     for item, source in shop.expected(history, 60, others):
-        score = float(scores[item]) if source == "fold_in" and scores is not None else shop.popularity[item]
+        score = float(scores[item]) if source == shop.source and scores is not None else shop.popularity[item]
         for condition, factor in boosts:
             if meets(item, condition):
                 score = score * factor if score > 0 else score / factor
@@ -139,7 +142,7 @@ def test_a_published_list_answers_boosts_and_limits_where_it_suffices(
 ) -> None:
     shop, version = both
     requests = [Request(k, str(visitorid), **asked) for visitorid in shop.visitorids for k in (1, 5)]
-    assert {answers.recommended_or_computed(version, each)["source"] for each in requests} >= {"published", "fold_in"}
+    assert {answers.recommended_or_computed(version, each)["source"] for each in requests} >= {"published", shop.source}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_a_published_list_answers_a_filter_as_long_as_enough_is_left(both: tuple
         for k in (1, 5):
             request = Request(k, str(visitorid), filter="in_stock:true")
             sources.add(answers.recommended_or_computed(version, request)["source"])
-    assert sources >= {"published", "fold_in"}
+    assert sources >= {"published", shop.source}
 
 
 @pytest.mark.parametrize(
