@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from recommender.errors import ConfigError, Mistake
+from recommender.publishing.gate import judged_model
 from recommender.store import ATTEMPT_FILE, FAILED_FILE, Channels, Commit, Store
 
 _NOT_STAGES = ("channels", "sample")
@@ -161,10 +162,10 @@ def at_least_one(value: str) -> int:
 
 
 def ndcg_at_10(commits: Iterable[Commit]) -> float | None:
-    """Return NDCG@10 of ALS, where it was measured."""
-    rows = [row for commit in commits for row in commit.record.get("metrics", ())]
-    wanted = ("als", "ndcg", 10)
-    return next((row["value"] for row in rows if (row["model"], row["metric"], row["k"]) == wanted), None)
+    """Return NDCG@10 of the model that the gate has judged, where it was measured."""
+    rows = ((row, judged_model(commit.record)) for commit in commits for row in commit.record.get("metrics", ()))
+    found = (row["value"] for row, model in rows if (row["model"], row["metric"], row["k"]) == (model, "ndcg", 10))
+    return next(found, None)
 
 
 def _notes(store: Store, stage: str, committed: set[str]) -> Iterable[dict[str, Any]]:

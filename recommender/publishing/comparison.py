@@ -10,10 +10,10 @@ True
 from collections.abc import Mapping
 from typing import Any
 
+from recommender.publishing.gate import judged_model
 from recommender.store import Commit, Store
 
 _JUDGE = "stage2"
-_MODEL = "als"
 
 
 def release(store: Store, candidate: Commit, live: Commit | None) -> dict[str, Any]:
@@ -59,9 +59,10 @@ def _measured(store: Store, commit: Commit | None) -> dict[str, dict[str, Any]]:
     """Return metric@k -> value with its interval, of the model that a version was made from."""
     number = commit.record.get("upstream", {}).get(_JUDGE) if commit else None
     judged = store.commit_number(_JUDGE, number) if number else None
-    rows = judged.record.get("metrics", ()) if judged else ()
+    record = judged.record if judged else {}
+    rows, model = record.get("metrics", ()), judged_model(record)
     return {
         f"{row['metric']}@{row['k']}": {key: row[key] for key in ("value", "low", "high")}
         for row in rows
-        if row["model"] == _MODEL
+        if row["model"] == model
     }

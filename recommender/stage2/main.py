@@ -234,7 +234,7 @@ class Stage2(RuledStage):
 
     def closing(self, store: Store, commit: Commit) -> list[str]:  # noqa: ARG002
         """Return the metrics of all models."""
-        return [metrics_table(commit.record["metrics"])]
+        return [metrics_table(commit.record["metrics"], commit.record["gate"].get("model", C.ALS))]
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given the counts of `persist`."""
