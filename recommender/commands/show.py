@@ -89,7 +89,7 @@ def _screen(result: Mapping[str, Any]) -> list[str]:
     warnings = [f"warning: {each}" for facts in stages.values() for each in facts.get("warnings") or ()]
     more = len(warnings) - _MOST_WARNINGS
     warnings = [*warnings[:_MOST_WARNINGS], *([f"and {more} more warnings"] if more > 0 else [])]
-    judging = next((facts for facts in stages.values() if facts.get("metrics")), {})
+    judging: Mapping[str, Any] = next((facts for facts in stages.values() if facts.get("metrics")), {})
     judged = [line for facts in stages.values() for line in judged_text(facts) if not line.startswith("weights")]
     parts = [
         "\n".join(map(visible, warnings)),

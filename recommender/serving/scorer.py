@@ -44,7 +44,7 @@ class Scorer(Protocol):
 
     source: str
     known: NDArray[np.bool_]
-    order: NDArray[np.integer]
+    order: NDArray[np.int32]
 
     def taste(self, feedback: Feedback) -> Any | None:
         """Return what it makes of a visitor's feedback, for the other methods; None if nothing can be said."""

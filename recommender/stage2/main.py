@@ -176,7 +176,10 @@ class Stage2(RuledStage):
         neighbours = self.steps.item_to_item.execute(scores)
         if self.steps.gate.chooses:  # they are stored then, too
             neighbours = self.cache(neighbours)
-        candidates = {C.ALS: Factors(model.itemFactors, vars(als)), C.ITEM_TO_ITEM: Neighbours(neighbours)}
+        candidates: dict[str, Model] = {
+            C.ALS: Factors(model.itemFactors, vars(als)),
+            C.ITEM_TO_ITEM: Neighbours(neighbours),
+        }
         evaluation = self.steps.evaluator.execute(
             self._lists(maker, recent, candidates, previous),
             holdout,

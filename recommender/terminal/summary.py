@@ -116,6 +116,8 @@ def release_text(release: Mapping[str, Any]) -> str:
     if release["metrics"]:
         names = _customary(release["metrics"])
         rows: list[tuple[str, ...]] = [("", *runs)]
+        models = release.get("models") or ()  # older programs do not say them
+        rows += [("model", *(str(model or "-") for model in models))] if len(set(models)) > 1 else []
         rows += [(name, *(_measured(each) for each in release["metrics"][name])) for name in names]
         parts.append(indented(table(rows, right=(1, 2))))
     return "\n".join(parts)
