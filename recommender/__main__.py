@@ -15,7 +15,7 @@ from recommender.errors import ConfigError, InputError, Mistake, RecommenderErro
 from recommender.run import command as jobs
 from recommender.settings.redaction import redacted
 from recommender.store import Hadoop, Store, open_files
-from recommender.terminal.text import indented, table, visible
+from recommender.terminal.text import indented, program, table, visible
 
 _INTERRUPTED = 130  # 128 + SIGINT
 
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         if not words:
-            _print(_All(prog=_program()).format_help().rstrip())
+            _print(_All(prog=program()).format_help().rstrip())
             return 0
         if words[0] == "serve":
             return _serve(words)
@@ -112,11 +112,6 @@ def _tell(error: RecommenderError, words: Sequence[str]) -> None:
     sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {visible(error.sentence)}\n"))
 
 
-def _program() -> str:
-    """Return how the user has started this."""
-    return "recommender" if os.path.basename(sys.argv[0]) == "recommender" else "python -m recommender"  # noqa: PTH119
-
-
 def _module(name: str) -> Any:
     """Return the module of a command; serve does without those of the others.
 
@@ -145,7 +140,7 @@ def _line(name: str) -> str:
 
 def _parser(chosen: str) -> _Parser:
     """Return the parser of all commands; only the chosen one has its arguments, so that no other is imported."""
-    parser = _All(prog=_program(), allow_abbrev=False)
+    parser = _All(prog=program(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name in _NAMES:
@@ -183,7 +178,7 @@ def _completion(shell: str) -> str:
 
 def _serve(words: Sequence[str]) -> int:
     """Run the service; the other commands, and all that they import, are not needed."""
-    parser = _Parser(prog=f"{_program()} serve", description=serve.__doc__, allow_abbrev=False)
+    parser = _Parser(prog=f"{program()} serve", description=serve.__doc__, allow_abbrev=False)
     serve.add_arguments(parser)
     return serve.run(parser.parse_args(words[1:]))
 

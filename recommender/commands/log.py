@@ -29,11 +29,11 @@ def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def text(result: list[dict[str, Any]]) -> str:
     """Return a line per move."""
-    lines = [("number", "at", "by", "what", "from", "to", "why")]
+    lines = [("number", "at (UTC)", "by", "what", "from", "to", "why")]
     lines += [
         (
             str(each["number"]),
-            each["at"],
+            each["at"][:19],
             "@".join(filter(None, (each["user"], each["host"]))) or "-",
             each["action"],
             each["from"] or "-",

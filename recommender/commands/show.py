@@ -103,7 +103,7 @@ def _screen(result: Mapping[str, Any]) -> list[str]:
 
 
 def _stages(stages: Mapping[str, Any]) -> str:
-    lines = [("stage", "commit", "committed at", "seconds", "events/s", "rows", "size")]
+    lines = [("stage", "commit", "committed at (UTC)", "seconds", "events/s", "rows", "size")]
     for stage, facts in stages.items():
         tables = facts["tables"].values()
         speed = facts.get("events_per_second")

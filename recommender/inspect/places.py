@@ -23,9 +23,15 @@ _FOREIGN = {
     b"SQLite format 3": "is an SQLite database; export the table as CSV",
     b"Obj\x01": "is an Avro file; write it as Parquet, or read it with data_loader.query",
     b"\xd0\xcf\x11\xe0": "is an old Excel sheet; save it as CSV",
+    b"ARROW1": "is an Arrow or Feather file; write it as Parquet",
+    b"PARE": "is encrypted Parquet; write it without encryption, or read it with data_loader.query",
 }
-_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload", "._copying_", ".swp", "~")
+_UNFINISHED = (
+    *(".tmp", ".temp", ".part", ".partial", ".filepart", ".inprogress", ".crdownload", ".download"),
+    *("._copying_", ".swp", "~"),
+)
 _MOST_FILES = 10_000
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # in the name of a folder, for null
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,11 @@ def literal(path: Path | str) -> str:
     return re.sub(r"([\\\[\]{}*?])", r"\\\1", str(path))
 
 
-def folders_of(file: Path) -> dict[str, str]:
+def folders_of(file: Path) -> dict[str, str | None]:
     """Return the columns that folders such as day=2026-01-31 give the rows of a file; Spark makes numbers of them."""
     found = dict(part.split("=", 1) for part in file.parts[:-1] if re.fullmatch(r"[^=]+=[^=]*", part))
-    return {name: str(int(text)) if text.isdecimal() else unquote(text) for name, text in found.items()}
+    values = {name: str(int(text)) if text.isdecimal() else unquote(text) for name, text in found.items()}
+    return {name: None if text == _NO_VALUE else text for name, text in values.items()}
 
 
 def compression_of(head: bytes) -> str | None:
@@ -107,7 +114,8 @@ def check_kind(file: Path, head: bytes) -> None:
     inside, named = compression_of(head), named_compression(file.name)
     suffix = {"gzip": "gz", "zstd": "zst"}
     if inside and named != inside:
-        wanted = f"{file.name}.{suffix.get(inside, inside)}"
+        stem = file.name.rpartition(".")[0] if named else file.name
+        wanted = f"{stem}.{suffix.get(inside, inside)}"
         sentence = f"{file.name} is compressed with {inside}, and its name does not say so; rename it to {wanted}"
         raise InputError("INPUT_FORMAT", sentence)
     if named and not inside and head:

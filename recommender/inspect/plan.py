@@ -91,6 +91,8 @@ def plan_for(given: str, columns: Mapping[str, str] | None = None) -> Plan:
     reasons += Counter(MALFORMED=table.malformed, ENCODING=table.damaged, HEADER=table.repeated)
     plan = Plan(given, place, _path(place, left_out), table, roles, (ids[0], ids[1]), reasons, span, left_out)
     plan.settings = settings_for(plan.path, place.lake, table, roles, plan.ids, keep)
+    if any(setting.path.endswith(".where") for setting in plan.settings):
+        del plan.unfit["BAD_WEIGHT"]  # the condition leaves them out
     plan.problem = _problem(plan)
     return plan
 
@@ -142,6 +144,10 @@ def _missing(table: Table, roles: Roles, given: Mapping[str, str]) -> SchemaErro
     what = {C.VISITOR: "visitors", C.ITEM: "items", C.TIMESTAMP: "times"}
     names = " and ".join(what[name] for name in roles.missing)
     part = f" (a column holds a {roles.part} only, which is not a time)" if roles.part else ""
+    if roles.unread and not roles.part and roles.missing == [C.TIMESTAMP]:
+        sentence = f"{place}: the values of {roles.unread} are not recognised as times"
+        ways = "write them as 2019-01-31T08:30:00 or as numbers since 1970, name another column with --column"
+        return SchemaError("SCHEMA_TYPE", f"{sentence}; {ways} timestamp=NAME, or write timestamp_format by hand")
     flags = " ".join(f"--column {name}=NAME" for name in roles.missing)
     others = "" if roles.missing != [C.TIMESTAMP] else ", or join the times with data_loader.query (docs/your-data.md)"
     sentence = f"{place}: no column of {names} was found{part}; its columns are {found}"
@@ -182,6 +188,9 @@ def _problem(plan: Plan) -> DataQualityError | None:
         return DataQualityError(
             "FORMS_DIFFER", f"{sentence} and are left out; write them alike, or load them on their own"
         )
+    if plan.place.notes and plan.path == plan.place.path:
+        sentence = f"{plan.place.notes[0]}, and a run reads those of one depth"
+        return DataQualityError("FORMS_DIFFER", f"{sentence}; move the others, or name the files with a glob")
     number = plan.unfit.total()
     if number <= _MOST_UNFIT * plan.rows:
         return None

@@ -37,6 +37,7 @@ class Roles:
         clock: column with the time of day, if the other has days only.
         is_rating: whether the weight is a rating.
         part: the part of a time that the only column with times has, if it is not a whole time.
+        unread: column that is named as times are, but whose values are not recognised as times.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -45,11 +46,13 @@ class Roles:
     clock: str | None = None
     is_rating: bool = False
     part: str | None = None
+    unread: str | None = None
 
     @property
     def missing(self) -> list[str]:
         """Return which of the columns that every log needs were not found."""
-        return [name for name in (C.VISITOR, C.ITEM, C.TIMESTAMP) if name not in self.columns]
+        found = {name for name in self.columns if name != C.TIMESTAMP or self.times}
+        return [name for name in (C.VISITOR, C.ITEM, C.TIMESTAMP) if name not in found]
 
 
 class _Search:
@@ -128,6 +131,7 @@ def _find_times(search: _Search, is_named: bool) -> None:
             search.take(C.TIMESTAMP, name, roles.how.get(C.TIMESTAMP, BY_NAME))
             break
         roles.part = roles.part or is_part_of_time(search.values(name))
+        roles.unread = roles.unread or name
     else:
         ids = {name for role in (C.VISITOR, C.ITEM) for name in search.named(role)} if is_named else set()
         for name in [] if chosen else reversed([name for name in search.free if name not in ids]):

@@ -9,6 +9,7 @@ Example usage:
 ([{'user_id': '7', 'itemid': None}], 1, '\\t')
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.orc
 import pyarrow.parquet
 
-from recommender.errors import InputError
+from recommender.errors import InputError, SchemaError
 from recommender.inspect.cells import Cutting, cutting, rows_of
 from recommender.inspect.objects import array_of_items, flat, object_of
 from recommender.inspect.places import Place, check_kind, folders_of
@@ -57,7 +58,7 @@ class Table:
         repeated: number of rows that are the header again.
         emptied: number of objects without elements, which make no row.
         whole: whether these are all rows.
-        renamed: whether names of the header stand twice, so that it cannot be used.
+        renamed: whether the header cannot be used, as a name stands there twice or is missing.
         types: of the columns, where the file says so.
     """
 
@@ -143,10 +144,13 @@ def _csv(file: Path, text: Text, most: int) -> Table:
     names = cut.header or [f"column_{position + 1}" for position in range(cut.width)]
     header = next(rows, None) if cut.header else None
     names = [name or f"_c{position}" for position, name in enumerate(names)]
-    renamed = len({name.lower() for name in names}) < len(names)
+    found = list(islice(rows, most + 1))
+    lacks_one = bool(cut.header and found) and all(row and not row[-1] and len(row) > len(names) for row in found)
+    if lacks_one:  # every row ends in a delimiter, the header does not
+        names.append(f"_c{len(names)}")
+    renamed = lacks_one or len({name.lower() for name in names}) < len(names)
     if renamed:
         names = [name if names.index(name) == at else f"{name}_{at + 1}" for at, name in enumerate(names)]
-    found = list(islice(rows, most + 1))
     kept = [row for row in found[:most] if row is not None and len(row) == len(names)]
     cells = [dict(zip(names, (cell or None for cell in row), strict=True)) for row in kept if row != header]
     return Table(
@@ -167,8 +171,12 @@ def _json(file: Path, text: Text, most: int) -> Table:
     found = [object_of(line) for line in lines[:most]]
     objects = [row for row in found if row is not None]
     if not objects:
+        if object_of(lines[0].rstrip(" ,")):
+            way = f"remove it, for example with sed 's/, *$//' {file.name} > events.jsonl"
+            raise InputError("INPUT_CORRUPT", f"{file.name} has a comma after each object; {way}")
         what = "is one JSON array" if lines[0].lstrip().startswith("[") else "has JSON objects of several lines"
         raise InputError("INPUT_CORRUPT", f"{file.name} {what}, but {_PLAIN.format(name=file.name)}")
+    _check_names(file, list(dict.fromkeys(name for row in objects for name in row)))
     table = _nested(file, Form("json", text.encoding), objects)
     whole = text.whole and len(lines) <= most
     return replace(table, malformed=len(found) - len(objects), damaged=text.damaged, whole=whole)
@@ -181,10 +189,19 @@ def _columnar(file: Path, file_format: str, most: int) -> Table:
     except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
         reason = str(error).split("\n", 1)[0][:120]
         raise InputError("INPUT_CORRUPT", f"{file.name} cannot be read as {file_format}: {reason}") from None
+    _check_names(file, schema.names)
     table = _nested(file, Form(file_format), rows)
     columns = list(dict.fromkeys([*table.columns, *(schema.names if not table.form.explode else ())]))
     types = {each.name: str(each.type) for each in schema}
     return replace(table, columns=columns, types=types, whole=len(rows) == number)
+
+
+def _check_names(file: Path, names: Sequence[str]) -> None:
+    lower = Counter(name.lower() for name in names)
+    twice = [name for name in names if lower[name.lower()] > 1]
+    if twice:
+        sentence = f"{', '.join(twice[:10])} stand in {file.name} for more than one column (case is ignored)"
+        raise SchemaError("SCHEMA_AMBIGUOUS", f"{sentence}; rename one")
 
 
 def _parquet(file: Path, most: int) -> tuple[Iterable[pa.RecordBatch], pa.Schema, int]:

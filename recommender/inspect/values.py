@@ -23,8 +23,8 @@ import recommender.constants as C
 
 _NULL_WORDS: Final = frozenset(map(str.lower, C.NULL_WORDS))
 _SCALES: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_FROM, _TO = 631_152_000, 2_208_988_800  # the years 1990 to 2039, in s
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_FROM, _TO = 694_224_000, 2_208_988_800  # the years 1992 to 2039, in s; .NET's ticks of today are ns of 1990
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _WHOLE = re.compile(r"-?\d{1,19}(?:\.0*)?")
 _LONGEST = 2**63
 _ISO = re.compile(

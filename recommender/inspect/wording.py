@@ -4,6 +4,7 @@ import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import recommender.constants as C
@@ -14,7 +15,7 @@ from recommender.inspect.settings import Setting
 from recommender.inspect.tables import MOST_FILES
 from recommender.inspect.values import as_date, text_of
 from recommender.settings.yaml_text import flow_text
-from recommender.terminal.text import indented, table, visible
+from recommender.terminal.text import indented, program, table, visible
 
 _WIDTH = 110
 _MOST_SHOWN = 6
@@ -60,10 +61,18 @@ def report_text(plan: Plan, written: str) -> str:
                 textwrap.fill(visible(note), _WIDTH, initial_indent="- ", subsequent_indent="  ") for note in notes
             )
         )
-    packages = f"--packages {_LIBRARIES[plan.place.lake]} " if plan.place.lake else ""
-    command = f"./spark-submit.sh {packages}--config {visible(shlex.quote(written))}"
-    parts.append(f"Wrote {visible(written)}: read it, change what is wrong, and run\n\n  {command}")
+    parts.append(f"Wrote {visible(written)}: read it, change what is wrong, and run\n\n  {_command(plan, written)}")
     return "\n\n".join(parts)
+
+
+def _command(plan: Plan, written: str) -> str:
+    """Return what starts a run from this folder: the script of a checkout, or the command of the package."""
+    config = f"--config {visible(shlex.quote(written))}"
+    packages = f"--packages {_LIBRARIES[plan.place.lake]} " if plan.place.lake else ""
+    if Path("spark-submit.sh").exists():
+        return f"./spark-submit.sh {packages}{config}"
+    given = f'PYSPARK_SUBMIT_ARGS="{packages.strip()}" ' if packages else ""
+    return f"{given}{program()} run {config}"
 
 
 def _looked_at(plan: Plan) -> str:

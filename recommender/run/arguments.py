@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from recommender.errors import ConfigError, Mistake
 from recommender.run.config import STAGES
+from recommender.terminal.text import program, title
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,10 +31,10 @@ def parser(stages: Sequence[str], script: str | Path | None) -> argparse.Argumen
         stages: names of the job's stages.
         script: path of the job's file; None: the job is a command of the package, and has no checkout.
     """
-    what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
+    what = "\n".join(f"  {title(name, STAGES[name].NAME)}: {_first_line(STAGES[name])}" for name in stages)
     made = _Parser(
-        prog=f"spark-submit jobs/{Path(script).name}" if script else f"recommender {_command(stages)}",
-        description=f"Run stages, each from stored tables to stored tables:\n\n{what}",
+        prog=f"spark-submit jobs/{Path(script).name}" if script else f"{program()} {_command(stages)}",
+        description=f"Run, from stored tables to stored tables:\n\n{what}",
         epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
         "16 damaged artifact, 17 storage, 18 try again.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from recommender.errors import ConfigError, Mistake
+from recommender.terminal.text import program
 
 COMMANDS = {
     "run": "Run the workflow, or some of its stages, on Spark",
@@ -32,7 +33,7 @@ def start(name: str, words: Sequence[str]) -> int:
     if name == "sample":
         from recommender.run.sample import main  # noqa: PLC0415
 
-        return main(words, program="recommender sample")
+        return main(words, program=f"{program()} sample")
     return run_job(_stages(name), None, words)
 
 
@@ -41,7 +42,7 @@ def job_parser(name: str) -> argparse.ArgumentParser:
     need_pyspark(name)
     from recommender.run import arguments, sample  # noqa: PLC0415
 
-    return sample.parser("recommender sample") if name == "sample" else arguments.parser(_stages(name), None)
+    return sample.parser(f"{program()} sample") if name == "sample" else arguments.parser(_stages(name), None)
 
 
 def need_pyspark(name: str) -> None:

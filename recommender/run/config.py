@@ -67,7 +67,7 @@ _SERVING = dict.fromkeys(("fold_in", "item_rules", "blend", "recommend"), "stage
 # Stage -> step that it has, but that is set elsewhere -> where.
 _BORROWED: Mapping[str, Mapping[str, str]] = {
     "stage2": _SERVING,
-    "tune": {"als": "stage2", "recent_popularity": "stage2", **_SERVING},
+    "tune": {**dict.fromkeys(("als", "item_to_item", "recent_popularity"), "stage2"), **_SERVING},
 }
 
 

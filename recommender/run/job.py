@@ -25,6 +25,7 @@ from recommender.run.preflight import size_of_inputs
 from recommender.run.runner import Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
 from recommender.settings.redaction import redacted
+from recommender.spark.effort import listen
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
 from recommender.stage import HIDDEN, Stage, place_of
@@ -85,6 +86,7 @@ class Session:
             self._ours = SparkSession.getActiveSession() is None  # a platform's own session is not ours to stop
             with progress("starting Spark"):
                 self._spark = start_session(self.name, self._verbose, self.size())
+            listen(self._spark)
             warning = unhidden(self._spark)
             if warning:
                 warn(warning)

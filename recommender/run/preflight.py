@@ -37,7 +37,7 @@ def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], 
         "config": redacted(stage.parameters(), numbers=False),
         "version": code_version(),
         "upstream": {name: commit.attempt for name, commit in sorted(upstream.items())},
-        "inputs": {redacted(path): facts for source in stage.sources() for path, facts in _listed(source, hadoop)},
+        "inputs": {redacted(path): facts for source in stage.sources() for path, facts in listed(source, hadoop)},
         "versions": {redacted(name): version for name, version in stage.versions(started=False).items()},
     }
 
@@ -84,7 +84,7 @@ def size_of_inputs(
     if any(stage.versions(started=False) for stage in stages):
         return None
     sources = [source for stage in stages for source in stage.sources()]
-    sizes = [sum(size for _, (size, _) in _listed(source, hadoop)) for source in sources]
+    sizes = [sum(size for _, (size, _) in listed(source, hadoop)) for source in sources]
     sizes += [sum(facts["bytes"] for facts in commit.files().values()) for commit in commits]
     return int(max(sizes, default=0))
 
@@ -124,7 +124,7 @@ def _modules(folder: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield f"{path}{entry.name}", entry
 
 
-def _listed(source: str, hadoop: Callable[[], Hadoop | None]) -> Iterator[tuple[str, list[float]]]:
+def listed(source: str, hadoop: Callable[[], Hadoop | None]) -> Iterator[tuple[str, list[float]]]:
     """Return the files that a source names: (path, [bytes, time of change])."""
     scheme, colon, rest = source.partition(":")
     if not colon or scheme == "file":

@@ -21,6 +21,7 @@ from recommender.run.reach import check_reach
 from recommender.run.sample import DEFAULT_EVENTS, sample_events, sample_items
 from recommender.run.termination import elsewhere
 from recommender.settings.redaction import redacted
+from recommender.spark.effort import Effort
 from recommender.spark.session import hadoop
 from recommender.stage import HIDDEN, NOT_COMPARED, Context, Stage
 from recommender.store import Attempt, Channels, Commit, Hidden, Shards, Store, Trials
@@ -308,7 +309,7 @@ class Runner:
         verdict = self._verdict(stage, upstream)
         with self._attempt(name) as attempt:
             check_reach(self._start(), attempt)
-            started = time.monotonic()
+            started, effort = time.monotonic(), Effort()
             made_of = {**made_of, "versions": stage.versions(started=True)}
             mark = fingerprint(made_of)
             with progress(title(name, stage.NAME), self._expected(name, upstream)) as announce:
@@ -340,6 +341,7 @@ class Runner:
                     "changed": stage.changed(),
                     **inherited,
                     "seconds": seconds,
+                    **effort.spent(),
                     "events_per_second": events and events / seconds,
                 }
                 commit = self._store.commit(attempt, redacted(body, numbers=False))

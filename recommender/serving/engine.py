@@ -4,28 +4,19 @@ An answer that is computed here is the list that stage 3 would have stored for t
 its items always, by factors for a visitor that is folded in.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.ranking import NONE, fill_up
+from recommender.ranking import multiplied
 from recommender.serving.factors import ByFactors
-from recommender.serving.filters import Wanted
+from recommender.serving.filters import Choice
 from recommender.serving.neighbours import ByNeighbours
 from recommender.serving.scorer import Explained, Feedback, Scorer
+from recommender.serving.selection import Ranked, most_popular
 from recommender.snapshot.catalogue import Neighbours, Popular
 from recommender.snapshot.read import Snapshot
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A list, best first: indexes, scores, and whether a place was filled with a popular item."""
-
-    item: NDArray[np.int32]
-    score: NDArray[np.float32]
-    popular: NDArray[np.bool_]
 
 
 def scorer_of(snapshot: Snapshot) -> Scorer:
@@ -71,28 +62,24 @@ class Engine:
         taste: Any | None,
         k: int,
         excluded: NDArray[np.int64],
-        wanted: Wanted | None = None,
+        choice: Choice | None = None,
         popular: Popular | None = None,
     ) -> Ranked:
         """Return the k best items for a visitor, by the rules; popular ones if nothing is known of its taste.
 
         Args:
-            taste: of the visitor. k: how many. excluded: indexes, rising. wanted: None: every item.
+            taste: of the visitor. k: how many. excluded: indexes, rising. choice: None: every item.
             popular: the popular items, best first; None: those of the whole log.
         """
-        indexes, scores = np.full((1, k), NONE, np.int32), np.full((1, k), np.nan, np.float32)
+        items, scores = np.array([], np.int32), np.array([], np.float32)
         if taste is not None:
-            items, values = self._scorer.best(taste, k, excluded, wanted)
-            indexes[0, : len(items)], scores[0, : len(items)] = items, values
-        filled = np.zeros(indexes.shape, dtype=np.bool_)
-        if self._fills or taste is None:
-            popular = popular or self._popular
-            if wanted is not None and (indexes == NONE).any():
-                kept = wanted.items[popular[0]]
-                popular = popular[0][kept], popular[1][kept]
-            filled = fill_up(indexes, scores, popular, (excluded, np.array([0, len(excluded)])))
-        number = int((indexes[0] != NONE).sum())
-        return Ranked(indexes[0, :number], scores[0, :number], filled[0, :number])
+            items, scores = self._scorer.best(taste, k, excluded, choice)
+        if len(items) == k or not (self._fills or taste is None):
+            return Ranked(items, scores, np.zeros(len(items), np.bool_))
+        listed = np.concatenate([excluded, items])
+        more, popularity = most_popular(popular or self._popular, k - len(items), listed, choice)
+        filled = np.arange(len(items) + len(more)) >= len(items)
+        return Ranked(np.concatenate([items, more]), np.concatenate([scores, popularity]), filled)
 
     def explained(self, item: int, feedback: Feedback) -> Explained:
         """Return why a visitor has its score of an item that the model knows; see `Scorer.explained`."""
@@ -102,10 +89,18 @@ class Engine:
         """Return the scores of some items that the model knows, as a list would have them."""
         return self._scorer.scores(taste, items)
 
-    def alike(self, items: NDArray[np.int64], k: int, excluded: NDArray[np.int64]) -> Ranked:
+    def alike(
+        self, items: NDArray[np.int64], k: int, excluded: NDArray[np.int64], choice: Choice | None = None
+    ) -> Ranked:
         """Return the k items that are most like some items that the model knows, on the mean; equal ones by index."""
         indexes, similarities = self._scorer.alike(items)
-        may = np.flatnonzero(~np.isin(indexes, excluded))
+        met, factors = None, None
+        if choice is not None:
+            in_order = indexes is self.order
+            met, factors = choice.of(slice(len(indexes))) if in_order else choice.of_items(indexes)
+        similarities = similarities if factors is None else multiplied(similarities, factors)
+        may = ~np.isin(indexes, excluded)
+        may = np.flatnonzero(may if met is None else may & met)
         if len(may) > k:
             may = may[similarities[may] >= np.partition(similarities[may], len(may) - k)[len(may) - k]]
         best = may[np.lexsort((indexes[may], -similarities[may]))][:k]

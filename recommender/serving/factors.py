@@ -1,29 +1,16 @@
 """Score items by factors: a visitor is folded in, and the search ends as soon as no item can be better."""
 
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.constants import FOLD_IN
-from recommender.ranking import (
-    NONE,
-    Items,
-    Solver,
-    can_improve,
-    explain,
-    fold_in,
-    found,
-    improve,
-    nothing_found,
-)
-from recommender.serving.filters import Wanted
+from recommender.ranking import Solver, best_of, explain, fold_in
+from recommender.serving.filters import Choice
 from recommender.serving.problems import RequestError
 from recommender.serving.scorer import Explained, Feedback
 from recommender.snapshot.catalogue import Model
-
-_FIRST_BLOCK: Final = 8192
 
 Factors = NDArray[np.float32]
 
@@ -42,7 +29,6 @@ class ByFactors:
         self._model, self._c = model, c
         self._solver: Solver = model.solver
         self.known, self.order = model.known, model.ranked.indexes
-        self._blocks = _blocks(model.ranked)
 
     def taste(self, feedback: Feedback) -> Factors | None:
         """Return the factors of a visitor; see `Scorer`."""
@@ -52,22 +38,12 @@ class ByFactors:
         return factors if factors.any() else None
 
     def best(
-        self, taste: Factors, k: int, excluded: NDArray[np.int64], wanted: Wanted | None
+        self, taste: Factors, k: int, excluded: NDArray[np.int64], choice: Choice | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the items with the largest inner products; see `Scorer`."""
-        best, barred = nothing_found(1, k), (excluded, np.array([0, len(excluded)]))
-        if self._c is not None:
-            taste = np.append(taste, np.full((1, 1), self._c, np.float32), axis=1)
-        start = 0
-        for block in self._blocks:
-            if not can_improve(best, taste, float(block.norms[0])).any():
-                break
-            own = block if wanted is None else _part(block, wanted.ranked[start : start + len(block.indexes)])
-            improve(best, taste, own, barred)
-            start += len(block.indexes)
-        indexes, scores = found(best)
-        number = int((indexes[0] != NONE).sum())
-        return indexes[0, :number], scores[0, :number]
+        vector = taste[0] if self._c is None else np.append(taste[0], np.float32(self._c))
+        choose = () if choice is None else (choice.of, choice.widest)
+        return best_of(vector, self._model.ranked, k, excluded, *choose)
 
     def scores(self, taste: Factors, items: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the inner products; see `Scorer`."""
@@ -108,19 +84,3 @@ class ByFactors:
         place = np.searchsorted(ranked.indexes, item, sorter=ranked.by_index)
         row = int(ranked.by_index[min(int(place), len(ranked.indexes) - 1)])
         return float(ranked.factors[row, -1]) * self._c if ranked.indexes[row] == item else 0.0
-
-
-def _part(block: Items, wanted: NDArray[np.bool_]) -> Items:
-    """Return the items of a block that are wanted."""
-    rows = np.flatnonzero(wanted)
-    return Items(block.indexes[rows], block.factors[rows], block.norms[rows])
-
-
-def _blocks(items: Items) -> list[Items]:
-    """Cut the items, each block twice as long as the one before: a search ends after the first that cannot matter."""
-    blocks, start, length = [], 0, _FIRST_BLOCK
-    while start < len(items.indexes):
-        own = slice(start, start + length)
-        blocks.append(Items(items.indexes[own], items.factors[own], items.norms[own]))
-        start, length = start + length, 2 * length
-    return blocks

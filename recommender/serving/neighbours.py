@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.constants import ITEM_TO_ITEM
-from recommender.serving.filters import Wanted
+from recommender.ranking import multiplied
+from recommender.serving.filters import Choice
 from recommender.serving.scorer import Explained, Feedback
 from recommender.snapshot.catalogue import Neighbours
 
@@ -30,11 +31,13 @@ class ByNeighbours:
         items, scores = self._nearest.scored(feedback.item[feedback.score > 0])
         return (items, scores) if len(items) else None
 
-    def best(self, taste: Scored, k: int, excluded: NDArray[np.int64], wanted: Wanted | None) -> Scored:
+    def best(self, taste: Scored, k: int, excluded: NDArray[np.int64], choice: Choice | None) -> Scored:
         """Return the neighbours with the largest sums; see `Scorer`."""
         items, scores = taste
         may = self._allowed[items] & ~np.isin(items, excluded)
-        may &= True if wanted is None else wanted.items[items]
+        met, factors = (None, None) if choice is None else choice.of_items(items)
+        scores = scores if factors is None else multiplied(scores, factors)
+        may &= True if met is None else met
         items, scores = items[may], scores[may]
         order = np.lexsort((items, -scores))[:k]
         return items[order], scores[order]

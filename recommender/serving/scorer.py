@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.serving.filters import Wanted
+from recommender.serving.filters import Choice
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Scorer(Protocol):
         """Return what it makes of a visitor's feedback, for the other methods; None if nothing can be said."""
 
     def best(
-        self, taste: Any, k: int, excluded: NDArray[np.int64], wanted: Wanted | None
+        self, taste: Any, k: int, excluded: NDArray[np.int64], choice: Choice | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return at most k allowed items and their scores, best first, equal scores by index."""
+        """Return at most k allowed and chosen items and their scores, boosted, best first, equal scores by index."""
 
     def scores(self, taste: Any, items: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the scores of some items that it knows, allowed or not."""
@@ -65,4 +65,4 @@ class Scorer(Protocol):
         """
 
     def alike(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return allowed items, in any order, and their mean similarity to some items that it knows."""
+        """Return allowed items, `order` itself or others, and their mean similarity to some items that it knows."""

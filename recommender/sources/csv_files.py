@@ -23,6 +23,7 @@ from recommender.sources.loaded import FILE, HEAD, MALFORMED, Loaded, check_name
 from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, with_place
 
 _CELLS = "__cells"
+_MOST_COLUMNS = 20_480  # that Spark cuts a line into; of a row there may be as many more than in the header
 _NOT_OF_CELLS = {"encoding", "charset", "linesep", "comment", "multiline"}
 
 
@@ -125,6 +126,8 @@ def _reading(head: Head, layout: Layout) -> tuple[str, dict[str, str]]:
     """Return the schema of all cells of a row, and the options that they are cut by."""
     schema = ", ".join(f"{name} string" for name in (*_names(head), MALFORMED))
     rule = {"sep": head.delimiter, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED}
+    if not layout.option("maxColumns"):
+        rule["maxColumns"] = str(_MOST_COLUMNS + len(head.names))
     return schema, {"escape": '"', **layout.options, **rule}
 
 

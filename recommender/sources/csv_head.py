@@ -13,14 +13,14 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
-from recommender.errors import InputError, SchemaError
+from recommender.errors import SchemaError
 from recommender.sources.encodings import Encoding
 from recommender.sources.options import chosen
-from recommender.sources.paths import HINT, STRICT, literal, of_each, with_place
+from recommender.sources.paths import STRICT, literal, no_text, of_each, with_place
 
 LINE: Final = "__line"  # the text of a line
 _OF_LINES = ("linesep", "comment")  # options that say what a line is
-_SEP = re.compile(r'"?sep=(.+?)"?', re.IGNORECASE)  # the first line as Excel writes it
+_SEP = re.compile(r' *"?sep=(.+?)"? *', re.IGNORECASE)  # the first line as Excel writes it
 # The characters that Java's trim removes: a line of only these does not count.
 _BLANKS = "".join(chr(code) for code in range(33))
 # No character of a text: nothing separates or quotes the cells of a line that is one cell.
@@ -131,8 +131,7 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
         first = [str(row[0] or "").removeprefix("\ufeff") for row in lines(spark, literal(file), layout).take(number)]
         looked_at = head_lines(first, layout)
         if any("\x00" in line or "\ufffd" in line for line in looked_at):
-            fault = f"{file} is not UTF-8 text: its first line has bytes that are not characters"
-            raise InputError("ENCODING", fault, f"{HINT}.options (encoding, multiLine), or convert the file")
+            raise no_text(file, first[0], "encoding, multiLine")
         return head_of(first, layout, file)
 
     return of_each(files, look)
@@ -140,7 +139,7 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
 
 def head_lines(first: Sequence[str], layout: Layout) -> Sequence[str]:
     """Return those of the first lines of a file that say what its columns are, and those before."""
-    return first[: layout.skip_rows + 1 + bool(first and _SEP.fullmatch(first[0].strip()))]
+    return first[: layout.skip_rows + 1 + bool(first and _SEP.fullmatch(first[0]))]
 
 
 def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
@@ -148,10 +147,12 @@ def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
 
     >>> head_of(["sep=;", "a;b", "1;2"], Layout())
     Head(names=('a', 'b'), delimiter=';', lines=('sep=;', 'a;b'), header=('a', 'b'))
+    >>> head_of(["sep=\\t", "a\\tb"], Layout()).names
+    ('a', 'b')
     >>> head_of(["1;2"], Layout(";", header=False))
     Head(names=('c1', 'c2'), delimiter=';', lines=(), header=())
     """
-    found = _SEP.fullmatch(first[0].strip()) if first else None
+    found = _SEP.fullmatch(first[0]) if first else None
     delimiter = found[1] if found else layout.delimiter
     skipped = layout.skip_rows + bool(found)
     if len(first) <= skipped:
@@ -175,6 +176,9 @@ def cells(line: str, delimiter: str, quote: str = '"') -> list[str]:
     """
     one = delimiter if len(delimiter) == 1 else "\x1f"
     line = line.replace(delimiter, one)
-    if len(quote) == 1:
-        return next(csv.reader([line], delimiter=one, quotechar=quote))
+    try:
+        if len(quote) == 1:
+            return next(csv.reader([line], delimiter=one, quotechar=quote))
+    except csv.Error:  # a cell is longer than Python reads
+        pass
     return line.split(one)  # nothing is quoted, or Spark will say what is wrong with the option

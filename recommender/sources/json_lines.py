@@ -14,7 +14,7 @@ from recommender.sources.encodings import Encoding
 from recommender.sources.loaded import FILE, MALFORMED, Loaded, check_names, quoted
 from recommender.sources.nested import root_of
 from recommender.sources.options import chosen
-from recommender.sources.paths import HINT, STRICT, listed, with_place
+from recommender.sources.paths import HINT, STRICT, listed, no_text, with_place
 
 _LINE, _OBJECT = "__line", "__object"
 _SAMPLED_LINES = 1000
@@ -105,7 +105,7 @@ def _check_text(lines: DataFrame, found: Sequence[str], path: str) -> None:
     if any("\x00" in key or "\ufffd" in key for key in found) or (
         not found and not lines.limit(_SAMPLED_LINES).where(strange).isEmpty()
     ):
-        raise InputError("ENCODING", f"{path} is not UTF-8 text", f"{HINT}.options (encoding), or convert it")
+        raise no_text(path, str(lines.select(_LINE).first()[0]), "encoding")  # type: ignore[index]
     if not found and not lines.isEmpty():
         raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line", f"{HINT}.file_format")
 

@@ -21,7 +21,26 @@ STRICT: Final = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 HINT: Final = "see data_loader"
 _KEY = f"{HINT}.event_filename"
 
-_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload", "._copying_", ".swp", "~")
+_UNFINISHED = (
+    *(".tmp", ".temp", ".part", ".partial", ".filepart", ".inprogress", ".crdownload", ".download"),
+    *("._copying_", ".swp", "~"),
+)
+# Ends of names of files that Spark does not read, or reads as something else -> what to do.
+_FOREIGN = {
+    (".xz", ".lzma", ".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.zst"): "unpack it",
+    (".xlsx", ".xls", ".ods"): "save the sheet as CSV",
+    (".avro", ".feather", ".arrow"): "write it as Parquet",
+}
+# What a text begins with whose bytes are not those of a text -> what it is, and what to do.
+_PACKED = {
+    "\x1f\ufffd": ("packed with gzip", "give it a name that ends in .gz"),
+    "BZh": ("packed with bzip2", "give it a name that ends in .bz2"),
+    "(\ufffd/\ufffd": ("packed with zstd", "give it a name that ends in .zst"),
+    "\ufffd7zXZ": ("packed with xz", "unpack it"),
+    "PK\x03\x04": ("a zip archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
+    "PAR1": ("Parquet", "set data_loader.file_format to parquet"),
+    "ORC": ("ORC", "set data_loader.file_format to orc"),
+}
 _FILES_AT_ONCE = 8
 _Found = TypeVar("_Found")
 
@@ -42,6 +61,9 @@ def listed(spark: SparkSession, path: str) -> list[str]:
         if file.lower().endswith(_UNFINISHED):
             advice = "remove it, or name the finished files with a glob"
             raise InputError("UNEXPECTED_FILE", f"{file} looks unfinished", advice, _KEY)
+        advice = next((way for ends, way in _FOREIGN.items() if file.lower().endswith(ends)), "")
+        if advice:
+            raise InputError("SOURCE_FORMAT", f"{file} has a format that Spark does not read here", advice)
     nested = sorted(set(below) - set(files))
     if nested:
         fault = f"{nested[0]} lies in a folder inside the input, which is not read"
@@ -49,6 +71,19 @@ def listed(spark: SparkSession, path: str) -> list[str]:
     if not files:
         raise InputError("INPUT_EMPTY", f"{path} has no rows: there is no file in it", _KEY)
     return files
+
+
+def no_text(place: str, first: str, options: str) -> InputError:
+    """Return the error of a file or folder that is not text, by its first line.
+
+    >>> print(no_text("events.csv", "\\x1f\\ufffd\\x08", "encoding"))
+    ENCODING events.csv is packed with gzip, though its name does not say so; give it a name that ends in .gz
+    """
+    for begin, (kind, advice) in _PACKED.items():
+        if first.startswith(begin):
+            return InputError("ENCODING", f"{place} is {kind}, though its name does not say so", advice)
+    fault = f"{place} is not UTF-8 text: its first line has bytes that are not characters"
+    return InputError("ENCODING", fault, f"{HINT}.options ({options}), or convert the file")
 
 
 def of_each(files: Sequence[str], look: Callable[[str], _Found]) -> dict[str, _Found]:

@@ -79,9 +79,15 @@ class Ids:
             return column.isNotNull()
         return F.coalesce(~column.rlike(self._nothing), F.lit(False))
 
-    def loses_zeros(self, name: str) -> Column:
-        """Return whether zeros at the beginning of an id that is text are lost, as it becomes a number."""
+    def is_rewritten(self, name: str) -> Column:
+        """Return whether an id that comes as text is another one than it was.
+
+        As it becomes a number, zeros at the beginning are lost; as text it keeps the .0 of a program that took it for a
+        number with a fraction.
+        """
         column = F.col(quoted(name))
+        if self.kind == "string":
+            return F.coalesce(column.endswith(".0") & column.rlike("^ *[0-9]+[.]0$"), F.lit(False))
         return F.coalesce(column.startswith("0") & column.rlike("^0+[0-9]"), F.lit(False))
 
     def _of_text(self, name: str) -> str:

@@ -1,7 +1,8 @@
 """The edge to a classic Spark process: its session, its settings, its JVM, its end, and its stderr.
 
-What the submitter configured stays, and what was left open gets a sensible value. This is the only module that looks at
-a classic Spark context; if there is none (Spark Connect, a session that the platform started) all else works too.
+What the submitter configured stays, and what was left open gets a sensible value. This module and `effort` are the only
+ones that look at a classic Spark context; if there is none (Spark Connect, a session that the platform started) all
+else works too.
 """
 
 import os
@@ -28,6 +29,9 @@ _BEFORE_START = {
     "spark.ui.showConsoleProgress": "false",  # the job has a progress line of its own
     "spark.sql.maxPlanStringLength": "100000",  # characters of a plan's description, which the driver keeps
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",  # a task has one core
+    # The checkpoints of a fit are deleted when nobody uses them: a search makes many gigabytes of them.
+    "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
+    "spark.cleaner.periodicGC.interval": "3min",
 }
 _SETTINGS = {
     "spark.sql.ansi.enabled": "true",  # as Spark 4 has it: a condition that fails on a row is an error, not null

@@ -69,13 +69,13 @@ class EventCells:
             self._problem(marks, cells, types).alias(C.PROBLEM),
             F.struct(text, every, head.cast("int").alias("head")).alias(C.RAW),
             F.col(FILE).alias(C.SOURCE_FILE),
-            *self._zeros(cells, types),
+            *self._rewritten(cells, types),
         )
 
-    def _zeros(self, cells: Mapping[str, str], types: Mapping[str, T.DataType]) -> list[Column]:
-        """Return the column loses_zeros, where text becomes numbers."""
-        texts = [cells[name] for name in _IDS if isinstance(types[name], T.StringType) and self.ids.kind != "string"]
-        return [reduce(or_, map(self.ids.loses_zeros, texts)).alias(C.LOSES_ZEROS)] if texts else []
+    def _rewritten(self, cells: Mapping[str, str], types: Mapping[str, T.DataType]) -> list[Column]:
+        """Return the column rewritten, where ids come as text."""
+        texts = [cells[name] for name in _IDS if isinstance(types[name], T.StringType)]
+        return [reduce(or_, map(self.ids.is_rewritten, texts)).alias(C.REWRITTEN)] if texts else []
 
     def _value(self, name: str, named: Mapping[str, str], types: Mapping[str, T.DataType], place: str) -> Column:
         if name not in named:

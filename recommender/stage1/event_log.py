@@ -112,7 +112,7 @@ class EventLog:
         self.warnings: list[str] = []
         self._base: dict[str, Any] | None = None
         self._let_pass: list[str] = []
-        self.empty = self._zeros = 0
+        self.empty = self._rewritten = 0
         self._left_out: tuple[int, int] | None = None
 
     def load(self, version: str | None = None, before: Mapping[str, Any] | None = None) -> DataFrame:
@@ -141,7 +141,7 @@ class EventLog:
         self.quarantine = self._quarantine(rows.where(~is_good))
         if self.empty:
             self.warnings.append(f"{self.empty:,} rows have no element in {loader.explode}, and make no event")
-        self._note_zeros(loader, loaded)
+        self._note_rewritten(loader, loaded)
         self._note_quotes(loaded)
         self._steps.event_validator.check(self.rows, self.quarantined, median)
         if not self.distinct and not loader.allow_empty:
@@ -221,7 +221,7 @@ class EventLog:
         checked = self._steps.event_validator.execute(read)
         self.weighed = C.WEIGHT in checked.columns
         own = [C.WEIGHT] if self.weighed else []
-        noted = [name for name in (C.LOSES_ZEROS,) if name in checked.columns]
+        noted = [name for name in (C.REWRITTEN,) if name in checked.columns]
         validated: DataFrame = checked.select(*C.EVENT_COLUMNS, *own, bad.alias(_BAD), *noted)
         self._counter.came_out("event_validator", validated)
         self._read.append(validated)
@@ -263,12 +263,16 @@ class EventLog:
         more = repeated.withColumn(C.ROWS, F.col("_all") - F.col(_HEAD)).where(F.col(C.ROWS) > 0)
         return apart.where(~is_header).select(*columns).unionByName(more.select(*columns))
 
-    def _note_zeros(self, loader: DataLoader, loaded: Loaded) -> None:
-        """Warn of ids that are other ones as numbers; they are looked at once more only if there are any."""
-        if not self._zeros:
+    def _note_rewritten(self, loader: DataLoader, loaded: Loaded) -> None:
+        """Warn of ids that are not as they were; those that became numbers are looked at once more if there are any."""
+        if not self._rewritten:
+            return
+        if loader.id_type == "string":
+            sentence = f"{self._rewritten:,} rows have an id such as 7.0, which a program has made of a whole number"
+            self.warnings.append(f"{sentence}; as text it is not the id 7, see data_loader.id_type")
             return
         merged = [f"{count:,} {name}" for name, count in loader.merged(loaded).items() if count]
-        sentence = f"{self._zeros:,} rows have an id that begins with zeros, which a number does not"
+        sentence = f"{self._rewritten:,} rows have an id that begins with zeros, which a number does not"
         more = f"; ids that differ in them alone are now one: {', '.join(merged)}" if merged else ""
         self.warnings.append(f"{sentence}{more}; see data_loader.id_type")
 
@@ -298,12 +302,12 @@ class EventLog:
         by_reason = (F.sum(F.when(reason == name, F.col(C.ROWS))) for name in reasons)
         last = F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP)))
         median = F.percentile_approx(C.TIMESTAMP, 0.5)
-        zeros = F.sum(F.when(F.col(C.LOSES_ZEROS), F.col(C.ROWS))) if C.LOSES_ZEROS in rows.columns else F.lit(0)
+        changed = F.sum(F.when(F.col(C.REWRITTEN), F.col(C.ROWS))) if C.REWRITTEN in rows.columns else F.lit(0)
         heads = _first_lines() if HEAD in loaded.rows.columns else F.lit(0)
         of_weights = self._kinds.scoring.own_facts(rows, reason.isNull())
         of_kinds = self._kinds.counts(rows, reason.isNull())
-        facts = [F.count_if(reason.isNull()), last, median, number, zeros, heads, *of_weights, *by_reason, *of_kinds]
-        self.distinct, self.last, middle, total, self._zeros, first_lines, *others = single_row(rows.agg(*facts))
+        facts = [F.count_if(reason.isNull()), last, median, number, changed, heads, *of_weights, *by_reason, *of_kinds]
+        self.distinct, self.last, middle, total, self._rewritten, first_lines, *others = single_row(rows.agg(*facts))
         weights, counts = others[: len(of_weights)], others[len(of_weights) :]
         by_name = dict(zip(reasons, counts, strict=False))
         # Each file begins with lines that are not rows; what repeats them is.

@@ -35,6 +35,7 @@ from recommender.stage import Previous, Stage
 from recommender.stage1.evaluation_split import TESTED, EvaluationSplit, SplitSteps
 from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.event_log import EventLog, EventLogSteps
+from recommender.stage1.own_events import OwnEvents
 from recommender.stage1.scoring import Scoring, ScoringSteps
 from recommender.stage1.steps import ColumnEncoder, LeakCheck, VisitorEncoder
 from recommender.stage1.steps.column_encoder import Numbering, numbered
@@ -115,8 +116,8 @@ class Stage1(Stage):
         self._numbering = ""
         self._leaks = 0
         self._is_written = False
-        kinds = EventKinds(self.steps.score_events, self.steps.event_validator.known_events)
-        self.log = EventLog(self.steps, self.cache, self.counter, kinds)
+        self._kinds = EventKinds(self.steps.score_events, self.steps.event_validator.known_events)
+        self.log = EventLog(self.steps, self.cache, self.counter, self._kinds)
         self.split = EvaluationSplit(self.steps, self.cache, self.counter)
         self.scoring = Scoring(self.steps, self.cache, self.counter)
 
@@ -164,8 +165,8 @@ class Stage1(Stage):
             self.split.own.load(self.context.versions.get(self.steps.holdout.holdout_table or ""))
         self.announce("loading and validating events")
         events = self.log.load(self.context.versions.get(self._log), before)
-        for name, step in self.own.items():
-            events = self.run(name, events, step)
+        events, sentences = OwnEvents(self.own, self.run, self._kinds).execute(events, self.log.events)
+        self.log.warnings += [sentence for sentence in sentences if sentence not in self.log.warnings]
         for sentence in self.log.warnings:
             self.warn(sentence)
         self.announce("finding the split")

@@ -70,6 +70,7 @@ class Snapshot:
         self.visitors = 0
         self.lists = 0
         self.items = 0
+        self.warnings: list[str] = []  # of `files`, a sentence each
         self.titles: list[dict[str, Any]] = []  # itemid and title of the items that `files` was asked for
 
     def files(
@@ -101,6 +102,7 @@ class Snapshot:
             allowed=allowed,
             gains=gains,
             versions=self._versions,
+            warnings=self.warnings,
         )
         for path, content in self._contents(visitors, items):
             if path == ITEMS and titled:

@@ -16,7 +16,7 @@ True
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
 from recommender.errors import InputError, SchemaError
@@ -45,7 +45,8 @@ class ItemRules:
     Execution args:
         items: itemid, item_index int, last_timestamp long (ms, null for an item without events), one row per item.
         versions: of the tables of the lists, as `versions` has returned them; a table is read as it was then.
-        warnings: takes a sentence for each list that has none of the items; null: nobody wants to know.
+        warnings: takes a sentence for each list that has none of the items, or ids that are written in another way than
+            the log's; null: nobody wants to know.
         hidden: ids of items, as text, that may not be recommended either: those of `python -m recommender hide`.
     Execution returns:
         item_index int, one row per item that may be recommended, order undefined; null if there is no rule, and
@@ -150,4 +151,15 @@ def _checked(items: DataFrame, listed: DataFrame, place: str, warnings: list[str
         warnings.append(f"{place} has no ids: see item_rules")
     elif not known:
         warnings.append(f"none of the {number:,} ids in {place} is one of an item: see item_rules")
+    if known < number and isinstance(wanted, T.StringType):
+        strange = found.where(F.col("_is_item").isNull()).select(_alike(C.ITEM).alias("alike"))
+        near = strange.join(items.select(_alike(C.ITEM).alias("alike")), "alike", "left_semi").count()
+        if near:
+            why = "differ from ids of items in case, in zeros at the beginning or in a .0 at the end, and match none"
+            warnings.append(f"{near:,} ids in {place} {why}: write them as the log does, see item_rules")
     return ids.select(C.ITEM)
+
+
+def _alike(name: str) -> Column:
+    """Return an id without what a spreadsheet or a program changes in one: its case, first zeros, and .0 at its end."""
+    return F.regexp_replace(F.lower(F.col(name)), "^0+(?=.)|[.]0+$", "")

@@ -8,7 +8,9 @@ monday    1.5 KiB
 ('1 min', '3 d', 43200.0)
 """
 
+import os
 import re
+import sys
 from collections.abc import Sequence
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -38,6 +40,11 @@ def table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
 def indented(text: str) -> str:
     """Return a text with two spaces before each line."""
     return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def program() -> str:
+    """Return how the user has started the command of the package, and can start it again."""
+    return "recommender" if os.path.basename(sys.argv[0]) == "recommender" else "python -m recommender"  # noqa: PTH119
 
 
 def title(stage: str, verb: str) -> str:

@@ -221,6 +221,16 @@ def test_16_without_a_source_the_sample_would_be_generated(shop: Shop) -> None:
     assert shop.found["outlook"]["log"]["events"] == 50_000
 
 
+def test_17_a_log_that_is_not_there_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recommender.run.runner.hadoop", lambda: None)
+    shop.commit("monday")
+    for path in shop.log.iterdir():
+        path.unlink()
+    found = shop.plan(code=12)
+    assert does(found) == ["refuse"]
+    assert found["stage1"][1] == f"INPUT_NOT_FOUND {shop.log} does not exist, or has no files"
+
+
 def test_a_stage_without_its_upstream_is_refused_as_the_run_would(shop: Shop) -> None:
     assert main(["plan", "--root", str(shop.root), "--from", "stage3"]) == 12
     assert "UPSTREAM_NOT_COMMITTED command=plan: stage2 has no committed result" in shop.capsys.readouterr().err

@@ -133,7 +133,7 @@ class DataLoader:
         be read is null, transactionid even if the log has no such column. And for the EventValidator: problem string
         (MALFORMED, ENCODING, BAD_ID, BAD_TIMESTAMP, BAD_WEIGHT or null), raw string (the row as it came),
         source_file string. Further columns are dropped. `events` also has rows for what makes no event (HEADER,
-        NO_ELEMENT), so that it can be counted, and loses_zeros boolean where text becomes numeric ids.
+        NO_ELEMENT), so that it can be counted, and rewritten boolean where ids come as text.
     Raises:
         InputError: the source is missing, empty or unreadable. SchemaError: a column is missing, ambiguous or of a
         wrong type. TransientError: a database does not answer, or refuses the login.
@@ -285,7 +285,7 @@ class DataLoader:
         """Return the events; see the class."""
         events = self.events(self.load(version)).withColumn(C.RAW, raw_text())
         is_row = ~F.coalesce(F.col(C.PROBLEM), F.lit("")).isin(C.HEADER, C.NO_ELEMENT)
-        return events.where(is_row).drop(C.LOSES_ZEROS)
+        return events.where(is_row).drop(C.REWRITTEN)
 
     def load(self, version: str | None = None) -> Loaded:
         """Return the rows of the source with its own columns, those filtered out that are not asked for.

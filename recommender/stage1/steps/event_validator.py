@@ -54,6 +54,20 @@ RULES: Final[Mapping[str, Callable[["EventValidator", DataFrame], Column | None]
 }
 
 
+# Reason -> where the way out may be, for the most frequent one.
+_WAYS: Final[Mapping[str, str]] = {
+    "MALFORMED": "data_loader.delimiter and options",
+    "ENCODING": "data_loader.options (encoding)",
+    "BAD_ID": "data_loader.id_type",
+    "BAD_TIMESTAMP": "data_loader.timestamp_unit and timestamp_format",
+    "NULL_EVENT": "data_loader.constant_event",
+    "NEGATIVE_ID": "event_validator.negative_ids",
+    "ZERO_TIMESTAMP": "data_loader.timestamp_unit, event_validator.earliest",
+    "FUTURE_TIMESTAMP": "data_loader.timestamp_unit",
+    "BAD_WEIGHT": "data_loader.columns.weight",
+}
+
+
 @step
 class EventValidator:
     """Give every event that is not fit for use a reason, and judge whether too many have one.
@@ -164,7 +178,9 @@ class EventValidator:
             if count > limit * rows:
                 rate = f"{name}{_more(count / rows, limit)}"
                 sentence = f"{rate}: {number:,} of {rows:,} rows are quarantined ({by_reason})"
-                raise DataQualityError("QUARANTINE_RATE", f"{sentence}; see event_validator.{parameter}")
+                way = _WAYS.get(max(quarantined, key=lambda reason: quarantined[reason]))
+                ways = " or ".join(filter(None, (way, f"event_validator.{parameter}")))
+                raise DataQualityError("QUARANTINE_RATE", f"{sentence}; see {ways}")
 
     @property
     def latest(self) -> int:
