@@ -8,7 +8,7 @@ They become a log with a view per pair, in an order by chance, and a holdout of 
 (stage1.holdout.holdout_filename). All items are ranked for every visitor of the test file, without those of the train
 file.
 
-A fit is rank:alpha:regParam:iterations, in MLlib's own terms. The seconds are those of stage 2 in its commit record:
+A fit is rank:alpha:regParam:iterations in MLlib's own terms, and with solver blocks also :exponent. The seconds are those of stage 2 in its commit record:
 the fit, the lists of all models, and the judgement, without Spark's start. Published rows are those of the BARS
 leaderboard (candidate matching), of the README of LightGCN-PyTorch, and of the paper on GF-CF. Their definitions are
 ours: recall is the number of hits among the first k over the number of the visitor's test items, not over k; NDCG has
@@ -87,9 +87,9 @@ class Fit(NamedTuple):
 
 
 def fit(text: str) -> Fit:
-    """Read rank:alpha:regParam:iterations."""
-    rank, alpha, reg_param, max_iter = text.split(":")
-    return Fit(int(rank), float(alpha), float(reg_param), int(max_iter))
+    """Read rank:alpha:regParam:iterations, and maybe :exponent."""
+    rank, alpha, reg_param, max_iter, *exponent = text.split(":")
+    return Fit(int(rank), float(alpha), float(reg_param), int(max_iter), *map(float, exponent))
 
 
 def pairs(path: Path) -> Iterator[tuple[str, int, str]]:
