@@ -8,11 +8,12 @@ They become a log with a view per pair, in an order by chance, and a holdout of 
 (stage1.holdout.holdout_filename). All items are ranked for every visitor of the test file, without those of the train
 file.
 
-A fit is rank:alpha:regParam:iterations in MLlib's own terms, and with solver blocks also :exponent. The seconds are those of stage 2 in its commit record:
-the fit, the lists of all models, and the judgement, without Spark's start. Published rows are those of the BARS
-leaderboard (candidate matching), of the README of LightGCN-PyTorch, and of the paper on GF-CF. Their definitions are
-ours: recall is the number of hits among the first k over the number of the visitor's test items, not over k; NDCG has
-binary relevance, and an ideal list of min(k, that number) hits; both are means over the visitors of the test file.
+A fit is rank:alpha:regParam:iterations in MLlib's own terms, and with solver blocks also :exponent. The seconds are
+those of stage 2 in its commit record: the fit, the lists of all models, and the judgement, without Spark's start.
+Published rows are those of the BARS leaderboard (candidate matching), of the README of LightGCN-PyTorch, and of the
+paper on GF-CF. Their definitions are ours: recall is the number of hits among the first k over the number of the
+visitor's test items, not over k; NDCG has binary relevance, and an ideal list of min(k, that number) hits; both are
+means over the visitors of the test file.
 
 The models that need no fit are printed once: item_to_item by its default exponents, or by what --tune-neighbours has
 found in so many minutes.
