@@ -1,6 +1,7 @@
 """The arithmetic of recommending, on numpy arrays and without Spark."""
 
 from recommender.ranking.als_kernel import random_factors, solve_rows
+from recommender.ranking.chosen import best_of, multiplied
 from recommender.ranking.explain import explain
 from recommender.ranking.fold_in import Solver, fold_in, gram
 from recommender.ranking.popular import fill_up
@@ -25,6 +26,7 @@ __all__ = [
     "Keys",
     "Solver",
     "arranged",
+    "best_of",
     "can_improve",
     "explain",
     "fill_up",
@@ -32,6 +34,7 @@ __all__ = [
     "found",
     "gram",
     "improve",
+    "multiplied",
     "norms_of",
     "nothing_found",
     "random_factors",

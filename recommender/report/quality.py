@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import recommender.constants as C
 from recommender.evaluation import METRICS, PER_VISITOR
-from recommender.report.charts import bar, interval, scale
+from recommender.evaluation.long_tail import share
+from recommender.report.charts import bar, curves, interval, scale
 from recommender.report.facts import Facts
 from recommender.report.html import Child, Markup, element, facts as definitions, joined, number, table
 
@@ -29,6 +30,8 @@ _SAYS: Final = {
     "overlap": "share of places that two visitors have in common",
     "short_lists": "share of lists that are too short",
 }
+
+_THOUSANDTHS: Final = (1, 10, 50, 100, 200, 500)  # of the items, whose shares are in the table below the picture
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -85,15 +88,48 @@ def catalogue(facts: Facts) -> Markup | None:
     tails = [(what, profile[f"events_per_{what}"]) for what in ("item", "visitor") if f"events_per_{what}" in profile]
     if not names and not tails:
         return None
-    parts: list[Child] = [element("div", [_card(facts, name, k) for name in names], class_="cards")]
+    parts: list[Child] = [element("div", [_card(facts, name, k) for name in names], class_="cards"), _long_tail(facts)]
     if tails:
         keys = ("mean", "p50", "p90", "p99", "max")
         lines = [
             (f"Events per {what}", *(number(tail.get(key), "{:,.1f}" if key == "mean" else "{:,}") for key in keys))
             for what, tail in tails
         ]
-        parts.append(table(("Long tail of the log", "mean", "median", "90 %", "99 %", "most"), lines))
+        parts.append(table(("Activity in the log", "mean", "median", "90 %", "99 %", "most"), lines))
     return joined(parts)
+
+
+def _long_tail(facts: Facts) -> Markup | None:
+    """Return how much of all events, and of all places of the lists, the most popular items have."""
+    profile = facts.record("stage1").get("profile") or {}
+    found = {
+        "places of the lists": facts.record("stage4").get("long_tail"),
+        "events of the log": profile.get("long_tail"),
+    }
+    known = {name: curve for name, curve in found.items() if curve and curve[-1][1]}
+    if not known:
+        return None
+    points = {
+        name: [(items / known[name][-1][0], total / known[name][-1][1]) for items, total in known.get(name, ())]
+        for name in found  # one that is not known too, so that the others keep their colours
+    }
+    keys = [element("span", element("i", class_=f"c{list(found).index(name)}"), name) for name in known]
+    keys.append(element("span", element("i", class_="even"), "if all items had the same"))
+    texts = ("0%", "of the items, most popular first", "100%")
+    ends = element("div", [element("span", text) for text in texts], class_="ends")
+    lines: list[Sequence[Child]] = [
+        (f"Share of the {name}", *(number(share(curve, each), "{:.1%}") for each in _THOUSANDTHS))
+        for name, curve in known.items()
+    ]
+    says = "which share of all places and of all events the most popular items have"
+    head = ("The most popular", *(f"{each / 1000:.1%}".replace(".0%", "%") for each in _THOUSANDTHS))
+    return joined(
+        [
+            element("div", element("h3", "Long tail"), element("p", says, class_="note")),
+            element("figure", element("figcaption", keys), curves(points), ends, class_="tail"),
+            table(head, lines),
+        ]
+    )
 
 
 def segments(facts: Facts) -> Markup | None:

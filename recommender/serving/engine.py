@@ -5,39 +5,17 @@ An answer to a visitor that is folded in here is the list that stage 3 would hav
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.ranking import (
-    NONE,
-    Items,
-    Solver,
-    can_improve,
-    explain,
-    fill_up,
-    fold_in,
-    found,
-    improve,
-    nothing_found,
-)
-from recommender.serving.filters import Wanted
+from recommender.ranking import Solver, best_of, explain, fold_in, multiplied
+from recommender.serving.filters import Choice
+from recommender.serving.selection import Ranked, most_popular
 from recommender.snapshot.catalogue import Model, Popular
 from recommender.snapshot.read import Snapshot
 
-_FIRST_BLOCK: Final = 8192
-
 Factors = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A list, best first: indexes, scores, and whether a place was filled with a popular item."""
-
-    item: NDArray[np.int32]
-    score: NDArray[np.float32]
-    popular: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -76,7 +54,6 @@ class Engine:
         self._popular = snapshot.items.popular
         self._fills = snapshot.manifest.fill_with_popular
         self._c = None if snapshot.manifest.blend is None else snapshot.manifest.blend.c
-        self._blocks = _blocks(snapshot.model.ranked)
 
     def feedback(
         self, items: NDArray[np.integer], scores: NDArray[np.floating], excluded: NDArray[np.integer]
@@ -100,36 +77,26 @@ class Engine:
         factors: Factors | None,
         k: int,
         excluded: NDArray[np.int64],
-        wanted: Wanted | None = None,
+        choice: Choice | None = None,
         popular: Popular | None = None,
     ) -> Ranked:
         """Return the k best items for a visitor, by the rules; popular ones if it has no factors.
 
         Args:
-            factors: of the visitor. k: how many. excluded: indexes, rising. wanted: None: every item.
+            factors: of the visitor. k: how many. excluded: indexes, rising. choice: None: every item.
             popular: the popular items, best first; None: those of the whole log.
         """
-        best, barred = nothing_found(1, k), (excluded, np.array([0, len(excluded)]))
+        items, scores = np.array([], np.int32), np.array([], np.float32)
         if factors is not None:
-            if self._c is not None:
-                factors = np.append(factors, np.full((1, 1), self._c, np.float32), axis=1)
-            start = 0
-            for block in self._blocks:
-                if not can_improve(best, factors, float(block.norms[0])).any():
-                    break
-                own = block if wanted is None else _part(block, wanted.ranked[start : start + len(block.indexes)])
-                improve(best, factors, own, barred)
-                start += len(block.indexes)
-        indexes, scores = found(best)
-        filled = np.zeros(indexes.shape, dtype=np.bool_)
-        if self._fills or factors is None:
-            popular = popular or self._popular
-            if wanted is not None and (indexes == NONE).any():
-                kept = wanted.items[popular[0]]
-                popular = popular[0][kept], popular[1][kept]
-            filled = fill_up(indexes, scores, popular, barred)
-        number = int((indexes[0] != NONE).sum())
-        return Ranked(indexes[0, :number], scores[0, :number], filled[0, :number])
+            vector = factors[0] if self._c is None else np.append(factors[0], np.float32(self._c))
+            choose, widest = (choice.of, choice.widest) if choice else (None, 1.0)
+            items, scores = best_of(vector, self._model.ranked, k, excluded, choose, widest)
+        if len(items) == k or not (self._fills or factors is None):
+            return Ranked(items, scores, np.zeros(len(items), np.bool_))
+        listed = np.concatenate([excluded, items])
+        more, popularity = most_popular(popular or self._popular, k - len(items), listed, choice)
+        filled = np.arange(len(items) + len(more)) >= len(items)
+        return Ranked(np.concatenate([items, more]), np.concatenate([scores, popularity]), filled)
 
     def explained(self, item: int, feedback: Feedback) -> Explained | None:
         """Return why a visitor has its score of an item; None for an item without factors.
@@ -150,14 +117,18 @@ class Engine:
         scores: NDArray[np.float32] = self._model.factors[items] @ factors[0] + np.array(gains, np.float32)
         return scores
 
-    def alike(self, items: NDArray[np.int64], k: int, excluded: NDArray[np.int64]) -> Ranked:
+    def alike(
+        self, items: NDArray[np.int64], k: int, excluded: NDArray[np.int64], choice: Choice | None = None
+    ) -> Ranked:
         """Return the k items with the largest mean cosine to some items that have factors; equal ones by index."""
         ranked, rank = self._model.ranked, self._model.rank
         given = self._model.factors[items]
         lengths = np.linalg.norm(given, axis=1, keepdims=True)
         mean = np.divide(given, lengths, out=np.zeros_like(given), where=lengths > 0).mean(axis=0)
         cosines = (ranked.factors[:, :rank] @ mean) / self._lengths
-        may = np.flatnonzero(~np.isin(ranked.indexes, excluded))
+        met, factors = (None, None) if choice is None else choice.of(slice(len(cosines)))
+        cosines = cosines if factors is None else multiplied(cosines, factors)
+        may = np.flatnonzero(~np.isin(ranked.indexes, excluded) & (True if met is None else met))
         if len(may) > k:
             may = may[cosines[may] >= np.partition(cosines[may], len(may) - k)[len(may) - k]]
         best = may[np.lexsort((ranked.indexes[may], -cosines[may]))][:k]
@@ -175,22 +146,6 @@ class Engine:
         ranked = model.ranked
         if self._c is None or not len(ranked.indexes):
             return 0.0
-        place = np.searchsorted(ranked.indexes, item, sorter=ranked.by_index)
+        place = np.searchsorted(ranked.indexes, np.int32(item), sorter=ranked.by_index)  # of the same type: no copy
         row = int(ranked.by_index[min(int(place), len(ranked.indexes) - 1)])
         return float(ranked.factors[row, -1]) * self._c if ranked.indexes[row] == item else 0.0
-
-
-def _part(block: Items, wanted: NDArray[np.bool_]) -> Items:
-    """Return the items of a block that are wanted."""
-    rows = np.flatnonzero(wanted)
-    return Items(block.indexes[rows], block.factors[rows], block.norms[rows])
-
-
-def _blocks(items: Items) -> list[Items]:
-    """Cut the items, each block twice as long as the one before: a search ends after the first that cannot matter."""
-    blocks, start, length = [], 0, _FIRST_BLOCK
-    while start < len(items.indexes):
-        own = slice(start, start + length)
-        blocks.append(Items(items.indexes[own], items.factors[own], items.norms[own]))
-        start, length = start + length, 2 * length
-    return blocks

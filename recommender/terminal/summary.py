@@ -102,6 +102,8 @@ def release_text(release: Mapping[str, Any]) -> str:
     """
     if release["live"] is None:
         return f"{release['candidate']} is the first version of the channel: there is nothing to compare it with"
+    if release["live"] == release["candidate"]:
+        return f"both are {release['candidate']}: nothing would change"
     runs = (release["candidate"], release["live"])
     parts = [f"from {runs[1]} to {runs[0]}"]
     lists = release["lists"]

@@ -257,6 +257,20 @@ def test_a_table_without_itemid_is_told(spark: SparkSession, tmp_path: Path) -> 
         made(tmp_path, spark, shop(), {"snapshot": {"items_filename": str(tmp_path / "items.csv")}})
 
 
+def test_rows_that_name_nothing_are_reported_and_ids_are_made_as_those_of_the_log(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    of = shop()
+    lines = ["itemid,title", f"00{of.items[4]},Tea", "1,Mug,7", "SKU-1,Jug", *(f"{id_},x" for id_ in of.items[:4])]
+    (tmp_path / "items.csv").write_text("\n".join(lines) + "\n")
+    stage = Stage4({"snapshot": {"items_filename": str(tmp_path / "items.csv")}})
+    version = made_by(stage, tmp_path, spark, of)
+    assert version.snapshot.items.shown(4)["title"] == "Tea"
+    bad, few = stage.details()["warnings"]
+    assert bad.startswith(f"2 of 7 rows of {tmp_path}/items.csv have too many or too few cells, or an itemid that the")
+    assert few.startswith(f"{ITEMS - 5} of {ITEMS} items have no row in {tmp_path}/items.csv, and so no title and no")
+
+
 def test_a_table_that_is_not_there_is_told(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="INPUT_NOT_FOUND"):
         made(tmp_path, spark, shop(), {"snapshot": {"items_filename": str(tmp_path / "nowhere.csv")}})

@@ -74,7 +74,7 @@ function tableAt(metrics, k) {
   const lines = names.map((name) => {
     const cells = new Map(rows.filter((row) => row.metric === name).map((row) => [row.model, row]));
     const most = largest([...cells.values()]);
-    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(cells.get(model), most)));
+    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(cells.get(model), most, model)));
   });
   const head = [`metric@${k}`, ...models.map(modelName)].map((name) => element("th", { scope: "col" }, name));
   const table = element("table", { class: "metrics" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, lines));
@@ -94,11 +94,13 @@ function meaning(name) {
   return element("span", { class: "meaning" }, question, " ", element("strong", {}, arrow, ` ${direction}`));
 }
 
-function cell(row, most) {
-  if (!row) return element("td", { class: "number" }, "–");
+/** Make a cell; it names its model on a narrow screen, where the head of the table does not stand above it. */
+function cell(row, most, model) {
+  const name = element("span", { class: "of-model" }, modelName(model));
+  if (!row) return element("td", { class: "number" }, name, "–");
   const has = row.low !== null && row.low !== undefined;
   const interval = has ? element("span", { class: "interval" }, `(${metric(row.low)} to ${metric(row.high)})`) : null;
-  return element("td", { class: "number" }, metric(row.value), " ", interval, drawn(row, most));
+  return element("td", { class: "number" }, name, metric(row.value), " ", interval, drawn(row, most));
 }
 
 /** Draw a value, and its interval if it has one, on a line from 0 to the largest number beside it. */
