@@ -24,8 +24,8 @@ is found is fitted like the others, at its rank and at each of --tuned-ranks. Th
 part, which is another task than the test, and what the search had no time for. With --set stage2.als.solver=blocks
 --tune searches regParam's exponent too, and comes to larger ranks.
 
-Before the table stands how much of the pairs is in the test file, and how much of those of the most popular items: where
-these differ, the test file is not a part by chance, and no validation part of the train file is the same task.
+Before the table stands how much of the pairs is in the test file, and how much of those of the most popular items:
+where these differ, the test file is not a part by chance, and no validation part of the train file is the same task.
 
 At last two fits stand beside the published rows: what --tune has found, at its own rank, which the test file had no
 part in choosing; and the best of the table, which the test file has chosen, so that it is a little too good.
