@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 from recommender.errors import InputError
 
-_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
-_SUFFIXES = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "zst": "zstd", "lz4": "lz4"}
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_SUFFIXES = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "zst": "zstd"}
 _FOREIGN = {
     b"PK\x03\x04": "is a zip archive or a spreadsheet, which Spark cannot read; unpack it, or save the sheet as CSV",
     b"\xfd7zXZ": "is compressed with xz, which Spark cannot read; unpack it with xz -d, or compress it with gzip",
@@ -23,6 +23,7 @@ _FOREIGN = {
     b"SQLite format 3": "is an SQLite database; export the table as CSV",
     b"Obj\x01": "is an Avro file; write it as Parquet, or read it with data_loader.query",
     b"\xd0\xcf\x11\xe0": "is an old Excel sheet; save it as CSV",
+    b"\x04\x22\x4d\x18": "is compressed with lz4, of which Spark reads Hadoop's own form only; use gzip or zstd",
     b"ARROW1": "is an Arrow or Feather file; write it as Parquet",
     b"PARE": "is encrypted Parquet; write it without encryption, or read it with data_loader.query",
 }
@@ -105,6 +106,8 @@ def check_kind(file: Path, head: bytes) -> None:
         raise InputError("INPUT_FORMAT", sentence)
     if named and not inside and head:
         raise InputError("INPUT_FORMAT", f"{file.name} is not compressed, though its name says {named}; rename it")
+    if ":" in file.name:
+        raise InputError("UNEXPECTED_FILE", f"{file.name} has a colon in its name, which Spark refuses; rename it")
     if file.name.lower().endswith(_UNFINISHED):
         raise InputError("UNEXPECTED_FILE", f"{file.name} looks unfinished; remove it, or name the finished files")
 

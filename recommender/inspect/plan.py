@@ -1,6 +1,7 @@
 """Decide with which settings a log is loaded."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,7 +103,18 @@ def _chosen(tables: Sequence[Table], given: Mapping[str, str], left_out: dict[Pa
 def _likeness(table: Table, roles: Roles) -> tuple[Any, ...]:
     """Return what tables have in common that are loaded with the same settings."""
     needed = {role: name for role, name in roles.columns.items() if name != C.TRANSACTION}
-    return (table.form, *sorted(needed.items()), roles.times and (roles.times.unit, roles.times.pattern))
+    types = [_plain(table.types.get(name, "")) for name in needed.values()]
+    return (table.form, *sorted(needed.items()), *types, roles.times and (roles.times.unit, roles.times.pattern))
+
+
+def _plain(kind: str) -> str:
+    """Return a type without the size of whole numbers and the way of storing text, in which files may differ.
+
+    >>> _plain("uint32"), _plain("uint64"), _plain("dictionary<values=string, indices=int32, ordered=0>")
+    ('int', 'uint64', 'string')
+    """
+    text = re.sub(r"^large_|^dictionary<values=|, indices.*$", "", kind)
+    return re.sub(r"^(int\d+|uint(8|16|32))$", "int", text)
 
 
 def _missing(table: Table, roles: Roles, given: Mapping[str, str]) -> SchemaError:

@@ -140,6 +140,8 @@ def _csv(file: Path, text: Text, most: int) -> Table:
 
 
 def _json(file: Path, text: Text, most: int) -> Table:
+    if text.encoding.startswith("UTF-16"):
+        raise InputError("ENCODING", f"{file.name} is JSON in UTF-16, which is not read by line; convert it to UTF-8")
     lines = [line for line in text.lines if line.strip()]
     found = [object_of(line) for line in lines[:most]]
     objects = [row for row in found if row is not None]

@@ -1,13 +1,15 @@
 """What the stages of a run would cost: rows, time, memory, shuffle, disk; and the settings that follow.
 
-The costs of a stage are a fixed part and a part per event, as benchmarks/workflow.py has measured them on two cores. If
-the stage has run here before, its seconds are those of that run, scaled by the same two parts, so that they fit this
-machine. The forecast is a guide: it knows neither what else the machine does nor how the log has changed.
+The costs of a stage are a fixed part, which is less for a small log, and a part per event, as they were measured on two
+cores. If the stage has run here before, its seconds are those of that run, scaled by the same two parts, so that they
+fit this machine. The forecast is a guide: it knows neither what else the machine does nor how the log has changed.
 
 Example usage:
 >>> log = Log(events=3_000_000, visitors=1_000_000, items=200_000, pairs=2_500_000, source="a guess")
 >>> round(_seconds("stage1", log, None)), round(_seconds("stage1", log, {"seconds": 10.0, "events": 300_000}))
 (55, 21)
+>>> round(_seconds("stage1", replace(log, events=50_000, is_small=True), None))
+12
 """
 
 import os
@@ -15,7 +17,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,17 +27,26 @@ from recommender.inspect import plan_for
 from recommender.inspect.rows import rows_of_files
 from recommender.run.config import STAGES
 from recommender.spark.launch import driver_memory, is_one_machine, spark_defaults, usual_memory
-from recommender.spark.session import shuffle_partitions
+from recommender.spark.session import is_small, shuffle_partitions
 from recommender.stage import Stage
 from recommender.store import Commit
 from recommender.terminal.text import indented, size, table
 
 # Stage -> fixed seconds, and microseconds per event, by docs/benchmarks.md, "The four stages".
 _TIMES: Final = {"stage1": (23.2, 10.6), "stage2": (40.8, 46.4), "stage3": (8.6, 43.0), "stage4": (16.3, 13.9)}
+# The fixed seconds of logs that are planned once: those of the sample run, less the part of its 50,000 events.
+_SMALL_TIMES: Final = {"stage1": 11.5, "stage2": 15.1, "stage3": 2.8, "stage4": 4.4}
 _BASE: Final = 2**30  # bytes of a JVM that works on little
 _BLOCK: Final = 2**28  # most bytes of factors that a task holds
 _CORES: Final = 4  # of the executor that is advised
 _ROW: Final = 40  # bytes of an event in a shuffle
+_SETTINGS: Final = {  # parameters that the costs depend on -> (stage, step)
+    "rank": ("stage2", "als"),
+    "max_iter": ("stage2", "als"),
+    "k": ("stage3", "recommend"),
+    "visitors_per_shard": ("stage3", "shards"),
+    "max_per_visitor": ("stage1", "event_cap"),
+}
 _MOST_NAMED = 3
 _LONG_SHARD = 1800.0  # seconds that a killed stage 3 may lose
 
@@ -52,6 +63,9 @@ class Log:
     source: str  # how they are known
     # the visitors and items with the most events: (visitor or item, id, events)
     heaviest: Sequence[tuple[str, str, int]] = field(default_factory=list)
+    # whether its queries are, and those of the last run were, planned once: see recommender.spark.session.is_small
+    is_small: bool = False
+    was_small: bool = False
 
 
 def outlook(
@@ -75,27 +89,18 @@ def outlook(
     computed = [name for name in computed if name in _TIMES]
     if log is None or not computed:
         return None
-    settings = {
-        name: _setting(stages, known, name, place)
-        for name, place in (
-            ("rank", ("stage2", "als")),
-            ("max_iter", ("stage2", "als")),
-            ("k", ("stage3", "recommend")),
-            ("visitors_per_shard", ("stage3", "shards")),
-            ("max_per_visitor", ("stage1", "event_cap")),
-        )
-    }
+    log = _with_sizes(log, known.get("stage1"), inputs if "stage1" in stages else None, events)
+    settings = {name: _setting(stages, known, name, place) for name, place in _SETTINGS.items()}
     records = {name: commit.record for name, commit in known.items() if commit}
     sizes = _sizes(log, settings)
     costs: dict[str, dict[str, Any]] = {}
     for name in computed:
-        rows, shuffle, disk = sizes[name]
-        stored = _stored(log, known.get(name))
+        rows, shuffle, _ = sizes[name]
         costs[name] = {
             "seconds": round(_seconds(name, log, records.get(name)), 1),
             "rows": rows,
             "shuffle": shuffle,
-            "disk": disk if stored is None else stored,
+            "disk": _disk(name, log, settings, known.get(name)),
             "measured": name in records,
         }
     facts = {
@@ -161,6 +166,15 @@ def _log(stage: Stage | None, last: Commit | None, inputs: int | None, events: i
     return _looked_at(stage) if stage else None
 
 
+def _with_sizes(log: Log, last: Commit | None, inputs: int | None, events: int | None) -> Log:
+    """Return the log with whether it is small, and whether the last one was; without a source it is the last one."""
+    if not _is_local():
+        return log
+    was_small = last is not None and is_small(sum(facts[0] for facts in last.record["inputs"].values()))
+    same = inputs is None and events is None
+    return replace(log, is_small=was_small if same else events is not None or is_small(inputs), was_small=was_small)
+
+
 def _looked_at(stage: Stage) -> Log | None:
     """Return what the first rows of the files let expect."""
     loader: Any = vars(stage.steps)["data_loader"]
@@ -190,10 +204,11 @@ def _looked_at(stage: Stage) -> Log | None:
 def _seconds(stage: str, log: Log, last: Mapping[str, Any] | None) -> float:
     """Return the seconds of a stage, those of its last run scaled if there is one."""
     fixed, each = _TIMES[stage]
-    expected = fixed + each * log.events / 1e6
+    expected = (_SMALL_TIMES[stage] if log.is_small else fixed) + each * log.events / 1e6
     if not last or not last.get("events") or not last.get("seconds"):
         return expected
-    return float(last["seconds"] * expected / (fixed + each * last["events"] / 1e6))
+    then = (_SMALL_TIMES[stage] if log.was_small else fixed) + each * last["events"] / 1e6
+    return float(last["seconds"] * expected / then)
 
 
 def _sizes(log: Log, settings: Mapping[str, int]) -> dict[str, tuple[int, int, int]]:
@@ -212,12 +227,20 @@ def _sizes(log: Log, settings: Mapping[str, int]) -> dict[str, tuple[int, int, i
     }
 
 
-def _stored(log: Log, last: Commit | None) -> int | None:
-    """Return the bytes of the files that a stage writes, by those that it has written last; None if it has not."""
+def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None) -> int:
+    """Return the bytes of the files that a stage writes: as the last run did, but for what its settings change."""
+    *_, written = _sizes(log, settings)[stage]
     events: int = last.record.get("events") or 0 if last else 0
     if not last or not events:
-        return None
-    return int(sum(facts["bytes"] for facts in last.files().values()) * log.events / events)
+        return written
+    stored: int = sum(facts["bytes"] for facts in last.files().values())
+    config = last.record.get("config", {})
+    then = {
+        name: int(config.get(step, {}).get(name) or settings[name]) if place == stage else settings[name]
+        for name, (place, step) in _SETTINGS.items()
+    }
+    *_, written_then = _sizes(log, then)[stage]
+    return int(stored * (written / max(written_then, 1)) * log.events / events)
 
 
 def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:

@@ -89,8 +89,8 @@ class Engine:
         items, scores = np.array([], np.int32), np.array([], np.float32)
         if factors is not None:
             vector = factors[0] if self._c is None else np.append(factors[0], np.float32(self._c))
-            choose = () if choice is None else (choice.of, choice.widest)
-            items, scores = best_of(vector, self._model.ranked, k, excluded, *choose)
+            choose, widest = (choice.of, choice.widest) if choice else (None, 1.0)
+            items, scores = best_of(vector, self._model.ranked, k, excluded, choose, widest)
         if len(items) == k or not (self._fills or factors is None):
             return Ranked(items, scores, np.zeros(len(items), np.bool_))
         listed = np.concatenate([excluded, items])
@@ -128,8 +128,7 @@ class Engine:
         cosines = (ranked.factors[:, :rank] @ mean) / self._lengths
         met, factors = (None, None) if choice is None else choice.of(slice(len(cosines)))
         cosines = cosines if factors is None else multiplied(cosines, factors)
-        may = ~np.isin(ranked.indexes, excluded)
-        may = np.flatnonzero(may if met is None else may & met)
+        may = np.flatnonzero(~np.isin(ranked.indexes, excluded) & (True if met is None else met))
         if len(may) > k:
             may = may[cosines[may] >= np.partition(cosines[may], len(may) - k)[len(may) - k]]
         best = may[np.lexsort((ranked.indexes[may], -cosines[may]))][:k]
@@ -147,6 +146,6 @@ class Engine:
         ranked = model.ranked
         if self._c is None or not len(ranked.indexes):
             return 0.0
-        place = np.searchsorted(ranked.indexes, item, sorter=ranked.by_index)
+        place = np.searchsorted(ranked.indexes, np.int32(item), sorter=ranked.by_index)  # of the same type: no copy
         row = int(ranked.by_index[min(int(place), len(ranked.indexes) - 1)])
         return float(ranked.factors[row, -1]) * self._c if ranked.indexes[row] == item else 0.0

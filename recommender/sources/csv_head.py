@@ -16,9 +16,11 @@ from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 from recommender.errors import SchemaError
 from recommender.sources.encodings import Encoding
 from recommender.sources.options import chosen
-from recommender.sources.paths import STRICT, literal, no_text, of_each, with_place
+from recommender.sources.paths import STRICT, check_packed, literal, no_text, of_each, with_place
 
 LINE: Final = "__line"  # the text of a line
+_VALUE = re.compile(r"[{\[]|[-+]?\d[\d.,:TZ/ +-]*$")  # in the place of a name
+_COMPRESSED = (".gz", ".gzip", ".bz2", ".zst", ".lz4", ".snappy", ".deflate")
 _OF_LINES = ("linesep", "comment")  # options that say what a line is
 _SEP = re.compile(r' *"?sep=(.+?)"? *', re.IGNORECASE)  # the first line as Excel writes it
 # The characters that Java's trim removes: a line of only these does not count.
@@ -117,6 +119,8 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
         looked_at = head_lines(first, layout)
         if any("\x00" in line or "\ufffd" in line for line in looked_at):
             raise no_text(file, first[0], "encoding, multiLine")
+        if not first and file.lower().endswith(_COMPRESSED):
+            check_packed(spark, file)
         return head_of(first, layout, file)
 
     return of_each(files, look)
@@ -151,6 +155,15 @@ def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
         sentence = f"data_loader.column_names has {len(names)} names, and the first row of {file} has {len(raw)} cells"
         raise SchemaError("SCHEMA_MISSING", f"{sentence}; name every column, and see data_loader.delimiter")
     return Head(tuple(names), delimiter, tuple(first[:skipped]))
+
+
+def has_values(names: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Return whether a row stands in the place of a header; it must not be shown.
+
+    >>> has_values(["1546300800000", "7", "view"], ["itemid"]), has_values(["itemid", "2019"], ["itemid"])
+    (True, False)
+    """
+    return any(map(_VALUE.match, names)) and not set(names) & set(wanted)
 
 
 def cells(line: str, delimiter: str, quote: str = '"') -> list[str]:

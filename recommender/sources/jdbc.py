@@ -90,6 +90,12 @@ _MISTAKES: Sequence[tuple[re.Pattern[str], type[RecommenderError], str, str]] = 
         "{place} has a number with more digits than Spark reads; cast it to text in data_loader.query",
     ),
     (
+        re.compile(r"COLUMN_ALREADY_EXISTS"),
+        SchemaError,
+        "SCHEMA_AMBIGUOUS",
+        "two columns of {place} have the same name, case ignored; name the columns in data_loader.query",
+    ),
+    (
         re.compile(r"ArithmeticException: long overflow"),
         SchemaError,
         "SCHEMA_TYPE",

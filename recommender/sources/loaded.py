@@ -100,7 +100,7 @@ def trimmed(name: str) -> str:
 
 def shown(columns: list[str]) -> str:
     """Return names of columns for an error."""
-    return ", ".join(name if name.isprintable() else ascii(name) for name in columns)[:300]
+    return ", ".join(name if name.isprintable() and name == name.strip() else ascii(name) for name in columns)[:300]
 
 
 def loaded(rows: DataFrame, name: str, file: Column | None = None) -> Loaded:
@@ -118,8 +118,8 @@ def loaded(rows: DataFrame, name: str, file: Column | None = None) -> Loaded:
     return Loaded(rows.withColumns(added), rows.columns, name)
 
 
-def check_names(columns: list[str], place: str) -> None:
-    """Refuse names that stand more than once, case ignored.
+def check_names(columns: list[str], place: str, way: str = "") -> None:
+    """Refuse names that stand more than once, case ignored; `way` is one more way out.
 
     >>> check_names(["a", "b", "A"], "the log")
     Traceback (most recent call last):
@@ -129,4 +129,4 @@ def check_names(columns: list[str], place: str) -> None:
     twice = [name for name in columns if lower.count(name.lower()) > 1]
     if twice:
         fault = f"{shown(twice)} stand in {place} for more than one column (case is ignored)"
-        raise SchemaError("SCHEMA_AMBIGUOUS", fault, "rename one")
+        raise SchemaError("SCHEMA_AMBIGUOUS", fault, "rename one", way)

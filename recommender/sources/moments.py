@@ -97,6 +97,8 @@ class Clock:
         try:
             spark.sql("SELECT 'x' AS x").select(F.expr(self._by_pattern("x"))).first()
         except Exception as error:  # noqa: BLE001 - whatever Spark says
+            if "WEEK_BASED" in str(error):
+                return "Y, w, W, u, e and F count weeks; write it as dd.MM.yyyy HH:mm"
             return str(error).strip().split("\n", 1)[0][:200]
         return None
 

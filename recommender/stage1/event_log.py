@@ -217,15 +217,21 @@ class EventLog:
         return apart.where(~is_header).select(*columns).unionByName(more.select(*columns))
 
     def _note_rewritten(self, loader: DataLoader, loaded: Loaded) -> None:
-        """Warn of ids that are not as they were; those that became numbers are looked at once more if there are any."""
+        """Warn of ids that are not as they were; they are looked at once more only if there are any."""
         if not self._rewritten:
             return
+        rounded = loader.rounded(loaded)
+        if rounded:
+            sentence = f"{rounded:,} rows have an id such as 1.2E+11, which a spreadsheet has rounded"
+            self.warnings.append(f"{sentence}: different ids may have become one; export them as text")
+        if self._rewritten <= rounded:
+            return
         if loader.id_type == "string":
-            sentence = f"{self._rewritten:,} rows have an id such as 7.0, which a program has made of a whole number"
+            sentence = f"{self._rewritten - rounded:,} rows have an id such as 7.0, made of a whole number by a program"
             self.warnings.append(f"{sentence}; as text it is not the id 7, see data_loader.id_type")
             return
         merged = [f"{count:,} {name}" for name, count in loader.merged(loaded).items() if count]
-        sentence = f"{self._rewritten:,} rows have an id that begins with zeros, which a number does not"
+        sentence = f"{self._rewritten - rounded:,} rows have an id that begins with zeros, which a number does not"
         more = f"; ids that differ in them alone are now one: {', '.join(merged)}" if merged else ""
         self.warnings.append(f"{sentence}{more}; see data_loader.id_type")
 

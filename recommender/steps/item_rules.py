@@ -13,6 +13,7 @@ Example usage:
 True
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -29,6 +30,8 @@ from recommender.spark.aggregates import single_row
 
 _MS_PER_DAY = 86_400_000
 _LISTED = "_listed"
+_PARTS = {letter: unicodedata.normalize("NFD", letter) for letter in map(chr, range(0xC0, 0x3100))}
+_BASES = {letter: parts[0] for letter, parts in _PARTS.items() if len(parts) > 1}  # letter with a mark -> without
 
 
 @step
@@ -153,11 +156,12 @@ def _checked(items: DataFrame, listed: DataFrame, place: str, warnings: list[str
         strange = found.where(F.col("_is_item").isNull()).select(_alike(C.ITEM).alias("alike"))
         near = strange.join(items.select(_alike(C.ITEM).alias("alike")), "alike", "left_semi").count()
         if near:
-            why = "differ from ids of items in case, in zeros at the beginning or in a .0 at the end, and match none"
+            why = "match no item, but would without case, accents, invisible characters, first zeros or a .0 at the end"
             warnings.append(f"{near:,} ids in {place} {why}: write them as the log does, see item_rules")
     return ids.select(C.ITEM)
 
 
 def _alike(name: str) -> Column:
-    """Return an id without what a spreadsheet or a program changes in one: its case, first zeros, and .0 at its end."""
-    return F.regexp_replace(F.lower(F.col(name)), "^0+(?=.)|[.]0+$", "")
+    """Return an id without what a spreadsheet, a program or another form of Unicode changes in one."""
+    plain = F.translate(F.lower(F.col(name)), "".join(_BASES), "".join(_BASES.values()))
+    return F.regexp_replace(F.regexp_replace(plain, r"[\p{M}\p{Cf}\s]", ""), "^0+(?=.)|[.]0+$", "")

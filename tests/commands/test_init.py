@@ -327,6 +327,13 @@ def test_zstandard_is_looked_into(look: Any) -> None:
             "e.tar.gz",
             "e.tar.gz is a tar archive, which Spark cannot read",
         ),
+        (
+            '{"itemid": 1}\n'.encode("utf-16"),
+            "e.json",
+            "e.json is JSON in UTF-16, which is not read by line",
+        ),
+        (b"\x04\x22\x4d\x18", "e.csv.lz4", "is compressed with lz4, of which Spark reads Hadoop's own form only"),
+        (b"a,b\n1,2\n", "12:30.csv", "12:30.csv has a colon in its name, which Spark refuses; rename it"),
         (b"ARROW1\x00\x00", "e.feather", "is an Arrow or Feather file; write it as Parquet"),
         (b"a,b\n1,2\n", "events.csv.filepart", "events.csv.filepart looks unfinished"),
     ],

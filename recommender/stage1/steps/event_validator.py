@@ -56,7 +56,7 @@ RULES: Final[Mapping[str, Callable[["EventValidator", DataFrame], Column | None]
 
 # Reason -> where the way out may be, for the most frequent one.
 _WAYS: Final[Mapping[str, str]] = {
-    "MALFORMED": "data_loader.delimiter and options",
+    "MALFORMED": "data_loader.file_format, delimiter and options",
     "ENCODING": "data_loader.options (encoding)",
     "BAD_ID": "data_loader.id_type",
     "BAD_TIMESTAMP": "data_loader.timestamp_unit and timestamp_format",
