@@ -63,7 +63,7 @@ class Log:
     source: str  # how they are known
     # the visitors and items with the most events: (visitor or item, id, events)
     heaviest: Sequence[tuple[str, str, int]] = field(default_factory=list)
-    # whether its queries are, and those of the last run were, planned once: see recommender.spark.session.is_small
+    # whether its queries are, and those of the last run were, planned once; see `recommender.spark.session.is_small`
     is_small: bool = False
     was_small: bool = False
 
@@ -229,18 +229,17 @@ def _sizes(log: Log, settings: Mapping[str, int]) -> dict[str, tuple[int, int, i
 
 def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None) -> int:
     """Return the bytes of the files that a stage writes: as the last run did, but for what its settings change."""
-    *_, written = _sizes(log, settings)[stage]
     events: int = last.record.get("events") or 0 if last else 0
     if not last or not events:
-        return written
+        return _sizes(log, settings)[stage][2]
     stored: int = sum(facts["bytes"] for facts in last.files().values())
     config = last.record.get("config", {})
     then = {
         name: int(config.get(step, {}).get(name) or settings[name]) if place == stage else settings[name]
         for name, (place, step) in _SETTINGS.items()
     }
-    *_, written_then = _sizes(log, then)[stage]
-    return int(stored * (written / max(written_then, 1)) * log.events / events)
+    ratio = _sizes(log, settings)[stage][2] / max(_sizes(log, then)[stage][2], 1)
+    return int(stored * ratio * log.events / events)
 
 
 def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
