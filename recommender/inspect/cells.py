@@ -31,29 +31,17 @@ _STAND_IN = "\x1f"  # for a delimiter of several characters
 
 @dataclass(frozen=True)
 class Cutting:
-    """How lines become cells.
+    """How lines become cells."""
 
-    Attributes:
-        delimiter: between cells.
-        quote: around cells; empty if quotes are ordinary characters.
-        escape: before a quote inside quotes: a backslash, or the quote again.
-        multiline: whether line breaks stand inside quotes.
-        spaced: whether blanks stand before quotes.
-        skipped: number of lines before the header or the first row.
-        skip_rows: the same as the loader counts: without blank ones, and without sep=.
-        header: names of the columns; None without one.
-        width: number of cells of most lines.
-    """
-
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str = '"'
-    multiline: bool = False
-    spaced: bool = False
-    skipped: int = 0
-    skip_rows: int = 0
-    header: list[str] | None = None
-    width: int = 0
+    delimiter: str = ","  # between cells
+    quote: str = '"'  # around cells; empty if quotes are ordinary characters
+    escape: str = '"'  # before a quote inside quotes: a backslash, or the quote again
+    multiline: bool = False  # whether line breaks stand inside quotes
+    spaced: bool = False  # whether blanks stand before quotes
+    skipped: int = 0  # number of lines before the header or the first row
+    skip_rows: int = 0  # the same as the loader counts: without blank ones, and without sep=
+    header: list[str] | None = None  # names of the columns; None without one
+    width: int = 0  # number of cells of most lines
 
 
 def cutting(lines: Sequence[str]) -> Cutting:

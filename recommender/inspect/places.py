@@ -37,27 +37,16 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # in the name of a folder, for null
 
 @dataclass(frozen=True)
 class Place:
-    """Where the events are.
+    """Where the events are."""
 
-    Attributes:
-        path: absolute path or glob, as the configuration takes it.
-        files: the files below it, those that Spark skips left out.
-        lake: delta or iceberg, if the files belong to such a table.
-        notes: what the user should know.
-    """
-
-    path: str
-    files: list[Path]
-    lake: str | None = None
-    notes: list[str] = field(default_factory=list)
+    path: str  # absolute path or glob, as the configuration takes it
+    files: list[Path]  # the files below it, those that Spark skips left out
+    lake: str | None = None  # delta or iceberg, if the files belong to such a table
+    notes: list[str] = field(default_factory=list)  # what the user should know
 
 
 def found_at(given: str) -> Place:
-    """Return the place that a path, folder or glob names.
-
-    Raises:
-        InputError: there is nothing, or nothing that can be looked at from here.
-    """
+    """Return the place that a path, folder or glob names; raise an InputError if nothing there can be looked at."""
     name = given.removeprefix("file://") if given.startswith("file:///") else given
     if re.match(r"\w[\w+.-]*://", name):
         sentence = f"{given} is not on this machine; copy one of its files here and look at that"
@@ -104,11 +93,7 @@ def named_compression(name: str) -> str | None:
 
 
 def check_kind(file: Path, head: bytes) -> None:
-    """Refuse a file that Spark cannot read, or would read as something else than it is.
-
-    Raises:
-        InputError: see above.
-    """
+    """Refuse a file that Spark cannot read, or would read as something else than it is."""
     for magic, sentence in _FOREIGN.items():
         if head.startswith(magic):
             raise InputError("INPUT_FORMAT", f"{file.name} {sentence}")
@@ -152,11 +137,7 @@ def _folder(path: Path, files: list[Path]) -> Place:
 
 
 def _lake(path: Path) -> Place | None:
-    """Return the Delta or Iceberg table that a path is, or is a part of.
-
-    Raises:
-        InputError: it is one of Hudi.
-    """
+    """Return the Delta or Iceberg table that a path is, or is a part of; raise an InputError for one of Hudi."""
     for folder in (path, *path.parents)[:6]:
         if (folder / ".hoodie").is_dir():
             sentence = f"{folder} is a Hudi table: its files hold deleted and replaced rows too"

@@ -35,11 +35,7 @@ def read_columnar(
 ) -> Loaded:
     """Read Parquet or ORC files; those in which the wanted columns have the same types are read together.
 
-    Args:
-        path: file, folder or glob.
-        file_format: parquet or orc.
-        wanted: names of the columns that are needed; where the files differ only these are read.
-        options: of Spark's reader.
+    See `read_files` for the arguments. Where the files differ only the wanted columns are read.
 
     Raises:
         InputError: there are no files (INPUT_EMPTY). SchemaError: two columns have the same name, or a wanted column

@@ -37,14 +37,7 @@ def read_csv(
     *,
     whole: bool = False,
 ) -> Loaded:
-    """Read CSV files; those that begin in the same way are read together.
-
-    Args:
-        path: file, folder or glob.
-        wanted: names of the columns that are returned.
-        layout: how the files are laid out.
-        optional: those of the wanted columns that need not be there.
-        whole: whether all columns are returned.
+    """Read CSV files; those that begin in the same way are read together. See `read_files` for the arguments.
 
     Raises:
         InputError: there are no events (INPUT_EMPTY), what there is, is not text (ENCODING), or a quote is never closed
@@ -101,7 +94,6 @@ def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) ->
 def _warnings(
     path: str, by_names: Mapping[str, Sequence[str]], wanted: Sequence[str], empty: Sequence[str]
 ) -> list[str]:
-    """Return warnings about the headers of the files."""
     warnings = []
     different = len(set(by_names.values()))
     if different > 1:
@@ -145,7 +137,6 @@ def _check_options(spark: SparkSession, layout: Layout) -> None:
 
 
 def _of_lines(spark: SparkSession, paths: str | list[str], head: Head, layout: Layout) -> DataFrame:
-    """Return the rows of files that are read line by line."""
     schema, settings = _reading(head, layout)
     of_cells = {name: value for name, value in settings.items() if name.lower() not in _NOT_OF_CELLS}
     rows = lines(spark, paths, layout).withColumn(_CELLS, F.from_csv(F.col(LINE), schema, of_cells))

@@ -31,21 +31,13 @@ _NOTHING: Mapping[str, str] = {"sep": "\ufffe", "quote": "\uffff", "escape": "\u
 
 @dataclass(frozen=True)
 class Layout:
-    """How CSV files are laid out.
+    """How CSV files are laid out."""
 
-    Attributes:
-        delimiter: what stands between the cells, one or more characters.
-        header: whether the first line has the names of the columns.
-        column_names: names of the columns of files without a header; none: c1, c2 and so on.
-        skip_rows: number of lines before the header, or before the first row; blank lines are not counted.
-        options: further options of Spark's reader.
-    """
-
-    delimiter: str = ","
-    header: bool = True
-    column_names: Sequence[str] = ()
-    skip_rows: int = 0
-    options: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str = ","  # what stands between the cells, one or more characters
+    header: bool = True  # whether the first line has the names of the columns
+    column_names: Sequence[str] = ()  # names of the columns of files without a header; none: c1, c2 and so on
+    skip_rows: int = 0  # number of lines before the header, or before the first row; blank lines are not counted
+    options: Mapping[str, str] = field(default_factory=dict)  # further options of Spark's reader
 
     def option(self, name: str, default: str = "") -> str:
         """Return an option, whatever the case of its name."""
@@ -75,19 +67,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a file.
+    """The beginning of a file."""
 
-    Attributes:
-        names: of the columns; none of an empty file.
-        delimiter: what stands between its cells.
-        lines: those that are not rows: skipped ones, ``sep=;``, the header.
-        header: the cells of the header as they are; none without one.
-    """
-
-    names: tuple[str, ...]
-    delimiter: str
-    lines: tuple[str, ...] = ()
-    header: tuple[str, ...] = ()
+    names: tuple[str, ...]  # of the columns; none of an empty file
+    delimiter: str  # what stands between its cells
+    lines: tuple[str, ...] = ()  # those that are not rows: skipped ones, ``sep=;``, the header
+    header: tuple[str, ...] = ()  # the cells of the header as they are; none without one
 
 
 def lines(spark: SparkSession, paths: str | list[str], layout: Layout) -> DataFrame:

@@ -191,9 +191,6 @@ def read_list(
     Args:
         path, wanted, optional: see `read_files`.
         key: the parameter that names the files, for errors.
-
-    Raises:
-        InputError, SchemaError: see `read_files`.
     """
     try:
         found = read_files(spark, path, format_within(spark, path), wanted, optional=optional)

@@ -34,13 +34,7 @@ def read_json(
 ) -> Loaded:
     """Read JSON lines; which keys there are is seen from the first lines, and where that is not enough, from all.
 
-    Args:
-        path: file, folder or glob.
-        wanted: names of the keys that are parsed; a dot leads into an object.
-        optional: those of them that need not be anywhere.
-        options: of Spark's readers of text and JSON.
-        array: name of a key that holds an array.
-        whole: whether all keys are parsed.
+    See `read_files` for the arguments.
 
     Raises:
         InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is not text (ENCODING).

@@ -40,15 +40,10 @@ _FLOAT = "^ *[+-]?[0-9]+([.]0*|[.]?[0-9]{0,18}[eE][+]?[0-9]+) *$"
 
 @dataclass(frozen=True)
 class Ids:
-    """Read a column as ids.
+    """Read a column as ids."""
 
-    Attributes:
-        kind: type of an id, bigint or string.
-        null_words: text that stands for no id, case ignored.
-    """
-
-    kind: str
-    null_words: Sequence[str] = C.NULL_WORDS
+    kind: str  # type of an id, bigint or string
+    null_words: Sequence[str] = C.NULL_WORDS  # text that stands for no id, case ignored
 
     def column(self, name: str, found: T.DataType, place: str) -> Column:
         """Return the ids of a column of a type; null if there is none, or a value is not an id.
@@ -117,7 +112,6 @@ def exact_number(name: str, limit: int = 2**53) -> str:
     """Return SQL for the whole number in a text; null if it is another text.
 
     Args:
-        name: of the column.
         limit: the greatest number that one with a point or an exponent may be: a program may have rounded others.
     """
     column = quoted(name)  # a cast to a number trims all blanks
@@ -127,11 +121,7 @@ def exact_number(name: str, limit: int = 2**53) -> str:
 
 
 def weight(name: str, found: T.DataType, place: str) -> Column:
-    """Return a weight; null where it is not a finite number.
-
-    Raises:
-        SchemaError: the type is neither text nor a number.
-    """
+    """Return a weight, null where it is not a finite number; raise a SchemaError for other types."""
     if not isinstance(found, T.StringType | T.NumericType):
         sentence = f"{name} expected double found {found.simpleString()}, file {place}"
         raise SchemaError("SCHEMA_TYPE", f"{sentence}; see data_loader.columns.weight")

@@ -66,7 +66,6 @@ def explained(error: BaseException, local: str = "", root: str = "", place: str 
     """Translate an error of Spark's into a RecommenderError; return None if it is a bug.
 
     Args:
-        error: what was raised.
         local: where Spark keeps its own files on this machine, folders joined by commas.
         root: where the stages store their results.
         place: what is read, for errors that do not name the file.

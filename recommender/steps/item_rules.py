@@ -22,7 +22,10 @@ from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types a
 import recommender.constants as C
 from recommender.errors import InputError, SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
-from recommender.sources import MALFORMED, Ids, Loaded, catalog_versions, read_catalog, read_list, shown, trimmed
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, Loaded, shown, trimmed
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
 from recommender.spark.aggregates import single_row
 
 _MS_PER_DAY = 86_400_000
@@ -82,7 +85,6 @@ class ItemRules:
         warnings: list[str] | None = None,
         hidden: Sequence[str] = (),
     ) -> DataFrame | None:
-        """Return the items that may be recommended; see the class."""
         found: list[str] = [] if warnings is None else warnings
         denied, allowed = (self._lists(of, versions) for of in ("deny", "allow"))
         if not denied and not allowed and not hidden and self.max_days_unseen is None:
@@ -113,10 +115,8 @@ def _column(loaded: Loaded) -> tuple[DataFrame, str]:
     """Return the ids of a list as text, null of a row that cannot be read, and where they are from."""
     place = loaded.name
     if C.ITEM not in loaded.columns:
-        sentence = (
-            f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; a list of items has that column, see item_rules"
-        )
-        raise SchemaError("SCHEMA_MISSING", sentence)
+        fault = f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; a list of items has that column, see item_rules"
+        raise SchemaError("SCHEMA_MISSING", fault)
     found = loaded.rows.schema[C.ITEM].dataType
     is_whole = isinstance(found, T.StringType | T.IntegralType) or (
         isinstance(found, T.DecimalType) and not found.scale
@@ -143,10 +143,8 @@ def _checked(items: DataFrame, listed: DataFrame, place: str, warnings: list[str
     counts = F.count_if(is_given & ~is_id), F.count_if(~is_given & ~is_id)
     number, known, wrong, missing = single_row(found.agg(F.count(F.lit(1)), F.count("_is_item"), *counts))
     if wrong:
-        sentence = (
-            f"{C.ITEM} expected {wanted.simpleString()} found other text in {wrong:,} of {number:,} rows of {place}"
-        )
-        raise SchemaError("SCHEMA_TYPE", f"{sentence}; it would match no item, see item_rules")
+        fault = f"{C.ITEM} expected {wanted.simpleString()} found other text in {wrong:,} of {number:,} rows of {place}"
+        raise SchemaError("SCHEMA_TYPE", f"{fault}; it would match no item, see item_rules")
     if missing:
         sentence = f"{place} has a row with too many or too few cells, or without an {C.ITEM} that is text"
         raise InputError("INPUT_CORRUPT", f"{sentence}; mend it, for a list is read as a whole, see item_rules")

@@ -25,38 +25,16 @@ from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types a
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.settings.step import Annotated, ColumnName, ColumnNames, Field, TableName, field, step
-from recommender.sources import (
-    FILE,
-    HEAD,
-    MALFORMED,
-    ROUNDED,
-    Clock,
-    Database,
-    Ids,
-    Layout,
-    Loaded,
-    catalog_version,
-    exploded,
-    format_of,
-    format_within,
-    has_values,
-    is_empty,
-    is_url,
-    of_partitions,
-    path_version,
-    quoted,
-    reached,
-    read_catalog,
-    read_database,
-    read_files,
-    read_lake,
-    read_query,
-    shortened,
-    shown,
-    trimmed,
-    unknown_option,
-    where,
-)
+from recommender.sources.chosen import is_empty, of_partitions, where
+from recommender.sources.csv_head import Layout, has_values
+from recommender.sources.files import format_of, format_within, read_files, shortened
+from recommender.sources.jdbc import Database, is_url, read_database
+from recommender.sources.loaded import FILE, HEAD, MALFORMED, Loaded, quoted, shown, trimmed
+from recommender.sources.moments import Clock
+from recommender.sources.nested import exploded, reached
+from recommender.sources.options import unknown_option
+from recommender.sources.tables import catalog_version, path_version, read_catalog, read_lake, read_query
+from recommender.sources.values import ROUNDED, Ids
 from recommender.spark.aggregates import single_row
 from recommender.stage1.event_cells import EventCells, raw_text
 from recommender.times import in_milliseconds
@@ -285,7 +263,6 @@ class DataLoader:
         return path_version(spark, self.source, self.file_format)
 
     def execute(self, version: str | None = None) -> DataFrame:
-        """Return the events; see the class."""
         events = self.events(self.load(version)).withColumn(C.RAW, raw_text())
         is_row = ~F.coalesce(F.col(C.PROBLEM), F.lit("")).isin(C.HEADER, C.NO_ELEMENT)
         return events.where(is_row).drop(C.REWRITTEN)
@@ -417,7 +394,6 @@ class DataLoader:
         return replace(found, warnings=[*found.warnings, *warnings])
 
     def _wanted(self) -> list[str]:
-        """Return the names of the columns that are needed."""
         names: list[str] = []
         for name in self.event_columns:
             source = self.columns.get(name, name)
@@ -431,7 +407,6 @@ class DataLoader:
         return source if isinstance(source, str) else " + ".join(source)
 
     def _nothing(self, spark: SparkSession) -> Loaded:
-        """Return a log without rows."""
         names = [*map(self._name, self.event_columns), *self.partitions]
         schema = ", ".join(f"{quoted(name)} string" for name in dict.fromkeys([*names, MALFORMED, FILE]))
         return Loaded(spark.createDataFrame([], schema), list(dict.fromkeys(names)), str(self.event_filename))
@@ -446,7 +421,6 @@ class DataLoader:
 
     @property
     def _kinds(self) -> dict[str, str]:
-        """The map of kinds, as they are looked up."""
         return {kind.strip().lower(): other for kind, other in self.event_map.items()}
 
     def _clock(self, loaded: Loaded) -> Clock:
