@@ -39,7 +39,7 @@ from recommender.spark.errors import explained
             12,
         ),
         (
-            "Encountered error while reading file file:///e.csv.gz. Details:\nCaused by: a.IOException: not a gzip file",
+            "Encountered error while reading file file:///e.csv.gz. Details:\nCaused by: IOException: not a gzip file",
             "INPUT_CORRUPT file:///e.csv.gz is not packed as the end of its name says; rename it, or pack it",
             12,
         ),
