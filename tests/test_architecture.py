@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "stage": {"errors", "settings", "spark", "store", "tables"},
     "steps": {"constants", "errors", "ranking", "settings", "sources", "spark", "tables"},
     "ruled_stage": {"constants", "settings", "stage", "steps", "terminal"},
+    "models": {"constants", "ranking", "ruled_stage", "spark", "steps", "tables"},
     "stage1": {
         "constants",
         "errors",
@@ -35,14 +36,14 @@ ARROWS: dict[str, set[str]] = {
         "terminal",
         "times",
     },
-    "stage2": {"constants", "errors", "evaluation", "ranking", "ruled_stage", "settings", "spark", "stage"}
+    "stage2": {"constants", "errors", "evaluation", "models", "ranking", "ruled_stage", "settings", "spark", "stage"}
     | {"steps", "store"}
     | {"tables", "terminal"},
-    "stage3": {"constants", "ranking", "ruled_stage", "settings", "spark", "steps", "tables"},
+    "stage3": {"constants", "models", "ranking", "ruled_stage", "settings", "spark", "steps", "tables"},
     "stage4": {"constants", "errors", "evaluation", "publishing", "report", "settings", "snapshot", "sources", "spark"}
     | {"stage"}
     | {"steps", "store", "tables", "terminal"},
-    "tune": {"constants", "errors", "ruled_stage", "settings", "spark", "stage1", "stage2", "steps", "tables"}
+    "tune": {"constants", "errors", "models", "ruled_stage", "settings", "spark", "stage1", "stage2", "steps", "tables"}
     | {"stage", "store", "terminal", "times"},
     "inspect": {"constants", "errors", "settings", "terminal", "times"},
     "serving": {"__init__", "constants", "errors", "ranking", "snapshot", "store"},

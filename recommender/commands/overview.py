@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender.errors import ConfigError, Mistake, StorageError
+from recommender.publishing.gate import judged_model
 from recommender.store import ATTEMPT_FILE, FAILED_FILE, Channels, Commit, Store
 
 _NOT_STAGES = ("channels", "sample")
@@ -161,10 +162,10 @@ def write_whole(output: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def ndcg_at_10(commits: Iterable[Commit]) -> float | None:
-    """Return NDCG@10 of ALS, where it was measured."""
-    rows = [row for commit in commits for row in commit.record.get("metrics", ())]
-    wanted = ("als", "ndcg", 10)
-    return next((row["value"] for row in rows if (row["model"], row["metric"], row["k"]) == wanted), None)
+    """Return NDCG@10 of the model that the gate has judged, where it was measured."""
+    rows = ((row, judged_model(commit.record)) for commit in commits for row in commit.record.get("metrics", ()))
+    found = (row["value"] for row, model in rows if (row["model"], row["metric"], row["k"]) == (model, "ndcg", 10))
+    return next(found, None)
 
 
 def _notes(store: Store, stage: str, committed: set[str]) -> Iterable[dict[str, Any]]:

@@ -109,6 +109,7 @@ def _options(table: Table) -> list[Setting]:
         (form.encoding != "UTF-8", "encoding", form.encoding, f"encoding: {guess}"),
         (is_csv and cut.quote != '"', "quote", cut.quote, _QUOTES.get(cut.quote, "")),
         (is_csv and cut.escape != '"', "escape", cut.escape, _ESCAPES.get(cut.escape, "")),
+        (is_csv and cut.spaced, "ignoreLeadingWhiteSpace", "true", "blanks stand before quotes"),
         (is_csv and cut.multiline, "multiLine", "true", "cells have line breaks"),
     ]
     options = {name: value for holds, name, value, _ in found if holds}

@@ -34,6 +34,15 @@ def refusal(record: Mapping[str, Any]) -> tuple[str, str] | None:
     return reasons[0]["id"], "; ".join(reason["sentence"] for reason in reasons)
 
 
+def judged_model(record: Mapping[str, Any]) -> str:
+    """Return the model that a record of stage 2 is about: the one that the gate has chosen.
+
+    >>> judged_model({"gate": {"model": "item_to_item"}}), judged_model({"gate": {}}), judged_model({})
+    ('item_to_item', 'als', 'als')
+    """
+    return str((record.get("gate") or {}).get("model", "als"))  # older records do not say it
+
+
 def not_as_judged(judged: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     """Return which steps have made a result with other parameters than the evaluated ones; "" if none has.
 

@@ -22,6 +22,7 @@ from recommender.store import Attempt, Commit, Shards, Store, now
 from recommender.tables.als_model import check_model
 from recommender.tables.audit import added, audit, check_contents, check_rows
 from recommender.tables.parquet import read_table
+from recommender.tables.schemas import OPTIONAL
 
 _CHECKPOINTS: Final = "_checkpoints"  # a folder in the attempt's own, with which it goes if all else fails
 _KEPT: Final = "_kept"  # another, for what the platform refuses to cache
@@ -77,11 +78,15 @@ def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -
             check_contents(store, last, tables)
     except ArtifactError as error:
         raise ArtifactError(error.id, error.fault, stage.REMEDY) from error
-    return Previous(last.record, {table: _table(store, last, table) for table in tables})
+    found = {table: _table(store, last, table) for table in tables}
+    return Previous(last.record, {table: rows for table, rows in found.items() if rows is not None})
 
 
 def _table(store: Store, commit: Commit, table: str) -> Any:
+    """Return a table as it was written; None if the commit lacks one that it may lack."""
     schema = commit.record["tables"].get(table)
+    if schema is None and table in OPTIONAL:
+        return None
     if schema is None:
         sentence = f"{commit.stage} commit {commit.number} has no table {table}: an older program made it"
         raise InputError("UPSTREAM_OUTDATED", f"{sentence}; run {commit.stage} again")

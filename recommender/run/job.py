@@ -185,7 +185,7 @@ def _run_stages(
     for name, stage in built.items():
         events.emit("stage_started", run=where.run, stage=name)
         tables = [table for table in stage.versions(started=False) if table != CONFIGURATION]
-        tracking.begun(Work(name, stage.NAME, stage.sources(), tables, stage.needs().inputs.values()))
+        tracking.begun(Work(name, stage.NAME, stage.sources(), tables, runner.stored(stage)))
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start, warn)
         tracking.done(outcome.commit, outcome.skipped)

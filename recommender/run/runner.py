@@ -26,6 +26,7 @@ from recommender.spark.session import hadoop
 from recommender.stage import NOT_COMPARED, Context, Stage
 from recommender.store import Attempt, Channels, Commit, Hidden, Shards, Store, Trials, digest
 from recommender.tables.audit import audit
+from recommender.tables.schemas import OPTIONAL
 from recommender.terminal.progress import Expected, progress, warn
 from recommender.terminal.text import title
 
@@ -99,6 +100,15 @@ class Runner:
         """Return the commits that are pinned, and the newest of the stages that are run."""
         newest = (self.store.latest(name) for name in stages)
         return [*self._commits.values(), *(commit for commit in newest if commit is not None)]
+
+    def stored(self, stage: Stage) -> list[tuple[str, str]]:
+        """Return the (stage, table) of each stored table that a stage reads, without those that are not there."""
+        inputs = stage.needs().inputs.values()
+        return [
+            (name, table)
+            for name, table in inputs
+            if table not in OPTIONAL or table in self._commits[name].record["tables"]
+        ]
 
     def check_gate(self, name: str) -> None:
         """Raise a GateError if a judging stage keeps this result from being made visible and nobody overrides it."""

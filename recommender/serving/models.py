@@ -203,8 +203,8 @@ class Recommendation(Shown):
     """A place of a list."""
 
     rank: int = Field(ge=1)
-    score: float = Field(description="the inner product; of a popular item its popularity")
-    source: Literal["als", "fold_in", "popular"]
+    score: float = Field(description="the inner product, or the sum of similarities; of a popular item its popularity")
+    source: Literal["als", "fold_in", "item_to_item", "popular"]
 
 
 class Recommendations(BaseModel):
@@ -212,7 +212,7 @@ class Recommendations(BaseModel):
 
     version: VersionOf
     visitorid: str | None
-    source: Literal["published", "fold_in", "popular"]
+    source: Literal["published", "fold_in", "item_to_item", "popular"]
     known: bool = Field(description="whether the visitor is in the version")
     unknown_items: int = Field(description="events of items that are not in the version")
     unknown_events: int = Field(description="events of a kind that has no weight")
@@ -300,7 +300,7 @@ class ScoredItem(Shown):
 
     rank: int = Field(ge=1)
     score: float | None = Field(description="as in a list; null: the model does not know the item")
-    source: Literal["fold_in", "popular"]
+    source: Literal["fold_in", "item_to_item", "popular"]
 
 
 class RankedItems(BaseModel):
@@ -308,7 +308,7 @@ class RankedItems(BaseModel):
 
     version: VersionOf
     visitorid: str | None
-    source: Literal["fold_in", "popular"]
+    source: Literal["fold_in", "item_to_item", "popular"]
     known: bool = Field(description="whether the visitor is in the version")
     unknown_items: int = Field(description="given items, and events of items, that are not in the version")
     unknown_events: int = Field(description="events of a kind that has no weight")

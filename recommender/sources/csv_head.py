@@ -146,7 +146,8 @@ def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
     skipped = layout.skip_rows + bool(found)
     if len(first) <= skipped:
         return Head((), delimiter, tuple(first))
-    raw = cells(first[skipped], delimiter, layout.quote)
+    is_spaced = layout.option("ignoreLeadingWhiteSpace").lower() == "true"
+    raw = cells(first[skipped], delimiter, layout.quote, is_spaced=is_spaced)
     if layout.header:
         names = [name.strip() or f"_c{position}" for position, name in enumerate(raw)]
         return Head(tuple(names), delimiter, tuple(first[: skipped + 1]), tuple(raw))
@@ -166,8 +167,8 @@ def has_values(names: Sequence[str], wanted: Sequence[str]) -> bool:
     return any(map(_VALUE.match, names)) and not set(names) & set(wanted)
 
 
-def cells(line: str, delimiter: str, quote: str = '"') -> list[str]:
-    """Return the cells of a line.
+def cells(line: str, delimiter: str, quote: str = '"', *, is_spaced: bool = False) -> list[str]:
+    """Return the cells of a line; `is_spaced`: blanks before quotes do not count.
 
     >>> cells(',a,"b,c"', ",")
     ['', 'a', 'b,c']
@@ -176,7 +177,7 @@ def cells(line: str, delimiter: str, quote: str = '"') -> list[str]:
     line = line.replace(delimiter, one)
     try:
         if len(quote) == 1:
-            return next(csv.reader([line], delimiter=one, quotechar=quote))
+            return next(csv.reader([line], delimiter=one, quotechar=quote, skipinitialspace=is_spaced))
     except csv.Error:  # a cell is longer than Python reads
         pass
     return line.split(one)  # nothing is quoted, or Spark will say what is wrong with the option

@@ -23,12 +23,13 @@ from recommender.spark.aggregates import fetch, single_row
 from recommender.stage import Made
 from recommender.stage4.steps import ServingSnapshot
 from recommender.stage4.steps.run_report import Example
-from recommender.stage4.steps.serving_snapshot import SOURCES
+from recommender.stage4.steps.serving_snapshot import OTHER
 from recommender.steps import ItemRules, PopularityBlend, solver_of
 
 FOLDER = "snapshot"
 _IDS = {C.VISITOR: "visitors", C.ITEM: "items"}  # id -> table that has it
 _MOST_KINDS = 127  # of events: their numbers are bytes
+_NEIGHBOURS = {"model": C.ITEM_TO_ITEM}  # what the manifest says in place of rank and solver
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Inputs:
     # metrics, gate: what stage 2's record says; None where it says nothing
     metrics: Sequence[Mapping[str, Any]] | None
     gate: Mapping[str, Any] | None
+    neighbours: DataFrame | None = None  # the table of stage 2, if it is the model that is served
 
 
 @dataclass
@@ -75,12 +77,13 @@ class Snapshot:
             items=tables["items"].agg(F.count(C.ITEM)),
         )
         ((known,),), ((self.items,),) = found["visitors"], found["items"]
-        kinds = [row[C.EVENT] for row in sorted(found["kinds"], key=lambda row: (-row["number"], row[C.EVENT]))]
+        kinds = _numbered({row[C.EVENT]: row["number"] for row in found["kinds"]}, self._barred)
         gains, c = self._blended()
         rules = ItemRules(**self.inputs.settings["item_rules"])
         allowed = rules.execute(tables["items"], rules.versions(started=True))
         visitors, items = self.step.execute(
             **tables,
+            neighbours=self.inputs.neighbours,
             kinds=kinds,
             visitor_count=known,
             allowed=allowed,
@@ -104,15 +107,22 @@ class Snapshot:
             yield path, b"".join(bytes(piece["content"]) for piece in pieces)
 
     def _kinds(self) -> DataFrame:
-        """Return the kinds of events that are in the histories, the most frequent ones if there are too many."""
+        """Return the kinds of events that are in the histories, those that matter most if there are too many."""
         counted = self.inputs.tables["interactions"].groupBy(C.EVENT).agg(F.count(F.lit(1)).alias("number"))
-        return counted.orderBy(F.col("number").desc(), C.EVENT).limit(_MOST_KINDS)
+        is_barred = F.col(C.EVENT).isin(self._barred)
+        return counted.orderBy(is_barred.desc(), F.col("number").desc(), C.EVENT).limit(_MOST_KINDS + 1)
+
+    @property
+    def _barred(self) -> list[str]:
+        """The kinds of events that keep items out of lists, if not all kinds do."""
+        kinds = self.inputs.settings["recommend"]["exclude_events"]
+        return [] if kinds == C.SEEN else list(kinds)
 
     def _blended(self) -> tuple[DataFrame | None, float | None]:
         """Return the items with one more factor, and the visitors' entry of it; nothing if nothing is blended."""
         factors = self.inputs.tables["item_factors"]
         blend = PopularityBlend(**self.inputs.settings["blend"])
-        if not blend.weight:
+        if not blend.weight or self.inputs.neighbours is not None:
             return None, None
         nobody = factors.sparkSession.range(1).select(F.array().cast("array<float>").alias(C.FEATURES))
         visitor, items = blend.execute(nobody, factors, self.inputs.recent_popularity)
@@ -121,17 +131,17 @@ class Snapshot:
 
     def _manifest(self, made: Made, kinds: Sequence[str], c: float | None, examples: Sequence[Example]) -> Manifest:
         als, recommend = self.inputs.settings["als"], self.inputs.settings["recommend"]
+        is_of_factors = self.inputs.neighbours is None
         types = {name: dict(self.inputs.tables[table].dtypes)[name] for name, table in _IDS.items()}
         facts = {
             "run": made.run,
             "number": made.number,
             "created_at": made.at,
             "id_types": {name: "string" if type_ == "string" else "long" for name, type_ in types.items()},
-            "rank": als["rank"],
-            "solver": solver_of(als),
+            **({"model": C.ALS, "rank": als["rank"], "solver": solver_of(als)} if is_of_factors else _NEIGHBOURS),
             "score_map": self.inputs.settings["score_events"]["score_map"],
             "events": list(kinds),
-            "sources": list(SOURCES),
+            "sources": list(C.SOURCES),
             "exclude_events": recommend["exclude_events"],
             "fill_with_popular": recommend["fill_with_popular"],
             "k": recommend["k"],
@@ -146,6 +156,22 @@ class Snapshot:
             "files": self._files,
         }
         return Manifest.model_validate(facts)
+
+
+def _numbered(counts: Mapping[str, int], barred: Sequence[str]) -> list[str]:
+    """Return the kinds of events that have a number, the most frequent first; the last stands for all others if needed.
+
+    >>> _numbered({"view": 2, "cart": 3}, [])
+    ['cart', 'view']
+    >>> kinds = _numbered({f"kind {n:03}": 500 - n for n in range(200)}, ["kind 150"])
+    >>> len(kinds), kinds[0], kinds[-2:]
+    (127, 'kind 000', ['kind 150', '(other kinds)'])
+    """
+    often = sorted(counts, key=lambda kind: (-counts[kind], kind))
+    if len(often) <= _MOST_KINDS:
+        return often
+    chosen = set(sorted(often, key=lambda kind: kind not in barred)[: _MOST_KINDS - 1])
+    return [*(kind for kind in often if kind in chosen), OTHER]
 
 
 def _titles(content: bytes, itemids: Collection[Any]) -> list[dict[str, Any]]:

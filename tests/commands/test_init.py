@@ -362,6 +362,16 @@ def test_quotes_are_taken_as_they_are_meant(look: Any, cell: str, expected: dict
     assert (code, found) == (0, views(**expected))
 
 
+def test_blanks_before_quotes_are_no_part_of_a_cell(look: Any) -> None:
+    lines = [", ".join(f'"{cell}"' for cell in line.split(",")) for line in [HEADER, *LINES]]
+    assert look(lines)[3] == views(options={"ignoreLeadingWhiteSpace": "true"})
+
+
+def test_a_header_may_have_a_line_break(look: Any) -> None:
+    found = look([f'{HEADER},"note', 'more"', *(f'{line},"a\nb"' for line in LINES)])[3]
+    assert found == views(options={"multiLine": "true"})
+
+
 def test_cells_in_single_quotes_are_read(look: Any) -> None:
     code, _, _, found = look([HEADER, *(f"'{r[0]}','{r[1]}','view','{r[3]}'" for r in ROWS)])
     assert (code, found) == (0, views(options={"quote": "'", "escape": "'"}))
