@@ -15,7 +15,6 @@ _MEASURED = ("rows.", "steps.", "metrics.", "inputs.")  # of these the differenc
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("one", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
     parser.add_argument("other", metavar="RUN", help="another run")
 
@@ -29,7 +28,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a table per stage."""
     parts = []
     for stage, differs in result["stages"].items():
         lines = [("", *result["runs"], "difference")]

@@ -17,20 +17,8 @@ from recommender.terminal.text import indented, size, table
 # What is shown of a commit's record: how it was made, what was found in the data, and what was judged.
 _MADE = ("committed_at", "seconds", "events_per_second", "version", "fingerprint", "upstream", "inputs", "config")
 _FOUND = (
-    "reused",
-    "steps",
-    "warnings",
-    "versions",
-    "profile",
-    "columns",
-    "timings",
-    "protocol",
-    "leaks",
-    "weights",
-    "release_diff",
-    "examples",
-    "titles",
-    "changed",
+    *("reused", "steps", "warnings", "versions", "profile", "columns", "timings"),
+    *("protocol", "leaks", "weights", "release_diff", "examples", "titles", "changed"),
 )
 _JUDGED = ("metrics", "blessed", "gate", "gate_overridden", "metric", "best", "verdict", "notes", "trials")
 

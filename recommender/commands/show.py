@@ -20,7 +20,6 @@ _BESIDE = ("recall", "precision", "coverage")  # what is shown beside the first 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("run", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="show everything that is known")
@@ -29,11 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is known of a run, or of one stage.
-
-    Raises:
-        ConfigError: the run does not exist, or it has not committed the stage.
-    """
+    """Return what is known of a run, or of one stage; raise a ConfigError if the run does not exist, or lacks it."""
     found = one_run(store, options.run)
     facts = facts_of(store, found.id, found.commits, found.failures)
     if options.changed:
@@ -55,7 +50,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return one screen, or all."""
     if "changed" in result:
         return _changed(result["changed"])
     if result["shown"] == "stage":

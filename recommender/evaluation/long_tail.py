@@ -15,7 +15,9 @@ from typing import Final
 from pyspark.sql import DataFrame, functions as F
 
 # Thousandths of the items, the most frequent ones first.
-_POINTS: Final = (1, 2, 5, 10, 20, 30, 50, 70, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000)
+_POINTS: Final = (
+    *(1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800, 900, 1000),
+)
 
 
 def alike(counts: DataFrame, name: str) -> DataFrame:
@@ -35,7 +37,7 @@ def long_tail(rows: Iterable[tuple[int, int]], items: int) -> list[list[int]]:
         items: number of all items; those that are not in the rows have nothing.
 
     Returns:
-        [number of items, sum of their counts] for 19 shares of the items, from 0.1 % to all.
+        [number of items, sum of their counts] for 24 shares of the items, from 0.1 % to all.
     """
     wanted = sorted({_number(items, share) for share in _POINTS}, reverse=True) if items else []
     points: list[list[int]] = []
@@ -52,8 +54,10 @@ def share(curve: Sequence[Sequence[int]], thousandths: int) -> float | None:
     """Return the share (0 to 1) of all that a number of thousandths of the items has; None if it is not known."""
     if not curve or not curve[-1][1]:
         return None
-    found = dict(map(tuple, curve)).get(_number(curve[-1][0], thousandths))
-    return None if found is None else found / curve[-1][1]
+    all_items, all_counts = curve[-1]
+    wanted = _number(all_items, thousandths)
+    found = next((count for items, count in curve if items == wanted), None)
+    return None if found is None else found / all_counts
 
 
 def _number(items: int, thousandths: int) -> int:

@@ -1,11 +1,4 @@
-"""Compare a published version with the one before: the lists, as stage 4 compared them, and the models' metrics.
-
-Example usage:
->>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "a")["overlap"]
-0.5
->>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "b") is None
-True
-"""
+"""Compare a published version with the one before: the lists, as stage 4 compared them, and the models' metrics."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +11,6 @@ _JUDGE = "stage2"
 
 def release(store: Store, candidate: Commit, live: Commit | None) -> dict[str, Any]:
     """Return the difference of two versions, from what their records say.
-
-    Args:
-        candidate: what would be published.
-        live: what it would take the place of; None if there is nothing.
 
     Returns:
         candidate, live: the runs; lists: what stage 4 has found when it compared the two, None if it compared others;

@@ -89,7 +89,7 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]]) -> Markup:
     """Return lines in a square whose axes go from 0 to 1, with the one that stands for an even spread.
 
     Args:
-        series: name -> points (x, y) from left to right; the line begins at (0, 0).
+        series: name -> points (x, y) from left to right; the line begins at (0, 0). One without points is not drawn.
 
     >>> curves({"events": [(0.5, 0.75), (1.0, 1.0)]}).count('class="curve c0"')
     2
@@ -100,9 +100,9 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]]) -> Markup:
         drawn.append(element("text", f"{quarter:.0%}", x=-6, y=_place(1 - quarter, 0, 1), class_="label"))
     drawn.append(_line((0.0, 0.0), (1.0, 1.0), "even"))
     for shade, points in enumerate(series.values()):
-        ends = [(0.0, 0.0), *points]
+        ends = [(0.0, 0.0), *points] if points else []
         drawn += [_line(*piece, f"curve c{shade}") for piece in pairwise(ends)]
-    names = " and ".join(series)
+    names = " and ".join(name for name, points in series.items() if points)
     return element("svg", drawn, class_="curves", role="img", aria_label=f"how unevenly {names} are spread")
 
 

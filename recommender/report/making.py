@@ -32,7 +32,9 @@ def cost(facts: Facts) -> Markup | None:
     ]
     total = sum(record["seconds"] for record in records.values() if record["run"] == facts.run)
     lines.append(("This run", "", number(total, "{:,.1f}"), "", "", "", "", "", ""))
-    head = ("Stage", "", "seconds", "events/s", "rows written", "files", "Spark jobs", "memory", "")
+    head: Sequence[Child] = ("Stage", "", "seconds", "events/s", "rows written", "files", "Spark jobs", "memory", "")
+    if not any(line[-1] for line in lines):  # all stages are this run's own
+        head, lines = head[:-1], [line[:-1] for line in lines]
     steps = [_steps(stage, record) for stage, record in records.items()]
     parts = [_timings(stage, record) for stage, record in records.items() if record.get("timings")]
     return joined(

@@ -112,20 +112,22 @@ def _long_tail(facts: Facts) -> Markup | None:
     if not known:
         return None
     points = {
-        name: [(items / curve[-1][0], total / curve[-1][1]) for items, total in curve] for name, curve in known.items()
+        name: [(items / known[name][-1][0], total / known[name][-1][1]) for items, total in known.get(name, ())]
+        for name in found  # one that is not known too, so that the others keep their colours
     }
-    keys = [element("span", element("i", class_=f"c{shade}"), name) for shade, name in enumerate(known)]
+    keys = [element("span", element("i", class_=f"c{list(found).index(name)}"), name) for name in known]
     keys.append(element("span", element("i", class_="even"), "if all items had the same"))
-    texts = ("0%", "of the items, the most popular first", "100%")
+    texts = ("0%", "of the items, most popular first", "100%")
     ends = element("div", [element("span", text) for text in texts], class_="ends")
     lines: list[Sequence[Child]] = [
         (f"Share of the {name}", *(number(share(curve, each), "{:.1%}") for each in _THOUSANDTHS))
         for name, curve in known.items()
     ]
+    says = "which share of all places and of all events the most popular items have"
     head = ("The most popular", *(f"{each / 1000:.1%}".replace(".0%", "%") for each in _THOUSANDTHS))
     return joined(
         [
-            element("h3", "Long tail"),
+            element("div", element("h3", "Long tail"), element("p", says, class_="note")),
             element("figure", element("figcaption", keys), curves(points), ends, class_="tail"),
             table(head, lines),
         ]

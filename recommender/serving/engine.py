@@ -99,8 +99,7 @@ class Engine:
             in_order = indexes is self.order
             met, factors = choice.of(slice(len(indexes))) if in_order else choice.of_items(indexes)
         similarities = similarities if factors is None else multiplied(similarities, factors)
-        may = ~np.isin(indexes, excluded)
-        may = np.flatnonzero(may if met is None else may & met)
+        may = np.flatnonzero(~np.isin(indexes, excluded) & (True if met is None else met))
         if len(may) > k:
             may = may[similarities[may] >= np.partition(similarities[may], len(may) - k)[len(may) - k]]
         best = may[np.lexsort((indexes[may], -similarities[may]))][:k]

@@ -81,6 +81,6 @@ class ByFactors:
         ranked = self._model.ranked
         if self._c is None or not len(ranked.indexes):
             return 0.0
-        place = np.searchsorted(ranked.indexes, item, sorter=ranked.by_index)
+        place = np.searchsorted(ranked.indexes, np.int32(item), sorter=ranked.by_index)  # of the same type: no copy
         row = int(ranked.by_index[min(int(place), len(ranked.indexes) - 1)])
         return float(ranked.factors[row, -1]) * self._c if ranked.indexes[row] == item else 0.0

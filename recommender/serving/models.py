@@ -1,9 +1,8 @@
 """What requests and answers look like, for the OpenAPI description; answers themselves are made by ``answers``."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
 from recommender.serving.settings import LONGEST_FILTER, LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
 
@@ -19,13 +18,6 @@ def _id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("must be a string or a whole number")
     return str(value)
-
-
-def _version(value: str) -> str:
-    """Return the name of a version."""
-    if not re.fullmatch(VERSION, value):
-        raise ValueError("must be 'current', 'previous', 'candidate' or the number of a version")
-    return value
 
 
 VERSION = "^(current|previous|candidate|[1-9][0-9]{0,8})$"
@@ -75,8 +67,9 @@ class _Chosen(_Asked):
 class VersionQuery(_Asked):
     """Which version answers."""
 
-    version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": VERSION})] = Field(
+    version: str = Field(
         "current",
+        pattern=VERSION,
         description="the version that answers: by a word, or by its number in the channel, if its files are kept",
     )
 

@@ -88,7 +88,7 @@ def _jobs() -> int | None:
     """Return how many jobs have begun in this session; None without a context."""
     context = _context()
     try:
-        return max(context.statusTracker().getJobIdsForGroup(None), default=-1) + 1 if context else None
+        return int(context._jsc.sc().dagScheduler().numTotalJobs()) if context else None
     except (Py4JError, OSError):
         return None
 

@@ -131,12 +131,9 @@ def local_folders(spark: SparkSession) -> str:
 
 @contextmanager
 def checkpoints(folder: str) -> Iterator[None]:
-    """Let Spark write checkpoints to a folder meanwhile, unless somebody has named it another one.
+    """Let Spark write checkpoints to a folder that all workers reach, unless somebody has named it another one.
 
     Without a context, as over Spark Connect, nothing is changed: there ``spark.checkpoint.dir`` of the server counts.
-
-    Args:
-        folder: that all workers reach; Spark makes it.
     """
     context = None if is_connect() else SparkContext._active_spark_context
     if context is None or context.getCheckpointDir() is not None:
@@ -218,6 +215,15 @@ class _JvmStderr:
         return os.environ.get("RECOMMENDER_TERMINAL") == "1"
 
 
+def is_small(size: int | None) -> bool:
+    """Return whether inputs are so small that their queries are planned once, on one machine.
+
+    Args:
+        size: bytes of the inputs; None if unknown.
+    """
+    return size is not None and size <= _SMALL
+
+
 def shuffle_partitions(size: int | None) -> int:
     """Return into how many partitions a shuffle is cut on one machine, unless the submitter says otherwise.
 
@@ -263,7 +269,6 @@ def _is_local(submitted: SparkConf) -> bool:
 
 
 def _settings(submitted: SparkConf, size: int | None) -> dict[str, str]:
-    """Return settings for those that are left open."""
     settings = {**_BEFORE_START, **_SETTINGS}
     if _is_local(submitted):
         # Without this, workers run "python3" from PATH, which may lack numpy and pyarrow.
@@ -276,7 +281,7 @@ def _of_one_machine(size: int | None) -> dict[str, str]:
     """Return the settings of SQL for a single machine: Spark's 200 partitions would be 200 small tasks."""
     partitions = _LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1)
     small: dict[str, str] = {}
-    if size is not None and size <= _SMALL:
+    if size is not None and is_small(size):
         partitions = min(partitions, -(-size // _BYTES_PER_PARTITION) or 1)
         small = OF_SMALL
     # Three pieces of a file on two cores are done when the third is.

@@ -120,7 +120,7 @@ class Stage3(RuledStage):
         of_all = interactions
         visitors, interactions = (self.steps.shards.execute(rows, *shard) for rows in (visitors, interactions))
         of_lists: list[str] = []
-        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists, self.hidden)
+        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists, self.context.hidden)
         self.note(of_lists)
         model = model_of(item_factors, neighbours, als, visitor_factors)
         maker = ListMaker(
@@ -144,10 +144,6 @@ class Stage3(RuledStage):
             tables["bought_together"] = as_stored("bought_together", _with_ids(together, ids, "together"))
         return tables
 
-    def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables with the lists of items and their versions, and which items are hidden."""
-        return {**super().versions(started), **self.hidden_versions()}
-
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
         return self.steps.shards.number_of(self._count(_of_this_log(inputs["visitors"])))
@@ -158,7 +154,7 @@ class Stage3(RuledStage):
         by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in model.SOURCES)
         weight = self.steps.blend.weight if model.IS_BLENDED else 0
         blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
-        hidden = f", {len(self.hidden):,} hidden ones" if self.hidden else ""
+        hidden = f", {len(self.context.hidden):,} hidden ones" if self.context.hidden else ""
         note = f"{by_source}; {self.left_out()}{hidden}{blended}"
         return [
             StepRows("recommend", self.visitors, rows["recommendations"], note),

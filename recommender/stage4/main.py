@@ -149,7 +149,6 @@ class Stage4(Stage):
         not_compared: str = "",
         **others: Any,
     ) -> dict[str, DataFrame]:
-        """Return the published lists; see the class."""
         self._not_compared = not_compared
         own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
         self.announce("choosing examples")
@@ -210,7 +209,6 @@ class Stage4(Stage):
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given the counts of `persist`."""
         number = rows["recommendations"]
         places = ", ".join(self._places())
         to = f"; delivered to {places}" if places else ""

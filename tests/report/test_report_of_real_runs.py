@@ -20,7 +20,8 @@ from test_report_in_browser import CHROMIUM, photographed, started
 from recommender.commands.overview import one_run
 from recommender.report import Facts, facts_of, report_page
 
-RETAILROCKET = Path(__file__).resolve().parents[3] / "shared" / "data" / "retailrocket" / "events.csv.gz"
+REPOSITORY = Path(__file__).resolve().parents[2]
+RETAILROCKET = REPOSITORY.parent / "shared" / "data" / "retailrocket" / "events.csv.gz"
 WEAK = ("stage2.als.rank=1", "stage2.als.max_iter=1")
 
 pytestmark = [
@@ -32,8 +33,7 @@ pytestmark = [
 def workflow(root: Path, *settings: str) -> int:
     """Run the workflow as users do; return its exit code."""
     words = [word for setting in settings for word in ("--set", setting)]
-    root.mkdir(exist_ok=True)
-    return run([sys.executable, "-m", "recommender", "run", "--root", str(root), *words], root).code
+    return run([sys.executable, "-m", "recommender", "run", "--root", str(root), *words], REPOSITORY).code
 
 
 @pytest.fixture(scope="module")

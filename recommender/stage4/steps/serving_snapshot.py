@@ -33,7 +33,10 @@ import recommender.constants as C
 from recommender.errors import SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
 from recommender.snapshot.visitor_files import item_files, visitor_file
-from recommender.sources import MALFORMED, Ids, catalog_versions, quoted, read_catalog, read_list, shown
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, quoted, shown
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
 from recommender.spark.aggregates import fetch
 
 OTHER = "(other kinds)"  # of events, where there are more than have a number
@@ -113,7 +116,6 @@ class ServingSnapshot:
         versions: Mapping[str, str | None] = MappingProxyType({}),
         warnings: list[str] | None = None,
     ) -> tuple[DataFrame, DataFrame]:
-        """Return the files; see the class."""
         found: list[str] = [] if warnings is None else warnings
         ids = items.select(C.ITEM, C.ITEM_INDEX)
         lists, past = _lists(recommendations, ids), _past(interactions, kinds)
@@ -130,11 +132,13 @@ class ServingSnapshot:
         ]
         if self.popular_days:
             facts.append(_in_windows(interactions, self.popular_days))
-        known_items = self._with_titles(_with_facts(ids, facts, allowed, gains), versions, found)
+        known_items = self._with_titles(_with_facts(ids, facts, allowed, gains), ids, versions, found)
         one = known_items.repartition(1).sortWithinPartitions(C.ITEM_INDEX)
         return files, one.mapInArrow(_item_files, "path string, content binary")
 
-    def _with_titles(self, items: DataFrame, versions: Mapping[str, str | None], warnings: list[str]) -> DataFrame:
+    def _with_titles(
+        self, items: DataFrame, itemids: DataFrame, versions: Mapping[str, str | None], warnings: list[str]
+    ) -> DataFrame:
         """Return the items with title, picture and attributes, null if there is none; warn of what is missing."""
         nothing = F.lit(None).cast("string")
         if self.items_filename:
@@ -163,7 +167,8 @@ class ServingSnapshot:
         named = rows.where(F.col("_id").isNotNull())
         one = named.groupBy("_id").agg(F.max("_texts").alias("_texts"))  # of several rows of an item always the same
         joined = items.join(one, F.col(C.ITEM) == F.col("_id"), "left")
-        warnings += _missing(rows, joined, place)
+        known = itemids.join(one.select("_id"), F.col(C.ITEM) == F.col("_id"), "left")
+        warnings += _missing(rows, known, place)
         found = {name: F.col("_texts").getField(name) for name in names}
         columns = {TITLE: found[TITLE], PICTURE: found[PICTURE]}
         if self.attributes:
@@ -171,10 +176,10 @@ class ServingSnapshot:
         return joined.withColumns(columns).drop("_id", "_texts")
 
 
-def _missing(rows: DataFrame, joined: DataFrame, place: str) -> list[str]:
+def _missing(rows: DataFrame, known: DataFrame, place: str) -> list[str]:
     """Return a sentence about rows that name no item, and one if most items have no row."""
     total = F.count(F.lit(1))
-    found = fetch(rows=rows.agg(total, F.count("_id")), items=joined.agg(total, F.count("_id")))
+    found = fetch(rows=rows.agg(total, F.count("_id")), items=known.agg(total, F.count("_id")))
     ((number, sound),), ((items, named),) = found["rows"], found["items"]
     why = "have too many or too few cells, or an itemid that the log cannot have, and name nothing"
     told = [f"{number - sound:,} of {number:,} rows of {place} {why}: see stage4.snapshot"] if sound < number else []
