@@ -282,6 +282,11 @@ def test_a_type_that_is_younger_than_the_parquet_of_spark_35_is_reported() -> No
             f"{T},7,view,7\n".encode(),
             r"e\.csv has values, and no names of columns; see data_loader\.header",
         ),
+        (
+            "e.csv",
+            f"ann\t{T}\t5\n".encode(),
+            r"e\.csv has values, and no names of columns; see data_loader\.header and",
+        ),
         ("e.csv", b'{"timestamp": 1}\n', r"e\.csv has values, and no names of columns; see data_loader\.file_format"),
         (
             "e.csv",
