@@ -331,6 +331,15 @@ def test_json_in_wide_characters_is_refused(tmp_path: Path, spark: SparkSession)
         read(tmp_path / "e.json", options={"encoding": "UTF-16"})
 
 
+def test_a_line_that_the_reader_refuses_is_reported_without_its_text() -> None:
+    said = (
+        "com.univocity.parsers.common.TextParsingException: Index 20481 out of bounds, parsed content: ann@example.org"
+    )
+    told = files._mistake(RuntimeError(said), "e.csv", "csv", {})
+    assert str(told).startswith("INPUT_CORRUPT e.csv has a line with more cells, or a longer one, than Spark's reader")
+    assert "ann" not in str(told)
+
+
 # Filters
 
 
