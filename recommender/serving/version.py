@@ -40,7 +40,7 @@ class Version:
         self.sources = manifest.sources
         self.events = manifest.events
         self._barred = np.array([self.bars(kind) for kind in manifest.events], dtype=np.bool_)
-        self.filters = Filters(snapshot.items.attributes, self.engine.order)
+        self.filters = Filters(snapshot.items.attributes, self.engine.scorer.order)
         self.hidden = np.array([], dtype=np.int64)  # indexes of items that nobody gets
 
     @classmethod
@@ -81,10 +81,10 @@ class Version:
         """Look at all pages, and rank for a visitor a few times."""
         self.snapshot.touch()
         _ = self.filters.choices  # counted once
-        items = np.flatnonzero(self.engine.known)[:_WARM_UPS]
+        items = np.flatnonzero(self.engine.scorer.known)[:_WARM_UPS]
         for item in items:
             feedback = self.engine.feedback(item[None], np.ones(1), item[None])
-            self.engine.best(self.engine.taste(feedback), self.snapshot.manifest.k, feedback.excluded)
+            self.engine.best(self.engine.scorer.taste(feedback), self.snapshot.manifest.k, feedback.excluded)
 
     def ask(self) -> None:
         """Ask the golden questions.
@@ -101,7 +101,7 @@ class Version:
             if [snapshot.items.ids.text(item) for item in published.item] != [str(item) for item in question.item]:
                 raise _wrong(snapshot.manifest.run, "recommends other items than it must")
             feedback = self.feedback(snapshot.visitors.history(place))
-            ranked = self.engine.best(self.engine.taste(feedback), snapshot.manifest.k, feedback.excluded)
+            ranked = self.engine.best(self.engine.scorer.taste(feedback), snapshot.manifest.k, feedback.excluded)
             if not np.isfinite(ranked.score).all() or np.isin(ranked.item, feedback.excluded).any():
                 raise _wrong(snapshot.manifest.run, "ranks what it must not")
 
