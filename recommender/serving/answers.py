@@ -188,24 +188,21 @@ def batch(version: Version, requests: Sequence[Request]) -> Answer:
 
 
 def similar(version: Version, itemid: str, k: int) -> Answer:
-    """Return the items that are most like one.
-
-    Raises:
-        RequestError: the item does not exist.
-    """
+    """Return the items that are most like one; see `_neighbours`."""
     return _neighbours(version, itemid, version.snapshot.items.similar, "similarity", k)
 
 
 def bought_together(version: Version, itemid: str, k: int) -> Answer:
-    """Return the items that most visitors bought with one; none if the version does not know.
-
-    Raises:
-        RequestError: the item does not exist.
-    """
+    """Return the items that most visitors bought with one; none if the version does not know; see `_neighbours`."""
     return _neighbours(version, itemid, version.snapshot.items.together, "visitors", k)
 
 
 def _neighbours(version: Version, itemid: str, lists: ListsOf | None, name: str, k: int) -> Answer:
+    """Return the stored list of an item, without hidden items.
+
+    Raises:
+        RequestError: the item does not exist.
+    """
     index = _index(version, itemid)
     listed: list[Answer] = []
     if lists is not None:
