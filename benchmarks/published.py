@@ -8,11 +8,12 @@ They become a log with a view per pair, in an order by chance, and a holdout of 
 (stage1.holdout.holdout_filename). All items are ranked for every visitor of the test file, without those of the train
 file.
 
-A fit is rank:alpha:regParam:iterations, in MLlib's own terms. The seconds are those of stage 2 in its commit record:
-the fit, the lists of all models, and the judgement, without Spark's start. Published rows are those of the BARS
-leaderboard (candidate matching), of the README of LightGCN-PyTorch, and of the paper on GF-CF. Their definitions are
-ours: recall is the number of hits among the first k over the number of the visitor's test items, not over k; NDCG has
-binary relevance, and an ideal list of min(k, that number) hits; both are means over the visitors of the test file.
+A fit is rank:alpha:regParam:iterations in MLlib's own terms, and with solver blocks also :exponent. The seconds are
+those of stage 2 in its commit record: the fit, the lists of all models, and the judgement, without Spark's start.
+Published rows are those of the BARS leaderboard (candidate matching), of the README of LightGCN-PyTorch, and of the
+paper on GF-CF. Their definitions are ours: recall is the number of hits among the first k over the number of the
+visitor's test items, not over k; NDCG has binary relevance, and an ideal list of min(k, that number) hits; both are
+means over the visitors of the test file.
 
 The models that need no fit are printed once: item_to_item by its default exponents, or by what --tune-neighbours has
 found in so many minutes.
@@ -23,6 +24,9 @@ is found is fitted like the others, at its rank and at each of --tuned-ranks. Th
 part, which is another task than the test, and what the search had no time for. With --set stage2.als.solver=blocks
 --tune searches regParam's exponent too, and comes to larger ranks.
 
+Before the table stands how much of the pairs is in the test file, and how much of those of the most popular items:
+where these differ, the test file is not a part by chance, and no validation part of the train file is the same task.
+
 At last two fits stand beside the published rows: what --tune has found, at its own rank, which the test file had no
 part in choosing; and the best of the table, which the test file has chosen, so that it is a little too good.
 """
@@ -30,7 +34,9 @@ part in choosing; and the best of the table, which the test file has chosen, so 
 import argparse
 import gzip
 import random
+import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
@@ -39,6 +45,7 @@ from typing import Any, NamedTuple
 from stages import metric, run
 
 K = 20
+POPULAR = 20  # items whose pairs are counted
 FIRST_EVENT = 1_600_000_000_000  # ms; the place in an order by chance is added
 PUBLISHED = {  # Recall@20, NDCG@20
     "gowalla": {
@@ -87,9 +94,9 @@ class Fit(NamedTuple):
 
 
 def fit(text: str) -> Fit:
-    """Read rank:alpha:regParam:iterations."""
-    rank, alpha, reg_param, max_iter = text.split(":")
-    return Fit(int(rank), float(alpha), float(reg_param), int(max_iter))
+    """Read rank:alpha:regParam:iterations, and maybe :exponent."""
+    rank, alpha, reg_param, max_iter, *exponent = text.split(":")
+    return Fit(int(rank), float(alpha), float(reg_param), int(max_iter), *map(float, exponent))
 
 
 def pairs(path: Path) -> Iterator[tuple[str, int, str]]:
@@ -129,6 +136,16 @@ def values(record: dict[str, Any]) -> dict[str, tuple[float, float]]:
     return {model: (recall[model]["value"], ndcg[model]["value"]) for model in recall}
 
 
+def divided(train: Path, test: Path) -> str:
+    """Say how much of the pairs is in the test file, and how much of those of the most popular items."""
+    fitted, held = (Counter(item for _, _, item in pairs(path)) for path in (train, test))
+    popular = [item for item, _ in fitted.most_common(POPULAR)]
+    shares = [held[item] / (held[item] + fitted[item]) for item in popular]
+    whole = held.total() / (held.total() + fitted.total())
+    of_popular = f"{statistics.median(shares):.2f} of those of the {POPULAR} most popular items ({min(shares):.2f} to"
+    return f"The test file has {whole:.2f} of the pairs, and at the median {of_popular} {max(shares):.2f})."
+
+
 def searched(minutes: float, folder: str, settings: list[str]) -> tuple[dict[str, Any], str]:
     """Return the parameters that the job tune finds, and what it says of them."""
     record = run("tune", folder, [*SEARCHED, f"tune.tuner.timeout_minutes={minutes:g}", *settings])
@@ -165,6 +182,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.fits and not options.tune:
         parser.error("give --fits or --tune")
+    print(divided(options.train, options.test), end="\n\n")
     print(f"| who | Recall@{K} | NDCG@{K} | settings | s |\n|---|---|---|---|---|")
     for name, published in PUBLISHED[options.split].items():
         row(name, *published, "published")

@@ -62,6 +62,7 @@ FOLD_IN: Final = "fold_in"
 POPULAR: Final = "popular"
 RECENT: Final = "recent_popular"
 ITEM_TO_ITEM: Final = "item_to_item"
+SOURCES: Final = (ALS, FOLD_IN, POPULAR, ITEM_TO_ITEM)  # their positions are stored in snapshots
 
 # The other models that the candidate is judged beside.
 LIVE: Final = "live"  # the model that the channel live was made from

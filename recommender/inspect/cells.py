@@ -24,33 +24,24 @@ _MOST_SKIPPED = 30
 _CONSISTENT = 0.9  # ratio of the lines that have the same number of cells
 _SAID = re.compile(r' *"?sep=(.{1,3}?)"? *')  # a first line that names the delimiter, as Excel takes it
 _MOST_LINES = 50  # of a row
+_SPACED = re.compile(r'\s+"[^"]*"\s*')
 _SINGLE = re.compile(r"'[^']*'")
 _STAND_IN = "\x1f"  # for a delimiter of several characters
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """How lines become cells.
+    """How lines become cells."""
 
-    Attributes:
-        delimiter: between cells.
-        quote: around cells; empty if quotes are ordinary characters.
-        escape: before a quote inside quotes: a backslash, or the quote again.
-        multiline: whether line breaks stand inside quotes.
-        skipped: number of lines before the header or the first row.
-        skip_rows: the same as the loader counts: without blank ones, and without sep=.
-        header: names of the columns; None without one.
-        width: number of cells of most lines.
-    """
-
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str = '"'
-    multiline: bool = False
-    skipped: int = 0
-    skip_rows: int = 0
-    header: list[str] | None = None
-    width: int = 0
+    delimiter: str = ","  # between cells
+    quote: str = '"'  # around cells; empty if quotes are ordinary characters
+    escape: str = '"'  # before a quote inside quotes: a backslash, or the quote again
+    multiline: bool = False  # whether line breaks stand inside quotes
+    spaced: bool = False  # whether blanks stand before quotes
+    skipped: int = 0  # number of lines before the header or the first row
+    skip_rows: int = 0  # the same as the loader counts: without blank ones, and without sep=
+    header: list[str] | None = None  # names of the columns; None without one
+    width: int = 0  # number of cells of most lines
 
 
 def cutting(lines: Sequence[str]) -> Cutting:
@@ -63,9 +54,8 @@ def cutting(lines: Sequence[str]) -> Cutting:
     widths = [len(cells or ()) for cells in rows_of(head, cut)]
     width = Counter(widths).most_common(1)[0][0] if widths else 0
     skipped = _skipped(lines, cut, width)
-    first = next((line for line in lines[skipped:] if line.strip()), "")
     rest = [cells for cells in rows_of(head[1:], cut) if cells and len(cells) == width]
-    names = next(rows_of([first], cut), None) or []
+    names = next(rows_of(lines[skipped:], cut), None) or []
     header = [name.strip().removeprefix("\ufeff") for name in names] if _is_header(names, rest) else None
     skip_rows = sum(bool(line.strip()) for line in lines[:skipped]) - bool(said)
     return replace(cut, skipped=skipped, skip_rows=skip_rows, header=header, width=width)
@@ -105,7 +95,8 @@ def _settings(cut: Cutting) -> dict[str, Any]:
     doubled = cut.escape == cut.quote
     delimiter = cut.delimiter if len(cut.delimiter) == 1 else _STAND_IN
     escape = {} if doubled else {"escapechar": "\\"}
-    return {"delimiter": delimiter, "quotechar": cut.quote or '"', "doublequote": doubled, "strict": True, **escape}
+    quotes = {"quotechar": cut.quote or '"', "doublequote": doubled, "skipinitialspace": cut.spaced, **escape}
+    return {"delimiter": delimiter, "strict": True, **quotes}
 
 
 def _delimited(head: Sequence[str]) -> Cutting:
@@ -132,7 +123,9 @@ def _quoted(cut: Cutting, sample: Sequence[str]) -> Cutting:
         return replace(cut, quote="'", escape="'") if single else cut
     ways = [cut, *([replace(cut, escape="\\")] if any('\\"' in line for line in sample) else [])]
     ways += [replace(way, multiline=True) for way in ways]
-    naive = (cell for line in sample for cell in line.split(cut.delimiter))
+    naive = [cell for line in sample for cell in line.split(cut.delimiter)]
+    if any(_SPACED.fullmatch(cell) for cell in naive):
+        ways = [replace(way, spaced=True) for way in ways]
     if not any(re.fullmatch(r'\s*"[^"]*"\s*', cell) for cell in naive):
         ways.append(replace(cut, quote=""))
     return min(ways, key=lambda way: _bad(sample, way))

@@ -1,12 +1,4 @@
-"""Count the rows that the workflow would keep apart, by the reasons that it gives them.
-
-Example usage:
->>> from recommender.inspect.values import times_of
->>> rows = [{"u": "7", "i": "NULL", "t": "1577906627000"}, {"u": "7", "i": "2", "t": "1577906627"}]
->>> times = times_of(["1577906627000"])
->>> unfit(rows, {"visitorid": "u", "itemid": "i", "timestamp": "t"}, times, None, keep_negative=False)[0]
-Counter({'NULL_ID': 1, 'ZERO_TIMESTAMP': 1})
-"""
+"""Count the rows that the workflow would keep apart, by the reasons that it gives them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -39,11 +31,7 @@ WORDS: Final[Mapping[str, str]] = {
 
 
 def unfit(
-    rows: Sequence[Mapping[str, Any]],
-    columns: Mapping[str, str],
-    times: Times,
-    clock: str | None,
-    keep_negative: bool,
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], times: Times, clock: str | None, keep_negative: bool
 ) -> tuple[Counter[str], tuple[int, int] | None]:
     """Return the number of rows that are not fit for use, by reason, and the first and last time of the others."""
     latest = int((datetime.now(timezone.utc) + _DAY).timestamp() * 1000)

@@ -47,19 +47,12 @@ _ESCAPES = {"\\": "a backslash is before a quote inside quotes"}
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of the configuration.
+    """One line of the configuration."""
 
-    Attributes:
-        path: of the key.
-        value: plain JSON types.
-        why: the comment.
-        is_guess: whether people should look at it.
-    """
-
-    path: str
-    value: Any
-    why: str
-    is_guess: bool = False
+    path: str  # of the key
+    value: Any  # plain JSON types
+    why: str  # the comment
+    is_guess: bool = False  # whether people should look at it
 
 
 def settings_for(
@@ -86,7 +79,6 @@ def _loader(name: str, value: Any, why: str) -> Setting:
 
 
 def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
-    """Return what the files are."""
     form, cut = table.form, table.form.cutting
     found = []
     named = _SUFFIX.search(path.lower())
@@ -110,7 +102,6 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
 
 
 def _options(table: Table) -> list[Setting]:
-    """Return the options for Spark's own reader."""
     form, cut = table.form, table.form.cutting
     is_csv = form.file_format == "csv"
     guess = "as it looks; change it if letters are wrong" if form.encoding.startswith("w") else "by its first bytes"
@@ -118,6 +109,7 @@ def _options(table: Table) -> list[Setting]:
         (form.encoding != "UTF-8", "encoding", form.encoding, f"encoding: {guess}"),
         (is_csv and cut.quote != '"', "quote", cut.quote, _QUOTES.get(cut.quote, "")),
         (is_csv and cut.escape != '"', "escape", cut.escape, _ESCAPES.get(cut.escape, "")),
+        (is_csv and cut.spaced, "ignoreLeadingWhiteSpace", "true", "blanks stand before quotes"),
         (is_csv and cut.multiline, "multiLine", "true", "cells have line breaks"),
     ]
     options = {name: value for holds, name, value, _ in found if holds}

@@ -1,13 +1,4 @@
-"""Read the first rows of files of any format.
-
-Example usage:
->>> import pathlib, tempfile
->>> file = pathlib.Path(tempfile.mkdtemp()) / "events.tsv"
->>> _ = file.write_text("user_id\\titemid\\n7\\t\\n8\\t2\\t3\\n")
->>> table = read_table(file)
->>> table.rows, table.malformed, table.form.cutting.delimiter
-([{'user_id': '7', 'itemid': None}], 1, '\\t')
-"""
+"""Read the first rows of files of any format."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,33 +37,19 @@ class Form:
 
 @dataclass(frozen=True)
 class Table:
-    """The first rows of files of one form.
+    """The first rows of files of one form."""
 
-    Attributes:
-        form: how they are read.
-        files: where they come from.
-        columns: names, nested ones with dots; without a header column_1, column_2 and so on.
-        rows: column -> cell, each.
-        malformed: number of rows that could not be cut or parsed.
-        damaged: number of lines with bytes that are not characters.
-        repeated: number of rows that are the header again.
-        emptied: number of objects without elements, which make no row.
-        whole: whether these are all rows.
-        renamed: whether the header cannot be used, as a name stands there twice or is missing.
-        types: of the columns, where the file says so.
-    """
-
-    form: Form
-    files: list[Path]
-    columns: list[str]
-    rows: list[dict[str, Any]]
-    malformed: int = 0
-    damaged: int = 0
-    repeated: int = 0
-    emptied: int = 0
-    whole: bool = True
-    renamed: bool = False
-    types: dict[str, str] = field(default_factory=dict)
+    form: Form  # how they are read
+    files: list[Path]  # where they come from
+    columns: list[str]  # names, nested ones with dots; without a header column_1, column_2 and so on
+    rows: list[dict[str, Any]]  # column -> cell, each
+    malformed: int = 0  # number of rows that could not be cut or parsed
+    damaged: int = 0  # number of lines with bytes that are not characters
+    repeated: int = 0  # number of rows that are the header again
+    emptied: int = 0  # number of objects without elements, which make no row
+    whole: bool = True  # whether these are all rows
+    renamed: bool = False  # whether the header cannot be used, as a name stands there twice or is missing
+    types: dict[str, str] = field(default_factory=dict)  # of the columns, where the file says so
 
 
 def read_place(place: Place) -> tuple[list[Table], dict[Path, str]]:
@@ -100,11 +77,7 @@ def read_place(place: Place) -> tuple[list[Table], dict[Path, str]]:
 
 
 def read_table(file: Path, most: int = MOST_ROWS, most_bytes: int = _MOST_BYTES) -> Table:
-    """Return the first rows of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """Return the first rows of a file; raise an InputError if it cannot be read."""
     head = head_of(file)
     check_kind(file, head)
     if head.startswith((b"PAR1", b"ORC")):
@@ -167,6 +140,8 @@ def _csv(file: Path, text: Text, most: int) -> Table:
 
 
 def _json(file: Path, text: Text, most: int) -> Table:
+    if text.encoding.startswith("UTF-16"):
+        raise InputError("ENCODING", f"{file.name} is JSON in UTF-16, which is not read by line; convert it to UTF-8")
     lines = [line for line in text.lines if line.strip()]
     found = [object_of(line) for line in lines[:most]]
     objects = [row for row in found if row is not None]

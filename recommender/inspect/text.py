@@ -31,27 +31,16 @@ _TAR = slice(257, 262)  # where the first header of an archive says that it is o
 
 @dataclass(frozen=True)
 class Text:
-    """The first lines of a file.
+    """The first lines of a file."""
 
-    Attributes:
-        lines: without their ends.
-        encoding: as Spark names it.
-        damaged: number of lines with bytes that are not characters.
-        whole: whether these are all lines of the file.
-    """
-
-    lines: list[str]
-    encoding: str
-    damaged: int
-    whole: bool
+    lines: list[str]  # without their ends
+    encoding: str  # as Spark names it
+    damaged: int  # number of lines with bytes that are not characters
+    whole: bool  # whether these are all lines of the file
 
 
 def head_of(file: Path, most: int = 64) -> bytes:
-    """Return the first bytes of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """Return the first bytes of a file; raise an InputError if it cannot be read."""
     try:
         with file.open("rb") as stream:
             return stream.read(most)
@@ -60,11 +49,7 @@ def head_of(file: Path, most: int = 64) -> bytes:
 
 
 def read_text(file: Path, most: int = _MOST_BYTES) -> Text:
-    """Return the beginning of a file.
-
-    Raises:
-        InputError: it cannot be read, is damaged, or is not text.
-    """
+    """Return the beginning of a file; raise an InputError if it cannot be read, is damaged, or is not text."""
     try:
         with _opened(file) as stream:
             content = stream.read(most)

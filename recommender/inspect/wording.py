@@ -5,7 +5,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import recommender.constants as C
 from recommender.inspect.judging import WORDS
@@ -13,9 +12,10 @@ from recommender.inspect.plan import Plan
 from recommender.inspect.roles import WEIGHT
 from recommender.inspect.settings import Setting
 from recommender.inspect.tables import MOST_FILES
-from recommender.inspect.values import as_date, text_of
+from recommender.inspect.values import text_of
 from recommender.settings.yaml_text import flow_text
 from recommender.terminal.text import indented, program, table, visible
+from recommender.times import as_time
 
 _WIDTH = 110
 _MOST_SHOWN = 6
@@ -109,7 +109,7 @@ def _holds(plan: Plan, role: str, name: str) -> str:
         ids = plan.ids[(C.VISITOR, C.ITEM).index(role)]
         return f"{ids.different:,} different {'numbers' if ids.type == 'long' else 'texts'}"
     if role == C.TIMESTAMP and plan.roles.times:
-        days = dict.fromkeys(map(as_date, plan.span or ()))
+        days = dict.fromkeys(as_time(time)[:10] for time in plan.span or ())
         return ", ".join([plan.roles.times.label, *([" to ".join(days)] if days else [])])
     if role == C.EVENT:
         kinds: dict[str, int] = {}
@@ -169,11 +169,7 @@ def _allowance(plan: Plan) -> list[str]:
 
 def _line(indent: str, key: str, setting: Setting) -> list[str]:
     """Return a setting with its comment, behind it if there is room, else above it."""
-    line, why = f"{indent}{key}: {_value(setting.value)}", visible(setting.why)
+    line, why = f"{indent}{key}: {flow_text(setting.value)}", visible(setting.why)
     if len(line) + len(why) <= _WIDTH:
         return [f"{line} # {why}"]
     return [*textwrap.wrap(why, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "), line]
-
-
-def _value(value: Any) -> str:
-    return flow_text(value)

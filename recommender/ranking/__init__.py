@@ -4,6 +4,7 @@ from recommender.ranking.als_kernel import random_factors, solve_rows
 from recommender.ranking.chosen import best_of, multiplied
 from recommender.ranking.explain import explain
 from recommender.ranking.fold_in import Solver, fold_in, gram
+from recommender.ranking.neighbours import SIMILARITY_UNIT, Nearest
 from recommender.ranking.popular import fill_up
 from recommender.ranking.top_k import (
     EMPTY,
@@ -22,8 +23,10 @@ from recommender.ranking.top_k import (
 __all__ = [
     "EMPTY",
     "NONE",
+    "SIMILARITY_UNIT",
     "Items",
     "Keys",
+    "Nearest",
     "Solver",
     "arranged",
     "best_of",

@@ -46,8 +46,8 @@ def best_of(
     visitor: Factors,
     items: Items,
     k: int,
-    excluded: NDArray[np.integer],
-    choose: Choose = lambda _: (None, None),
+    excluded: NDArray[np.int64],
+    choose: Choose | None = None,
     largest: float = 1.0,
 ) -> tuple[Indexes, Factors]:
     """Return the k best items and their scores, fewer if there are not so many; equal scores by index.
@@ -58,17 +58,17 @@ def best_of(
         k: how many, >= 1.
         excluded: indexes that must not be listed.
         choose: for some of the items, in their order: which may be listed (None: all), and the factor of each, above 0
-            (None: 1). A positive score is multiplied by it, a negative one divided.
+            (None: 1). A positive score is multiplied by it, a negative one divided. None: all items, as they are.
         largest: no factor, and no factor's inverse, is larger.
     """
     vector = visitor[None]
-    _check(vector, items)
+    _check(vector, items.norms[:1])
     search = _Search(visitor, items, nothing_found(1, k), max(largest, 1.0))
     barred = np.sort(_places(items, (excluded, np.array([0, len(excluded)])))[1])
     start, width = 0, _FIRST
     while start < len(items.norms) and search.can_improve(start):
         own = slice(start, min(start + width, len(items.norms)))
-        met, factors = choose(own)
+        met, factors = choose(own) if choose else (None, None)
         may = search.may_improve(own, factors)
         if met is not None:
             may &= met
@@ -120,7 +120,7 @@ class _Search:
         error = self.largest * reach * _ROUNDING * (len(self.visitor) + 12) + _TINY
         least = self.least - error
         if np.isneginf(least) and len(scores) > k:
-            least = np.partition(scores, len(scores) - k)[len(scores) - k] - 2 * error
+            least = float(np.partition(scores, len(scores) - k)[len(scores) - k]) - 2 * error
         near = np.flatnonzero(scores >= least)
         for start in range(0, len(near), _RESCORED):
             part = near[start : start + _RESCORED]

@@ -31,6 +31,7 @@ _SAYS: Final = {
     "short_lists": "share of lists that are too short",
 }
 
+_NOT_CHOSEN: Final = "ALS, not chosen"
 _THOUSANDTHS: Final = (1, 10, 50, 100, 200, 500)  # of the items, whose shares are in the table below the picture
 
 Rows = Sequence[Mapping[str, Any]]
@@ -50,7 +51,7 @@ def metrics(facts: Facts) -> Markup | None:
         [
             element("p", judged if names else "no visitor has a holdout", class_="note"),
             element("div", cards, class_="cards"),
-            _all_cutoffs(facts.metrics),
+            _all_cutoffs(facts),
         ]
     )
 
@@ -67,12 +68,13 @@ def gate(facts: Facts) -> Markup | None:
         ("Metric", str(found.get("metric"))),
         ("Visitors", number(found.get("visitors"))),
     ]
+    pairs += [("Model", str(found["choice"]))] if found.get("choice") else []
     pairs += [("Compared with", f"live, run {found['live']['run']}")] if found.get("live") else []
     pairs += [("Holdout", str(record["protocol"]))] if "protocol" in record else []
     pairs += [("Leaks", number(record["leaks"]))] if "leaks" in record else []
     parts: list[Child] = [definitions(pairs)]
     if found.get("compared"):
-        parts.append(_comparisons(found["compared"], facts.on_page))
+        parts.append(_comparisons(facts))
     reasons = found.get("reasons") or ()
     if reasons:
         parts.append(element("ul", [element("li", each["sentence"]) for each in reasons], class_="reasons"))
@@ -139,13 +141,14 @@ def segments(facts: Facts) -> Markup | None:
     if not wanted:
         return None
     end = scale([row["high"] or row["value"] for each in facts.on_page for row in _by_segment(each, name, k)])
+    names = _names(facts)
     lines = [
         (
             row["segment"],
-            MODELS[row["model"]],
+            names[row["model"]],
             number(row["visitors"]),
             number(row["value"], "{:.4f}"),
-            interval(row["value"], row["low"], row["high"], 0.0, end, accent=row["model"] == C.ALS),
+            interval(row["value"], row["low"], row["high"], 0.0, end, accent=row["model"] == facts.model),
         )
         for row in sorted(wanted, key=lambda row: (*_segment_order(row["segment"]), row["model"]))
     ]
@@ -155,7 +158,13 @@ def segments(facts: Facts) -> Markup | None:
 
 def _by_segment(facts: Facts, metric: str, k: int) -> list[Mapping[str, Any]]:
     rows = [row for row in facts.segments if (row["metric"], row["k"]) == (metric, k) and row["value"] is not None]
-    return [row for row in rows if row["model"] in {C.ALS, C.POPULAR}]
+    return [row for row in rows if row["model"] in {facts.model, C.POPULAR}]
+
+
+def _names(facts: Facts) -> dict[str, str]:
+    """Return what models are called: the chosen one is this model."""
+    others = {C.ALS: _NOT_CHOSEN} if facts.model != C.ALS else {}
+    return {**MODELS, **others, facts.model: MODELS[C.ALS]}
 
 
 def _segment_order(name: str) -> tuple[bool, int, str]:
@@ -168,8 +177,8 @@ def _order(metric: str) -> tuple[int, str]:
     return METRICS.index(metric) if metric in METRICS else len(METRICS), metric
 
 
-def _of_models(rows: Rows, metric: str) -> list[Mapping[str, Any]]:
-    order = list(MODELS)
+def _of_models(rows: Rows, metric: str, chosen: str) -> list[Mapping[str, Any]]:
+    order = list(dict.fromkeys([chosen, *MODELS]))
     found = [row for row in rows if row["metric"] == metric]
     return sorted(found, key=lambda row: (order.index(row["model"]) if row["model"] in order else 99, row["model"]))
 
@@ -179,29 +188,31 @@ def _card(facts: Facts, metric: str, k: int) -> Markup:
     rows = [row for row in facts.metrics if row["k"] == k]
     on_page = [row for each in facts.on_page for row in each.metrics if (row["metric"], row["k"]) == (metric, k)]
     end = scale([max(row["value"] or 0.0, row["high"] or 0.0) for row in on_page])
+    names = _names(facts)
     lines = [
         element(
             "div",
-            element("span", MODELS.get(row["model"], row["model"]), class_="model"),
+            element("span", names.get(row["model"], row["model"]), class_="model"),
             interval(row["value"], row["low"], row["high"], 0.0, end)
             if row["low"] is not None
             else bar(row["value"] or 0.0, end),
             element("span", number(row["value"], "{:.4f}"), class_="n"),
-            class_="row ours" if row["model"] == C.ALS else "row",
+            class_="row ours" if row["model"] == facts.model else "row",
         )
-        for row in _of_models(rows, metric)
+        for row in _of_models(rows, metric, facts.model)
     ]
     head = element("h3", f"{metric}@{k}"), element("p", _SAYS.get(metric, ""), class_="note")
     return element("div", head, lines, class_="card")
 
 
-def _comparisons(compared: Rows, on_page: Sequence[Facts]) -> Markup:
-    all_ = [each for facts in on_page for each in facts.gate.get("compared") or ()]
+def _comparisons(facts: Facts) -> Markup:
+    compared, names = facts.gate["compared"], _names(facts)
+    all_ = [each for shown in facts.on_page for each in shown.gate.get("compared") or ()]
     ends = [abs(each[key]) for each in all_ for key in ("difference", "low", "high") if each.get(key) is not None]
     end = scale(ends)
     lines = [
         (
-            MODELS.get(each["model"], each["model"]),
+            names.get(each["model"], each["model"]),
             number(each["candidate"], "{:.4f}"),
             number(each["other"], "{:.4f}"),
             number(each["difference"], "{:+.4f}"),
@@ -217,17 +228,18 @@ def _comparisons(compared: Rows, on_page: Sequence[Facts]) -> Markup:
     return table(head, lines, class_="pictured")
 
 
-def _all_cutoffs(rows: Rows) -> Markup:
+def _all_cutoffs(facts: Facts) -> Markup:
+    rows, names = facts.metrics, _names(facts)
     order = sorted(rows, key=lambda row: (*_order(row["metric"]), row["k"]))
     lines = [
         (
             f"{row['metric']}@{row['k']}",
-            MODELS.get(row["model"], row["model"]),
+            names.get(row["model"], row["model"]),
             *(number(row[key], "{:.4f}") for key in ("value", "low", "high")),
             number(row["visitors"]),
         )
         for name in dict.fromkeys((row["metric"], row["k"]) for row in order)
-        for row in _of_models([each for each in rows if each["k"] == name[1]], name[0])
+        for row in _of_models([each for each in rows if each["k"] == name[1]], name[0], facts.model)
     ]
     whole = table(("Metric", "Model", "value", "low", "high", "visitors"), lines, left=2)
     return element("details", element("summary", f"All {len(lines):,} values"), whole)

@@ -20,11 +20,7 @@ COMMANDS = {
 
 
 def start(name: str, words: Sequence[str]) -> int:
-    """Run a job in this process, and return its exit code.
-
-    Raises:
-        ConfigError: pyspark is not installed.
-    """
+    """Run a job in this process, and return its exit code."""
     need_pyspark(name)
     from recommender.run.job import run_job  # noqa: PLC0415 - needs pyspark
     from recommender.spark.launch import prepare_java  # noqa: PLC0415
@@ -46,11 +42,7 @@ def job_parser(name: str) -> argparse.ArgumentParser:
 
 
 def need_pyspark(name: str) -> None:
-    """Refuse to go on without pyspark.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """Raise a ConfigError if pyspark is not installed."""
     if find_spec("pyspark") is None:
         sentence = f"{name} needs pyspark, and Java 17 or newer; install pyspark with: pip install 'recommender[spark]'"
         raise ConfigError(Mistake("PACKAGE_MISSING", "", sentence))

@@ -53,22 +53,17 @@ _LONG_SHARD = 1800.0  # seconds that a killed stage 3 may lose
 
 @dataclass(frozen=True)
 class Log:
-    """What is known of the log, or expected.
+    """What is known of the log, or expected."""
 
-    Attributes:
-        events, visitors, items, pairs: numbers.
-        source: how they are known.
-        heaviest: the visitors and items with the most events: (visitor or item, id, events).
-        is_small, was_small: whether its queries are, and those of the last run were, planned once; see
-            `recommender.spark.session.is_small`.
-    """
-
+    # events, visitors, items, pairs: numbers
     events: int
     visitors: int
     items: int
     pairs: int
-    source: str
+    source: str  # how they are known
+    # the visitors and items with the most events: (visitor or item, id, events)
     heaviest: Sequence[tuple[str, str, int]] = field(default_factory=list)
+    # whether its queries are, and those of the last run were, planned once; see `recommender.spark.session.is_small`
     is_small: bool = False
     was_small: bool = False
 
@@ -85,12 +80,10 @@ def outlook(
     """Return the forecast as plain JSON types; None if nothing is known of the log, or of the stages.
 
     Args:
-        stages: those of the run, as they are configured.
         computed: those of them that would be computed.
         known: stage -> its newest commit.
         inputs: bytes of the files that are read, None if a table is read.
         events: number of events that would be generated; None if they are not.
-        root: where results are stored.
     """
     log = _log(stages.get("stage1"), known.get("stage1"), inputs, events)
     computed = [name for name in computed if name in _TIMES]
@@ -99,16 +92,17 @@ def outlook(
     log = _with_sizes(log, known.get("stage1"), inputs if "stage1" in stages else None, events)
     settings = {name: _setting(stages, known, name, place) for name, place in _SETTINGS.items()}
     records = {name: commit.record for name, commit in known.items() if commit}
-    costs = {
-        name: {
+    sizes = _sizes(log, settings)
+    costs: dict[str, dict[str, Any]] = {}
+    for name in computed:
+        rows, shuffle, _ = sizes[name]
+        costs[name] = {
             "seconds": round(_seconds(name, log, records.get(name)), 1),
-            "rows": _rows(name, log, settings),
-            "shuffle": _shuffle(name, log, settings),
+            "rows": rows,
+            "shuffle": shuffle,
             "disk": _disk(name, log, settings, known.get(name)),
             "measured": name in records,
         }
-        for name in computed
-    }
     facts = {
         "log": {**asdict(log), "heaviest": [list(each) for each in log.heaviest]},
         "stages": costs,
@@ -217,53 +211,35 @@ def _seconds(stage: str, log: Log, last: Mapping[str, Any] | None) -> float:
     return float(last["seconds"] * expected / then)
 
 
-def _rows(stage: str, log: Log, settings: Mapping[str, int]) -> int:
-    """Return the rows of the tables that a stage writes."""
-    lists = log.visitors * min(settings["k"], log.items)
-    return {
-        "stage1": 2 * log.pairs + log.visitors + log.items,
-        "stage2": log.visitors + 3 * log.items,
-        "stage3": lists + 10 * log.items,
-        "stage4": lists,
-    }[stage]
-
-
-def _shuffle(stage: str, log: Log, settings: Mapping[str, int]) -> int:
-    """Return about how many bytes go from task to task."""
+def _sizes(log: Log, settings: Mapping[str, int]) -> dict[str, tuple[int, int, int]]:
+    """Return, by stage, the rows of its tables, the bytes that go from task to task, and those of its files, about."""
+    places = log.visitors * min(settings["k"], log.items)  # of all lists
     factors = 4 * settings["rank"] * (log.visitors + log.items)
-    lists = log.visitors * min(settings["k"], log.items) * _ROW
     return {
-        "stage1": 4 * _ROW * log.events,
-        "stage2": 4 * _ROW * log.pairs + factors * settings["max_iter"],
-        "stage3": 2 * _ROW * log.pairs + factors + lists,
-        "stage4": 2 * lists,
-    }[stage]
+        "stage1": (
+            2 * log.pairs + log.visitors + log.items,
+            4 * _ROW * log.events,
+            30 * log.events + 20 * log.visitors,
+        ),
+        "stage2": (log.visitors + 3 * log.items, 4 * _ROW * log.pairs + factors * settings["max_iter"], factors),
+        "stage3": (places + 10 * log.items, 2 * _ROW * log.pairs + factors + places * _ROW, 7 * places),
+        "stage4": (places, 2 * places * _ROW, 7 * places + 30 * log.pairs),
+    }
 
 
 def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None) -> int:
     """Return the bytes of the files that a stage writes: as the last run did, but for what its settings change."""
     events: int = last.record.get("events") or 0 if last else 0
     if not last or not events:
-        return _written(stage, log, settings)
+        return _sizes(log, settings)[stage][2]
     stored: int = sum(facts["bytes"] for facts in last.files().values())
     config = last.record.get("config", {})
     then = {
         name: int(config.get(step, {}).get(name) or settings[name]) if place == stage else settings[name]
         for name, (place, step) in _SETTINGS.items()
     }
-    ratio = _written(stage, log, settings) / max(_written(stage, log, then), 1)
+    ratio = _sizes(log, settings)[stage][2] / max(_sizes(log, then)[stage][2], 1)
     return int(stored * ratio * log.events / events)
-
-
-def _written(stage: str, log: Log, settings: Mapping[str, int]) -> int:
-    """Return about how many bytes a stage writes, by the formula."""
-    lists = 7 * log.visitors * min(settings["k"], log.items)
-    return {
-        "stage1": 30 * log.events + 20 * log.visitors,
-        "stage2": 4 * settings["rank"] * (log.visitors + log.items),
-        "stage3": lists,
-        "stage4": lists + 30 * log.pairs,
-    }[stage]
 
 
 def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
@@ -279,7 +255,6 @@ def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
 
 
 def _advice(facts: Mapping[str, Any], log: Log, settings: Mapping[str, int], root: str) -> list[str]:
-    """Return what to set, a sentence each."""
     memory, advice = facts["memory"], []
     given = driver_memory(os.environ) or usual_memory()
     if _is_local() and memory["one_machine"] > given:
@@ -319,7 +294,6 @@ def _temporary() -> str:
 
 
 def _free(place: str) -> int | None:
-    """Return the free bytes of a disk of this machine."""
     path = Path(place).absolute()
     if ":" in place or not path.is_absolute():
         return None

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recommender.errors import InputError, RecommenderError
-from recommender.run.arguments import chosen_stages, override_reason, parser
+from recommender.publishing.gate import override_reason
+from recommender.run.arguments import chosen_stages, parser
 from recommender.run.building import given_config, on_sample, prepared
 from recommender.run.config import STAGES, WORKFLOW, Config
 from recommender.run.outlook import outlook, outlook_text
@@ -73,11 +74,7 @@ def failure(result: Mapping[str, Any]) -> RecommenderError | None:
 
 
 def show_plan(config: Config, stages: Sequence[str], **more: Any) -> None:
-    """Print the plan of a job, as an event if somebody reads events.
-
-    Raises:
-        RecommenderError: the run would end with it before it computes anything.
-    """
+    """Print the plan of a job, as an event if somebody reads events; raise the error that the run would end with."""
     result = redacted(plan(config, stages, **more))
     if events.is_wanted():
         events.emit("plan", **result)
@@ -187,7 +184,6 @@ def _why(
     named: str | None,
     force: bool,
 ) -> list[str]:
-    """Return the reasons of a decision, in sentences."""
     if found:
         again = " and would be made the newest again" if found.parent is not None else ""
         return [f"{found.sentence.removesuffix('; --force runs it')}{again}"]

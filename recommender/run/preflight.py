@@ -27,12 +27,7 @@ IDENTITY = ("config", "version", "upstream", "inputs", "versions")
 
 
 def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], Hadoop | None]) -> dict[str, Any]:
-    """Return everything that a stage's result depends on, as plain JSON types.
-
-    Args:
-        upstream: stage -> the commit that is read.
-        hadoop: returns the gateway to a JVM, or None.
-    """
+    """Return everything that a stage's result depends on, as plain JSON types."""
     return {
         "config": redacted(stage.parameters(), numbers=False),
         "version": code_version(),
@@ -73,13 +68,7 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
 def size_of_inputs(
     stages: Iterable[Stage], commits: Iterable[Commit], hadoop: Callable[[], Hadoop | None]
 ) -> int | None:
-    """Return about how many bytes a run works on: the most that one of its inputs has; None if a table is read.
-
-    Args:
-        stages: the stages of the run.
-        commits: what they read, and what they have committed before.
-        hadoop: returns the gateway to a JVM, or None.
-    """
+    """Return about how many bytes a run works on: the most that one of its inputs has; None if a table is read."""
     stages = list(stages)
     if any(stage.versions(started=False) for stage in stages):
         return None
@@ -97,16 +86,7 @@ def code_version() -> str:
 
 
 def check_overlap(sources: Sequence[str], root: str, folders: Sequence[str]) -> None:
-    """Refuse to read what the store writes.
-
-    Args:
-        sources: files, folders and globs that are read.
-        root: of the store; a URI or a path.
-        folders: names of the folders below the root that are written.
-
-    Raises:
-        ConfigError: a source is, holds, or lies in one of the folders.
-    """
+    """Raise a ConfigError if a source is, holds, or lies in one of the folders that are written below the root."""
     written = [f"{_absolute(root)}/{folder}" for folder in folders]
     for source in sources:
         read = _absolute(source)

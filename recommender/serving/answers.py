@@ -13,10 +13,10 @@ import numpy as np
 import pydantic_core
 from numpy.typing import NDArray
 
-from recommender.constants import FOLD_IN, POPULAR
+from recommender.constants import FOLD_IN, ITEM_TO_ITEM, POPULAR
 from recommender.ranking import multiplied
-from recommender.serving.engine import Feedback
 from recommender.serving.problems import RequestError
+from recommender.serving.scorer import Feedback
 from recommender.serving.selection import Best, Quota, Ranked, diverse
 from recommender.serving.version import Version
 from recommender.snapshot.catalogue import Popular
@@ -25,7 +25,7 @@ from recommender.snapshot.read import Published
 
 PUBLISHED: Final = "published"
 _SHOWN: Final = 64  # characters of an id
-SOURCES: Final = (PUBLISHED, FOLD_IN, POPULAR)
+SOURCES: Final = (PUBLISHED, FOLD_IN, ITEM_TO_ITEM, POPULAR)
 
 Answer = dict[str, Any]
 Event = tuple[str, str | None]  # itemid, kind
@@ -134,9 +134,9 @@ def popular(version: Version, request: Request) -> Answer:
 def computed(version: Version, request: Request) -> Answer:
     """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
     feedback, unknown, known = _feedback(version, request)
-    factors = version.engine.folded_in(feedback)
-    ranked = _best(version, request, partial(version.engine.best, factors), feedback.excluded)
-    source = POPULAR if factors is None else FOLD_IN
+    taste = version.engine.taste(feedback)
+    ranked = _best(version, request, partial(version.engine.best, taste), feedback.excluded)
+    source = POPULAR if taste is None else version.engine.source
     return {**_ranked(version, request, source, ranked, known=known), **unknown}
 
 
@@ -146,26 +146,26 @@ def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer
     Without anything that is known of the visitor, the order is that of the popularity. Hidden items are left out.
     """
     feedback, unknown, known = _feedback(version, request)
-    factors = version.engine.folded_in(feedback)
+    taste = version.engine.taste(feedback)
     found = _indexes(version, itemids)
     given = np.setdiff1d(np.array(found, np.int64), version.hidden)
-    if factors is None:
+    if taste is None:
         scores, may_score = version.snapshot.items.popularity[given], np.ones(len(given), dtype=np.bool_)
     else:
-        may_score = version.snapshot.model.known[given]
+        may_score = version.engine.known[given]
         scores = np.full(len(given), -np.inf)
-        scores[may_score] = version.engine.scores(factors, given[may_score])
+        scores[may_score] = version.engine.scores(taste, given[may_score])
     order = np.lexsort((given, -scores))[: request.k]
     numbers = [each if may else None for each, may in zip(_numbers(scores[order]), may_score[order], strict=True)]
-    source = POPULAR if factors is None else FOLD_IN
+    source = POPULAR if taste is None else version.engine.source
     answer = _list(version, request, source, given[order], numbers, [source] * len(order), known=known)
     return {**answer, **unknown, "unknown_items": unknown["unknown_items"] + len(itemids) - len(found)}
 
 
 def similar_to_several(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
-    """Return the items of the whole catalogue that are most like several, such as a cart, by the mean cosine."""
+    """Return the items of the whole catalogue that are most like several, such as a cart, by the mean similarity."""
     found = np.array(_indexes(version, itemids), np.int64)
-    given = np.unique(found[version.snapshot.model.known[found]])
+    given = np.unique(found[version.engine.known[found]])
     listed: list[Answer] = []
     if len(given):
         excluded = np.concatenate([found, _excluded(version, request)])
@@ -225,13 +225,10 @@ def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
     """
     snapshot, index = version.snapshot, _index(version, itemid)
     did = snapshot.visitors.history(_place(version, visitorid))
-    if version.engine.solver.nonnegative:
-        sentence = "a model with nonnegative factors cannot be explained: a score is no sum over the history"
-        raise RequestError(409, "MODEL_NOT_EXPLAINED", sentence)
+    if not version.engine.known[index]:
+        raise RequestError(409, "ITEM_NOT_EXPLAINED", f"the model does not know item {itemid}: nothing to explain")
     feedback = version.feedback(did)
     explained = version.engine.explained(index, feedback)
-    if explained is None:
-        raise RequestError(409, "ITEM_NOT_EXPLAINED", f"the model has no factors of item {itemid}: nothing to explain")
     kinds: dict[int, list[str]] = {}
     for item, event in zip(did.item.tolist(), did.event.tolist(), strict=True):
         kinds.setdefault(item, []).append(version.events[event])

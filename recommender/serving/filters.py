@@ -200,7 +200,7 @@ class Filters:
         if column.words is not None:
             raise _invalid(f"{name} is not a number: {sign} cannot be asked of it")
         compare, number = _ORDERS[sign], _value(name, pa.float64(), value)
-        return lambda places: compare(column.values[places], number)  # type: ignore[no-any-return]
+        return lambda places: compare(column.values[places], number)
 
 
 def _wanted(name: str, column: Column, texts: list[str]) -> list[Any]:

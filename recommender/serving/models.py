@@ -1,9 +1,8 @@
 """What requests and answers look like, for the OpenAPI description; answers themselves are made by ``answers``."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
 from recommender.serving.settings import LONGEST_FILTER, LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
 
@@ -19,13 +18,6 @@ def _id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("must be a string or a whole number")
     return str(value)
-
-
-def _version(value: str) -> str:
-    """Return the name of a version."""
-    if not re.fullmatch(VERSION, value):
-        raise ValueError("must be 'current', 'previous', 'candidate' or the number of a version")
-    return value
 
 
 VERSION = "^(current|previous|candidate|[1-9][0-9]{0,8})$"
@@ -75,8 +67,9 @@ class _Chosen(_Asked):
 class VersionQuery(_Asked):
     """Which version answers."""
 
-    version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": VERSION})] = Field(
+    version: str = Field(
         "current",
+        pattern=VERSION,
         description="the version that answers: by a word, or by its number in the channel, if its files are kept",
     )
 
@@ -210,8 +203,8 @@ class Recommendation(Shown):
     """A place of a list."""
 
     rank: int = Field(ge=1)
-    score: float = Field(description="the inner product; of a popular item its popularity")
-    source: Literal["als", "fold_in", "popular"]
+    score: float = Field(description="the inner product, or the sum of similarities; of a popular item its popularity")
+    source: Literal["als", "fold_in", "item_to_item", "popular"]
 
 
 class Recommendations(BaseModel):
@@ -219,7 +212,7 @@ class Recommendations(BaseModel):
 
     version: VersionOf
     visitorid: str | None
-    source: Literal["published", "fold_in", "popular"]
+    source: Literal["published", "fold_in", "item_to_item", "popular"]
     known: bool = Field(description="whether the visitor is in the version")
     unknown_items: int = Field(description="events of items that are not in the version")
     unknown_events: int = Field(description="events of a kind that has no weight")
@@ -307,7 +300,7 @@ class ScoredItem(Shown):
 
     rank: int = Field(ge=1)
     score: float | None = Field(description="as in a list; null: the model does not know the item")
-    source: Literal["fold_in", "popular"]
+    source: Literal["fold_in", "item_to_item", "popular"]
 
 
 class RankedItems(BaseModel):
@@ -315,7 +308,7 @@ class RankedItems(BaseModel):
 
     version: VersionOf
     visitorid: str | None
-    source: Literal["fold_in", "popular"]
+    source: Literal["fold_in", "item_to_item", "popular"]
     known: bool = Field(description="whether the visitor is in the version")
     unknown_items: int = Field(description="given items, and events of items, that are not in the version")
     unknown_events: int = Field(description="events of a kind that has no weight")

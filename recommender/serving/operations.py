@@ -80,7 +80,7 @@ def status_of(recommender: Recommender, settings: Settings) -> dict[str, Any]:
         "channel": None if settings.snapshot else settings.channel,
         "last_reload": versions.last_reload,
         "failures": versions.failures,
-        "hidden": versions.hidden,
+        "hidden": len(versions.hidden),
         "event_kinds": sorted(version.weights, key=lambda kind: version.weights[kind]) if version else [],
         "attributes": version.filters.choices if version else {},
         "workers": settings.workers,

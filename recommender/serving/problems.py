@@ -92,6 +92,6 @@ _SENTENCES: Final = {
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
     "too_long": "must have at most {max_length} entries",
-    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must be 'current', 'previous', 'candidate' or the number of a version",
     "value_error": "{error}",
 }

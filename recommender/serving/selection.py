@@ -64,11 +64,12 @@ class Quota:
 
     def is_open(self, places: Places) -> NDArray[np.bool_]:
         """Return which items the list may still have."""
-        may = True
+        closed = []
         for limit, counts in zip(self._limits, self._counts, strict=True):
             full = [code for code, number in counts.items() if code and number >= limit.most]
-            may = may & ~np.isin(limit.codes[places], full)
-        return np.asarray(may)
+            closed.append(np.isin(limit.codes[places], full))
+        may: NDArray[np.bool_] = ~np.logical_or.reduce(closed)
+        return may
 
 
 def diverse(best: Best, limits: Sequence[Limit]) -> Best:
@@ -106,7 +107,7 @@ def most_popular(
         # What comes now is not among the k best: it is less popular, unless it is boosted.
         if len(items) == k and not (is_boosted and popular[1][start] * largest >= scores[-1]):
             break
-        head, popularity = (each[start : start + width] for each in popular)
+        head, popularity = popular[0][start : start + width], popular[1][start : start + width]
         may = ~np.isin(head, excluded)
         met, factors = (None, None) if choice is None else choice.of_items(head)
         may &= True if met is None else met

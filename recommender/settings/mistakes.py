@@ -32,8 +32,6 @@ def mistakes_of(step_class: type, error: ValidationError, step_path: str = "") -
     """Return the mistakes that pydantic has found in the parameters of a step: one for a value of several types.
 
     Args:
-        step_class: the class of the step.
-        error: what pydantic has raised.
         step_path: the step's place in the configuration; "" for a step that was not built from one.
     """
     found: dict[str, list[Any]] = {}

@@ -131,12 +131,9 @@ def local_folders(spark: SparkSession) -> str:
 
 @contextmanager
 def checkpoints(folder: str) -> Iterator[None]:
-    """Let Spark write checkpoints to a folder meanwhile, unless somebody has named it another one.
+    """Let Spark write checkpoints to a folder that all workers reach, unless somebody has named it another one.
 
     Without a context, as over Spark Connect, nothing is changed: there ``spark.checkpoint.dir`` of the server counts.
-
-    Args:
-        folder: that all workers reach; Spark makes it.
     """
     context = None if is_connect() else SparkContext._active_spark_context
     if context is None or context.getCheckpointDir() is not None:
@@ -272,7 +269,6 @@ def _is_local(submitted: SparkConf) -> bool:
 
 
 def _settings(submitted: SparkConf, size: int | None) -> dict[str, str]:
-    """Return settings for those that are left open."""
     settings = {**_BEFORE_START, **_SETTINGS}
     if _is_local(submitted):
         # Without this, workers run "python3" from PATH, which may lack numpy and pyarrow.

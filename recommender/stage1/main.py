@@ -156,7 +156,6 @@ class Stage1(Stage):
         return [name for name, key in _ENCODERS.items() if not getattr(self.steps, key).start_afresh]
 
     def execute(self, previous: Previous | None = None) -> dict[str, DataFrame]:
-        """Return the tables; see the class."""
         before = previous.record if previous else None
         goes_on = before is not None and len(self.continues()) == len(_ENCODERS)
         self._numbering = (goes_on and before and before.get("numbering")) or uuid.uuid4().hex
@@ -222,7 +221,6 @@ class Stage1(Stage):
             self.log.compare_new({name: self.counter.counted(name)["rows"] - known for name, known in before.items()})
 
     def release(self) -> None:
-        """Free the cached intermediate results."""
         self.log.quarantine = None
         super().release()
 
@@ -249,7 +247,6 @@ class Stage1(Stage):
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given the counts of `persist`."""
         valid, held = self.split.events(rows), rows["holdout"]
         return [
             *self.log.report(rows),
@@ -279,11 +276,7 @@ class Stage1(Stage):
 
     def _activity(self, events: DataFrame, column: str, is_test: Column) -> DataFrame:
         """Return the events, test events, summed score, and, of items, the last times, of each id of a column."""
-        facts = [
-            F.count(F.lit(1)).alias(C.EVENTS),
-            F.sum(C.SCORE).alias(C.SCORE),
-            F.count_if(is_test).alias(TESTED),
-        ]
+        facts = [F.count(F.lit(1)).alias(C.EVENTS), F.sum(C.SCORE).alias(C.SCORE), F.count_if(is_test).alias(TESTED)]
         if column == C.ITEM:
             time = F.col(C.TIMESTAMP)
             facts += [F.max(time).alias(C.LAST_TIMESTAMP), F.max(F.when(~is_test, time)).alias(C.LAST_TRAINED)]

@@ -78,7 +78,7 @@ class Stage4(Stage):
     Execution args:
         recommendations, similar_items, bought_together: the tables of stage 3.
         interactions, visitors, items: those of stage 1.
-        item_factors, popularity, recent_popularity: those of stage 2; metrics, gate: what its record says.
+        item_factors, popularity, recent_popularity, neighbours: those of stage 2; metrics, gate: what its record says.
         als, score_events, item_rules, blend, recommend: the parameters of these steps.
         live: the version that is live; None if there is none. not_compared: why there is none, although one is live.
         Without a snapshot, only the first four and these.
@@ -101,6 +101,7 @@ class Stage4(Stage):
         "item_factors": ("stage2", "model/itemFactors"),
         "popularity": ("stage2", "popularity"),
         "recent_popularity": ("stage2", "recent_popularity"),
+        "neighbours": ("stage2", "neighbours"),
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {
         "als": ("stage2", "als"),
@@ -148,7 +149,6 @@ class Stage4(Stage):
         not_compared: str = "",
         **others: Any,
     ) -> dict[str, DataFrame]:
-        """Return the published lists; see the class."""
         self._not_compared = not_compared
         own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
         self.announce("choosing examples")
@@ -158,7 +158,12 @@ class Stage4(Stage):
             self._golden = self.examples or replace(self.steps.report, examples=_GOLDEN).execute(**own).examples
             tables = {name: others[name] for name in ("similar_items", "bought_together", "item_factors", "popularity")}
             settings = {name: others[name] for name in _SETTINGS}
-            inputs = Inputs({**own, **tables}, others["recent_popularity"], settings, others["metrics"], others["gate"])
+            inputs = Inputs(
+                {**own, **tables},
+                **{name: others[name] for name in ("recent_popularity", "metrics", "gate")},
+                settings=settings,
+                neighbours=others.get("neighbours"),
+            )
             self._snapshot = Snapshot(self.steps.snapshot, inputs, self.context.versions)
         self._release = None if live is None else self._compare(recommendations, live, items)
         return {"recommendations": as_stored("recommendations", self.steps.publish.execute(recommendations))}
@@ -204,7 +209,6 @@ class Stage4(Stage):
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given the counts of `persist`."""
         number = rows["recommendations"]
         places = ", ".join(self._places())
         to = f"; delivered to {places}" if places else ""

@@ -80,7 +80,6 @@ class FoldIn:
         reg_exponent: float = 1.0,
         visitor_count: int,
     ) -> DataFrame:
-        """Return the visitors' factors; see the class."""
         solver = Solver(implicit_prefs, alpha, reg_param, nonnegative, reg_exponent)
         spark = interactions.sparkSession
         pairs = interactions.groupBy(C.VISITOR_INDEX, C.ITEM_INDEX).agg(F.sum(C.SCORE).cast("double").alias(C.SCORE))

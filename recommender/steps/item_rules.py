@@ -13,6 +13,7 @@ Example usage:
 True
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -21,11 +22,16 @@ from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types a
 import recommender.constants as C
 from recommender.errors import InputError, SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
-from recommender.sources import MALFORMED, Ids, Loaded, catalog_versions, read_catalog, read_list, shown, trimmed
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, Loaded, shown, trimmed
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
 from recommender.spark.aggregates import single_row
 
 _MS_PER_DAY = 86_400_000
 _LISTED = "_listed"
+_PARTS = {letter: unicodedata.normalize("NFD", letter) for letter in map(chr, range(0xC0, 0x3100))}
+_BASES = {letter: parts[0] for letter, parts in _PARTS.items() if len(parts) > 1}  # letter with a mark -> without
 
 
 @step
@@ -79,7 +85,6 @@ class ItemRules:
         warnings: list[str] | None = None,
         hidden: Sequence[str] = (),
     ) -> DataFrame | None:
-        """Return the items that may be recommended; see the class."""
         found: list[str] = [] if warnings is None else warnings
         denied, allowed = (self._lists(of, versions) for of in ("deny", "allow"))
         if not denied and not allowed and not hidden and self.max_days_unseen is None:
@@ -110,10 +115,8 @@ def _column(loaded: Loaded) -> tuple[DataFrame, str]:
     """Return the ids of a list as text, null of a row that cannot be read, and where they are from."""
     place = loaded.name
     if C.ITEM not in loaded.columns:
-        sentence = (
-            f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; a list of items has that column, see item_rules"
-        )
-        raise SchemaError("SCHEMA_MISSING", sentence)
+        fault = f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; a list of items has that column, see item_rules"
+        raise SchemaError("SCHEMA_MISSING", fault)
     found = loaded.rows.schema[C.ITEM].dataType
     is_whole = isinstance(found, T.StringType | T.IntegralType) or (
         isinstance(found, T.DecimalType) and not found.scale
@@ -140,10 +143,8 @@ def _checked(items: DataFrame, listed: DataFrame, place: str, warnings: list[str
     counts = F.count_if(is_given & ~is_id), F.count_if(~is_given & ~is_id)
     number, known, wrong, missing = single_row(found.agg(F.count(F.lit(1)), F.count("_is_item"), *counts))
     if wrong:
-        sentence = (
-            f"{C.ITEM} expected {wanted.simpleString()} found other text in {wrong:,} of {number:,} rows of {place}"
-        )
-        raise SchemaError("SCHEMA_TYPE", f"{sentence}; it would match no item, see item_rules")
+        fault = f"{C.ITEM} expected {wanted.simpleString()} found other text in {wrong:,} of {number:,} rows of {place}"
+        raise SchemaError("SCHEMA_TYPE", f"{fault}; it would match no item, see item_rules")
     if missing:
         sentence = f"{place} has a row with too many or too few cells, or without an {C.ITEM} that is text"
         raise InputError("INPUT_CORRUPT", f"{sentence}; mend it, for a list is read as a whole, see item_rules")
@@ -155,11 +156,12 @@ def _checked(items: DataFrame, listed: DataFrame, place: str, warnings: list[str
         strange = found.where(F.col("_is_item").isNull()).select(_alike(C.ITEM).alias("alike"))
         near = strange.join(items.select(_alike(C.ITEM).alias("alike")), "alike", "left_semi").count()
         if near:
-            why = "differ from ids of items in case, in zeros at the beginning or in a .0 at the end, and match none"
+            why = "match no item, but would without case, accents, invisible characters, first zeros or a .0 at the end"
             warnings.append(f"{near:,} ids in {place} {why}: write them as the log does, see item_rules")
     return ids.select(C.ITEM)
 
 
 def _alike(name: str) -> Column:
-    """Return an id without what a spreadsheet or a program changes in one: its case, first zeros, and .0 at its end."""
-    return F.regexp_replace(F.lower(F.col(name)), "^0+(?=.)|[.]0+$", "")
+    """Return an id without what a spreadsheet, a program or another form of Unicode changes in one."""
+    plain = F.translate(F.lower(F.col(name)), "".join(_BASES), "".join(_BASES.values()))
+    return F.regexp_replace(F.regexp_replace(plain, r"[\p{M}\p{Cf}\s]", ""), "^0+(?=.)|[.]0+$", "")

@@ -13,6 +13,8 @@ import re
 import sys
 from collections.abc import Sequence
 
+from recommender.settings.redaction import redacted
+
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -22,6 +24,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(
         lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\xff" else f"\\u{ord(found[0]):04x}", text
     )
+
+
+def error_line(id_: str, place: str, sentence: str) -> str:
+    """Return the last line on stderr of a job or command that fails, for people and for alerts."""
+    return str(redacted(f"RECOMMENDER_ERROR {id_} {place}: {visible(sentence)}\n"))
 
 
 def table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

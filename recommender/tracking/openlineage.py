@@ -69,21 +69,17 @@ class OpenLineage:
         self._id = ""
 
     def begun(self, work: Work) -> None:
-        """Send START."""
         self._work, self._id = work, str(uuid.uuid4())
         self._send("START", work)
 
     def done(self, commit: Commit, reused: str) -> None:  # noqa: ARG002 - the event is the same
-        """Send COMPLETE, with the tables that the stage has written."""
         if self._work:
             attempts = commit.record.get("upstream_attempts") or {}
-            self._send(
-                "COMPLETE", self._work, attempts, outputs=[self._written(commit, name) for name in _tables(commit)]
-            )
+            outputs = [self._written(commit, name) for name in sorted(commit.record.get("contents") or {})]
+            self._send("COMPLETE", self._work, attempts, outputs)
         self._work = None
 
     def failed(self, sentence: str) -> None:
-        """Send FAIL, if a stage is open."""
         if self._work:
             facet = _facet("ErrorMessageRunFacet", "1-0-0", message=redacted(sentence), programmingLanguage="PYTHON")
             self._send("FAIL", self._work, facets={"errorMessage": facet})
@@ -169,10 +165,6 @@ def headers(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of a request, with the key if the environment has one."""
     key = environ.get(KEY)
     return {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-
-
-def _tables(commit: Commit) -> list[str]:
-    return sorted(commit.record.get("contents") or {})
 
 
 def _type(given: Any) -> str:

@@ -20,9 +20,9 @@ from typing import Any
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.models import Factors, ListMaker, Neighbours
 from recommender.ruled_stage import RuledSteps
 from recommender.spark.aggregates import fetch
-from recommender.stage2.lists import ListMaker
 from recommender.stage2.steps import AlsFitter, ItemToItem, RankingEvaluator
 from recommender.tune.prepared import Prepared, Scored
 from recommender.tune.scoring import Scoring  # noqa: F401 - for the example
@@ -88,10 +88,9 @@ class TrialObjective:
         )
         if self.tuner.model == C.ITEM_TO_ITEM:
             walk = {name.removeprefix(WALK): value for name, value in parameters.items() if name.startswith(WALK)}
-            popular = maker.by_popularity(scored.popularity)
-            return maker.by_neighbours(replace(self.item_to_item, **walk), scored.train, popular)
+            return Neighbours(replace(self.item_to_item, **walk).execute(scored.train)).lists(maker)
         als = replace(self.als, **{name: parameters[name] for name in FITTED if name in parameters})
-        return maker.by_factors(als.execute(scored.train).itemFactors, vars(als))
+        return Factors(als.execute(scored.train).itemFactors, vars(als)).lists(maker)
 
 
 def _judged(lists: DataFrame, holdout: DataFrame, popularity: DataFrame, tuner: ModelTuner) -> Judged:

@@ -327,6 +327,13 @@ def test_zstandard_is_looked_into(look: Any) -> None:
             "e.tar.gz",
             "e.tar.gz is a tar archive, which Spark cannot read",
         ),
+        (
+            '{"itemid": 1}\n'.encode("utf-16"),
+            "e.json",
+            "e.json is JSON in UTF-16, which is not read by line",
+        ),
+        (b"\x04\x22\x4d\x18", "e.csv.lz4", "is compressed with lz4, of which Spark reads Hadoop's own form only"),
+        (b"a,b\n1,2\n", "12:30.csv", "12:30.csv has a colon in its name, which Spark refuses; rename it"),
         (b"ARROW1\x00\x00", "e.feather", "is an Arrow or Feather file; write it as Parquet"),
         (b"a,b\n1,2\n", "events.csv.filepart", "events.csv.filepart looks unfinished"),
     ],
@@ -353,6 +360,16 @@ def test_quotes_are_taken_as_they_are_meant(look: Any, cell: str, expected: dict
         ["timestamp,visitorid,title,event,itemid", *(f"{r[0]},{r[1]},{cell},view,{r[3]}" for r in ROWS)]
     )
     assert (code, found) == (0, views(**expected))
+
+
+def test_blanks_before_quotes_are_no_part_of_a_cell(look: Any) -> None:
+    lines = [", ".join(f'"{cell}"' for cell in line.split(",")) for line in [HEADER, *LINES]]
+    assert look(lines)[3] == views(options={"ignoreLeadingWhiteSpace": "true"})
+
+
+def test_a_header_may_have_a_line_break(look: Any) -> None:
+    found = look([f'{HEADER},"note', 'more"', *(f'{line},"a\nb"' for line in LINES)])[3]
+    assert found == views(options={"multiLine": "true"})
 
 
 def test_cells_in_single_quotes_are_read(look: Any) -> None:

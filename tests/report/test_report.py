@@ -9,13 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.literal_run import COMPARED, GATE, METRICS, PROFILE, stage, two_stages, whole_run
+from support.literal_run import COMPARED, GATE, METRICS, PROFILE, measured, stage, two_stages, whole_run
 from support.literal_store import open_store, result
 from support.page_text import Page
 
 from recommender.__main__ import main
+from recommender.commands.overview import ndcg_at_10
+from recommender.commands.paragraphs import judged_text, stage_facts
+from recommender.publishing.comparison import release
 from recommender.report import facts_of, report_page
 from recommender.store import Channels, Commit, Store
+from recommender.terminal.summary import release_text
 
 
 @pytest.fixture
@@ -66,6 +70,25 @@ def test_the_verdict_says_what_is_proven(
     text = page("monday").text
     assert "Committed, and not published: finds 2.6 times as many held-out items as the popular list; live " in text
     assert proof in text
+
+
+def test_the_model_that_was_chosen_is_the_one_that_is_spoken_of(store: Store, page: Callable[..., Page]) -> None:
+    why = "item_to_item is chosen, proven better than als: ndcg@10 0.06 against 0.039 (difference 0.01 to 0.03)"
+    better = [measured("item_to_item", "precision", 10, 0.04), measured("item_to_item", "ndcg", 10, 0.06)]
+    gate = {**GATE, "model": "item_to_item", "choice": why}
+    exposed = whole_run(store, "monday", gate=gate, metrics=[*METRICS, *better])
+    text = page("monday").text
+    assert "finds 4.0 times as many held-out items as the popular list" in text
+    assert why in text
+    assert "ALS, not chosen" in text
+    assert "item to item" not in text  # it is this model
+    assert ndcg_at_10(commits_of(store, "monday").values()) == 0.06
+    assert why in judged_text(stage_facts(commits_of(store, "monday")["stage2"]))
+    before = whole_run(store, "sunday")
+    compared = release(store, exposed, before)
+    assert compared["models"] == ["item_to_item", "als"]
+    assert [each["value"] for each in compared["metrics"]["ndcg@10"]] == [0.06, pytest.approx(0.039)]
+    assert ["model", "item_to_item", "als"] in [line.split() for line in release_text(compared).splitlines()]
 
 
 def test_a_version_that_was_replaced_is_not_called_live(store: Store, page: Callable[..., Page]) -> None:

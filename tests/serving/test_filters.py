@@ -25,9 +25,12 @@ STOCK = ["true", "false", "true"]
 ATTRIBUTES = {"category": CATEGORIES, "price": PRICES, "in_stock": STOCK}
 
 
-@pytest.fixture(scope="module", params=[None, 0.5], ids=["plain", "blended"])
+KINDS: dict[str, dict[str, Any]] = {"plain": {}, "blended": {"blend": 0.5}, "neighbours": {"neighbours": True}}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Version]:
-    folder, shop = tmp_path_factory.mktemp("snapshot"), Shop(attributes=ATTRIBUTES, blend=request.param)
+    folder, shop = tmp_path_factory.mktemp("snapshot"), Shop(attributes=ATTRIBUTES, **request.param)
     shop.write(folder)
     return shop, Version.open(folder, read_manifest(folder), number=1)
 
@@ -90,7 +93,7 @@ def chosen(
     """Return all items that a list may have, best first, by plain Python."""
     scores, ranked = shop.score(history), []
     for item, source in shop.expected(history, 60, others):
-        score = float(scores[item]) if source == "fold_in" and scores is not None else shop.popularity[item]
+        score = float(scores[item]) if source == shop.source and scores is not None else shop.popularity[item]
         for condition, factor in boosts:
             if meets(item, condition):
                 score = score * factor if score > 0 else score / factor
@@ -144,7 +147,7 @@ def test_a_published_list_answers_boosts_and_limits_where_it_suffices(
 ) -> None:
     shop, version = both
     requests = [Request(k, str(visitorid), **asked) for visitorid in shop.visitorids for k in (1, 5)]
-    assert {answers.recommended_or_computed(version, each)["source"] for each in requests} >= {"published", "fold_in"}
+    assert {answers.recommended_or_computed(version, each)["source"] for each in requests} >= {"published", shop.source}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ def test_a_published_list_answers_a_filter_as_long_as_enough_is_left(both: tuple
         for k in (1, 5):
             request = Request(k, str(visitorid), filter="in_stock:true")
             sources.add(answers.recommended_or_computed(version, request)["source"])
-    assert sources >= {"published", "fold_in"}
+    assert sources >= {"published", shop.source}
 
 
 @pytest.mark.parametrize(
@@ -249,13 +252,13 @@ def test_items_like_several_are_the_best_of_all_items_too(
 ) -> None:
     shop, version = both
     cart = [int(item) for item in np.flatnonzero(shop.known)[:3]]
-    unit = shop.factors / np.linalg.norm(shop.factors, axis=1, keepdims=True)
-    cosines, scores = (unit @ unit[cart].T).mean(axis=1), {}
+    alike, scores = shop.likeness[cart].mean(axis=0), {}
+    usable = shop.known & shop.allowed & ((alike > 0) | (not shop.neighbours))
     for item in range(30):
         is_met = text is None or meets(item, text)
-        if is_met and shop.known[item] and shop.allowed[item] and item not in cart:
+        if is_met and usable[item] and item not in cart:
             factor = np.prod([factor for condition, factor in boosts if meets(item, condition)])
-            scores[item] = cosines[item] * factor if cosines[item] > 0 else cosines[item] / factor
+            scores[item] = alike[item] * factor if alike[item] > 0 else alike[item] / factor
     asked = {
         "filter": text,
         "boost": ",".join(f"{condition}*{factor}" for condition, factor in boosts) or None,

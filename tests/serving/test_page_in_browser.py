@@ -194,6 +194,17 @@ def test_a_narrow_screen_scrolls_only_down(opened: Callable[..., Any], name: str
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+def test_on_a_telephone_numbers_name_their_model_and_versions_can_be_compared(opened: Callable[..., Any]) -> None:
+    page = opened("view=version", viewport={"width": 320, "height": 640})
+    names = page.locator(".metrics tbody tr").first.locator(".of-model")
+    expect(names.first).to_be_visible()
+    assert names.all_inner_texts() == ["this model", "popular items"]
+    link, table = (page.locator(f".scrolls:has(.over-time){part}").first.bounding_box() for part in (" a", ""))
+    assert link["x"] + link["width"] <= table["x"] + table["width"]
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(names.first).to_be_hidden()
+
+
 WAYS = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},

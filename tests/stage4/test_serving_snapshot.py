@@ -298,6 +298,24 @@ def test_popularity_is_blended_in_as_stage_3_does_it(spark: SparkSession, tmp_pa
         assert np.array_equal(found[row["id"]], np.array(row["features"], dtype=np.float32))
 
 
+@pytest.mark.parametrize("exclude", ["seen", ["kind 199"]])
+def test_an_event_of_a_rare_kind_counts_where_there_are_more_kinds_than_numbers(
+    spark: SparkSession, tmp_path: Path, exclude: Any
+) -> None:
+    of = shop()
+    rows = [(0, n % 20, f"kind {n:03}", 1.0, 1000 - n) for n in range(200)]
+    of = replace(of, rows={**of.rows, "interactions": rows})
+    rules = TopKRecommender(k=4, exclude_events=exclude)
+    version = made(tmp_path, spark, of, {"report": {"examples": 1}}, recommend=rules)
+    kinds = version.snapshot.manifest.events
+    assert (len(kinds), kinds[-1]) == (127, "(other kinds)")
+    did = version.snapshot.visitors.history(version.snapshot.visitors.find(str(of.visitors[0])) or (0, 0))
+    assert len(did.item) == 200
+    feedback = version.feedback(did)
+    assert feedback.excluded.tolist() == ([*range(20)] if exclude == "seen" else [19])
+    assert set(feedback.score.tolist()) == {10.0}
+
+
 def test_without_a_snapshot_the_model_is_not_read() -> None:
     stages = Stage4({"snapshot": {"enabled": False}}).needs().stages
     assert stages == {"stage1", "stage3"}

@@ -59,7 +59,6 @@ class EventProfile:
     heaviest: Annotated[int, Field(ge=0, le=100)] = 10
 
     def execute(self, events: DataFrame, visitors: DataFrame, items: DataFrame) -> dict[str, Any]:
-        """Return the profile; see the class."""
         found = fetch(
             cells=_cells(events),
             pairs=events.agg(F.approx_count_distinct(F.xxhash64(C.VISITOR, C.ITEM), 0.02)),
@@ -108,7 +107,6 @@ def _cells(events: DataFrame) -> DataFrame:
 
 
 def _counts(cells: Sequence[Row]) -> tuple[dict[str, int], dict[str, int], dict[str, dict[str, int]]]:
-    """Return the events by kind, by day, and by both."""
     kinds: dict[str, int] = {}
     days: dict[str, int] = {}
     by_both: dict[str, dict[str, int]] = {}

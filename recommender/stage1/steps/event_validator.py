@@ -26,7 +26,7 @@ from pyspark.sql import Column, DataFrame, functions as F, types as T
 import recommender.constants as C
 from recommender.errors import DataQualityError
 from recommender.settings.step import Annotated, Field, field, step
-from recommender.sources import condition_of
+from recommender.sources.chosen import condition_of
 from recommender.spark.errors import failed_on_a_row
 from recommender.times import as_time, in_milliseconds
 
@@ -56,7 +56,7 @@ RULES: Final[Mapping[str, Callable[["EventValidator", DataFrame], Column | None]
 
 # Reason -> where the way out may be, for the most frequent one.
 _WAYS: Final[Mapping[str, str]] = {
-    "MALFORMED": "data_loader.delimiter and options",
+    "MALFORMED": "data_loader.file_format, delimiter and options",
     "ENCODING": "data_loader.options (encoding)",
     "BAD_ID": "data_loader.id_type",
     "BAD_TIMESTAMP": "data_loader.timestamp_unit and timestamp_format",
@@ -130,7 +130,6 @@ class EventValidator:
         return [*RULES, *self.rules]
 
     def execute(self, events: DataFrame) -> DataFrame:
-        """Return the events with their reasons; see the class."""
         broken = {name: rule(self, events) for name, rule in RULES.items()} | self._own(events)
         held = [(name, condition) for name, condition in broken.items() if condition is not None]
         reason = reduce(lambda so_far, rule: so_far.when(rule[1], rule[0]), held[1:], F.when(held[0][1], held[0][0]))
@@ -138,11 +137,7 @@ class EventValidator:
 
     @contextmanager
     def translating_rules(self) -> Iterator[None]:
-        """Raise errors of own rules, while the events are computed, as ours, without the values of an event.
-
-        Raises:
-            DataQualityError: see the class.
-        """
+        """Raise errors of own rules, while the events are computed, as ours, without the values of an event."""
         try:
             yield
         except Exception as error:
@@ -157,12 +152,8 @@ class EventValidator:
         """Judge the counts.
 
         Args:
-            rows: number of all rows.
             quarantined: reason -> number of rows.
             median: of the timestamps of the distinct rows, in ms.
-
-        Raises:
-            DataQualityError: see the class.
         """
         if median is not None and (_EARLIEST <= median < _SECONDS_UNTIL or median > _LATEST):
             unit = "seconds" if median < _SECONDS_UNTIL else "micro- or nanoseconds"

@@ -26,7 +26,8 @@ from recommender.settings.step import Annotated, Field, step
 from recommender.spark.aggregates import fetch
 from recommender.terminal.text import visible
 
-_SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
+# The sources of which examples are shown in turn; a version is either of als or of item_to_item.
+_IN_TURN = {"model": (C.ALS, C.ITEM_TO_ITEM), C.FOLD_IN: (C.FOLD_IN,), C.POPULAR: (C.POPULAR,)}
 
 
 @dataclass(frozen=True)
@@ -114,21 +115,21 @@ class RunReport:
         first = recommendations.where(F.col(C.RANK) == 1)
         draw = F.xxhash64(C.VISITOR).alias("draw")
         return {
-            source: first.where(F.col(C.SOURCE) == source)
-            .select(draw, C.VISITOR)
+            turn: first.where(F.col(C.SOURCE).isin(list(sources)))
+            .select(draw, C.VISITOR, C.SOURCE)
             .orderBy("draw", C.VISITOR)
             .limit(self.examples)
-            for source in _SOURCES
+            for turn, sources in _IN_TURN.items()
             if self.examples
         }
 
     def _chosen(self, found: Mapping[str, Sequence[Row]]) -> list[tuple[Any, str]]:
         """Return (visitorid, source of its first place), the sources in turn."""
-        drawn = {source: sorted(found[source]) for source in _SOURCES if source in found}
+        drawn = [sorted(found[turn]) for turn in _IN_TURN if turn in found]
         turns = [
-            (visitors[turn][C.VISITOR], source)
+            (visitors[turn][C.VISITOR], visitors[turn][C.SOURCE])
             for turn in range(self.examples)
-            for source, visitors in drawn.items()
+            for visitors in drawn
             if turn < len(visitors)
         ]
         return turns[: self.examples]

@@ -129,7 +129,7 @@ class ModelTuner:
         if self.model == C.ITEM_TO_ITEM:
             neighbours = Choices(tuple(dict.fromkeys(self.neighbours)))
             alpha, beta = (Range(given["low"], given["high"]) for given in (self.walk_alpha, self.walk_beta))
-            walk = {f"{WALK}neighbours": neighbours, f"{WALK}alpha": alpha, f"{WALK}beta": beta}
+            walk: Space = {f"{WALK}neighbours": neighbours, f"{WALK}alpha": alpha, f"{WALK}beta": beta}
             return {**walk, **{name: each for name, each in searched.items() if name not in _OF_ALS}}
         without = {name for name, is_searched in (("alpha", implicit), ("reg_exponent", blocks)) if not is_searched}
         return {name: each for name, each in searched.items() if name not in without}
