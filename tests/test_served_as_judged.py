@@ -1,14 +1,18 @@
 """What is served is what was evaluated: stages 2 and 3 make the same lists, by the same rules."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender.evaluation import Evaluation
 from recommender.run.config import parse_config
+from recommender.settings.step import parameters
 from recommender.stage2.main import Stage2
+from recommender.stage2.steps import AlsFitter
 from recommender.stage3.main import Stage3
 from recommender.steps import solver_of
 from recommender.tables import schemas
@@ -49,12 +53,16 @@ def frame(spark: SparkSession, name: str, rows: list[Any]) -> DataFrame:
     return spark.createDataFrame(rows, types)
 
 
-def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
-    """Return the lists of als that stage 2 judges, and the table of stage 3."""
+def both(spark: SparkSession, rules: str, model: ALSModel) -> tuple[Lists, Lists]:
+    """Return the lists of als that stage 2 judges, and the table of stage 3, of a model that is fitted already."""
     settings = "stage2: {als: {rank: 3, max_iter: 2}, evaluator: {cutoffs: [3]}, gate: {k: 3}}"
     config = parse_config(f"{settings}\nstage3: {rules}", environ={})
     second, third = Stage2(config.stage("stage2")), Stage3(config.stage("stage3"))
     listening = second.steps.evaluator = Listening(second.steps.evaluator)
+    als = second.steps.als
+    second.steps.als = SimpleNamespace(
+        **parameters(als), execute=lambda *_: model, facts=als.facts, histogram=als.histogram
+    )
     scores, history, items = (
         frame(spark, "scores", SCORES),
         frame(spark, "history", HISTORY),
@@ -66,16 +74,15 @@ def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
         (row["visitor_index"], row["rank"]): (row["item_index"], row["score"], row["source"])
         for row in listening.lists.where("model = 'als'").collect()
     }
-    als = solver_of(vars(second.steps.als))
     served = third.execute(
-        made["model"].userFactors,
-        made["model"].itemFactors,
+        model.userFactors,
+        model.itemFactors,
         made["popularity"],
         made["recent_popularity"],
         history,
         frame(spark, "visitors", VISITORS),
         items,
-        als,
+        solver_of(parameters(als)),
     )["recommendations"]
     found = {
         (int(row["visitorid"][1:]), row["rank"]): (row["itemid"] - 500, row["score"], row["source"])
@@ -86,8 +93,9 @@ def both(spark: SparkSession, rules: str) -> tuple[Lists, Lists]:
 
 def test_a_rule_changes_what_is_judged_and_what_is_served_alike(spark: SparkSession, tmp_path: Path) -> None:
     denied = tmp_path / "denied.csv"
+    model = AlsFitter(rank=3, max_iter=2).execute(frame(spark, "scores", SCORES))
     usual = "recommend: {k: 3, exclude_events: [addtocart, transaction]}"
-    judged, served = both(spark, f"{{{usual}}}")
+    judged, served = both(spark, f"{{{usual}}}", model)
     assert judged == served
     assert len(judged) == 12
     assert {source for _, _, source in judged.values()} == {"fold_in", "popular"}
@@ -97,12 +105,12 @@ def test_a_rule_changes_what_is_judged_and_what_is_served_alike(spark: SparkSess
         (f"item_rules: {{deny_filename: {denied}}}", {first}),
         ("item_rules: {max_days_unseen: 3}", {0, 1, 2, 3, 4}),
     ):
-        judged_by_rule, served_by_rule = both(spark, f"{{{usual}, {rule}}}")
+        judged_by_rule, served_by_rule = both(spark, f"{{{usual}, {rule}}}", model)
         assert judged_by_rule == served_by_rule != judged
         assert not gone & {item for item, _, _ in served_by_rule.values()}
-    judged_by_rule, served_by_rule = both(spark, f"{{{usual}, blend: {{weight: 0.5}}}}")
+    judged_by_rule, served_by_rule = both(spark, f"{{{usual}, blend: {{weight: 0.5}}}}", model)
     assert judged_by_rule == served_by_rule != judged
-    judged_by_rule, served_by_rule = both(spark, "{recommend: {k: 3}}")
+    judged_by_rule, served_by_rule = both(spark, "{recommend: {k: 3}}", model)
     assert judged_by_rule == served_by_rule != judged
     assert not {(v, i) for v, i, *_ in HISTORY} & {(v, item) for (v, _), (item, _, _) in served_by_rule.items()}
 
