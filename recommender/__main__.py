@@ -7,15 +7,17 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module, resources
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from recommender import __version__
 from recommender.commands import serve
-from recommender.errors import ConfigError, InputError, Mistake, RecommenderError
+from recommender.errors import InputError, RecommenderError
 from recommender.run import command as jobs
+from recommender.settings.parser import Parser
 from recommender.settings.redaction import redacted
+from recommender.spark.errors import reason_of
 from recommender.store import Hadoop, Store, open_files
-from recommender.terminal.text import indented, table, visible
+from recommender.terminal.text import error_line, indented, program, table
 
 _INTERRUPTED = 130  # 128 + SIGINT
 
@@ -58,14 +60,7 @@ _LINES = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are shown like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
-
-
-class _All(_Parser):
+class _All(Parser):
     """The parser of the first word: its help is a line for each command, in groups."""
 
     def format_help(self) -> str:
@@ -81,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         if not words:
-            _print(_All(prog=_program()).format_help().rstrip())
+            _print(_All(prog=program()).format_help().rstrip())
             return 0
         if words[0] == "serve":
             return _serve(words)
@@ -98,8 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(failure, words)
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: each gets line and code
-        reason = str(error).strip().split("\n", 1)[0][:200]
-        failure = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason}")
+        failure = RecommenderError("INTERNAL", f"{type(error).__name__}: {reason_of(error)}")
     if failure is None:
         return 0
     _tell(failure, words)
@@ -109,20 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell(error: RecommenderError, words: Sequence[str]) -> None:
     """Write the last line on stderr; the command comes first, even if the arguments after it are wrong."""
     name = words[0] if words and words[0] in _NAMES else "-"
-    sys.stderr.write(redacted(f"RECOMMENDER_ERROR {error.id} command={name}: {visible(error.sentence)}\n"))
-
-
-def _program() -> str:
-    """Return how the user has started this."""
-    return "recommender" if os.path.basename(sys.argv[0]) == "recommender" else "python -m recommender"  # noqa: PTH119
+    sys.stderr.write(error_line(error.id, f"command={name}", error.sentence))
 
 
 def _module(name: str) -> Any:
-    """Return the module of a command; serve does without those of the others.
-
-    Raises:
-        ConfigError: it needs pyspark, which is not installed.
-    """
+    """Return the module of a command; raise a ConfigError if it needs pyspark, which is not installed."""
     try:
         return import_module(_place(name))
     except ModuleNotFoundError:
@@ -143,11 +128,11 @@ def _line(name: str) -> str:
     return (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0].rstrip(".")
 
 
-def _parser(chosen: str) -> _Parser:
+def _parser(chosen: str) -> Parser:
     """Return the parser of all commands; only the chosen one has its arguments, so that no other is imported."""
-    parser = _All(prog=_program(), allow_abbrev=False)
+    parser = _All(prog=program(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     for name in _NAMES:
         if name == chosen and name != "schema":
             _fill(name, commands.add_parser(name, **_described(name)))
@@ -174,16 +159,16 @@ def _completion(shell: str) -> str:
     """Return the script that completes all commands."""
     from recommender.commands.completion import script  # noqa: PLC0415 - serve does without it
 
-    parsers = {name: _Parser(**_described(name)) for name in _NAMES if name not in {"schema", *jobs.COMMANDS}}
+    parsers = {name: Parser(**_described(name)) for name in _NAMES if name not in {"schema", *jobs.COMMANDS}}
     for name, parser in parsers.items():
         _fill(name, parser)
     of_jobs = {name: jobs.job_parser(name) for name in jobs.COMMANDS}
-    return script(shell, {**parsers, **of_jobs, "schema": _Parser()})
+    return script(shell, {**parsers, **of_jobs, "schema": Parser()})
 
 
 def _serve(words: Sequence[str]) -> int:
     """Run the service; the other commands, and all that they import, are not needed."""
-    parser = _Parser(prog=f"{_program()} serve", description=serve.__doc__, allow_abbrev=False)
+    parser = Parser(prog=f"{program()} serve", description=serve.__doc__, allow_abbrev=False)
     serve.add_arguments(parser)
     return serve.run(parser.parse_args(words[1:]))
 
@@ -191,7 +176,9 @@ def _serve(words: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> RecommenderError | None:
     """Run a command and print its result; return the fault of the store, if the command found one."""
     if options.command == "schema":
-        _print(json.dumps(_schema(), indent=2))
+        from recommender.run.config import config_schema  # noqa: PLC0415 - takes a second, and is needed here only
+
+        _print(json.dumps(config_schema(), indent=2))
         return None
     if options.command == "completion":
         _print(_completion(options.shell).rstrip())
@@ -245,12 +232,6 @@ def _hadoop() -> Hadoop | None:
     from recommender.spark.session import hadoop  # noqa: PLC0415 - starts a JVM, which most roots do without
 
     return hadoop()
-
-
-def _schema() -> dict[str, Any]:
-    from recommender.run.config import config_schema  # noqa: PLC0415 - takes a second, and is needed here only
-
-    return config_schema()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ PROBLEM: Final = "problem"  # what the loader found wrong
 RAW: Final = "raw"  # the row as it came
 SOURCE_FILE: Final = "source_file"
 REASON: Final = "reason"  # why an event is quarantined
-LOSES_ZEROS: Final = "loses_zeros"  # whether an id began with zeros that the number it became lacks
+REWRITTEN: Final = "rewritten"  # whether an id is a number that lost zeros at its beginning, or text that gained a .0
 HEADER: Final = "HEADER"  # the reason of a line that repeats what its file begins with
 NO_ELEMENT: Final = "NO_ELEMENT"  # the reason of a row that makes no event, as it has an empty array of items
 ROWS: Final = "rows"  # of the log that are this same event
@@ -62,6 +62,7 @@ FOLD_IN: Final = "fold_in"
 POPULAR: Final = "popular"
 RECENT: Final = "recent_popular"
 ITEM_TO_ITEM: Final = "item_to_item"
+SOURCES: Final = (ALS, FOLD_IN, POPULAR, ITEM_TO_ITEM)  # their positions are stored in snapshots
 
 # The other models that the candidate is judged beside.
 LIVE: Final = "live"  # the model that the channel live was made from

@@ -12,11 +12,10 @@ from recommender.errors import DataQualityError
 from recommender.settings.step import Steps, parameters
 from recommender.spark.cache import Cache
 from recommender.spark.row_counts import RowCounter, StepRows
-from recommender.store import Commit, Store, digest
+from recommender.store import Commit, Store
 from recommender.tables.parquet import read_table, write_table
 
 NOT_COMPARED: Final = "not compared with the live version"
-HIDDEN = "hidden items"  # among the versions that a result depends on
 _AT_ONCE = 3  # Spark plans one query while it computes another
 
 
@@ -75,17 +74,13 @@ def _shown_nowhere(sentence: str) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """The surroundings of a stage while it is executed.
+    """The surroundings of a stage while it is executed."""
 
-    Attributes:
-        announce: shows which part of the work begins.
-        warn: shows a sentence at once.
-        versions: the tables that are read besides the inputs, and their versions; see `Stage.versions`.
-    """
-
-    announce: Callable[[str], None] = _shown_nowhere
-    warn: Callable[[str], None] = _shown_nowhere
+    announce: Callable[[str], None] = _shown_nowhere  # shows which part of the work begins
+    warn: Callable[[str], None] = _shown_nowhere  # shows a sentence at once
+    # the tables that are read besides the inputs, and their versions; see `Stage.versions`
     versions: Mapping[str, str | None] = field(default_factory=dict)
+    hidden: Sequence[str] = ()  # ids of the items that are hidden now, for a stage that leaves them out
 
 
 class Result(dict[str, Any]):
@@ -133,7 +128,6 @@ class Stage:
     Init parameters:
         config: step -> parameters, or the step itself; a step that is not named gets its defaults.
     Attributes:
-        hidden: ids of the items that are hidden now; a job fills them in, if the stage leaves them out.
         steps: the steps; their classes are those of the annotation.
         given: the whole configuration as it was written, if the stage was made from one.
         context: of the execution; `execute_persist` takes it.
@@ -154,7 +148,6 @@ class Stage:
         self.steps = get_type_hints(type(self))["steps"].build(config, fixed=self.FIXED)
         self.cache = Cache()
         self.counter = RowCounter(self.cache)
-        self.hidden: Sequence[str] = ()
         self.given = config.document if isinstance(config, Section) else {}
         self.context = Context()
 
@@ -196,10 +189,6 @@ class Stage:
             name -> version; None for what has no versions.
         """
         return {}
-
-    def hidden_versions(self) -> dict[str, str | None]:
-        """Return what `versions` says of the hidden items: others make another result."""
-        return {HIDDEN: digest(sorted(self.hidden))} if self.hidden else {}
 
     def needs(self) -> Needs:
         """Return what the stage reads, as it is configured."""
@@ -321,9 +310,6 @@ class Stage:
     def files(self, made: Made) -> Iterator[tuple[str, bytes]]:  # noqa: ARG002
         """Return the files that belong to the result besides, one at a time; called after `persist`.
 
-        Args:
-            made: the attempt that they belong to.
-
         Returns:
             (path below the attempt's folder, content).
         """
@@ -333,7 +319,6 @@ class Stage:
         """Make a commit visible to more than the store's readers; called when it was committed, now or before.
 
         Args:
-            commit: of this stage.
             start: starts Spark; called if it is needed.
             warn: shows a sentence at once.
         """

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from recommender.spark.launch import COLLECTOR, COMPILER
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "spark-submit.sh"
 WEIRD = Path("sp ace") / "Über"
@@ -59,6 +61,8 @@ def clone(folder: Path) -> Path:
     """Return a clone's script, with what it reads before it starts spark-submit."""
     for name in ("requirements", "conf"):
         shutil.copytree(ROOT / name, folder / name)
+    (folder / "recommender" / "spark").mkdir(parents=True)
+    shutil.copy(ROOT / "recommender" / "spark" / "launch.py", folder / "recommender" / "spark")
     return Path(shutil.copy(SCRIPT, folder))
 
 
@@ -111,6 +115,25 @@ def test_the_master_may_be_named_by_spark_s_own_files_and_variables(tmp_path: Pa
     defaults.write_text("spark.master    spark://host:7077\n")
     assert passed_on(tmp_path, shows="$SPARK_LOCAL_IP") == [""]
     assert passed_on(tmp_path, "--master", "local[2]", shows="$SPARK_LOCAL_IP") == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "own"),
+    [
+        ([], [COLLECTOR, *COMPILER.split()]),
+        (["--conf", "spark.driver.extraJavaOptions=-XX:+UseG1GC"], COMPILER.split()),
+        (["--driver-java-options", "-XX:+UseZGC -XX:TieredStopAtLevel=1"], []),
+    ],
+)
+def test_java_gets_a_collector_and_a_compiler_unless_others_are_named(
+    tmp_path: Path, given: list[str], own: list[str]
+) -> None:
+    [options] = passed_on(tmp_path, *given, shows="$SPARK_SUBMIT_OPTS")
+    assert options.split()[1:] == own
+
+
+def test_memory_that_the_user_has_given_stays(tmp_path: Path) -> None:
+    assert passed_on(tmp_path, shows="$SPARK_DRIVER_MEMORY", SPARK_DRIVER_MEMORY="3g") == ["3g"]
 
 
 def test_a_clone_may_be_below_a_folder_with_a_blank_and_an_umlaut(tmp_path: Path) -> None:

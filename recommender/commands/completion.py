@@ -39,7 +39,6 @@ _ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     parser.add_argument("shell", choices=("bash", "zsh"), help="the shell that reads the script")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recommender.commands.overview import one_run
+from recommender.publishing.gate import judged_model
 from recommender.store import Commit, Store, digest
 from recommender.terminal.text import indented, table
 
@@ -14,7 +15,6 @@ _MEASURED = ("rows.", "steps.", "metrics.", "inputs.")  # of these the differenc
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("one", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
     parser.add_argument("other", metavar="RUN", help="another run")
 
@@ -28,7 +28,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a table per stage."""
     parts = []
     for stage, differs in result["stages"].items():
         lines = [("", *result["runs"], "difference")]
@@ -56,6 +55,8 @@ def _flat(commit: Commit) -> dict[str, Any]:
         found |= {f"rows.{name}": facts["rows"], f"checksum.{name}": facts["checksum"]}
     for each in record.get("steps", ()):
         found |= {f"steps.{each['step']}.rows_in": each["rows_in"], f"steps.{each['step']}.rows_out": each["rows_out"]}
+    if record.get("gate"):
+        found["model"] = judged_model(record)
     for row in record.get("metrics", ()):
         found[f"metrics.{row['metric']}@{row['k']}.{row['model']}"] = row["value"]
     return found

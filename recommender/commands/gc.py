@@ -10,7 +10,6 @@ from recommender.terminal.text import seconds, size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument(
         "--older-than",
         type=_duration,
@@ -35,7 +34,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a line per thing, and the total."""
     lines = [(each["path"], size(each["size"]) if each["size"] else "", each["why"]) for each in result["removed"]]
     verb = "would be deleted" if result["dry_run"] else "deleted"
     things = "1 thing" if len(lines) == 1 else f"{len(lines):,} things"

@@ -18,8 +18,7 @@ def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:  # n
 
 
 def text(result: list[dict[str, Any]]) -> str:
-    """Return a line per item."""
     if not result:
         return "no item is hidden"
-    rows = [(each["itemid"], each["since"], each["until"] or "", each["reason"]) for each in result]
-    return table([("item", "since", "until", "reason"), *rows])
+    rows = [(each["itemid"], each["since"][:19], (each["until"] or "")[:19], each["reason"]) for each in result]
+    return table([("item", "since (UTC)", "until (UTC)", "reason"), *rows])

@@ -8,7 +8,6 @@ from recommender.store import Hidden, Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("items", metavar="ITEM", nargs="+", help="id of an item")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why; the command hidden shows it")
     parser.add_argument("--until", type=_time, metavar="TIME", help="ISO 8601, UTC unless it says otherwise")
@@ -21,7 +20,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a sentence."""
     until = f" until {result['until']}" if result["until"] else ""
     return f"hidden{until}: {', '.join(result['hidden'])}; services follow within seconds"
 

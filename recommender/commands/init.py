@@ -5,18 +5,17 @@ only what differs from the defaults, each line with its reason.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import recommender.constants as C
-from recommender.errors import ConfigError, InputError, Mistake, StorageError
+from recommender.commands.overview import write_whole
+from recommender.errors import ConfigError, InputError, Mistake
 from recommender.inspect import Plan, config_text, plan_for, report_text
 
 _COLUMNS = (*C.EVENT_COLUMNS, "weight")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     parser.add_argument("events", metavar="EVENTS", help="file, folder or glob with the events")
     parser.add_argument("-o", "--output", metavar="FILE", default="events.yaml", help="default: events.yaml")
     parser.add_argument("--force", action="store_true", help="replace the file if it is there")
@@ -45,12 +44,11 @@ def run(options: argparse.Namespace) -> Plan:
     if "${" in text:
         sentence = "a path, column or kind of event has ${ in its name, which a configuration takes for a variable"
         raise InputError("NAME_RESERVED", f"{sentence}; rename it")
-    _write(output, text)
+    write_whole(output, text.encode(errors="replace"))
     return plan
 
 
 def text(plan: Plan, options: argparse.Namespace) -> str:
-    """Return what people read of it."""
     return report_text(plan, options.output)
 
 
@@ -60,14 +58,3 @@ def _column(given: str) -> tuple[str, str]:
         sentence = f"--column needs OURS=THEIRS, ours one of {', '.join(_COLUMNS)}, got {given[:60]!r}"
         raise ConfigError(Mistake("CFG_ARGUMENT", "--column", sentence))
     return ours, theirs
-
-
-def _write(output: Path, text: str) -> None:
-    """Write the file as a whole or not at all."""
-    beside = output.with_name(f"{output.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8", errors="replace")
-        beside.replace(output)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise StorageError("STORAGE", f"{output} cannot be written: {reason}") from None

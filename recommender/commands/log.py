@@ -10,17 +10,12 @@ from recommender.terminal.text import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("channel", metavar="CHANNEL", nargs="?", default="live", help="default: live")
     parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="how many at most (default: 20)")
 
 
 def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the moves of a channel, the newest first.
-
-    Raises:
-        ConfigError: the channel does not exist.
-    """
+    """Return the moves of a channel, the newest first; raise a ConfigError if the channel does not exist."""
     channels = known_channel(store, options.channel)
     history = list(islice(channels.history(options.channel), options.limit + 1))
     before = [*(each.run_id for each in history[1:]), None]
@@ -28,12 +23,11 @@ def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def text(result: list[dict[str, Any]]) -> str:
-    """Return a line per move."""
-    lines = [("number", "at", "by", "what", "from", "to", "why")]
+    lines = [("number", "at (UTC)", "by", "what", "from", "to", "why")]
     lines += [
         (
             str(each["number"]),
-            each["at"],
+            each["at"][:19],
             "@".join(filter(None, (each["user"], each["host"]))) or "-",
             each["action"],
             each["from"] or "-",

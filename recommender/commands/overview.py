@@ -2,12 +2,16 @@
 
 import argparse
 import json
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
-from recommender.errors import ConfigError, Mistake
+from recommender.errors import ConfigError, Mistake, StorageError
+from recommender.publishing.gate import judged_model
 from recommender.store import ATTEMPT_FILE, FAILED_FILE, Channels, Commit, Store
 
 _NOT_STAGES = ("channels", "sample")
@@ -58,11 +62,7 @@ def stages(store: Store) -> list[str]:
 
 
 def all_runs(store: Store) -> list[Run]:
-    """Return all runs, the one that was last active first.
-
-    Raises:
-        ArtifactError: a record is damaged.
-    """
+    """Return all runs, the one that was last active first; raise an ArtifactError if a record is damaged."""
     runs: dict[str, Run] = {}
     for stage in stages(store):
         named: set[str] = set()
@@ -84,11 +84,7 @@ def all_runs(store: Store) -> list[Run]:
 
 
 def known_channel(store: Store, channel: str) -> Channels:
-    """Return the channels of a store that has this one.
-
-    Raises:
-        ConfigError: it has not; also of what is not a name, such as ../stage1.
-    """
+    """Return the channels of a store that has this one; raise a ConfigError if it has not."""
     channels = Channels(store)
     if channel not in channels.names():
         known = ", ".join(channels.names()) or "none yet"
@@ -100,14 +96,14 @@ def one_run(store: Store, name: str) -> Run:
     """Return one run.
 
     Args:
-        store: the store.
         name: id of the run, or its unique beginning; a channel; or latest, the run that was last active.
 
     Raises:
         ConfigError: there is none of that name, or there are several.
     """
     runs = {run.id: run for run in all_runs(store)}
-    found = next((named for named in (name, _named(store, name), _latest(runs, name)) if named in runs), None)
+    latest = next(iter(runs), None) if name == "latest" else None
+    found = next((named for named in (name, _named(store, name), latest) if named in runs), None)
     if found is None:
         begun = [run for run in runs if run.startswith(name)] if name else []
         if len(begun) != 1:
@@ -121,10 +117,6 @@ def _named(store: Store, channel: str) -> str | None:
     channels = Channels(store)
     current = channels.current(channel) if channel in channels.names() else None
     return current.run_id if current else None
-
-
-def _latest(runs: Mapping[str, Run], name: str) -> str | None:
-    return next(iter(runs), None) if name == "latest" else None
 
 
 def _unknown(store: Store, name: str, begun: list[str], runs: list[str]) -> ConfigError:
@@ -141,11 +133,7 @@ def _unknown(store: Store, name: str, begun: list[str], runs: list[str]) -> Conf
 
 
 def given_reason(reason: str | None) -> dict[str, str]:
-    """Return what a channel's record says of why it is moved: nothing if no reason is given.
-
-    Raises:
-        ConfigError: the reason is empty.
-    """
+    """Return why a channel is moved, for its record, if it is said; raise a ConfigError if the reason is empty."""
     if reason is None:
         return {}
     if not reason.strip():
@@ -160,11 +148,24 @@ def at_least_one(value: str) -> int:
     return int(value)
 
 
+def write_whole(output: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file as a whole, with a mode that the process's mask limits; raise a StorageError if it cannot be."""
+    beside = output.with_name(f"{output.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
+        beside.replace(output)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise StorageError("STORAGE", f"{output} cannot be written: {error.strerror}") from None
+
+
 def ndcg_at_10(commits: Iterable[Commit]) -> float | None:
-    """Return NDCG@10 of ALS, where it was measured."""
-    rows = [row for commit in commits for row in commit.record.get("metrics", ())]
-    wanted = ("als", "ndcg", 10)
-    return next((row["value"] for row in rows if (row["model"], row["metric"], row["k"]) == wanted), None)
+    """Return NDCG@10 of the model that the gate has judged, where it was measured."""
+    rows = ((row, judged_model(commit.record)) for commit in commits for row in commit.record.get("metrics", ()))
+    found = (row["value"] for row, model in rows if (row["model"], row["metric"], row["k"]) == (model, "ndcg", 10))
+    return next(found, None)
 
 
 def _notes(store: Store, stage: str, committed: set[str]) -> Iterable[dict[str, Any]]:

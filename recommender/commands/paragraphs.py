@@ -9,6 +9,7 @@ stage3: commit 3, 2026-05-03T04:00:00+00:00, 9.5 s
 import json
 from typing import Any
 
+from recommender.publishing.gate import judged_model
 from recommender.store import Commit
 from recommender.terminal.summary import metrics_table, steps_table, trials_table
 from recommender.terminal.text import indented, size, table
@@ -16,20 +17,8 @@ from recommender.terminal.text import indented, size, table
 # What is shown of a commit's record: how it was made, what was found in the data, and what was judged.
 _MADE = ("committed_at", "seconds", "events_per_second", "version", "fingerprint", "upstream", "inputs", "config")
 _FOUND = (
-    "reused",
-    "steps",
-    "warnings",
-    "versions",
-    "profile",
-    "columns",
-    "timings",
-    "protocol",
-    "leaks",
-    "weights",
-    "release_diff",
-    "examples",
-    "titles",
-    "changed",
+    *("reused", "steps", "warnings", "versions", "profile", "columns", "timings"),
+    *("protocol", "leaks", "weights", "release_diff", "examples", "titles", "changed"),
 )
 _JUDGED = ("metrics", "blessed", "gate", "gate_overridden", "metric", "best", "verdict", "notes", "trials")
 
@@ -78,7 +67,7 @@ def paragraph(stage: str, facts: dict[str, Any]) -> str:
         lines.append(indented(table(settings)))
     lines += [f"  {line}" for line in judged_text(facts)]
     if facts.get("metrics"):
-        lines.append(indented(metrics_table(facts["metrics"])))
+        lines.append(indented(metrics_table(facts["metrics"], judged_model(facts))))
     if facts.get("trials"):
         lines.append(indented(trials_table(facts["metric"], facts["trials"])))
         lines += [f"  {line}" for line in (facts.get("verdict"), *facts.get("notes", ())) if line]
@@ -94,6 +83,7 @@ def judged_text(facts: dict[str, Any]) -> list[str]:
         lines.append(f"weights of the pairs: {_weights(facts['weights'])}")
     if "blessed" in facts:
         reasons = "; ".join(reason["sentence"] for reason in facts["gate"]["reasons"])
+        lines += [facts["gate"]["choice"]] if facts["gate"].get("choice") else []
         lines.append("blessed by the gate" if facts["blessed"] else f"not blessed: {reasons}")
         lines += [f"compared with {_compared(each)}" for each in facts["gate"]["compared"]]
     if "gate_overridden" in facts:

@@ -5,9 +5,9 @@ from typing import Any
 
 from recommender.commands.overview import given_reason, known_channel
 from recommender.commands.release import named
-from recommender.errors import ArtifactError, ConfigError, Mistake
+from recommender.errors import ArtifactError
 from recommender.publishing.comparison import compared, release
-from recommender.publishing.gate import check_blessed, check_kept
+from recommender.publishing.gate import check_blessed, check_kept, override_reason
 from recommender.publishing.places import move_in_places
 from recommender.store import Channels, Commit, Store
 from recommender.terminal.summary import release_text
@@ -18,7 +18,6 @@ _CHANNELS = ("live", "candidate")  # that stage 4 publishes to, and that need no
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("source", metavar="FROM", nargs="?", default="candidate", help="channel (default: candidate)")
     parser.add_argument("channel", metavar="TO", nargs="?", default="live", help="channel that moves (default: live)")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, and move nothing")
@@ -33,10 +32,7 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
         ConfigError: the channel does not exist. GateError: the model is not blessed, or the lists are not made as those
             that were judged, and nobody overrides that. ConflictError: somebody has moved the channel.
     """
-    if options.override_gate is not None and not options.override_gate.strip():
-        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
-    reason = given_reason(options.reason)
+    override, reason = override_reason(options.override_gate), given_reason(options.reason)
     channels = known_channel(store, options.source)
     if options.channel not in _CHANNELS:
         known_channel(store, options.channel)
@@ -44,11 +40,11 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     store.check(commit)
     before = channels.current(options.channel)
     made = store.commit_number(_MAKER, commit.record.get("upstream", {}).get(_MAKER, 0))
-    overridden = check_blessed(_judged(store, commit), options.override_gate, [made] if made else [])
+    overridden = check_blessed(_judged(store, commit), override, [made] if made else [])
     live = channels.commit(before) if before else None
     diff = compared(commit.record, live.attempt) if live else None
     judged = {"config": commit.record.get("config", {}), **({"release_diff": diff} if diff else {})}
-    overridden = check_kept(judged, options.override_gate, overridden=overridden)
+    overridden = check_kept(judged, override, overridden=overridden)
     result = {
         "from": options.source,
         "channel": options.channel,
@@ -67,7 +63,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return the difference, and what was done."""
     warning = f"\nwarning: {result['warning']}" if result.get("warning") else ""
     return f"{release_text(result['release'])}\n\n{_sentence(result)}{warning}"
 
@@ -93,12 +88,7 @@ def _judged(store: Store, commit: Commit) -> Commit:
 
 
 def _moved(
-    store: Store,
-    channels: Channels,
-    options: argparse.Namespace,
-    commit: Commit,
-    seen: int,
-    more: dict[str, Any],
+    store: Store, channels: Channels, options: argparse.Namespace, commit: Commit, seen: int, more: dict[str, Any]
 ) -> dict[str, Any]:
     source = channels.current(options.source)
     delivered = source.record.get("delivered", {}) if source else {}

@@ -15,23 +15,17 @@ _RUN = "a channel, the id of a run, its beginning, or latest"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     for name, help_text in (("candidate", _RUN), ("live", "what it is compared with")):
         more = f"{help_text} (default: {name})"
         parser.add_argument(name, metavar=name.upper(), nargs="?", default=name, help=more)
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the difference of two versions.
-
-    Raises:
-        ConfigError: the channel or the run does not exist, or the run has no lists to compare.
-    """
+    """Return the difference of two versions; raise a ConfigError if there is no such channel or run, or no lists."""
     return release(store, _version(store, options.candidate), _version(store, options.live))
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return tables."""
     return release_text(result)
 
 
@@ -47,11 +41,7 @@ def _version(store: Store, name: str) -> Commit:
 
 
 def named(store: Store, channel: str) -> Commit:
-    """Return the commit that a channel names.
-
-    Raises:
-        ConfigError: the channel does not exist, or what it names has expired.
-    """
+    """Return the commit that a channel names; raise a ConfigError if there is none, or if it has expired."""
     channels = known_channel(store, channel)
     current = channels.current(channel)
     commit = channels.commit(current) if current else None

@@ -4,12 +4,10 @@ RUN is an id or its unique beginning, a channel such as live, or latest. The fil
 """
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
-from recommender.commands.overview import one_run
-from recommender.errors import StorageError
+from recommender.commands.overview import one_run, write_whole
 from recommender.report import facts_of, report_page
 from recommender.store import Store, now
 from recommender.terminal.text import size
@@ -18,7 +16,6 @@ _MODE = 0o640  # it names visitors and what they did
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("one", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
     parser.add_argument("other", metavar="OTHER", nargs="?", help="another run, shown beside it")
     parser.add_argument("-o", "--output", metavar="FILE", default="report.html", help="default: report.html")
@@ -33,22 +30,9 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
     runs = [one_run(store, name) for name in (options.one, options.other) if name]
     page = report_page([facts_of(store, each.id, each.commits, each.failures) for each in runs], now())
     content = page.encode()
-    _write(Path(options.output), content)
+    write_whole(Path(options.output), content, _MODE)
     return {"runs": [each.id for each in runs], "file": options.output, "bytes": len(content)}
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a sentence."""
     return f"wrote {result['file']}, {size(result['bytes'])}: the report of {' and '.join(result['runs'])}"
-
-
-def _write(output: Path, content: bytes) -> None:
-    """Write the file as a whole or not at all."""
-    beside = output.with_name(f"{output.name}.{os.getpid()}.tmp")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb") as file:
-            file.write(content)
-        beside.replace(output)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise StorageError("STORAGE", f"{output} cannot be written: {error.strerror}") from None

@@ -12,7 +12,6 @@ _SNAPSHOT = "/snapshot/manifest.json"  # as recommender.snapshot.layout has it, 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("channel", metavar="CHANNEL", help="name of the channel, for example live")
     help_text = "id of a run, its beginning, a channel, latest, or the number of a record (default: the version before)"
     parser.add_argument("to", metavar="TO", nargs="?", help=help_text)
@@ -56,7 +55,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a sentence."""
     channel, places = result["channel"], ", ".join(result["moved"])
     if result["dry_run"]:
         also = f", and so would {places}" if places else ""

@@ -10,7 +10,6 @@ from recommender.terminal.text import age, size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="how many at most (default: 20)")
 
 
@@ -31,7 +30,6 @@ def run(store: Store, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def text(result: list[dict[str, Any]]) -> str:
-    """Return a line per run."""
     now = datetime.now(timezone.utc)
     lines = [("run", "status", "stages", "size", "ndcg@10", "age", "channels")]
     for each in result:

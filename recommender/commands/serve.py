@@ -14,7 +14,6 @@ _LONGEST_DRAIN = 60.0  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument(
         "--root", metavar="FOLDER", default="output", help="where the stages store their results (default: output)"
     )
@@ -103,11 +102,7 @@ def _need_packages() -> None:
 
 
 def _token(options: argparse.Namespace) -> str | None:
-    """Return the token of the environment, None if there is none; check the file of tokens.
-
-    Raises:
-        ConfigError: one of them is not a token.
-    """
+    """Return the token of the environment, if any, and check the file of tokens; a wrong one is a ConfigError."""
     from recommender.serving.auth import Tokens  # noqa: PLC0415
 
     token = None if options.token_file else os.environ.get("RECOMMENDER_TOKEN")

@@ -9,8 +9,8 @@ from typing import Any
 
 from recommender.commands.overview import one_run
 from recommender.commands.paragraphs import judged_text, paragraph, stage_facts
-from recommender.constants import ALS
 from recommender.errors import ConfigError, Mistake
+from recommender.publishing.gate import judged_model
 from recommender.report import facts_of, settings_text, verdict
 from recommender.store import Store
 from recommender.terminal.text import indented, size, table, visible
@@ -20,7 +20,6 @@ _BESIDE = ("recall", "precision", "coverage")  # what is shown beside the first 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("run", metavar="RUN", help="id of a run, its beginning, a channel, or latest")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="show everything that is known")
@@ -29,11 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is known of a run, or of one stage.
-
-    Raises:
-        ConfigError: the run does not exist, or it has not committed the stage.
-    """
+    """Return what is known of a run, or of one stage; raise a ConfigError if the run does not exist, or lacks it."""
     found = one_run(store, options.run)
     facts = facts_of(store, found.id, found.commits, found.failures)
     if options.changed:
@@ -55,7 +50,6 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return one screen, or all."""
     if "changed" in result:
         return _changed(result["changed"])
     if result["shown"] == "stage":
@@ -89,12 +83,12 @@ def _screen(result: Mapping[str, Any]) -> list[str]:
     warnings = [f"warning: {each}" for facts in stages.values() for each in facts.get("warnings") or ()]
     more = len(warnings) - _MOST_WARNINGS
     warnings = [*warnings[:_MOST_WARNINGS], *([f"and {more} more warnings"] if more > 0 else [])]
-    metrics = [row for facts in stages.values() for row in facts.get("metrics") or ()]
+    judging: Mapping[str, Any] = next((facts for facts in stages.values() if facts.get("metrics")), {})
     judged = [line for facts in stages.values() for line in judged_text(facts) if not line.startswith("weights")]
     parts = [
         "\n".join(map(visible, warnings)),
         _stages(stages),
-        _metrics(metrics),
+        _metrics(judging.get("metrics") or (), judged_model(judging)),
         indented("\n".join(map(visible, judged))),
         "\n".join(_attempts(result)),
         f"more: show {result['run']} --all, --stage N or --changed; report {result['run']}",
@@ -103,7 +97,7 @@ def _screen(result: Mapping[str, Any]) -> list[str]:
 
 
 def _stages(stages: Mapping[str, Any]) -> str:
-    lines = [("stage", "commit", "committed at", "seconds", "events/s", "rows", "size")]
+    lines = [("stage", "commit", "committed at (UTC)", "seconds", "events/s", "rows", "size")]
     for stage, facts in stages.items():
         tables = facts["tables"].values()
         speed = facts.get("events_per_second")
@@ -121,8 +115,8 @@ def _stages(stages: Mapping[str, Any]) -> str:
     return table(lines, right=[1, 3, 4, 5, 6]) if stages else ""
 
 
-def _metrics(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a line per model, at the cut-off that is nearest to 10."""
+def _metrics(rows: Sequence[Mapping[str, Any]], chosen: str) -> str:
+    """Return a line per model, the chosen one first, at the cut-off that is nearest to 10."""
     if not rows:
         return ""
     k = min({row["k"] for row in rows}, key=lambda each: abs(each - 10))
@@ -130,7 +124,7 @@ def _metrics(rows: Sequence[Mapping[str, Any]]) -> str:
     present = {metric for _, metric in cells}
     first = "ndcg" if "ndcg" in present else min(present)
     beside = [name for name in _BESIDE if name in present and name != first]
-    models = sorted({model for model, _ in cells}, key=lambda model: (model != ALS, model))
+    models = sorted({model for model, _ in cells}, key=lambda model: (model != chosen, model))
     lines = [("model", f"{first}@{k}", "95 % interval", *beside)]
     for model in models:
         row = cells.get((model, first))

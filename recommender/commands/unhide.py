@@ -7,7 +7,6 @@ from recommender.store import Hidden, Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("items", metavar="ITEM", nargs="+", help="id of an item")
 
 
@@ -18,6 +17,5 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return a sentence."""
     shown = f"shown again: {', '.join(result['shown']) or 'none'}"
     return f"{shown}; not hidden: {', '.join(result['not_hidden'])}" if result["not_hidden"] else shown

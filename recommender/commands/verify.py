@@ -12,7 +12,6 @@ from recommender.terminal.text import size, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes."""
     parser.add_argument("--quick", action="store_true", help="compare names and sizes only, not the contents")
 
 
@@ -22,20 +21,16 @@ def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
         files, read, damages = verify(store, quick=options.quick, announce=_announce)
     finally:
         _announce("")
-    channels = Channels(store)
-    currents = [current for channel in channels.names() if (current := _current(channels, channel))]
-    places = [place for current in currents for place in _places(current)]
     return {
         "files": files,
         "bytes": read,
         "compared": "sizes" if options.quick else "contents",
         "damaged": [{"path": damage.path, "what": damage.what} for damage in damages],
-        "places": places,
+        "places": [place for current in Channels(store).currents() for place in _places(current)],
     }
 
 
 def text(result: dict[str, Any]) -> str:
-    """Return the damaged files, and a line about the others."""
     lines = [(each["path"], each["what"]) for each in result["damaged"]]
     found = f"{result['files']:,} files, {size(result['bytes'])}, compared by their {result['compared']}"
     good = "all are as they were written" if not lines else f"{len(lines)} damaged"
@@ -51,14 +46,6 @@ def failure(result: dict[str, Any]) -> RecommenderError | None:
     others = f" and {more:,} more" if more else ""
     sentence = f"{first['path']} {first['what']}{others}; run the stage again with --force, or restore the files"
     return ArtifactError("ARTIFACT_CORRUPT", sentence)
-
-
-def _current(channels: Channels, channel: str) -> Publication | None:
-    """Return the newest record of a channel, None if it cannot be read: then it is among the damages."""
-    try:
-        return channels.current(channel)
-    except ArtifactError:
-        return None
 
 
 def _places(current: Publication) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from recommender.doctor.finding import Finding, error, ok, warning
 from recommender.doctor.machine import java, room, spark, temporary
 from recommender.doctor.network import names, ports, times
 from recommender.doctor.packages import installed, packages, python
-from recommender.doctor.places import driver, login, postgres, root
+from recommender.doctor.places import driver, log, login, postgres, root
+from recommender.doctor.tracking import mlflow, openlineage
 from recommender.errors import ConfigError, Mistake, RecommenderError
 from recommender.store import Hadoop
 from recommender.terminal.text import table
@@ -85,6 +86,8 @@ def _places(options: argparse.Namespace, config: "Config | None") -> list[Findin
     if config is None:
         return findings
     loader = config.stage("stage1").get("data_loader", {})
+    if loader.get("event_filename"):
+        findings += log(str(loader["event_filename"]), _hadoop, asked=options.spark)
     if loader.get("jdbc_url"):
         from recommender.sources.jdbc import driver_class  # noqa: PLC0415 - needs pyspark
 
@@ -94,6 +97,9 @@ def _places(options: argparse.Namespace, config: "Config | None") -> list[Findin
     settings = config.stage("stage4").get("postgres", {})
     if settings.get("url"):
         findings += postgres({"login": "POSTGRES", "schema": "public", **settings}, os.environ)
+    tracking = config.tracking
+    findings += mlflow(tracking.mlflow) if tracking.mlflow else []
+    findings += openlineage(tracking.openlineage, os.environ) if tracking.openlineage else []
     tables = _tables(config)
     if tables and not options.spark:
         found = f"{', '.join(tables)} not looked at: that needs Spark"

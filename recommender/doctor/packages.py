@@ -27,6 +27,7 @@ OPTIONAL: Final = {
     "starlette": ">=1.7,<2",
     "uvicorn": ">=0.52,<1",
     "psycopg": ">=3.2,<4",
+    "mlflow-skinny": ">=3.8,<4",
 }
 SPARK: Final = ">=3.5.2,<5"
 _OLDEST_PYTHON = (3, 10)

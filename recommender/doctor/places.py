@@ -86,6 +86,36 @@ def _disk(probe: Path, shown: str) -> Iterator[Finding]:
         yield warning("root", f"{size(free)} free in {shown}", "free some: python -m recommender gc, or a larger disk")
 
 
+def log(files: str, hadoop: Callable[[], Hadoop | None], *, asked: bool = False) -> list[Finding]:
+    """Look whether the files of the log are there, and whether this user may read them.
+
+    Args:
+        files: file, folder or glob, as data_loader.event_filename has it.
+        hadoop: returns the gateway to a JVM.
+        asked: whether a JVM may be started for files that are not on a disk.
+    """
+    from recommender.run.preflight import listed  # noqa: PLC0415 - needs pyspark
+
+    scheme, colon, _ = files.partition(":")
+    on_disk = not colon or scheme == "file"
+    try:
+        found = dict(listed(files, hadoop if asked else lambda: None))
+    except (RecommenderError, OSError) as reason:
+        said = reason.sentence if isinstance(reason, RecommenderError) else str(reason)
+        return [error("log", f"{files} cannot be looked at: {said}", "see data_loader.event_filename")]
+    closed = [path for path in found if on_disk and Path(path).exists() and not os.access(path, os.R_OK)]
+    if closed:
+        return [error("log", f"{closed[0]} cannot be read", "give this user the right to read it")]
+    if found:
+        return [ok("log", f"{len(found):,} files, {size(sum(bytes_ for bytes_, _ in found.values()))}")]
+    if not asked and not on_disk:
+        return [warning("log", f"{files} was not looked at: that needs a JVM", "doctor --spark looks at it")]
+    said, remedy = f"{files} does not exist, or has no files", "correct data_loader.event_filename"
+    if asked:
+        return [error("log", said, remedy)]
+    return [warning("log", f"{said} on this machine", f"{remedy}; doctor --spark looks on the cluster too")]
+
+
 def driver(url: str, name: str | None, environ: Mapping[str, str]) -> list[Finding]:
     """Look for the JDBC driver of a database.
 

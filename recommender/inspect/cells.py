@@ -22,49 +22,40 @@ _DELIMITERS = ("\t", "::", "||", ";", "|", "\x01", "^", ",", " ")
 _HEAD = 400  # lines by which it is decided
 _MOST_SKIPPED = 30
 _CONSISTENT = 0.9  # ratio of the lines that have the same number of cells
-_SAID = re.compile(r'"?sep=(.{1,3}?)"?')  # a first line that names the delimiter, as Excel takes it
+_SAID = re.compile(r' *"?sep=(.{1,3}?)"? *')  # a first line that names the delimiter, as Excel takes it
 _MOST_LINES = 50  # of a row
+_SPACED = re.compile(r'\s+"[^"]*"\s*')
+_SINGLE = re.compile(r"'[^']*'")
 _STAND_IN = "\x1f"  # for a delimiter of several characters
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """How lines become cells.
+    """How lines become cells."""
 
-    Attributes:
-        delimiter: between cells.
-        quote: around cells; empty if quotes are ordinary characters.
-        escape: before a quote inside quotes: a backslash, or another quote.
-        multiline: whether line breaks stand inside quotes.
-        skipped: number of lines before the header or the first row.
-        skip_rows: the same as the loader counts: without blank ones, and without sep=.
-        header: names of the columns; None without one.
-        width: number of cells of most lines.
-    """
-
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str = '"'
-    multiline: bool = False
-    skipped: int = 0
-    skip_rows: int = 0
-    header: list[str] | None = None
-    width: int = 0
+    delimiter: str = ","  # between cells
+    quote: str = '"'  # around cells; empty if quotes are ordinary characters
+    escape: str = '"'  # before a quote inside quotes: a backslash, or the quote again
+    multiline: bool = False  # whether line breaks stand inside quotes
+    spaced: bool = False  # whether blanks stand before quotes
+    skipped: int = 0  # number of lines before the header or the first row
+    skip_rows: int = 0  # the same as the loader counts: without blank ones, and without sep=
+    header: list[str] | None = None  # names of the columns; None without one
+    width: int = 0  # number of cells of most lines
 
 
 def cutting(lines: Sequence[str]) -> Cutting:
     """Return how these lines are cut."""
     head = [line for line in lines[:_HEAD] if line.strip()]
-    said = _SAID.fullmatch(head[0].strip()) if head else None
+    said = _SAID.fullmatch(head[0]) if head else None
     cut = Cutting(said[1]) if said else _delimited(head)
     sample = lines[:_HEAD] if len(lines) <= _HEAD else lines[: 10 * _HEAD]
     cut = _quoted(cut, [line for line in sample if line.strip()])
     widths = [len(cells or ()) for cells in rows_of(head, cut)]
     width = Counter(widths).most_common(1)[0][0] if widths else 0
     skipped = _skipped(lines, cut, width)
-    first = next((line for line in lines[skipped:] if line.strip()), "")
     rest = [cells for cells in rows_of(head[1:], cut) if cells and len(cells) == width]
-    names = next(rows_of([first], cut), None) or []
+    names = next(rows_of(lines[skipped:], cut), None) or []
     header = [name.strip().removeprefix("\ufeff") for name in names] if _is_header(names, rest) else None
     skip_rows = sum(bool(line.strip()) for line in lines[:skipped]) - bool(said)
     return replace(cut, skipped=skipped, skip_rows=skip_rows, header=header, width=width)
@@ -104,7 +95,8 @@ def _settings(cut: Cutting) -> dict[str, Any]:
     doubled = cut.escape == cut.quote
     delimiter = cut.delimiter if len(cut.delimiter) == 1 else _STAND_IN
     escape = {} if doubled else {"escapechar": "\\"}
-    return {"delimiter": delimiter, "quotechar": cut.quote or '"', "doublequote": doubled, "strict": True, **escape}
+    quotes = {"quotechar": cut.quote or '"', "doublequote": doubled, "skipinitialspace": cut.spaced, **escape}
+    return {"delimiter": delimiter, "strict": True, **quotes}
 
 
 def _delimited(head: Sequence[str]) -> Cutting:
@@ -126,10 +118,14 @@ def _delimited(head: Sequence[str]) -> Cutting:
 def _quoted(cut: Cutting, sample: Sequence[str]) -> Cutting:
     """Return how quotes are meant: the first way that leaves the fewest lines which are not understood."""
     if not any('"' in line for line in sample):
-        return cut
+        columns = zip(*(line.split(cut.delimiter) for line in sample[1:]), strict=False)
+        single = any(all(_SINGLE.fullmatch(cell) for cell in cells) for cells in columns)
+        return replace(cut, quote="'", escape="'") if single else cut
     ways = [cut, *([replace(cut, escape="\\")] if any('\\"' in line for line in sample) else [])]
     ways += [replace(way, multiline=True) for way in ways]
-    naive = (cell for line in sample for cell in line.split(cut.delimiter))
+    naive = [cell for line in sample for cell in line.split(cut.delimiter)]
+    if any(_SPACED.fullmatch(cell) for cell in naive):
+        ways = [replace(way, spaced=True) for way in ways]
     if not any(re.fullmatch(r'\s*"[^"]*"\s*', cell) for cell in naive):
         ways.append(replace(cut, quote=""))
     return min(ways, key=lambda way: _bad(sample, way))
@@ -150,7 +146,7 @@ def _skipped(lines: Sequence[str], cut: Cutting, width: int) -> int:
             continue
         cells = next(rows_of([line], cut), None)
         is_title = cells is not None and len(cells) == 1 and width > 1
-        if not (line.startswith("#") or is_title or _SAID.fullmatch(line.strip())):
+        if not (line.startswith("#") or is_title or _SAID.fullmatch(line)):
             return position
     return 0
 

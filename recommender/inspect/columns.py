@@ -1,9 +1,8 @@
 """Recognise columns by their names.
 
 Example usage:
->>> names = ["event_time", "event_type", "product_id", "category_id", "user_id", "user_session"]
->>> {role: best_name(role, names) for role in NAMES if best_name(role, names)}
-{'timestamp': 'event_time', 'visitorid': 'user_id', 'event': 'event_type', 'itemid': 'product_id'}
+>>> place_of("visitorid", "customer_id"), place_of("itemid", "category_id"), place_of("timestamp", "event_time")
+(4, None, 2)
 """
 
 import re
@@ -56,12 +55,6 @@ def place_of(role: str, name: str) -> int | None:
     if role in _WORDS and _WORDS[role].fullmatch(parts[-1]) and not _NO_ITEM.search(parts[-1]):
         return _WORD + nested
     return None
-
-
-def best_name(role: str, names: Sequence[str]) -> str | None:
-    """Return the name that is the surest to be that of a column; None if none is."""
-    places = [(place, position) for position, name in enumerate(names) if (place := place_of(role, name)) is not None]
-    return names[min(places)[1]] if places else None
 
 
 def is_known_name(name: str) -> bool:

@@ -58,7 +58,7 @@ def array_of_items(rows: Sequence[Mapping[str, Any]]) -> str | None:
 def _holds_items(name: str, value: Sequence[Any]) -> bool:
     first = next((element for element in value if element is not None), None)
     if isinstance(first, Mapping):
-        return any(place_of(C.ITEM, str(key)) is not None for key in first)
+        return any(place_of(C.ITEM, f"{name}.{key}") is not None for key in first)
     return first is not None and not isinstance(first, list) and place_of(C.ITEM, name) is not None
 
 

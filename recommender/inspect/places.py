@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 from recommender.errors import InputError
 
-_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
-_SUFFIXES = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "zst": "zstd", "lz4": "lz4"}
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_SUFFIXES = {"gz": "gzip", "gzip": "gzip", "bz2": "bz2", "zst": "zstd"}
 _FOREIGN = {
     b"PK\x03\x04": "is a zip archive or a spreadsheet, which Spark cannot read; unpack it, or save the sheet as CSV",
     b"\xfd7zXZ": "is compressed with xz, which Spark cannot read; unpack it with xz -d, or compress it with gzip",
@@ -23,34 +23,30 @@ _FOREIGN = {
     b"SQLite format 3": "is an SQLite database; export the table as CSV",
     b"Obj\x01": "is an Avro file; write it as Parquet, or read it with data_loader.query",
     b"\xd0\xcf\x11\xe0": "is an old Excel sheet; save it as CSV",
+    b"\x04\x22\x4d\x18": "is compressed with lz4, of which Spark reads Hadoop's own form only; use gzip or zstd",
+    b"ARROW1": "is an Arrow or Feather file; write it as Parquet",
+    b"PARE": "is encrypted Parquet; write it without encryption, or read it with data_loader.query",
 }
-_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload", "._copying_", ".swp", "~")
+_UNFINISHED = (
+    *(".tmp", ".temp", ".part", ".partial", ".filepart", ".inprogress", ".crdownload", ".download"),
+    *("._copying_", ".swp", "~"),
+)
 _MOST_FILES = 10_000
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # in the name of a folder, for null
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the events are.
+    """Where the events are."""
 
-    Attributes:
-        path: absolute path or glob, as the configuration takes it.
-        files: the files below it, those that Spark skips left out.
-        lake: delta or iceberg, if the files belong to such a table.
-        notes: what the user should know.
-    """
-
-    path: str
-    files: list[Path]
-    lake: str | None = None
-    notes: list[str] = field(default_factory=list)
+    path: str  # absolute path or glob, as the configuration takes it
+    files: list[Path]  # the files below it, those that Spark skips left out
+    lake: str | None = None  # delta or iceberg, if the files belong to such a table
+    notes: list[str] = field(default_factory=list)  # what the user should know
 
 
 def found_at(given: str) -> Place:
-    """Return the place that a path, folder or glob names.
-
-    Raises:
-        InputError: there is nothing, or nothing that can be looked at from here.
-    """
+    """Return the place that a path, folder or glob names; raise an InputError if nothing there can be looked at."""
     name = given.removeprefix("file://") if given.startswith("file:///") else given
     if re.match(r"\w[\w+.-]*://", name):
         sentence = f"{given} is not on this machine; copy one of its files here and look at that"
@@ -79,10 +75,11 @@ def literal(path: Path | str) -> str:
     return re.sub(r"([\\\[\]{}*?])", r"\\\1", str(path))
 
 
-def folders_of(file: Path) -> dict[str, str]:
+def folders_of(file: Path) -> dict[str, str | None]:
     """Return the columns that folders such as day=2026-01-31 give the rows of a file; Spark makes numbers of them."""
     found = dict(part.split("=", 1) for part in file.parts[:-1] if re.fullmatch(r"[^=]+=[^=]*", part))
-    return {name: str(int(text)) if text.isdecimal() else unquote(text) for name, text in found.items()}
+    values = {name: str(int(text)) if text.isdecimal() else unquote(text) for name, text in found.items()}
+    return {name: None if text == _NO_VALUE else text for name, text in values.items()}
 
 
 def compression_of(head: bytes) -> str | None:
@@ -96,22 +93,21 @@ def named_compression(name: str) -> str | None:
 
 
 def check_kind(file: Path, head: bytes) -> None:
-    """Refuse a file that Spark cannot read, or would read as something else than it is.
-
-    Raises:
-        InputError: see above.
-    """
+    """Refuse a file that Spark cannot read, or would read as something else than it is."""
     for magic, sentence in _FOREIGN.items():
         if head.startswith(magic):
             raise InputError("INPUT_FORMAT", f"{file.name} {sentence}")
     inside, named = compression_of(head), named_compression(file.name)
     suffix = {"gzip": "gz", "zstd": "zst"}
     if inside and named != inside:
-        wanted = f"{file.name}.{suffix.get(inside, inside)}"
+        stem = file.name.rpartition(".")[0] if named else file.name
+        wanted = f"{stem}.{suffix.get(inside, inside)}"
         sentence = f"{file.name} is compressed with {inside}, and its name does not say so; rename it to {wanted}"
         raise InputError("INPUT_FORMAT", sentence)
     if named and not inside and head:
         raise InputError("INPUT_FORMAT", f"{file.name} is not compressed, though its name says {named}; rename it")
+    if ":" in file.name:
+        raise InputError("UNEXPECTED_FILE", f"{file.name} has a colon in its name, which Spark refuses; rename it")
     if file.name.lower().endswith(_UNFINISHED):
         raise InputError("UNEXPECTED_FILE", f"{file.name} looks unfinished; remove it, or name the finished files")
 
@@ -141,11 +137,7 @@ def _folder(path: Path, files: list[Path]) -> Place:
 
 
 def _lake(path: Path) -> Place | None:
-    """Return the Delta or Iceberg table that a path is, or is a part of.
-
-    Raises:
-        InputError: it is one of Hudi.
-    """
+    """Return the Delta or Iceberg table that a path is, or is a part of; raise an InputError for one of Hudi."""
     for folder in (path, *path.parents)[:6]:
         if (folder / ".hoodie").is_dir():
             sentence = f"{folder} is a Hudi table: its files hold deleted and replaced rows too"

@@ -1,17 +1,7 @@
-"""Decide with which settings a log is loaded.
-
-Example usage:
->>> import pathlib, tempfile
->>> file = pathlib.Path(tempfile.mkdtemp()) / "ratings.csv"
->>> _ = file.write_text("userId,movieId,rating,timestamp\\n29,129,2.0,1577906627\\n19,110,4.0,1577914937\\n")
->>> for setting in plan_for(str(file)).settings[1:4]:
-...     print(setting.path, setting.value)
-stage1.data_loader.columns {'visitorid': 'userId', 'itemid': 'movieId', 'weight': 'rating'}
-stage1.data_loader.constant_event rating
-stage1.data_loader.timestamp_unit s
-"""
+"""Decide with which settings a log is loaded."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,33 +25,19 @@ _MANY_NEGATIVE = 0.1  # ratio of the ids; fewer are mistakes, more are hashes
 
 @dataclass
 class Plan:
-    """The findings about a log, and the settings that follow from them.
+    """The findings about a log, and the settings that follow from them."""
 
-    Attributes:
-        given: the path as the user wrote it.
-        place: where the events are.
-        path: what is loaded of it.
-        table: the rows that were looked at.
-        roles: which column is which.
-        ids: of visitors and items.
-        unfit: number of rows that would be kept apart, by reason.
-        span: first and last time, in ms since 1970.
-        left_out: file -> why it is not loaded, a sentence with its name.
-        settings: what the configuration says.
-        problem: why a run would be refused; None if it would not be.
-    """
-
-    given: str
-    place: Place
-    path: str
-    table: Table
-    roles: Roles
-    ids: tuple[Ids, Ids]
-    unfit: Counter[str]
-    span: tuple[int, int] | None
-    left_out: dict[Path, str]
-    settings: list[Setting] = field(default_factory=list)
-    problem: DataQualityError | None = None
+    given: str  # the path as the user wrote it
+    place: Place  # where the events are
+    path: str  # what is loaded of it
+    table: Table  # the rows that were looked at
+    roles: Roles  # which column is which
+    ids: tuple[Ids, Ids]  # of visitors and items
+    unfit: Counter[str]  # number of rows that would be kept apart, by reason
+    span: tuple[int, int] | None  # first and last time, in ms since 1970
+    left_out: dict[Path, str]  # file -> why it is not loaded, a sentence with its name
+    settings: list[Setting] = field(default_factory=list)  # what the configuration says
+    problem: DataQualityError | None = None  # why a run would be refused; None if it would not be
 
     @property
     def rows(self) -> int:
@@ -73,7 +49,6 @@ def plan_for(given: str, columns: Mapping[str, str] | None = None) -> Plan:
     """Look at a file, a folder or a glob.
 
     Args:
-        given: its path.
         columns: our column -> the log's, as far as the user says.
 
     Raises:
@@ -91,6 +66,8 @@ def plan_for(given: str, columns: Mapping[str, str] | None = None) -> Plan:
     reasons += Counter(MALFORMED=table.malformed, ENCODING=table.damaged, HEADER=table.repeated)
     plan = Plan(given, place, _path(place, left_out), table, roles, (ids[0], ids[1]), reasons, span, left_out)
     plan.settings = settings_for(plan.path, place.lake, table, roles, plan.ids, keep)
+    if any(setting.path.endswith(".where") for setting in plan.settings):
+        del plan.unfit["BAD_WEIGHT"]  # the condition leaves them out
     plan.problem = _problem(plan)
     return plan
 
@@ -126,7 +103,18 @@ def _chosen(tables: Sequence[Table], given: Mapping[str, str], left_out: dict[Pa
 def _likeness(table: Table, roles: Roles) -> tuple[Any, ...]:
     """Return what tables have in common that are loaded with the same settings."""
     needed = {role: name for role, name in roles.columns.items() if name != C.TRANSACTION}
-    return (table.form, *sorted(needed.items()), roles.times and (roles.times.unit, roles.times.pattern))
+    types = [_plain(table.types.get(name, "")) for name in needed.values()]
+    return (table.form, *sorted(needed.items()), *types, roles.times and (roles.times.unit, roles.times.pattern))
+
+
+def _plain(kind: str) -> str:
+    """Return a type without the size of whole numbers and the way of storing text, in which files may differ.
+
+    >>> _plain("uint32"), _plain("uint64"), _plain("dictionary<values=string, indices=int32, ordered=0>")
+    ('int', 'uint64', 'string')
+    """
+    text = re.sub(r"^large_|^dictionary<values=|, indices.*$", "", kind)
+    return re.sub(r"^(int\d+|uint(8|16|32))$", "int", text)
 
 
 def _missing(table: Table, roles: Roles, given: Mapping[str, str]) -> SchemaError:
@@ -142,6 +130,10 @@ def _missing(table: Table, roles: Roles, given: Mapping[str, str]) -> SchemaErro
     what = {C.VISITOR: "visitors", C.ITEM: "items", C.TIMESTAMP: "times"}
     names = " and ".join(what[name] for name in roles.missing)
     part = f" (a column holds a {roles.part} only, which is not a time)" if roles.part else ""
+    if roles.unread and not roles.part and roles.missing == [C.TIMESTAMP]:
+        sentence = f"{place}: the values of {roles.unread} are not recognised as times"
+        ways = "write them as 2019-01-31T08:30:00 or as numbers since 1970, name another column with --column"
+        return SchemaError("SCHEMA_TYPE", f"{sentence}; {ways} timestamp=NAME, or write timestamp_format by hand")
     flags = " ".join(f"--column {name}=NAME" for name in roles.missing)
     others = "" if roles.missing != [C.TIMESTAMP] else ", or join the times with data_loader.query (docs/your-data.md)"
     sentence = f"{place}: no column of {names} was found{part}; its columns are {found}"
@@ -182,6 +174,9 @@ def _problem(plan: Plan) -> DataQualityError | None:
         return DataQualityError(
             "FORMS_DIFFER", f"{sentence} and are left out; write them alike, or load them on their own"
         )
+    if plan.place.notes and plan.path == plan.place.path:
+        sentence = f"{plan.place.notes[0]}, and a run reads those of one depth"
+        return DataQualityError("FORMS_DIFFER", f"{sentence}; move the others, or name the files with a glob")
     number = plan.unfit.total()
     if number <= _MOST_UNFIT * plan.rows:
         return None

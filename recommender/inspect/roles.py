@@ -1,12 +1,4 @@
-"""Find out which column of a table is which of ours: by name, by what it holds, or as the user says.
-
-Example usage:
->>> roles = roles_of(["column_1", "column_2", "column_3", "column_4"],
-...                  [dict(zip(["column_1", "column_2", "column_3", "column_4"], row)) for row in
-...                   [("29", "129", "2", "1577906627"), ("19", "110", "4", "1577914937")]], {}, is_named=False)
->>> roles.columns
-{'timestamp': 'column_4', 'visitorid': 'column_1', 'itemid': 'column_2', 'weight': 'column_3'}
-"""
+"""Find out which column of a table is which of ours: by name, by what it holds, or as the user says."""
 
 import re
 from collections import Counter
@@ -28,28 +20,21 @@ _ITEM_OF_AMAZON = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 
 @dataclass
 class Roles:
-    """The columns of a log, by their role.
+    """The columns of a log, by their role."""
 
-    Attributes:
-        columns: our column -> the table's; weight is a rating or an amount.
-        how: our column -> how it was found.
-        times: the format of the column of times.
-        clock: column with the time of day, if the other has days only.
-        is_rating: whether the weight is a rating.
-        part: the part of a time that the only column with times has, if it is not a whole time.
-    """
-
-    columns: dict[str, str] = field(default_factory=dict)
-    how: dict[str, str] = field(default_factory=dict)
-    times: Times | None = None
-    clock: str | None = None
-    is_rating: bool = False
-    part: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)  # our column -> the table's; weight is a rating or an amount
+    how: dict[str, str] = field(default_factory=dict)  # our column -> how it was found
+    times: Times | None = None  # the format of the column of times
+    clock: str | None = None  # column with the time of day, if the other has days only
+    is_rating: bool = False  # whether the weight is a rating
+    part: str | None = None  # the part of a time that the only column with times has, if it is not a whole time
+    unread: str | None = None  # column that is named as times are, but whose values are not recognised as times
 
     @property
     def missing(self) -> list[str]:
         """Return which of the columns that every log needs were not found."""
-        return [name for name in (C.VISITOR, C.ITEM, C.TIMESTAMP) if name not in self.columns]
+        found = {name for name in self.columns if name != C.TIMESTAMP or self.times}
+        return [name for name in (C.VISITOR, C.ITEM, C.TIMESTAMP) if name not in found]
 
 
 class _Search:
@@ -97,8 +82,6 @@ def roles_of(
     """Return which column is which.
 
     Args:
-        columns: names of the table's columns.
-        rows: column -> cell, each.
         given: our column -> the table's, as the user says.
         is_named: whether the names are those of a header.
     """
@@ -128,6 +111,7 @@ def _find_times(search: _Search, is_named: bool) -> None:
             search.take(C.TIMESTAMP, name, roles.how.get(C.TIMESTAMP, BY_NAME))
             break
         roles.part = roles.part or is_part_of_time(search.values(name))
+        roles.unread = roles.unread or name
     else:
         ids = {name for role in (C.VISITOR, C.ITEM) for name in search.named(role)} if is_named else set()
         for name in [] if chosen else reversed([name for name in search.free if name not in ids]):

@@ -41,23 +41,18 @@ _UNKNOWN_ZONE = "they say no zone and are read as UTC; timezone: Europe/Berlin w
 _OF_PURCHASES = {"tdat", "price", "unitprice", "salesprice", "quantity", "qty", "invoicedate", "orderdate"}
 _MOST_KINDS = 60
 _RATING = "rating"
+_QUOTES = {"": "quotes are part of the cells", "'": "cells stand in single quotes"}
+_ESCAPES = {"\\": "a backslash is before a quote inside quotes"}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of the configuration.
+    """One line of the configuration."""
 
-    Attributes:
-        path: of the key.
-        value: plain JSON types.
-        why: the comment.
-        is_guess: whether people should look at it.
-    """
-
-    path: str
-    value: Any
-    why: str
-    is_guess: bool = False
+    path: str  # of the key
+    value: Any  # plain JSON types
+    why: str  # the comment
+    is_guess: bool = False  # whether people should look at it
 
 
 def settings_for(
@@ -67,7 +62,7 @@ def settings_for(
     found = [_loader("event_filename", path, "file, folder or glob"), *_form(path, lake, table)]
     names = _names(table, roles)
     if names:
-        why = "the file has no header" if not table.form.has_header else "names of its header stand twice"
+        why = "the file has no header" if not table.form.has_header else "names of its header stand twice or lack"
         found += [_loader("header", False, why), _loader("column_names", names, "one per cell, in their order")]
     columns = _columns(roles, {} if table.form.has_header else dict(zip(table.columns, names, strict=True)))
     if columns:
@@ -84,7 +79,6 @@ def _loader(name: str, value: Any, why: str) -> Setting:
 
 
 def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
-    """Return what the files are."""
     form, cut = table.form, table.form.cutting
     found = []
     named = _SUFFIX.search(path.lower())
@@ -108,18 +102,18 @@ def _form(path: str, lake: str | None, table: Table) -> list[Setting]:
 
 
 def _options(table: Table) -> list[Setting]:
-    """Return the options for Spark's own reader."""
     form, cut = table.form, table.form.cutting
     is_csv = form.file_format == "csv"
     guess = "as it looks; change it if letters are wrong" if form.encoding.startswith("w") else "by its first bytes"
     found = [
         (form.encoding != "UTF-8", "encoding", form.encoding, f"encoding: {guess}"),
-        (is_csv and not cut.quote, "quote", "", "quotes are part of the cells"),
-        (is_csv and cut.escape != '"', "escape", cut.escape, "a backslash is before a quote inside quotes"),
+        (is_csv and cut.quote != '"', "quote", cut.quote, _QUOTES.get(cut.quote, "")),
+        (is_csv and cut.escape != '"', "escape", cut.escape, _ESCAPES.get(cut.escape, "")),
+        (is_csv and cut.spaced, "ignoreLeadingWhiteSpace", "true", "blanks stand before quotes"),
         (is_csv and cut.multiline, "multiLine", "true", "cells have line breaks"),
     ]
     options = {name: value for holds, name, value, _ in found if holds}
-    why = "; ".join(why for holds, *_, why in found if holds)
+    why = "; ".join(why for holds, *_, why in found if holds and why)
     return [Setting("stage1.data_loader.options", options, why, is_guess=True)] if options else []
 
 

@@ -1,14 +1,6 @@
-"""Read the first rows of files of any format.
+"""Read the first rows of files of any format."""
 
-Example usage:
->>> import pathlib, tempfile
->>> file = pathlib.Path(tempfile.mkdtemp()) / "events.tsv"
->>> _ = file.write_text("user_id\\titemid\\n7\\t\\n8\\t2\\t3\\n")
->>> table = read_table(file)
->>> table.rows, table.malformed, table.form.cutting.delimiter
-([{'user_id': '7', 'itemid': None}], 1, '\\t')
-"""
-
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -19,7 +11,7 @@ import pyarrow as pa
 import pyarrow.orc
 import pyarrow.parquet
 
-from recommender.errors import InputError
+from recommender.errors import InputError, SchemaError
 from recommender.inspect.cells import Cutting, cutting, rows_of
 from recommender.inspect.objects import array_of_items, flat, object_of
 from recommender.inspect.places import Place, check_kind, folders_of
@@ -45,33 +37,19 @@ class Form:
 
 @dataclass(frozen=True)
 class Table:
-    """The first rows of files of one form.
+    """The first rows of files of one form."""
 
-    Attributes:
-        form: how they are read.
-        files: where they come from.
-        columns: names, nested ones with dots; without a header column_1, column_2 and so on.
-        rows: column -> cell, each.
-        malformed: number of rows that could not be cut or parsed.
-        damaged: number of lines with bytes that are not characters.
-        repeated: number of rows that are the header again.
-        emptied: number of objects without elements, which make no row.
-        whole: whether these are all rows.
-        renamed: whether names of the header stand twice, so that it cannot be used.
-        types: of the columns, where the file says so.
-    """
-
-    form: Form
-    files: list[Path]
-    columns: list[str]
-    rows: list[dict[str, Any]]
-    malformed: int = 0
-    damaged: int = 0
-    repeated: int = 0
-    emptied: int = 0
-    whole: bool = True
-    renamed: bool = False
-    types: dict[str, str] = field(default_factory=dict)
+    form: Form  # how they are read
+    files: list[Path]  # where they come from
+    columns: list[str]  # names, nested ones with dots; without a header column_1, column_2 and so on
+    rows: list[dict[str, Any]]  # column -> cell, each
+    malformed: int = 0  # number of rows that could not be cut or parsed
+    damaged: int = 0  # number of lines with bytes that are not characters
+    repeated: int = 0  # number of rows that are the header again
+    emptied: int = 0  # number of objects without elements, which make no row
+    whole: bool = True  # whether these are all rows
+    renamed: bool = False  # whether the header cannot be used, as a name stands there twice or is missing
+    types: dict[str, str] = field(default_factory=dict)  # of the columns, where the file says so
 
 
 def read_place(place: Place) -> tuple[list[Table], dict[Path, str]]:
@@ -99,11 +77,7 @@ def read_place(place: Place) -> tuple[list[Table], dict[Path, str]]:
 
 
 def read_table(file: Path, most: int = MOST_ROWS, most_bytes: int = _MOST_BYTES) -> Table:
-    """Return the first rows of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """Return the first rows of a file; raise an InputError if it cannot be read."""
     head = head_of(file)
     check_kind(file, head)
     if head.startswith((b"PAR1", b"ORC")):
@@ -143,10 +117,13 @@ def _csv(file: Path, text: Text, most: int) -> Table:
     names = cut.header or [f"column_{position + 1}" for position in range(cut.width)]
     header = next(rows, None) if cut.header else None
     names = [name or f"_c{position}" for position, name in enumerate(names)]
-    renamed = len({name.lower() for name in names}) < len(names)
+    found = list(islice(rows, most + 1))
+    lacks_one = bool(cut.header and found) and all(row and not row[-1] and len(row) > len(names) for row in found)
+    if lacks_one:  # every row ends in a delimiter, the header does not
+        names.append(f"_c{len(names)}")
+    renamed = lacks_one or len({name.lower() for name in names}) < len(names)
     if renamed:
         names = [name if names.index(name) == at else f"{name}_{at + 1}" for at, name in enumerate(names)]
-    found = list(islice(rows, most + 1))
     kept = [row for row in found[:most] if row is not None and len(row) == len(names)]
     cells = [dict(zip(names, (cell or None for cell in row), strict=True)) for row in kept if row != header]
     return Table(
@@ -163,12 +140,18 @@ def _csv(file: Path, text: Text, most: int) -> Table:
 
 
 def _json(file: Path, text: Text, most: int) -> Table:
+    if text.encoding.startswith("UTF-16"):
+        raise InputError("ENCODING", f"{file.name} is JSON in UTF-16, which is not read by line; convert it to UTF-8")
     lines = [line for line in text.lines if line.strip()]
     found = [object_of(line) for line in lines[:most]]
     objects = [row for row in found if row is not None]
     if not objects:
+        if object_of(lines[0].rstrip(" ,")):
+            way = f"remove it, for example with sed 's/, *$//' {file.name} > events.jsonl"
+            raise InputError("INPUT_CORRUPT", f"{file.name} has a comma after each object; {way}")
         what = "is one JSON array" if lines[0].lstrip().startswith("[") else "has JSON objects of several lines"
         raise InputError("INPUT_CORRUPT", f"{file.name} {what}, but {_PLAIN.format(name=file.name)}")
+    _check_names(file, list(dict.fromkeys(name for row in objects for name in row)))
     table = _nested(file, Form("json", text.encoding), objects)
     whole = text.whole and len(lines) <= most
     return replace(table, malformed=len(found) - len(objects), damaged=text.damaged, whole=whole)
@@ -181,10 +164,19 @@ def _columnar(file: Path, file_format: str, most: int) -> Table:
     except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
         reason = str(error).split("\n", 1)[0][:120]
         raise InputError("INPUT_CORRUPT", f"{file.name} cannot be read as {file_format}: {reason}") from None
+    _check_names(file, schema.names)
     table = _nested(file, Form(file_format), rows)
     columns = list(dict.fromkeys([*table.columns, *(schema.names if not table.form.explode else ())]))
     types = {each.name: str(each.type) for each in schema}
     return replace(table, columns=columns, types=types, whole=len(rows) == number)
+
+
+def _check_names(file: Path, names: Sequence[str]) -> None:
+    lower = Counter(name.lower() for name in names)
+    twice = [name for name in names if lower[name.lower()] > 1]
+    if twice:
+        sentence = f"{', '.join(twice[:10])} stand in {file.name} for more than one column (case is ignored)"
+        raise SchemaError("SCHEMA_AMBIGUOUS", f"{sentence}; rename one")
 
 
 def _parquet(file: Path, most: int) -> tuple[Iterable[pa.RecordBatch], pa.Schema, int]:

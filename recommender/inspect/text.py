@@ -26,31 +26,21 @@ _CONTROL = bytes({*range(32)} - {1, 7, 9, 10, 11, 12, 13, 27, 28, 29, 30, 31})
 _MOST_CONTROL = 0.02  # ratio of the bytes of a text
 _MOST_DAMAGED = 0.02  # ratio of the lines of UTF-8
 _MANY_NULS = 0.2
+_TAR = slice(257, 262)  # where the first header of an archive says that it is one
 
 
 @dataclass(frozen=True)
 class Text:
-    """The first lines of a file.
+    """The first lines of a file."""
 
-    Attributes:
-        lines: without their ends.
-        encoding: as Spark names it.
-        damaged: number of lines with bytes that are not characters.
-        whole: whether these are all lines of the file.
-    """
-
-    lines: list[str]
-    encoding: str
-    damaged: int
-    whole: bool
+    lines: list[str]  # without their ends
+    encoding: str  # as Spark names it
+    damaged: int  # number of lines with bytes that are not characters
+    whole: bool  # whether these are all lines of the file
 
 
 def head_of(file: Path, most: int = 64) -> bytes:
-    """Return the first bytes of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """Return the first bytes of a file; raise an InputError if it cannot be read."""
     try:
         with file.open("rb") as stream:
             return stream.read(most)
@@ -59,11 +49,7 @@ def head_of(file: Path, most: int = 64) -> bytes:
 
 
 def read_text(file: Path, most: int = _MOST_BYTES) -> Text:
-    """Return the beginning of a file.
-
-    Raises:
-        InputError: it cannot be read, is damaged, or is not text.
-    """
+    """Return the beginning of a file; raise an InputError if it cannot be read, is damaged, or is not text."""
     try:
         with _opened(file) as stream:
             content = stream.read(most)
@@ -72,6 +58,8 @@ def read_text(file: Path, most: int = _MOST_BYTES) -> Text:
         reason = str(error).split("\n", 1)[0][:120]
         raise InputError("INPUT_CORRUPT", f"{file.name} cannot be unpacked: {reason}; fetch the file again") from None
     text = decoded(content, whole)
+    if content[_TAR] == b"ustar":
+        raise InputError("INPUT_FORMAT", f"{file.name} is a tar archive, which Spark cannot read; unpack it")
     if text is None:
         raise InputError("ENCODING", f"{file.name} is not text in a known encoding; convert it to UTF-8")
     return text
@@ -81,11 +69,13 @@ def decoded(content: bytes, whole: bool) -> Text | None:
     """Return bytes as text; None if they are none."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _text(content, "utf-16", "UTF-16", whole)
-    if content.count(0) > _MANY_NULS * len(content):
+    written = content.rstrip(b"\x00")  # a machine that died leaves a file that ends in zeros
+    if written.count(0) > _MANY_NULS * len(written):
         little = content[1::2].count(0) > content[::2].count(0)
         name = "UTF-16LE" if little else "UTF-16BE"
         text = _text(content, name.lower().replace("utf-16", "utf-16-"), name, whole)
         return text if text and not any("\x00" in line for line in text.lines) else None
+    content = written
     if len(content.translate(None, _CONTROL)) < (1 - _MOST_CONTROL) * len(content):
         return None
     text = _text(content, "utf-8-sig", "UTF-8", whole)

@@ -23,8 +23,8 @@ import recommender.constants as C
 
 _NULL_WORDS: Final = frozenset(map(str.lower, C.NULL_WORDS))
 _SCALES: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_FROM, _TO = 631_152_000, 2_208_988_800  # the years 1990 to 2039, in s
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_FROM, _TO = 694_224_000, 2_208_988_800  # the years 1992 to 2039, in s; .NET's ticks of today are ns of 1990
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _WHOLE = re.compile(r"-?\d{1,19}(?:\.0*)?")
 _LONGEST = 2**63
 _ISO = re.compile(
@@ -55,25 +55,15 @@ _KINDS: Final = (
 
 @dataclass(frozen=True)
 class Times:
-    """The format of the times in a column.
+    """The format of the times in a column."""
 
-    Attributes:
-        unit: s, ms, us, ns or iso; None for a timestamp type or a pattern.
-        pattern: as Spark takes it, if there is one.
-        label: what people call it.
-        read: returns a value in ms since 1970, None if it is no such time.
-        days: whether there is no time of day.
-        zoned: whether the values say their time zone.
-        doubt: what the user should check.
-    """
-
-    unit: str | None
-    label: str
-    read: Callable[[Any], int | None]
-    pattern: str | None = None
-    days: bool = False
-    zoned: bool = True
-    doubt: str | None = None
+    unit: str | None  # s, ms, us, ns or iso; None for a timestamp type or a pattern
+    label: str  # what people call it
+    read: Callable[[Any], int | None]  # returns a value in ms since 1970, None if it is no such time
+    pattern: str | None = None  # as Spark takes it, if there is one
+    days: bool = False  # whether there is no time of day
+    zoned: bool = True  # whether the values say their time zone
+    doubt: str | None = None  # what the user should check
 
 
 @dataclass(frozen=True)
@@ -122,7 +112,6 @@ def ids_of(values: Iterable[Any], exact: int = 2**53) -> Ids:
     """Return the type of ids; text holds everything, and is needed for leading zeros.
 
     Args:
-        values: ids, also none.
         exact: below this a number with a fraction holds every whole number.
     """
     kept = {value for value in values if not isinstance(value, list | dict) and text_of(value) is not None}
@@ -171,11 +160,6 @@ def is_part_of_time(values: Sequence[Any]) -> str | None:
         if texts and sum(bool(pattern.fullmatch(text)) for text in texts) > _ENOUGH * len(texts):
             return name
     return None
-
-
-def as_date(milliseconds: int) -> str:
-    """Return the day of a time in ms since 1970."""
-    return (_ZERO + timedelta(milliseconds=milliseconds)).date().isoformat()
 
 
 def _label(value: Any) -> str | None:

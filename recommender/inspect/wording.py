@@ -4,7 +4,7 @@ import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import recommender.constants as C
 from recommender.inspect.judging import WORDS
@@ -12,9 +12,10 @@ from recommender.inspect.plan import Plan
 from recommender.inspect.roles import WEIGHT
 from recommender.inspect.settings import Setting
 from recommender.inspect.tables import MOST_FILES
-from recommender.inspect.values import as_date, text_of
+from recommender.inspect.values import text_of
 from recommender.settings.yaml_text import flow_text
-from recommender.terminal.text import indented, table, visible
+from recommender.terminal.text import indented, program, table, visible
+from recommender.times import as_time
 
 _WIDTH = 110
 _MOST_SHOWN = 6
@@ -60,10 +61,18 @@ def report_text(plan: Plan, written: str) -> str:
                 textwrap.fill(visible(note), _WIDTH, initial_indent="- ", subsequent_indent="  ") for note in notes
             )
         )
-    packages = f"--packages {_LIBRARIES[plan.place.lake]} " if plan.place.lake else ""
-    command = f"./spark-submit.sh {packages}--config {visible(shlex.quote(written))}"
-    parts.append(f"Wrote {visible(written)}: read it, change what is wrong, and run\n\n  {command}")
+    parts.append(f"Wrote {visible(written)}: read it, change what is wrong, and run\n\n  {_command(plan, written)}")
     return "\n\n".join(parts)
+
+
+def _command(plan: Plan, written: str) -> str:
+    """Return what starts a run from this folder: the script of a checkout, or the command of the package."""
+    config = f"--config {visible(shlex.quote(written))}"
+    packages = f"--packages {_LIBRARIES[plan.place.lake]} " if plan.place.lake else ""
+    if Path("spark-submit.sh").exists():
+        return f"./spark-submit.sh {packages}{config}"
+    given = f'PYSPARK_SUBMIT_ARGS="{packages.strip()}" ' if packages else ""
+    return f"{given}{program()} run {config}"
 
 
 def _looked_at(plan: Plan) -> str:
@@ -100,7 +109,7 @@ def _holds(plan: Plan, role: str, name: str) -> str:
         ids = plan.ids[(C.VISITOR, C.ITEM).index(role)]
         return f"{ids.different:,} different {'numbers' if ids.type == 'long' else 'texts'}"
     if role == C.TIMESTAMP and plan.roles.times:
-        days = dict.fromkeys(map(as_date, plan.span or ()))
+        days = dict.fromkeys(as_time(time)[:10] for time in plan.span or ())
         return ", ".join([plan.roles.times.label, *([" to ".join(days)] if days else [])])
     if role == C.EVENT:
         kinds: dict[str, int] = {}
@@ -160,11 +169,7 @@ def _allowance(plan: Plan) -> list[str]:
 
 def _line(indent: str, key: str, setting: Setting) -> list[str]:
     """Return a setting with its comment, behind it if there is room, else above it."""
-    line, why = f"{indent}{key}: {_value(setting.value)}", visible(setting.why)
+    line, why = f"{indent}{key}: {flow_text(setting.value)}", visible(setting.why)
     if len(line) + len(why) <= _WIDTH:
         return [f"{line} # {why}"]
     return [*textwrap.wrap(why, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "), line]
-
-
-def _value(value: Any) -> str:
-    return flow_text(value)

@@ -1,37 +1,29 @@
-"""Compare a published version with the one before: the lists, as stage 4 compared them, and the models' metrics.
-
-Example usage:
->>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "a")["overlap"]
-0.5
->>> compared({"release_diff": {"against": {"attempt": "a"}, "overlap": 0.5}}, "b") is None
-True
-"""
+"""Compare a published version with the one before: the lists, as stage 4 compared them, and the models' metrics."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from recommender.publishing.gate import judged_model
 from recommender.store import Commit, Store
 
 _JUDGE = "stage2"
-_MODEL = "als"
 
 
 def release(store: Store, candidate: Commit, live: Commit | None) -> dict[str, Any]:
     """Return the difference of two versions, from what their records say.
 
-    Args:
-        candidate: what would be published.
-        live: what it would take the place of; None if there is nothing.
-
     Returns:
         candidate, live: the runs; lists: what stage 4 has found when it compared the two, None if it compared others;
-        metrics: by name, [of the candidate, of the live one], each {value, low, high} or None.
+        metrics: by name, [of the candidate, of the live one], each {value, low, high} or None; models: whose they are,
+        None without a record of how it was judged.
     """
+    judged = [_judged(store, each) for each in (candidate, live)]
     return {
         "candidate": candidate.run_id,
         "live": None if live is None else live.run_id,
         "lists": None if live is None else compared(candidate.record, live.attempt),
-        "metrics": _metrics(store, candidate, live),
+        "metrics": _metrics(*judged),
+        "models": [judged_model(record) if record else None for record in judged],
     }
 
 
@@ -50,18 +42,22 @@ def compared(record: Mapping[str, Any], attempt: str) -> dict[str, Any] | None:
     return dict(found) if found and found["against"]["attempt"] == attempt else None
 
 
-def _metrics(store: Store, candidate: Commit, live: Commit | None) -> dict[str, list[Any]]:
-    one, other = _measured(store, candidate), _measured(store, live)
-    return {name: [one.get(name), other.get(name)] for name in {**one, **other}}
-
-
-def _measured(store: Store, commit: Commit | None) -> dict[str, dict[str, Any]]:
-    """Return metric@k -> value with its interval, of the model that a version was made from."""
+def _judged(store: Store, commit: Commit | None) -> Mapping[str, Any]:
+    """Return how the model of a version was judged; empty if no record of it is kept."""
     number = commit.record.get("upstream", {}).get(_JUDGE) if commit else None
     judged = store.commit_number(_JUDGE, number) if number else None
-    rows = judged.record.get("metrics", ()) if judged else ()
+    return judged.record if judged else {}
+
+
+def _metrics(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, list[Any]]:
+    ours, theirs = _measured(one), _measured(other)
+    return {name: [ours.get(name), theirs.get(name)] for name in {**ours, **theirs}}
+
+
+def _measured(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return metric@k -> value with its interval, of the model that was chosen."""
     return {
         f"{row['metric']}@{row['k']}": {key: row[key] for key in ("value", "low", "high")}
-        for row in rows
-        if row["model"] == _MODEL
+        for row in record.get("metrics", ())
+        if row["model"] == judged_model(record)
     }

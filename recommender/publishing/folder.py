@@ -6,18 +6,6 @@
 
 A reader takes the newest record of the channel, and reads the folder that it names. Spark and others take the part
 ``version=...`` for a column, and leave out what begins with an underscore.
-
-Example usage:
->>> import tempfile
->>> target = FolderTarget({"path": tempfile.mkdtemp(), "format": "csv", "keep_versions": 2})
->>> version = Version("stage4", 7, "5ee8" * 8, "monday")
->>> folder = target.folder(version)
->>> _ = target.files.create(f"{folder}/part-0.csv", b"visitorid,itemid")
->>> target.finish(version, folder)
->>> target.has(version), target.position("live"), target.show(version, "live", 0)
-(True, 0, 1)
->>> target.current("live").startswith("recommendations/version=7_5ee85ee8_")
-True
 """
 
 import secrets as random
@@ -53,11 +41,7 @@ class FolderTarget:
         return f"{_ROWS}/version={version.commit}_{version.short}_{random.token_hex(4)}"
 
     def finish(self, version: Version, folder: str) -> None:
-        """Say that a version is complete: all files of a folder that are there now.
-
-        Raises:
-            StorageError: there are none.
-        """
+        """Say that a version is complete: all files of a folder that are there; raise a StorageError if none is."""
         sizes = {f"{folder}/{file.path}": file.size for file in self.files.walk(folder) if _is_data(file.path)}
         if not sizes:
             raise StorageError("AUDIT_ROWS", f"nothing can be found in {self.files.url(folder)}; start the run again")
@@ -68,11 +52,9 @@ class FolderTarget:
             self.files.create(_mark(version.attempt), seal(record))
 
     def position(self, channel: str) -> int:
-        """Return the number of the channel's last move there, 0 before the first."""
         return self._log(channel).newest_number()
 
     def named(self, channel: str) -> str:
-        """Return the attempt that a channel names there, empty before the first move."""
         newest = next(self._named(channel), None)
         mark = self._record(newest["attempt"]) if newest else None
         if newest is None or (mark is not None and mark["folder"] != newest["folder"]):
@@ -80,7 +62,6 @@ class FolderTarget:
         return str(newest["attempt"])
 
     def has(self, version: Version) -> bool:
-        """Return whether a version is there, with all of its files."""
         record = self._record(version.attempt)
         if record is None:
             return False
@@ -89,11 +70,9 @@ class FolderTarget:
         return all(found.get(path) == size for path, size in record["files"].items())
 
     def held(self) -> AbstractContextManager[None]:
-        """Keep other publishers from moving a channel there; see `Files.locked`."""
         return self.files.locked("publish")
 
     def show(self, version: Version, channel: str, expected: int) -> int:
-        """Let a channel name a version that is there; see `Target`."""
         record = self._record(version.attempt)
         if record is None:
             raise not_delivered(f"{self.files.root} has not run {version.run} any more")

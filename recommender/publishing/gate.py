@@ -9,11 +9,19 @@ Example usage:
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from recommender.errors import GateError
+from recommender.errors import ConfigError, GateError, Mistake
 from recommender.store import Commit
 
 # Parameters that change a list's length or how work is split, but not which items are in it.
 _SIZES: Final = ("k", "visitors_per_block", "items_per_block")
+
+
+def override_reason(given: str | None) -> str | None:
+    """Return why the gate is overridden, None if nobody does it; raise a ConfigError if the reason is empty."""
+    if given is not None and not given.strip():
+        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
+        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
+    return given
 
 
 def refusal(record: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -24,6 +32,15 @@ def refusal(record: Mapping[str, Any]) -> tuple[str, str] | None:
     if not reasons:
         return "NOT_BLESSED", "no gate has judged this model: run stage2 again"
     return reasons[0]["id"], "; ".join(reason["sentence"] for reason in reasons)
+
+
+def judged_model(record: Mapping[str, Any]) -> str:
+    """Return the model that a record of stage 2 is about: the one that the gate has chosen.
+
+    >>> judged_model({"gate": {"model": "item_to_item"}}), judged_model({"gate": {}}), judged_model({})
+    ('item_to_item', 'als', 'als')
+    """
+    return str((record.get("gate") or {}).get("model", "als"))  # older records do not say it
 
 
 def not_as_judged(judged: Mapping[str, Any], made: Mapping[str, Any]) -> str:
@@ -46,10 +63,6 @@ def not_as_judged(judged: Mapping[str, Any], made: Mapping[str, Any]) -> str:
 
 def lost(diff: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
     """Return which share of the live visitors or items is missing in the new lists; "" if enough are there.
-
-    Args:
-        diff: what stage 4 has found when it compared them.
-        limits: the parameters of the step release_diff.
 
     >>> diff = {name: {"live": 200, "lost": 150} for name in ("visitors", "items")}
     >>> lost(diff, {"min_visitors_kept": 0.5, "min_items_kept": 0.25})
@@ -74,8 +87,6 @@ def check_kept(
     """Refuse lists that lack too much of what the live ones have, or that could not be compared with them.
 
     Args:
-        record: of the stage that makes the lists visible, with its configuration.
-        override: the reason of the person who overrides the gate, None if nobody does.
         not_compared: why they could not be compared, although something is live.
         overridden: what `check_blessed` has returned.
 
@@ -100,11 +111,6 @@ def check_kept(
 
 def check_blessed(commit: Commit, override: str | None, made: Sequence[Commit] = ()) -> dict[str, Any]:
     """Refuse a model that is not blessed, and lists made with other settings, unless somebody has a reason.
-
-    Args:
-        commit: of the stage that judges.
-        made: what is to be made visible.
-        override: the reason of the person who overrides the gate, None if nobody does.
 
     Returns:
         What the record of the stage that makes it visible says of that; empty where it is blessed.

@@ -8,6 +8,7 @@ Example usage:
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recommender.errors import InputError
@@ -20,15 +21,11 @@ if TYPE_CHECKING:
     from recommender.publishing.postgres.view import PostgresTarget
 
 
+@dataclass
 class Unpointed:
-    """A place without channels, such as a table partitioned by version: the store's own channel names the version.
+    """A place without channels, such as a table partitioned by version: the store's own channel names the version."""
 
-    Init parameters:
-        settings: the settings that open the place again.
-    """
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.settings = settings
+    settings: Mapping[str, Any]  # that open the place again
 
     def position(self, channel: str) -> int:  # noqa: ARG002
         """Return 0: nothing is moved there."""
@@ -60,9 +57,6 @@ class Unpointed:
 def open_places(delivered: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Target]]:
     """Return the places, by the names of the steps that deliver to them, and close them in the end.
 
-    Args:
-        delivered: name -> settings, as a channel's record has them.
-
     Raises:
         InputError: what it takes to reach one is not installed.
     """
@@ -84,16 +78,7 @@ def move_in_places(
     action: str,
     more: Mapping[str, Any],
 ) -> Publication:
-    """Let a channel name a commit, in the places that it was delivered to and in the store; see `move`.
-
-    Args:
-        channel: its name.
-        commit: what is named.
-        delivered: name -> settings of the places, as a channel's record has them.
-        expected: number of the channel's newest record when this publisher began.
-        action: promote or rollback.
-        more: further keys of the record.
-    """
+    """Let a channel name a commit, in the places that it was delivered to and in the store; see `move`."""
     with open_places(delivered) as targets:
         positions = {name: target.position(channel) for name, target in targets.items()}
         return move(store, channel, commit, targets, positions=positions, expected=expected, action=action, more=more)
@@ -117,11 +102,7 @@ def open_folder(settings: Mapping[str, Any]) -> FolderTarget:
 
 
 def open_postgres(settings: Mapping[str, Any]) -> "PostgresTarget":
-    """Return a view in a PostgreSQL.
-
-    Raises:
-        InputError: psycopg is not installed.
-    """
+    """Return a view in a PostgreSQL; raise an InputError if psycopg is not installed."""
     try:
         from recommender.publishing.postgres.view import PostgresTarget  # noqa: PLC0415 - psycopg is an extra
     except ImportError:

@@ -10,8 +10,9 @@ and each of them looks afterwards whether the places name it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from recommender.errors import ConflictError, RecommenderError
 from recommender.publishing.target import Target, Version, not_delivered
@@ -20,38 +21,22 @@ from recommender.store import Channels, Commit, Publication, Store
 _TRIES: Final = 5  # of settling: others may be settling the same places
 
 
-class Delivery(Protocol):
-    """A place, and how a version gets there."""
+@dataclass(frozen=True)
+class Delivery:
+    """A place, by the name of the step that delivers there, and what loads a version there, where nobody sees it."""
 
-    @property
-    def name(self) -> str:
-        """Name of the step that delivers there."""
-
-    @property
-    def target(self) -> Target:
-        """The place."""
-
-    def load(self, version: Version, channel: str) -> None:
-        """Load a version there, where nobody sees it."""
+    name: str
+    target: Target
+    load: Callable[[Version, str], None]
 
 
 def publish(
-    store: Store,
-    channel: str,
-    commit: Commit,
-    places: Sequence[Delivery] = (),
-    announce: Callable[[str], object] = str,
+    store: Store, channel: str, commit: Commit, places: Sequence[Delivery] = (), announce: Callable[[str], object] = str
 ) -> Publication | None:
     """Let a channel name a commit, and deliver it before, if it is newer than all that were published to it.
 
     So neither a second run nor a late one undoes a rollback, or takes the place of what a later run has published. A
     place that names another version than the channel is mended: its publisher died, or somebody moved it by hand.
-
-    Args:
-        channel: its name.
-        commit: what is published.
-        places: where it is delivered to.
-        announce: shows which place it is being delivered to.
 
     Returns:
         The channel's new record, None if the channel was not moved.
@@ -147,10 +132,7 @@ def move(
     Where this fails after a place has shown the version, that place goes back to what the channel names.
 
     Args:
-        channel: its name.
-        commit: what is named.
-        targets: the places, by name.
-        positions: number of the channel's last move in each of them, as it was when this publisher began.
+        positions: number of the channel's last move in each of the places, as it was when this publisher began.
         expected: number of the channel's newest record then.
         action: publish, promote or rollback.
         more: what the record says besides.

@@ -128,7 +128,7 @@ def improve(best: Keys, visitors: Factors, items: Items, excluded: Lists) -> int
     Returns:
         How many inner products were computed.
     """
-    _check(visitors, items)
+    _check(visitors, items.norms)
     rows, places = _places(items, excluded)
     computed = 0
     scratch = np.empty(_VISITORS * (max(_SCORES // _VISITORS, _WIDTH) + _CHUNK) + _SCORES, dtype=np.float32)
@@ -141,8 +141,8 @@ def improve(best: Keys, visitors: Factors, items: Items, excluded: Lists) -> int
     return computed
 
 
-def _check(visitors: Factors, items: Items) -> None:
-    largest = max(norms_of(visitors).max(initial=0), 1.0) * max(items.norms.max(initial=0), 1.0)
+def _check(visitors: Factors, norms: NDArray[np.float64]) -> None:
+    largest = max(norms_of(visitors).max(initial=0), 1.0) * max(norms.max(initial=0), 1.0)
     # A sum of rounded products may be larger than the product of the norms.
     if not largest <= -_LOWEST * (1 - 2 * _ROUNDING * (visitors.shape[1] - 1)):
         sentence = "factors must be finite, and their products fit into a float32"
@@ -155,7 +155,8 @@ def _places(items: Items, excluded: Lists) -> tuple[NDArray[np.int64], NDArray[n
     rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     if not len(items.indexes) or not len(values):
         return rows[:0], rows[:0]
-    by_index = items.by_index
+    # Of the same type: else all indexes would be copied.
+    by_index, values = items.by_index, values.astype(items.indexes.dtype)
     places = by_index[np.minimum(np.searchsorted(items.indexes, values, sorter=by_index), len(by_index) - 1)]
     known = items.indexes[places] == values
     return rows[known], places[known]

@@ -8,6 +8,7 @@ True
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from recommender.report.html import Markup, element
@@ -82,6 +83,34 @@ def columns(names: Sequence[str], series: Mapping[str, Sequence[float]]) -> Mark
         text = ", ".join(f"{key} {values[place]:,}" for key, values in series.items() if values[place])
         drawn.append(element("g", element("title", f"{name}: {text or 0}"), parts))
     return element("svg", drawn, class_="columns", role="img", aria_label=f"{len(names)} columns, the highest {top:,}")
+
+
+def curves(series: Mapping[str, Sequence[tuple[float, float]]]) -> Markup:
+    """Return lines in a square whose axes go from 0 to 1, with the one that stands for an even spread.
+
+    Args:
+        series: name -> points (x, y) from left to right; the line begins at (0, 0). One without points is not drawn.
+
+    >>> curves({"events": [(0.5, 0.75), (1.0, 1.0)]}).count('class="curve c0"')
+    2
+    """
+    drawn = []
+    for quarter in (0.0, 0.25, 0.5, 0.75, 1.0):
+        drawn.append(_line((0.0, quarter), (1.0, quarter), "axis"))
+        drawn.append(element("text", f"{quarter:.0%}", x=-6, y=_place(1 - quarter, 0, 1), class_="label"))
+    drawn.append(_line((0.0, 0.0), (1.0, 1.0), "even"))
+    for shade, points in enumerate(series.values()):
+        ends = [(0.0, 0.0), *points] if points else []
+        drawn += [_line(*piece, f"curve c{shade}") for piece in pairwise(ends)]
+    names = " and ".join(name for name, points in series.items() if points)
+    return element("svg", drawn, class_="curves", role="img", aria_label=f"how unevenly {names} are spread")
+
+
+def _line(start: tuple[float, float], end: tuple[float, float], class_: str) -> Markup:
+    """Return a line between two points (x, y) from 0 to 1; y goes up."""
+    (x1, y1), (x2, y2) = start, end
+    ends = {"x1": x1, "y1": 1 - y1, "x2": x2, "y2": 1 - y2}
+    return element("line", **{name: _place(value, 0, 1) for name, value in ends.items()}, class_=class_)
 
 
 def _place(value: float, start: float, end: float) -> str:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from recommender.errors import RecommenderError
 from recommender.publishing.comparison import release_of
+from recommender.publishing.gate import judged_model
 from recommender.store import Channels, Commit, Publication, Store
 
 ORDER: Final = ("stage1", "stage2", "stage3", "stage4")
@@ -66,6 +67,11 @@ class Facts:
     def gate(self) -> Mapping[str, Any]:
         """The verdict of the gate; empty if it was not asked."""
         return self.record("stage2").get("gate") or {}
+
+    @property
+    def model(self) -> str:
+        """The model that the run is about: the one that the gate has chosen."""
+        return judged_model(self.record("stage2"))
 
     @property
     def metrics(self) -> Sequence[Mapping[str, Any]]:

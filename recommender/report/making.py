@@ -24,13 +24,17 @@ def cost(facts: Facts) -> Markup | None:
             number(record.get("events_per_second"), "{:,.0f}"),
             number(sum(each["rows"] for each in (record.get("contents") or {}).values())),
             size(sum(each["bytes"] for each in facts.commits[stage].files().values())),
+            number(record.get("jobs")),
+            size(record["memory"]) if "memory" in record else "–",
             "" if record["run"] == facts.run else f"made by {record['run']}",
         )
         for stage, record in records.items()
     ]
     total = sum(record["seconds"] for record in records.values() if record["run"] == facts.run)
-    lines.append(("This run", "", number(total, "{:,.1f}"), "", "", "", ""))
-    head = ("Stage", "", "seconds", "events/s", "rows written", "files", "")
+    lines.append(("This run", "", number(total, "{:,.1f}"), "", "", "", "", "", ""))
+    head: Sequence[Child] = ("Stage", "", "seconds", "events/s", "rows written", "files", "Spark jobs", "memory", "")
+    if not any(line[-1] for line in lines):  # all stages are this run's own
+        head, lines = head[:-1], [line[:-1] for line in lines]
     steps = [_steps(stage, record) for stage, record in records.items()]
     parts = [_timings(stage, record) for stage, record in records.items() if record.get("timings")]
     return joined(

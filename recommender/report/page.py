@@ -107,5 +107,9 @@ def _warned(facts: Facts) -> Iterator[str]:
     if any("/sample/data/" in path for path in facts.record("stage1").get("inputs") or ()):
         yield "The log is generated sample data: the numbers say nothing about a real shop."
     for stage, commit in facts.commits.items():
+        lost = commit.record.get("lost") or {}
+        if any(lost.values()):
+            counts = ", ".join(f"{number:,} {what}" for what, number in lost.items())
+            yield f"{stage}: Spark lost {counts}, and computed their part again: the result is whole"
         for warning in commit.record.get("warnings") or ():
             yield f"{stage}: {warning}"

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import recommender.constants as C
 from recommender.evaluation import METRICS, PER_VISITOR
-from recommender.report.charts import bar, interval, scale
+from recommender.evaluation.long_tail import share
+from recommender.report.charts import bar, curves, interval, scale
 from recommender.report.facts import Facts
 from recommender.report.html import Child, Markup, element, facts as definitions, joined, number, table
 
@@ -30,6 +31,9 @@ _SAYS: Final = {
     "short_lists": "share of lists that are too short",
 }
 
+_NOT_CHOSEN: Final = "ALS, not chosen"
+_THOUSANDTHS: Final = (1, 10, 50, 100, 200, 500)  # of the items, whose shares are in the table below the picture
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -47,7 +51,7 @@ def metrics(facts: Facts) -> Markup | None:
         [
             element("p", judged if names else "no visitor has a holdout", class_="note"),
             element("div", cards, class_="cards"),
-            _all_cutoffs(facts.metrics),
+            _all_cutoffs(facts),
         ]
     )
 
@@ -64,12 +68,13 @@ def gate(facts: Facts) -> Markup | None:
         ("Metric", str(found.get("metric"))),
         ("Visitors", number(found.get("visitors"))),
     ]
+    pairs += [("Model", str(found["choice"]))] if found.get("choice") else []
     pairs += [("Compared with", f"live, run {found['live']['run']}")] if found.get("live") else []
     pairs += [("Holdout", str(record["protocol"]))] if "protocol" in record else []
     pairs += [("Leaks", number(record["leaks"]))] if "leaks" in record else []
     parts: list[Child] = [definitions(pairs)]
     if found.get("compared"):
-        parts.append(_comparisons(found["compared"], facts.on_page))
+        parts.append(_comparisons(facts))
     reasons = found.get("reasons") or ()
     if reasons:
         parts.append(element("ul", [element("li", each["sentence"]) for each in reasons], class_="reasons"))
@@ -85,15 +90,48 @@ def catalogue(facts: Facts) -> Markup | None:
     tails = [(what, profile[f"events_per_{what}"]) for what in ("item", "visitor") if f"events_per_{what}" in profile]
     if not names and not tails:
         return None
-    parts: list[Child] = [element("div", [_card(facts, name, k) for name in names], class_="cards")]
+    parts: list[Child] = [element("div", [_card(facts, name, k) for name in names], class_="cards"), _long_tail(facts)]
     if tails:
         keys = ("mean", "p50", "p90", "p99", "max")
         lines = [
             (f"Events per {what}", *(number(tail.get(key), "{:,.1f}" if key == "mean" else "{:,}") for key in keys))
             for what, tail in tails
         ]
-        parts.append(table(("Long tail of the log", "mean", "median", "90 %", "99 %", "most"), lines))
+        parts.append(table(("Activity in the log", "mean", "median", "90 %", "99 %", "most"), lines))
     return joined(parts)
+
+
+def _long_tail(facts: Facts) -> Markup | None:
+    """Return how much of all events, and of all places of the lists, the most popular items have."""
+    profile = facts.record("stage1").get("profile") or {}
+    found = {
+        "places of the lists": facts.record("stage4").get("long_tail"),
+        "events of the log": profile.get("long_tail"),
+    }
+    known = {name: curve for name, curve in found.items() if curve and curve[-1][1]}
+    if not known:
+        return None
+    points = {
+        name: [(items / known[name][-1][0], total / known[name][-1][1]) for items, total in known.get(name, ())]
+        for name in found  # one that is not known too, so that the others keep their colours
+    }
+    keys = [element("span", element("i", class_=f"c{list(found).index(name)}"), name) for name in known]
+    keys.append(element("span", element("i", class_="even"), "if all items had the same"))
+    texts = ("0%", "of the items, most popular first", "100%")
+    ends = element("div", [element("span", text) for text in texts], class_="ends")
+    lines: list[Sequence[Child]] = [
+        (f"Share of the {name}", *(number(share(curve, each), "{:.1%}") for each in _THOUSANDTHS))
+        for name, curve in known.items()
+    ]
+    says = "which share of all places and of all events the most popular items have"
+    head = ("The most popular", *(f"{each / 1000:.1%}".replace(".0%", "%") for each in _THOUSANDTHS))
+    return joined(
+        [
+            element("div", element("h3", "Long tail"), element("p", says, class_="note")),
+            element("figure", element("figcaption", keys), curves(points), ends, class_="tail"),
+            table(head, lines),
+        ]
+    )
 
 
 def segments(facts: Facts) -> Markup | None:
@@ -103,13 +141,14 @@ def segments(facts: Facts) -> Markup | None:
     if not wanted:
         return None
     end = scale([row["high"] or row["value"] for each in facts.on_page for row in _by_segment(each, name, k)])
+    names = _names(facts)
     lines = [
         (
             row["segment"],
-            MODELS[row["model"]],
+            names[row["model"]],
             number(row["visitors"]),
             number(row["value"], "{:.4f}"),
-            interval(row["value"], row["low"], row["high"], 0.0, end, accent=row["model"] == C.ALS),
+            interval(row["value"], row["low"], row["high"], 0.0, end, accent=row["model"] == facts.model),
         )
         for row in sorted(wanted, key=lambda row: (*_segment_order(row["segment"]), row["model"]))
     ]
@@ -119,7 +158,13 @@ def segments(facts: Facts) -> Markup | None:
 
 def _by_segment(facts: Facts, metric: str, k: int) -> list[Mapping[str, Any]]:
     rows = [row for row in facts.segments if (row["metric"], row["k"]) == (metric, k) and row["value"] is not None]
-    return [row for row in rows if row["model"] in {C.ALS, C.POPULAR}]
+    return [row for row in rows if row["model"] in {facts.model, C.POPULAR}]
+
+
+def _names(facts: Facts) -> dict[str, str]:
+    """Return what models are called: the chosen one is this model."""
+    others = {C.ALS: _NOT_CHOSEN} if facts.model != C.ALS else {}
+    return {**MODELS, **others, facts.model: MODELS[C.ALS]}
 
 
 def _segment_order(name: str) -> tuple[bool, int, str]:
@@ -132,8 +177,8 @@ def _order(metric: str) -> tuple[int, str]:
     return METRICS.index(metric) if metric in METRICS else len(METRICS), metric
 
 
-def _of_models(rows: Rows, metric: str) -> list[Mapping[str, Any]]:
-    order = list(MODELS)
+def _of_models(rows: Rows, metric: str, chosen: str) -> list[Mapping[str, Any]]:
+    order = list(dict.fromkeys([chosen, *MODELS]))
     found = [row for row in rows if row["metric"] == metric]
     return sorted(found, key=lambda row: (order.index(row["model"]) if row["model"] in order else 99, row["model"]))
 
@@ -143,29 +188,31 @@ def _card(facts: Facts, metric: str, k: int) -> Markup:
     rows = [row for row in facts.metrics if row["k"] == k]
     on_page = [row for each in facts.on_page for row in each.metrics if (row["metric"], row["k"]) == (metric, k)]
     end = scale([max(row["value"] or 0.0, row["high"] or 0.0) for row in on_page])
+    names = _names(facts)
     lines = [
         element(
             "div",
-            element("span", MODELS.get(row["model"], row["model"]), class_="model"),
+            element("span", names.get(row["model"], row["model"]), class_="model"),
             interval(row["value"], row["low"], row["high"], 0.0, end)
             if row["low"] is not None
             else bar(row["value"] or 0.0, end),
             element("span", number(row["value"], "{:.4f}"), class_="n"),
-            class_="row ours" if row["model"] == C.ALS else "row",
+            class_="row ours" if row["model"] == facts.model else "row",
         )
-        for row in _of_models(rows, metric)
+        for row in _of_models(rows, metric, facts.model)
     ]
     head = element("h3", f"{metric}@{k}"), element("p", _SAYS.get(metric, ""), class_="note")
     return element("div", head, lines, class_="card")
 
 
-def _comparisons(compared: Rows, on_page: Sequence[Facts]) -> Markup:
-    all_ = [each for facts in on_page for each in facts.gate.get("compared") or ()]
+def _comparisons(facts: Facts) -> Markup:
+    compared, names = facts.gate["compared"], _names(facts)
+    all_ = [each for shown in facts.on_page for each in shown.gate.get("compared") or ()]
     ends = [abs(each[key]) for each in all_ for key in ("difference", "low", "high") if each.get(key) is not None]
     end = scale(ends)
     lines = [
         (
-            MODELS.get(each["model"], each["model"]),
+            names.get(each["model"], each["model"]),
             number(each["candidate"], "{:.4f}"),
             number(each["other"], "{:.4f}"),
             number(each["difference"], "{:+.4f}"),
@@ -181,17 +228,18 @@ def _comparisons(compared: Rows, on_page: Sequence[Facts]) -> Markup:
     return table(head, lines, class_="pictured")
 
 
-def _all_cutoffs(rows: Rows) -> Markup:
+def _all_cutoffs(facts: Facts) -> Markup:
+    rows, names = facts.metrics, _names(facts)
     order = sorted(rows, key=lambda row: (*_order(row["metric"]), row["k"]))
     lines = [
         (
             f"{row['metric']}@{row['k']}",
-            MODELS.get(row["model"], row["model"]),
+            names.get(row["model"], row["model"]),
             *(number(row[key], "{:.4f}") for key in ("value", "low", "high")),
             number(row["visitors"]),
         )
         for name in dict.fromkeys((row["metric"], row["k"]) for row in order)
-        for row in _of_models([each for each in rows if each["k"] == name[1]], name[0])
+        for row in _of_models([each for each in rows if each["k"] == name[1]], name[0], facts.model)
     ]
     whole = table(("Metric", "Model", "value", "low", "high", "visitors"), lines, left=2)
     return element("details", element("summary", f"All {len(lines):,} values"), whole)

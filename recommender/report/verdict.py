@@ -27,7 +27,7 @@ class Verdict:
 
 def verdict(facts: Facts) -> Verdict:
     """Return what came of a run."""
-    found = finds(facts.metrics, *facts.looked_at, facts.gate.get("compared") or ())
+    found = finds(facts.metrics, *facts.looked_at, facts.gate.get("compared") or (), facts.model)
     if facts.failures:
         note = max(facts.failures, key=lambda each: str(each.get("failed_at")))
         stage = str(note.get("stage"))
@@ -57,24 +57,31 @@ def _of_version(facts: Facts, found: str) -> Verdict:
     return Verdict("open", _sentence(f"Published to {facts.published[0].channel}, and replaced since", found))
 
 
-def finds(metrics: Sequence[Mapping[str, Any]], metric: str, k: int, compared: Sequence[Mapping[str, Any]] = ()) -> str:
+def finds(
+    metrics: Sequence[Mapping[str, Any]],
+    metric: str,
+    k: int,
+    compared: Sequence[Mapping[str, Any]] = (),
+    model: str = C.ALS,
+) -> str:
     """Return how much better than the popular items a model is, and whether that is more than the live one was.
 
     Args:
         metrics: rows of all models.
         metric, k: what the gate compares.
         compared: the comparisons of the gate.
+        model: the one that the gate has chosen.
 
     Returns:
         A clause; empty if the popular items were not measured, or nothing was found in them.
     """
     values = {row["model"]: row["value"] for row in metrics if (row["metric"], row["k"]) == (_HITS, k)}
-    counts_hits = bool(values.get(C.ALS) and values.get(C.POPULAR))
+    counts_hits = bool(values.get(model) and values.get(C.POPULAR))
     if not counts_hits:
         values = {row["model"]: row["value"] for row in metrics if (row["metric"], row["k"]) == (metric, k)}
-    if values.get(C.ALS) is None or not values.get(C.POPULAR):
+    if values.get(model) is None or not values.get(C.POPULAR):
         return ""
-    ours = values[C.ALS] / values[C.POPULAR]
+    ours = values[model] / values[C.POPULAR]
     what = f"finds {ours:.1f} times as many held-out items as the popular list"
     if not counts_hits:
         what = f"{metric}@{k} is {ours:.1f} times that of the popular list"

@@ -10,17 +10,11 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from recommender.errors import ConfigError, Mistake
 from recommender.run.config import STAGES
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that raises its errors."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(Mistake("CFG_ARGUMENT", "", f"{message}; see --help"))
+from recommender.settings.parser import Parser
+from recommender.terminal.text import program, title
 
 
 def parser(stages: Sequence[str], script: str | Path | None) -> argparse.ArgumentParser:
@@ -30,10 +24,11 @@ def parser(stages: Sequence[str], script: str | Path | None) -> argparse.Argumen
         stages: names of the job's stages.
         script: path of the job's file; None: the job is a command of the package, and has no checkout.
     """
-    what = "\n".join(f"{name}  {STAGES[name].NAME}: {_first_line(STAGES[name])}" for name in stages)
-    made = _Parser(
-        prog=f"spark-submit jobs/{Path(script).name}" if script else f"recommender {_command(stages)}",
-        description=f"Run stages, each from stored tables to stored tables:\n\n{what}",
+    what = "\n".join(f"  {title(name, STAGES[name].NAME)}: {_first_line(STAGES[name])}" for name in stages)
+    command = stages[0] if len(stages) == 1 else "run"
+    made = Parser(
+        prog=f"spark-submit jobs/{Path(script).name}" if script else f"{program()} {command}",
+        description=f"Run, from stored tables to stored tables:\n\n{what}",
         epilog="Exit codes: 0 done, 1 bug, 10 configuration, 12 input, 13 data quality, 14 gate, 15 conflict, "
         "16 damaged artifact, 17 storage, 18 try again.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -89,20 +84,8 @@ def existing_config(config: Path, checkout: Path) -> Path:
     return found
 
 
-def _command(stages: Sequence[str]) -> str:
-    return stages[0] if len(stages) == 1 else "run"
-
-
 def _first_line(documented: type) -> str:
     return (documented.__doc__ or "").split("\n", 1)[0].split(": ", 1)[-1]
-
-
-def override_reason(given: str | None) -> str | None:
-    """Return why the gate is overridden."""
-    if given is not None and not given.strip():
-        sentence = "--override-gate needs a reason: it stays in the record for those who ask later"
-        raise ConfigError(Mistake("CFG_ARGUMENT", "--override-gate", sentence))
-    return given
 
 
 def chosen_stages(options: argparse.Namespace) -> list[str]:

@@ -1,11 +1,4 @@
-"""From the arguments of a job to stages that can be run, or planned.
-
-Example usage:
->>> import tempfile
->>> store, stages = prepared(parse_config(f"root: {tempfile.mkdtemp()}"), ["stage2"])
->>> stages["stage2"].NAME
-'train'
-"""
+"""From the arguments of a job to stages that can be run, or planned."""
 
 import argparse
 from collections.abc import Sequence
@@ -30,11 +23,7 @@ def given_config(options: argparse.Namespace) -> Config:
 
 
 def prepared(config: Config, stages: Sequence[str]) -> tuple[Store, dict[str, Stage]]:
-    """Return the store, and the stages as they are configured.
-
-    Raises:
-        ConfigError: an input and the root overlap.
-    """
+    """Return the store, and the stages as configured; raise a ConfigError if an input and the root overlap."""
     store = Store(open_files(config.root, hadoop, config.file_mode))
     built = {name: config.build(name) for name in stages}
     sources = [source for stage in built.values() for source in stage.sources()]
@@ -46,8 +35,6 @@ def on_sample(config: Config, stages: dict[str, Stage], events: str | None, item
     """Replace the stages that read the sample by stages that do so.
 
     Args:
-        config: the configuration.
-        stages: by name, as they are configured.
         events: folder with the sample's events; None: stage 1 keeps its source.
         items: folder with the sample's items; None: stage 4 keeps its source. So it does if it names one.
     """

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from recommender.errors import ConfigError, Mistake
+from recommender.terminal.text import program
 
 COMMANDS = {
     "run": "Run the workflow, or some of its stages, on Spark",
@@ -19,11 +20,7 @@ COMMANDS = {
 
 
 def start(name: str, words: Sequence[str]) -> int:
-    """Run a job in this process, and return its exit code.
-
-    Raises:
-        ConfigError: pyspark is not installed.
-    """
+    """Run a job in this process, and return its exit code."""
     need_pyspark(name)
     from recommender.run.job import run_job  # noqa: PLC0415 - needs pyspark
     from recommender.spark.launch import prepare_java  # noqa: PLC0415
@@ -32,7 +29,7 @@ def start(name: str, words: Sequence[str]) -> int:
     if name == "sample":
         from recommender.run.sample import main  # noqa: PLC0415
 
-        return main(words, program="recommender sample")
+        return main(words, program=f"{program()} sample")
     return run_job(_stages(name), None, words)
 
 
@@ -41,15 +38,11 @@ def job_parser(name: str) -> argparse.ArgumentParser:
     need_pyspark(name)
     from recommender.run import arguments, sample  # noqa: PLC0415
 
-    return sample.parser("recommender sample") if name == "sample" else arguments.parser(_stages(name), None)
+    return sample.parser(f"{program()} sample") if name == "sample" else arguments.parser(_stages(name), None)
 
 
 def need_pyspark(name: str) -> None:
-    """Refuse to go on without pyspark.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """Raise a ConfigError if pyspark is not installed."""
     if find_spec("pyspark") is None:
         sentence = f"{name} needs pyspark, and Java 17 or newer; install pyspark with: pip install 'recommender[spark]'"
         raise ConfigError(Mistake("PACKAGE_MISSING", "", sentence))

@@ -67,41 +67,29 @@ _SERVING = dict.fromkeys(("fold_in", "item_rules", "blend", "recommend"), "stage
 # Stage -> step that it has, but that is set elsewhere -> where.
 _BORROWED: Mapping[str, Mapping[str, str]] = {
     "stage2": _SERVING,
-    "tune": {"als": "stage2", "recent_popularity": "stage2", **_SERVING},
+    "tune": {**dict.fromkeys(("als", "item_to_item", "recent_popularity"), "stage2"), **_SERVING},
 }
 
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration whose every key and value was checked.
+    """A configuration whose every key and value was checked."""
 
-    Init parameters:
-        root: folder under which the stages store their results.
-        file_mode: that of the files with rows of visitors below a root that is a path.
-        tracking: where runs are logged.
-        stages: stage -> step -> parameters, as far as they were given.
-        steps: stage -> step -> the step, as it was built to be checked; without those that the stage borrows.
-        document: all of it as it was given, overrides included, with the names of environment variables in place.
-    """
-
-    root: str
-    stages: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    root: str  # folder under which the stages store their results
+    stages: Mapping[str, Mapping[str, Mapping[str, Any]]]  # stage -> step -> parameters, as far as they were given
+    # stage -> step -> the step, as it was built to be checked; without those that the stage borrows
     steps: Mapping[str, Mapping[str, Any]]
+    # all of it as it was given, overrides included, with the names of environment variables in place
     document: Mapping[str, Any]
-    file_mode: int
-    tracking: Tracking
+    file_mode: int  # that of the files with rows of visitors below a root that is a path
+    tracking: Tracking  # where runs are logged
 
     def stage(self, name: str) -> dict[str, Mapping[str, Any]]:
         """Return the parameters of a stage: its own section and what it borrows from another."""
         return _with_borrowed(name, self.stages)
 
     def build(self, name: str, **others: Any) -> Stage:
-        """Return a stage, made of the steps that were built when the configuration was checked.
-
-        Args:
-            name: of the stage.
-            others: steps in the place of those of the configuration.
-        """
+        """Return a stage, made of the steps that were built when the configuration was checked."""
         return STAGES[name](Section({**_with_borrowed(name, self.steps), **others}, self.document))
 
 
@@ -112,16 +100,9 @@ def _with_borrowed(name: str, stages: Mapping[str, Mapping[str, _Step]]) -> dict
 
 
 def load_config(
-    path: str | Path,
-    overrides: Iterable[str] = (),
-    environ: Mapping[str, str] = os.environ,
-    root: str | None = None,
+    path: str | Path, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ, root: str | None = None
 ) -> Config:
-    """Read a YAML file; see `parse_config`.
-
-    Raises:
-        ConfigError: the file cannot be read, or what it says is wrong.
-    """
+    """Read a YAML file; see `parse_config`. A file that cannot be read is a ConfigError too."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

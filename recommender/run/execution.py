@@ -6,7 +6,8 @@ Example usage:
 {'scores': 2}
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from typing import Any, Final
@@ -14,14 +15,14 @@ from typing import Any, Final
 from pyspark.sql.types import StructType
 
 from recommender.errors import ArtifactError, InputError, StorageError
-from recommender.run.stopwatch import Timed
 from recommender.spark.cache import kept_below
-from recommender.spark.session import checkpoints
+from recommender.spark.session import checkpoints, lost
 from recommender.stage import NOT_COMPARED, Context, Made, Previous, Stage
 from recommender.store import Attempt, Commit, Shards, Store, now
 from recommender.tables.als_model import check_model
 from recommender.tables.audit import added, audit, check_contents, check_rows
 from recommender.tables.parquet import read_table
+from recommender.tables.schemas import OPTIONAL
 
 _CHECKPOINTS: Final = "_checkpoints"  # a folder in the attempt's own, with which it goes if all else fails
 _KEPT: Final = "_kept"  # another, for what the platform refuses to cache
@@ -77,33 +78,75 @@ def _previous(store: Store, stage: Stage, last: Commit, tables: Sequence[str]) -
             check_contents(store, last, tables)
     except ArtifactError as error:
         raise ArtifactError(error.id, error.fault, stage.REMEDY) from error
-    return Previous(last.record, {table: _table(store, last, table) for table in tables})
+    found = {table: _table(store, last, table) for table in tables}
+    return Previous(last.record, {table: rows for table, rows in found.items() if rows is not None})
 
 
 def _table(store: Store, commit: Commit, table: str) -> Any:
+    """Return a table as it was written; None if the commit lacks one that it may lack."""
     schema = commit.record["tables"].get(table)
+    if schema is None and table in OPTIONAL:
+        return None
     if schema is None:
         sentence = f"{commit.stage} commit {commit.number} has no table {table}: an older program made it"
         raise InputError("UPSTREAM_OUTDATED", f"{sentence}; run {commit.stage} again")
     return read_table(store.urls(commit, table), StructType.fromJson(schema))
 
 
+class _Timed:
+    """Announce the parts of a piece of work, and note for how long each was the last one announced."""
+
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._announce = announce
+        self._seconds: dict[str, float] = {}
+        self._part = ""
+        self._since = time.monotonic()
+
+    def __call__(self, part: str) -> None:
+        self._end()
+        self._part = part
+        self._announce(part)
+
+    def seconds(self) -> dict[str, float]:
+        """Return name -> seconds so far; a part that came several times has their sum."""
+        self._end()
+        return dict(self._seconds)
+
+    def _end(self) -> None:
+        moment = time.monotonic()
+        if self._part:
+            self._seconds[self._part] = self._seconds.get(self._part, 0.0) + moment - self._since
+        self._since = moment
+
+
 def execute(
     store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards, context: Context
 ) -> dict[str, Any]:
     """Execute, persist and audit, in shards if the stage has any; return the stage's part of the record."""
-    timed = Timed(context.announce)
+    timed, before = _Timed(context.announce), lost()
     with _with_folders(store, stage, attempt):
         part = _all_parts(store, stage, inputs, attempt, shards, replace(context, announce=timed))
-    steps = stage.report(part["rows"])
+    steps, after = stage.report(part["rows"]), lost()
     return {
         "files": part["files"],
         "contents": part["contents"],
         "tables": part["tables"],
         "steps": [asdict(step) for step in steps],
         "timings": timed.seconds(),
+        **_losses(before, after, context),
         **stage.details(),
     }
+
+
+def _losses(before: dict[str, int] | None, after: dict[str, int] | None, context: Context) -> dict[str, Any]:
+    """Return the executors and tasks that were lost meanwhile, for the record; warn if there are any."""
+    if before is None or after is None:
+        return {}
+    found = {key: after[key] - before[key] for key in after}
+    if any(found.values()):
+        counts = f"{found['executors']:,} executors and {found['tasks']:,} tasks"
+        context.warn(f"Spark lost {counts} and computed their part again: the result is whole")
+    return {"lost": found}
 
 
 @contextmanager

@@ -10,14 +10,16 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError, ConflictError, Mistake, RecommenderError
-from recommender.run.arguments import chosen_stages, override_reason, parser
+from recommender.publishing.gate import override_reason
+from recommender.run.arguments import chosen_stages, parser
 from recommender.run.building import given_config, on_sample, prepared
 from recommender.run.config import Config
 from recommender.run.plan import show_plan
@@ -25,15 +27,16 @@ from recommender.run.preflight import size_of_inputs
 from recommender.run.runner import Outcome, Progress, Runner
 from recommender.run.termination import Terminated, elsewhere, heeding_signals, received
 from recommender.settings.redaction import redacted
+from recommender.spark.effort import listen
 from recommender.spark.errors import explained, reason_of
 from recommender.spark.session import error_stream, hadoop, is_ending, local_folders, start_session, unhidden
-from recommender.stage import HIDDEN, Stage, place_of
+from recommender.stage import Stage, place_of
 from recommender.store import Commit, Store, new_run_id, run_id_mistake
 from recommender.terminal import events
 from recommender.terminal.events import as_json
 from recommender.terminal.progress import progress, warn
 from recommender.terminal.summary import stage_summary
-from recommender.terminal.text import title, visible
+from recommender.terminal.text import error_line, title
 from recommender.tracking import Tracked, Work, tracked
 from recommender.tune.main import CONFIGURATION
 
@@ -44,9 +47,7 @@ def run_job(stages: Sequence[str], script: str | Path | None, arguments: Sequenc
     """Run stages in order in one session.
 
     Args:
-        stages: names of stages.
         script: path of the job's file; the configuration beside it is the default. None: the job is a command.
-        arguments: those of the command line.
 
     Returns:
         The exit code: 0, or that of the error, whose line is the last one on stderr.
@@ -64,27 +65,24 @@ def run_job(stages: Sequence[str], script: str | Path | None, arguments: Sequenc
     return 0
 
 
+@dataclass
 class Session:
-    """The session of a job, which is started when it is needed for the first time.
+    """The session of a job, which is started when it is needed for the first time."""
 
-    Init parameters:
-        verbose: see `start_session`.
-    """
-
-    def __init__(self, verbose: bool) -> None:
-        self._verbose = verbose
-        self._spark: SparkSession | None = None
-        self._ours = False
-        self.name = "recommender"
-        self.size: Callable[[], int | None] = lambda: None  # of the inputs, in bytes, if anybody knows
-        self.failure: Mapping[str, Any] = {}  # the error that ended an attempt, as its folder has it
+    verbose: bool  # see `start_session`
+    name: str = "recommender"
+    size: Callable[[], int | None] = lambda: None  # of the inputs, in bytes, if anybody knows
+    failure: Mapping[str, Any] = field(default_factory=dict)  # the error that ended an attempt, as its folder has it
+    _spark: SparkSession | None = None
+    _ours: bool = False
 
     def start(self) -> SparkSession:
         """Return the session."""
         if self._spark is None:
             self._ours = SparkSession.getActiveSession() is None  # a platform's own session is not ours to stop
             with progress("starting Spark"):
-                self._spark = start_session(self.name, self._verbose, self.size())
+                self._spark = start_session(self.name, self.verbose, self.size())
+            listen(self._spark)
             warning = unhidden(self._spark)
             if warning:
                 warn(warning)
@@ -98,10 +96,8 @@ class Session:
         """Stop the session, if it is ours; what it is doing ends too."""
         spark, self._spark = self._spark, None
         if spark and self._ours:
-            try:
+            with suppress(Exception):  # there is nothing left to stop
                 spark.stop()
-            except Exception as error:  # noqa: BLE001 - there is nothing left to stop
-                del error
 
 
 def _run(options: argparse.Namespace, where: Progress, session: Session) -> None:
@@ -112,15 +108,7 @@ def _run(options: argparse.Namespace, where: Progress, session: Session) -> None
     if options.dry_run:
         show_plan(config, stages, run_id=options.run_id, force=options.force, override=override)
         return
-    run_stages(
-        config,
-        stages,
-        where,
-        session,
-        run_id=options.run_id,
-        force=options.force,
-        override=override,
-    )
+    run_stages(config, stages, where, session, run_id=options.run_id, force=options.force, override=override)
 
 
 def checked_run_id(given: str | None) -> str:
@@ -144,14 +132,7 @@ def run_stages(
 ) -> tuple[Store, dict[str, Commit]]:
     """Check everything that can be checked without Spark, then run the stages; return the store, and their commits.
 
-    Args:
-        config: the configuration.
-        stages: names of stages, in order.
-        where: is kept up to date; its run id is that of the run.
-        session: starts Spark when it is needed.
-        run_id: as the user has given it; null: the run has an id of its own.
-        force: compute even if nothing has changed.
-        override: why a model that is not blessed is published; null: it is refused.
+    The arguments are those of `run_workflow`; `where` is kept up to date, and `session` starts Spark when it is needed.
     """
     session.name = f"recommender {' '.join(stages)} {where.run}"
     store, built = prepared(config, stages)
@@ -203,8 +184,8 @@ def _run_stages(
     on_sample(config, built, sample, runner.sample_items(built))
     for name, stage in built.items():
         events.emit("stage_started", run=where.run, stage=name)
-        tables = [table for table in stage.versions(started=False) if table not in {HIDDEN, CONFIGURATION}]
-        tracking.begun(Work(name, stage.NAME, stage.sources(), tables, stage.needs().inputs.values()))
+        tables = [table for table in stage.versions(started=False) if table != CONFIGURATION]
+        tracking.begun(Work(name, stage.NAME, stage.sources(), tables, runner.stored(stage)))
         outcome = runner.run(name, stage)
         stage.publish(store, outcome.commit, session.start, warn)
         tracking.done(outcome.commit, outcome.skipped)
@@ -230,7 +211,6 @@ def _print_summary(name: str, stage: Stage, outcome: Outcome, store: Store) -> N
 
 
 def _facts(outcome: Outcome, store: Store) -> dict[str, Any]:
-    """Return the facts of the event `stage_done`."""
     record = outcome.commit.record
     return {
         "commit": outcome.commit.number,
@@ -266,14 +246,9 @@ def _is_known(error: Exception) -> bool:
 
 
 def _leave(error: BaseException, session: Session, where: Progress, verbose: bool) -> int:
-    """Stop what is running, show the error, and return the exit code."""
+    """Stop what is running, show the line of the error, as in the attempt's folder if there is one; return its code."""
     session.stop()
-    return _show(error, session.failure, where, verbose)
-
-
-def _show(error: BaseException, failure: Mapping[str, Any], where: Progress, verbose: bool) -> int:
-    """Show the line of an error, the same as in the attempt's folder if there is one; return its exit code."""
-    found = failure or explained_error(error)
+    found = session.failure or explained_error(error)
     lines = traceback.format_exception(error) if verbose else []
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         lines += [f"{mistake}\n" for mistake in error.mistakes]
@@ -283,8 +258,6 @@ def _show(error: BaseException, failure: Mapping[str, Any], where: Progress, ver
     stream = error_stream()
     if "signal" in found:
         time.sleep(_SETTLING)  # Spark writes lines, too, while it ends, and ours must be the last
-    stream.write(
-        redacted("".join([*lines, f"RECOMMENDER_ERROR {found['id']} {place}: {visible(found['sentence'])}\n"]))
-    )
+    stream.write(redacted("".join(lines)) + error_line(found["id"], place, found["sentence"]))
     stream.flush()
     return int(found["exit_code"])

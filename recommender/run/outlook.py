@@ -1,13 +1,15 @@
 """What the stages of a run would cost: rows, time, memory, shuffle, disk; and the settings that follow.
 
-The costs of a stage are a fixed part and a part per event, as benchmarks/workflow.py has measured them on two cores. If
-the stage has run here before, its seconds are those of that run, scaled by the same two parts, so that they fit this
-machine. The forecast is a guide: it knows neither what else the machine does nor how the log has changed.
+The costs of a stage are a fixed part, which is less for a small log, and a part per event, as they were measured on two
+cores. If the stage has run here before, its seconds are those of that run, scaled by the same two parts, so that they
+fit this machine. The forecast is a guide: it knows neither what else the machine does nor how the log has changed.
 
 Example usage:
 >>> log = Log(events=3_000_000, visitors=1_000_000, items=200_000, pairs=2_500_000, source="a guess")
 >>> round(_seconds("stage1", log, None)), round(_seconds("stage1", log, {"seconds": 10.0, "events": 300_000}))
 (55, 21)
+>>> round(_seconds("stage1", replace(log, events=50_000, is_small=True), None))
+12
 """
 
 import os
@@ -15,7 +17,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,37 +27,45 @@ from recommender.inspect import plan_for
 from recommender.inspect.rows import rows_of_files
 from recommender.run.config import STAGES
 from recommender.spark.launch import driver_memory, is_one_machine, spark_defaults, usual_memory
-from recommender.spark.session import shuffle_partitions
+from recommender.spark.session import is_small, shuffle_partitions
 from recommender.stage import Stage
 from recommender.store import Commit
 from recommender.terminal.text import indented, size, table
 
 # Stage -> fixed seconds, and microseconds per event, by docs/benchmarks.md, "The four stages".
 _TIMES: Final = {"stage1": (23.2, 10.6), "stage2": (40.8, 46.4), "stage3": (8.6, 43.0), "stage4": (16.3, 13.9)}
+# The fixed seconds of logs that are planned once: those of the sample run, less the part of its 50,000 events.
+_SMALL_TIMES: Final = {"stage1": 11.5, "stage2": 15.1, "stage3": 2.8, "stage4": 4.4}
 _BASE: Final = 2**30  # bytes of a JVM that works on little
 _BLOCK: Final = 2**28  # most bytes of factors that a task holds
 _CORES: Final = 4  # of the executor that is advised
 _ROW: Final = 40  # bytes of an event in a shuffle
+_SETTINGS: Final = {  # parameters that the costs depend on -> (stage, step)
+    "rank": ("stage2", "als"),
+    "max_iter": ("stage2", "als"),
+    "k": ("stage3", "recommend"),
+    "visitors_per_shard": ("stage3", "shards"),
+    "max_per_visitor": ("stage1", "event_cap"),
+}
 _MOST_NAMED = 3
 _LONG_SHARD = 1800.0  # seconds that a killed stage 3 may lose
 
 
 @dataclass(frozen=True)
 class Log:
-    """What is known of the log, or expected.
+    """What is known of the log, or expected."""
 
-    Attributes:
-        events, visitors, items, pairs: numbers.
-        source: how they are known.
-        heaviest: the visitors and items with the most events: (visitor or item, id, events).
-    """
-
+    # events, visitors, items, pairs: numbers
     events: int
     visitors: int
     items: int
     pairs: int
-    source: str
+    source: str  # how they are known
+    # the visitors and items with the most events: (visitor or item, id, events)
     heaviest: Sequence[tuple[str, str, int]] = field(default_factory=list)
+    # whether its queries are, and those of the last run were, planned once; see `recommender.spark.session.is_small`
+    is_small: bool = False
+    was_small: bool = False
 
 
 def outlook(
@@ -70,38 +80,29 @@ def outlook(
     """Return the forecast as plain JSON types; None if nothing is known of the log, or of the stages.
 
     Args:
-        stages: those of the run, as they are configured.
         computed: those of them that would be computed.
         known: stage -> its newest commit.
         inputs: bytes of the files that are read, None if a table is read.
         events: number of events that would be generated; None if they are not.
-        root: where results are stored.
     """
     log = _log(stages.get("stage1"), known.get("stage1"), inputs, events)
     computed = [name for name in computed if name in _TIMES]
     if log is None or not computed:
         return None
-    settings = {
-        name: _setting(stages, known, name, place)
-        for name, place in (
-            ("rank", ("stage2", "als")),
-            ("max_iter", ("stage2", "als")),
-            ("k", ("stage3", "recommend")),
-            ("visitors_per_shard", ("stage3", "shards")),
-            ("max_per_visitor", ("stage1", "event_cap")),
-        )
-    }
+    log = _with_sizes(log, known.get("stage1"), inputs if "stage1" in stages else None, events)
+    settings = {name: _setting(stages, known, name, place) for name, place in _SETTINGS.items()}
     records = {name: commit.record for name, commit in known.items() if commit}
-    costs = {
-        name: {
+    sizes = _sizes(log, settings)
+    costs: dict[str, dict[str, Any]] = {}
+    for name in computed:
+        rows, shuffle, _ = sizes[name]
+        costs[name] = {
             "seconds": round(_seconds(name, log, records.get(name)), 1),
-            "rows": _rows(name, log, settings),
-            "shuffle": _shuffle(name, log, settings),
+            "rows": rows,
+            "shuffle": shuffle,
             "disk": _disk(name, log, settings, known.get(name)),
             "measured": name in records,
         }
-        for name in computed
-    }
     facts = {
         "log": {**asdict(log), "heaviest": [list(each) for each in log.heaviest]},
         "stages": costs,
@@ -165,6 +166,15 @@ def _log(stage: Stage | None, last: Commit | None, inputs: int | None, events: i
     return _looked_at(stage) if stage else None
 
 
+def _with_sizes(log: Log, last: Commit | None, inputs: int | None, events: int | None) -> Log:
+    """Return the log with whether it is small, and whether the last one was; without a source it is the last one."""
+    if not _is_local():
+        return log
+    was_small = last is not None and is_small(sum(facts[0] for facts in last.record["inputs"].values()))
+    same = inputs is None and events is None
+    return replace(log, is_small=was_small if same else events is not None or is_small(inputs), was_small=was_small)
+
+
 def _looked_at(stage: Stage) -> Log | None:
     """Return what the first rows of the files let expect."""
     loader: Any = vars(stage.steps)["data_loader"]
@@ -194,48 +204,42 @@ def _looked_at(stage: Stage) -> Log | None:
 def _seconds(stage: str, log: Log, last: Mapping[str, Any] | None) -> float:
     """Return the seconds of a stage, those of its last run scaled if there is one."""
     fixed, each = _TIMES[stage]
-    expected = fixed + each * log.events / 1e6
+    expected = (_SMALL_TIMES[stage] if log.is_small else fixed) + each * log.events / 1e6
     if not last or not last.get("events") or not last.get("seconds"):
         return expected
-    return float(last["seconds"] * expected / (fixed + each * last["events"] / 1e6))
+    then = (_SMALL_TIMES[stage] if log.was_small else fixed) + each * last["events"] / 1e6
+    return float(last["seconds"] * expected / then)
 
 
-def _rows(stage: str, log: Log, settings: Mapping[str, int]) -> int:
-    """Return the rows of the tables that a stage writes."""
-    lists = log.visitors * min(settings["k"], log.items)
-    return {
-        "stage1": 2 * log.pairs + log.visitors + log.items,
-        "stage2": log.visitors + 3 * log.items,
-        "stage3": lists + 10 * log.items,
-        "stage4": lists,
-    }[stage]
-
-
-def _shuffle(stage: str, log: Log, settings: Mapping[str, int]) -> int:
-    """Return about how many bytes go from task to task."""
+def _sizes(log: Log, settings: Mapping[str, int]) -> dict[str, tuple[int, int, int]]:
+    """Return, by stage, the rows of its tables, the bytes that go from task to task, and those of its files, about."""
+    places = log.visitors * min(settings["k"], log.items)  # of all lists
     factors = 4 * settings["rank"] * (log.visitors + log.items)
-    lists = log.visitors * min(settings["k"], log.items) * _ROW
     return {
-        "stage1": 4 * _ROW * log.events,
-        "stage2": 4 * _ROW * log.pairs + factors * settings["max_iter"],
-        "stage3": 2 * _ROW * log.pairs + factors + lists,
-        "stage4": 2 * lists,
-    }[stage]
+        "stage1": (
+            2 * log.pairs + log.visitors + log.items,
+            4 * _ROW * log.events,
+            30 * log.events + 20 * log.visitors,
+        ),
+        "stage2": (log.visitors + 3 * log.items, 4 * _ROW * log.pairs + factors * settings["max_iter"], factors),
+        "stage3": (places + 10 * log.items, 2 * _ROW * log.pairs + factors + places * _ROW, 7 * places),
+        "stage4": (places, 2 * places * _ROW, 7 * places + 30 * log.pairs),
+    }
 
 
 def _disk(stage: str, log: Log, settings: Mapping[str, int], last: Commit | None) -> int:
-    """Return the bytes of the files that a stage writes."""
+    """Return the bytes of the files that a stage writes: as the last run did, but for what its settings change."""
     events: int = last.record.get("events") or 0 if last else 0
-    if last and events:
-        stored: int = sum(facts["bytes"] for facts in last.files().values())
-        return int(stored * log.events / events)
-    lists = 7 * log.visitors * min(settings["k"], log.items)
-    return {
-        "stage1": 30 * log.events + 20 * log.visitors,
-        "stage2": 4 * settings["rank"] * (log.visitors + log.items),
-        "stage3": lists,
-        "stage4": lists + 30 * log.pairs,
-    }[stage]
+    if not last or not events:
+        return _sizes(log, settings)[stage][2]
+    stored: int = sum(facts["bytes"] for facts in last.files().values())
+    config = last.record.get("config", {})
+    then = {
+        name: int(config.get(step, {}).get(name) or settings[name]) if place == stage else settings[name]
+        for name, (place, step) in _SETTINGS.items()
+    }
+    ratio = _sizes(log, settings)[stage][2] / max(_sizes(log, then)[stage][2], 1)
+    return int(stored * ratio * log.events / events)
 
 
 def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
@@ -251,7 +255,6 @@ def _memory(log: Log, settings: Mapping[str, int]) -> dict[str, int]:
 
 
 def _advice(facts: Mapping[str, Any], log: Log, settings: Mapping[str, int], root: str) -> list[str]:
-    """Return what to set, a sentence each."""
     memory, advice = facts["memory"], []
     given = driver_memory(os.environ) or usual_memory()
     if _is_local() and memory["one_machine"] > given:
@@ -291,7 +294,6 @@ def _temporary() -> str:
 
 
 def _free(place: str) -> int | None:
-    """Return the free bytes of a disk of this machine."""
     path = Path(place).absolute()
     if ":" in place or not path.is_absolute():
         return None

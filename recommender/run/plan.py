@@ -9,8 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recommender.errors import RecommenderError
-from recommender.run.arguments import chosen_stages, override_reason, parser
+from recommender.errors import InputError, RecommenderError
+from recommender.publishing.gate import override_reason
+from recommender.run.arguments import chosen_stages, parser
 from recommender.run.building import given_config, on_sample, prepared
 from recommender.run.config import STAGES, WORKFLOW, Config
 from recommender.run.outlook import outlook, outlook_text
@@ -18,7 +19,7 @@ from recommender.run.preflight import differences, identity_of, size_of_inputs
 from recommender.run.runner import SAMPLE, Found, Progress, Runner
 from recommender.run.sample import DEFAULT_EVENTS
 from recommender.settings.redaction import redacted
-from recommender.spark.session import hadoop
+from recommender.spark.session import hadoop, is_connect
 from recommender.stage import Stage
 from recommender.store import Commit, Store, new_run_id
 from recommender.terminal import events
@@ -73,11 +74,7 @@ def failure(result: Mapping[str, Any]) -> RecommenderError | None:
 
 
 def show_plan(config: Config, stages: Sequence[str], **more: Any) -> None:
-    """Print the plan of a job, as an event if somebody reads events.
-
-    Raises:
-        RecommenderError: the run would end with it before it computes anything.
-    """
+    """Print the plan of a job, as an event if somebody reads events; raise the error that the run would end with."""
     result = redacted(plan(config, stages, **more))
     if events.is_wanted():
         events.emit("plan", **result)
@@ -143,6 +140,8 @@ def _decided(
                 found, made_of = runner.foresee(name, stage)
                 first = [each for each in computed if each == stage.GATED_BY or each in stage.needs().stages]
                 why = _why(store, name, found, made_of, first, named=named, force=force)
+                if not found and made_of is not None:
+                    _check_files(stage, made_of)
             entry |= {"does": "reuse" if found else "run", "why": why, "commit": found and found.commit.number}
             if not found:
                 computed.append(name)
@@ -157,6 +156,17 @@ def _decided(
             decided.append({"stage": gated, "verb": made[gated].NAME, **_refused(error)})
             break
     return decided
+
+
+def _check_files(stage: Stage, made_of: Mapping[str, Any]) -> None:
+    """Refuse to go on if a stage reads files, and there are none; a server of Spark Connect may see others.
+
+    Raises:
+        InputError: there are none.
+    """
+    if stage.sources() and not made_of["inputs"] and not is_connect():
+        sentence = f"{', '.join(map(redacted, stage.sources()))} does not exist, or has no files"
+        raise InputError("INPUT_NOT_FOUND", sentence)
 
 
 def _refused(error: RecommenderError) -> dict[str, Any]:
@@ -174,7 +184,6 @@ def _why(
     named: str | None,
     force: bool,
 ) -> list[str]:
-    """Return the reasons of a decision, in sentences."""
     if found:
         again = " and would be made the newest again" if found.parent is not None else ""
         return [f"{found.sentence.removesuffix('; --force runs it')}{again}"]

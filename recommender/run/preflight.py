@@ -27,17 +27,12 @@ IDENTITY = ("config", "version", "upstream", "inputs", "versions")
 
 
 def identity(stage: Stage, upstream: Mapping[str, Commit], hadoop: Callable[[], Hadoop | None]) -> dict[str, Any]:
-    """Return everything that a stage's result depends on, as plain JSON types.
-
-    Args:
-        upstream: stage -> the commit that is read.
-        hadoop: returns the gateway to a JVM, or None.
-    """
+    """Return everything that a stage's result depends on, as plain JSON types."""
     return {
         "config": redacted(stage.parameters(), numbers=False),
         "version": code_version(),
         "upstream": {name: commit.attempt for name, commit in sorted(upstream.items())},
-        "inputs": {redacted(path): facts for source in stage.sources() for path, facts in _listed(source, hadoop)},
+        "inputs": {redacted(path): facts for source in stage.sources() for path, facts in listed(source, hadoop)},
         "versions": {redacted(name): version for name, version in stage.versions(started=False).items()},
     }
 
@@ -73,18 +68,12 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
 def size_of_inputs(
     stages: Iterable[Stage], commits: Iterable[Commit], hadoop: Callable[[], Hadoop | None]
 ) -> int | None:
-    """Return about how many bytes a run works on: the most that one of its inputs has; None if a table is read.
-
-    Args:
-        stages: the stages of the run.
-        commits: what they read, and what they have committed before.
-        hadoop: returns the gateway to a JVM, or None.
-    """
+    """Return about how many bytes a run works on: the most that one of its inputs has; None if a table is read."""
     stages = list(stages)
     if any(stage.versions(started=False) for stage in stages):
         return None
     sources = [source for stage in stages for source in stage.sources()]
-    sizes = [sum(size for _, (size, _) in _listed(source, hadoop)) for source in sources]
+    sizes = [sum(size for _, (size, _) in listed(source, hadoop)) for source in sources]
     sizes += [sum(facts["bytes"] for facts in commit.files().values()) for commit in commits]
     return int(max(sizes, default=0))
 
@@ -97,16 +86,7 @@ def code_version() -> str:
 
 
 def check_overlap(sources: Sequence[str], root: str, folders: Sequence[str]) -> None:
-    """Refuse to read what the store writes.
-
-    Args:
-        sources: files, folders and globs that are read.
-        root: of the store; a URI or a path.
-        folders: names of the folders below the root that are written.
-
-    Raises:
-        ConfigError: a source is, holds, or lies in one of the folders.
-    """
+    """Raise a ConfigError if a source is, holds, or lies in one of the folders that are written below the root."""
     written = [f"{_absolute(root)}/{folder}" for folder in folders]
     for source in sources:
         read = _absolute(source)
@@ -124,7 +104,7 @@ def _modules(folder: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield f"{path}{entry.name}", entry
 
 
-def _listed(source: str, hadoop: Callable[[], Hadoop | None]) -> Iterator[tuple[str, list[float]]]:
+def listed(source: str, hadoop: Callable[[], Hadoop | None]) -> Iterator[tuple[str, list[float]]]:
     """Return the files that a source names: (path, [bytes, time of change])."""
     scheme, colon, rest = source.partition(":")
     if not colon or scheme == "file":

@@ -43,12 +43,7 @@ def check_reach(spark: SparkSession, attempt: Attempt) -> None:
 
 
 def misses(spark: SparkSession, path: str, patience: float = _PATIENCE) -> int:
-    """Return how many of a few tasks do not find a file.
-
-    Args:
-        path: of the file.
-        patience: seconds for which a task waits for the file.
-    """
+    """Return how many of a few tasks do not find a file."""
 
     def missed(rows: pa.Table) -> pa.Table:  # noqa: ARG001 - any row starts a task
         end = time.monotonic() + patience

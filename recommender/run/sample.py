@@ -5,18 +5,6 @@ parallel and in any amount. Visitors and items have heavy tails. Every visitor h
 items, and most of its events are of its tastes: a model that finds the tastes beats popularity clearly. Of 1,000 events
 967 are views, 25 addtocart and 8 transaction; a cart follows a view of the same item minutes later, a transaction the
 cart.
-
-Example usage:
->>> events = sample_events(spark, 1000, seed=7)
->>> events.groupBy("event").count().orderBy("count").show()
-+-----------+-----+
-|      event|count|
-+-----------+-----+
-|transaction|    8|
-|  addtocart|   25|
-|       view|  967|
-+-----------+-----+
-<BLANKLINE>
 """
 
 import argparse
@@ -134,9 +122,6 @@ def sample_events(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int =
 
 def sample_items(spark: SparkSession, events: int = DEFAULT_EVENTS, seed: int = 0) -> DataFrame:
     """Return what the shop knows of the items of as many generated events: the items of a taste are of one category.
-
-    Args:
-        spark: the session. events: how many events there are. seed: that of the events.
 
     Returns:
         itemid long, title string, picture string (a small drawing, as a data URL), category string, brand string, price

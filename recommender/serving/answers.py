@@ -13,18 +13,19 @@ import numpy as np
 import pydantic_core
 from numpy.typing import NDArray
 
-from recommender.constants import FOLD_IN, POPULAR
-from recommender.serving.engine import Factors, Feedback, Ranked
-from recommender.serving.filters import Wanted
-from recommender.serving.problems import RequestError, unknown_item, unknown_visitor
-from recommender.serving.selection import Best, Quota, boosted, diverse
+from recommender.constants import FOLD_IN, ITEM_TO_ITEM, POPULAR
+from recommender.ranking import multiplied
+from recommender.serving.problems import RequestError
+from recommender.serving.scorer import Feedback
+from recommender.serving.selection import Best, Quota, Ranked, diverse
 from recommender.serving.version import Version
 from recommender.snapshot.catalogue import Popular
 from recommender.snapshot.columns import ListsOf
 from recommender.snapshot.read import Published
 
 PUBLISHED: Final = "published"
-SOURCES: Final = (PUBLISHED, FOLD_IN, POPULAR)
+_SHOWN: Final = 64  # characters of an id
+SOURCES: Final = (PUBLISHED, FOLD_IN, ITEM_TO_ITEM, POPULAR)
 
 Answer = dict[str, Any]
 Event = tuple[str, str | None]  # itemid, kind
@@ -58,7 +59,7 @@ class Request:
     @property
     def is_chosen(self) -> bool:
         """Return whether the attributes of the items matter."""
-        return bool(self.filter or self.boost or self.max_per)
+        return any(each is not None for each in (self.filter, self.boost, self.max_per))
 
 
 def to_json(answer: Answer) -> bytes:
@@ -72,20 +73,19 @@ def to_json(answer: Answer) -> bytes:
 def recommended(version: Version, request: Request) -> Answer | None:
     """Return a list that needs no computing: the published one, or popular items; None if there is none."""
     answer = published(version, request)
-    if answer is None and not request.events and version.snapshot.visitors.find(str(request.visitorid)) is None:
+    if answer is None and not request.events and _visitor(version, request) is None:
         answer = popular(version, request)
     return answer
 
 
 def published(version: Version, request: Request) -> Answer | None:
     """Return the published list of a visitor; None if there is none, or it has fewer items than are wanted."""
-    snapshot = version.snapshot
-    place = None if request.visitorid is None else snapshot.visitors.find(request.visitorid)
+    place = _visitor(version, request)
     if place is None or request.events or request.include_seen:
         return None
-    found = snapshot.visitors.published(place)
+    found = version.snapshot.visitors.published(place)
     item, score, source = found.item, found.score, found.source
-    wanted, longest = request.offset + request.k, max(snapshot.manifest.k, len(item))
+    wanted, longest = request.offset + request.k, max(version.snapshot.manifest.k, len(item))
     excluded = _excluded(version, request)
     if len(excluded) or request.is_chosen:
         score, kept = _chosen(version, request, found, excluded)
@@ -95,8 +95,7 @@ def published(version: Version, request: Request) -> Answer | None:
         return None
     own = slice(request.offset, wanted)
     sources = [version.sources[each] for each in source[own].tolist()]
-    items = _listed(version, item[own].tolist(), score[own], sources, request.offset)
-    return _list(version, request.visitorid, PUBLISHED, items, known=True)
+    return _list(version, request, PUBLISHED, item[own], _numbers(score[own]), sources, known=True)
 
 
 def _chosen(
@@ -108,39 +107,37 @@ def _chosen(
     largest boost of that.
     """
     item, score = found.item, found.score
-    kept = ~np.isin(item, excluded)
-    wanted = _wanted(version, request)
-    kept &= True if wanted is None else wanted.items[item]
-    order = np.arange(len(item))
-    if request.boost and len(item):
-        boosts, last = version.filters.boosts(request.boost), score[-1]
-        score = boosts.scores(item, score)
+    choice = version.filters.choice(request.filter, request.boost)
+    met, factors = choice.of_items(item)
+    kept, order = ~np.isin(item, excluded), np.arange(len(item))
+    kept &= True if met is None else met
+    if factors is not None and len(item):
+        last = score[-1]
+        score = multiplied(score, factors)
         is_popular = np.array([source == POPULAR for source in version.sources])[found.source].any()
-        kept &= (score > last * boosts.factors.max()) & (last > 0) & ~is_popular
+        kept &= (score > last * choice.largest) & (last > 0) & ~is_popular
         order = np.lexsort((item, -score))
     order = order[kept[order]]
     if request.max_per:
         quota = Quota(version.filters.limits(request.max_per))
-        order = order[[quota.take(each) for each in item[order].tolist()]]
+        order = order[[quota.take(each) for each in choice.place_of[item[order]].tolist()]]
     return score, order
 
 
 def popular(version: Version, request: Request) -> Answer:
     """Return the most popular items."""
-    excluded = np.unique(_excluded(version, request))
-    ranked = _best(version, request, None, excluded)
-    known = request.visitorid is not None and version.snapshot.visitors.find(request.visitorid) is not None
-    return _ranked(version, request, POPULAR, ranked, known=known)
+    best = partial(version.engine.best, None, popular=_window(version, request))
+    ranked = _best(version, request, best, np.unique(_excluded(version, request)))
+    return _ranked(version, request, POPULAR, ranked, known=_visitor(version, request) is not None)
 
 
 def computed(version: Version, request: Request) -> Answer:
     """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
-    feedback, events, known = _feedback(version, request)
-    factors = version.engine.folded_in(feedback)
-    ranked = _best(version, request, factors, feedback.excluded)
-    source = POPULAR if factors is None else FOLD_IN
-    answer = _ranked(version, request, source, ranked, known=known)
-    return {**answer, "unknown_items": events.unknown_items, "unknown_events": events.unknown_kinds}
+    feedback, unknown, known = _feedback(version, request)
+    taste = version.engine.taste(feedback)
+    ranked = _best(version, request, partial(version.engine.best, taste), feedback.excluded)
+    source = POPULAR if taste is None else version.engine.source
+    return {**_ranked(version, request, source, ranked, known=known), **unknown}
 
 
 def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
@@ -148,41 +145,35 @@ def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer
 
     Without anything that is known of the visitor, the order is that of the popularity. Hidden items are left out.
     """
-    feedback, events, known = _feedback(version, request)
-    factors = version.engine.folded_in(feedback)
+    feedback, unknown, known = _feedback(version, request)
+    taste = version.engine.taste(feedback)
     found = _indexes(version, itemids)
     given = np.setdiff1d(np.array(found, np.int64), version.hidden)
-    if factors is None:
+    if taste is None:
         scores, may_score = version.snapshot.items.popularity[given], np.ones(len(given), dtype=np.bool_)
     else:
-        may_score = version.snapshot.model.known[given]
+        may_score = version.engine.known[given]
         scores = np.full(len(given), -np.inf)
-        scores[may_score] = version.engine.scores(factors, given[may_score])
+        scores[may_score] = version.engine.scores(taste, given[may_score])
     order = np.lexsort((given, -scores))[: request.k]
-    number = int(may_score[order].sum())
-    source = POPULAR if factors is None else FOLD_IN
-    items = _listed(version, given[order[:number]].tolist(), scores[order[:number]], [source] * number)
-    rest = [
-        {"rank": rank, **version.snapshot.items.shown(int(given[row])), "score": None, "source": source}
-        for rank, row in enumerate(order[number:], number + 1)
-    ]
-    answer = _list(version, request.visitorid, source, [*items, *rest], known=known)
-    unknown = events.unknown_items + len(itemids) - len(found)
-    return {**answer, "unknown_items": unknown, "unknown_events": events.unknown_kinds}
+    numbers = [each if may else None for each, may in zip(_numbers(scores[order]), may_score[order], strict=True)]
+    source = POPULAR if taste is None else version.engine.source
+    answer = _list(version, request, source, given[order], numbers, [source] * len(order), known=known)
+    return {**answer, **unknown, "unknown_items": unknown["unknown_items"] + len(itemids) - len(found)}
 
 
 def similar_to_several(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
-    """Return the items of the whole catalogue that are most like several, such as a cart, by the mean cosine."""
-    found = _indexes(version, itemids)
-    given = np.unique(np.array([index for index in found if version.snapshot.model.known[index]], np.int64))
-    excluded = np.concatenate([np.array(found, np.int64), _excluded(version, request)])
+    """Return the items of the whole catalogue that are most like several, such as a cart, by the mean similarity."""
+    found = np.array(_indexes(version, itemids), np.int64)
+    given = np.unique(found[version.engine.known[found]])
     listed: list[Answer] = []
     if len(given):
-        ranked = version.engine.alike(given, request.k, excluded)
-        pairs = enumerate(zip(ranked.item.tolist(), _numbers(ranked.score), strict=True), 1)
-        listed = [
-            {"rank": n, "similarity": cosine, **version.snapshot.items.shown(item)} for n, (item, cosine) in pairs
-        ]
+        excluded = np.concatenate([found, _excluded(version, request)])
+        ranked, own = (
+            _best(version, request, partial(version.engine.alike, given), excluded),
+            slice(request.offset, None),
+        )
+        listed = _valued(version, "similarity", ranked.item[own], _numbers(ranked.score[own]), request.offset)
     return {"version": version.shown, "unknown_items": len(itemids) - len(found), "items": listed}
 
 
@@ -214,18 +205,16 @@ def bought_together(version: Version, itemid: str, k: int) -> Answer:
     return _neighbours(version, itemid, version.snapshot.items.together, "visitors", k)
 
 
-def _neighbours(version: Version, itemid: str, lists: ListsOf | None, value: str, k: int) -> Answer:
-    items, index = version.snapshot.items, _index(version, itemid)
+def _neighbours(version: Version, itemid: str, lists: ListsOf | None, name: str, k: int) -> Answer:
+    index = _index(version, itemid)
     listed: list[Answer] = []
     if lists is not None:
         own = lists.place(index)
         item, values = (column[own] for column in lists.values)
         kept = ~np.isin(item, version.hidden) if len(version.hidden) else slice(None)
         item, values = item[kept][:k], values[kept][:k]
-        numbers = values.tolist() if value == "visitors" else _numbers(values)
-        pairs = enumerate(zip(item.tolist(), numbers, strict=True), 1)
-        listed = [{"rank": rank, value: number, **items.shown(other)} for rank, (other, number) in pairs]
-    return {"version": version.shown, **items.shown(index), "items": listed}
+        listed = _valued(version, name, item, values.tolist() if name == "visitors" else _numbers(values))
+    return {"version": version.shown, **version.snapshot.items.shown(index), "items": listed}
 
 
 def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
@@ -236,13 +225,10 @@ def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
     """
     snapshot, index = version.snapshot, _index(version, itemid)
     did = snapshot.visitors.history(_place(version, visitorid))
-    if version.engine.solver.nonnegative:
-        sentence = "a model with nonnegative factors cannot be explained: a score is no sum over the history"
-        raise RequestError(409, "MODEL_NOT_EXPLAINED", sentence)
+    if not version.engine.known[index]:
+        raise RequestError(409, "ITEM_NOT_EXPLAINED", f"the model does not know item {itemid}: nothing to explain")
     feedback = version.feedback(did)
     explained = version.engine.explained(index, feedback)
-    if explained is None:
-        raise RequestError(409, "ITEM_NOT_EXPLAINED", f"the model has no factors of item {itemid}: nothing to explain")
     kinds: dict[int, list[str]] = {}
     for item, event in zip(did.item.tolist(), did.event.tolist(), strict=True):
         kinds.setdefault(item, []).append(version.events[event])
@@ -302,50 +288,33 @@ def any_visitor(version: Version) -> Answer:
     return {"version": version.shown, "visitorid": visitorid}
 
 
-@dataclass
-class _Events:
-    """The events of a request: items and weights, items that are kept out of lists, and how many are unknown."""
-
-    items: list[int] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    barred: list[int] = field(default_factory=list)
-    unknown_items: int = 0
-    unknown_kinds: int = 0
-
-
-def _events(version: Version, request: Request) -> _Events:
-    """Return what the events of a request say.
+def _feedback(version: Version, request: Request) -> tuple[Feedback, Answer, bool]:
+    """Return the stored and the given events of a visitor, how many are unknown, and whether the visitor is.
 
     A kind without a weight says nothing about what the visitor likes, not even that it does not like it.
     """
-    found = _Events()
-    for itemid, kind in request.events:
-        index = version.snapshot.items.find(itemid)
-        event = version.default_event if kind is None else kind
-        found.unknown_items += index is None
-        found.unknown_kinds += event not in version.weights
-        if index is not None and event in version.weights:
-            found.items.append(index)
-            found.scores.append(version.weights[event])
-        if index is not None and version.bars(event):
-            found.barred.append(index)
-    return found
-
-
-def _feedback(version: Version, request: Request) -> tuple[Feedback, _Events, bool]:
-    """Return the stored and the given events of a visitor, the given ones alone, and whether the visitor is known."""
-    visitors = version.snapshot.visitors
-    place = None if request.visitorid is None else visitors.find(request.visitorid)
-    events = _events(version, request)
-    items, scores, barred = events.items, events.scores, events.barred
+    default, find = version.default_event, version.snapshot.items.find
+    events = [(find(itemid), default if kind is None else kind) for itemid, kind in request.events]
+    weighed = [(item, version.weights[kind]) for item, kind in events if item is not None and kind in version.weights]
+    barred = [item for item, kind in events if item is not None and version.bars(kind)]
+    items, scores = [item for item, _ in weighed], [weight for _, weight in weighed]
+    place = _visitor(version, request)
     if place is not None:
-        stored = version.feedback(visitors.history(place))
+        stored = version.feedback(version.snapshot.visitors.history(place))
         items, scores = [*stored.item.tolist(), *items], [*stored.score.tolist(), *scores]
         barred = [*stored.excluded.tolist(), *barred]
-    seen = np.array([] if request.include_seen else barred, np.int64)
-    excluded = np.append(seen, _excluded(version, request))
+    excluded = np.append(np.array([] if request.include_seen else barred, np.int64), _excluded(version, request))
     feedback = version.engine.feedback(np.array(items, np.int64), np.array(scores), excluded)
-    return feedback, events, place is not None
+    unknown = {
+        "unknown_items": sum(item is None for item, _ in events),
+        "unknown_events": sum(kind not in version.weights for _, kind in events),
+    }
+    return feedback, unknown, place is not None
+
+
+def _visitor(version: Version, request: Request) -> tuple[int, int] | None:
+    """Return where the visitor of a request is, None if there is none or it is not in the version."""
+    return None if request.visitorid is None else version.snapshot.visitors.find(request.visitorid)
 
 
 def _indexes(version: Version, itemids: Sequence[str]) -> list[int]:
@@ -354,23 +323,12 @@ def _indexes(version: Version, itemids: Sequence[str]) -> list[int]:
     return [index for index in found if index is not None]
 
 
-def _wanted(version: Version, request: Request) -> Wanted | None:
-    """Return which items the filter of a request lets through; None without a filter.
-
-    Raises:
-        RequestError: it is not a filter of this version's attributes.
-    """
-    return None if request.filter is None else version.filters.wanted(request.filter)
-
-
-def _best(version: Version, request: Request, factors: Factors | None, excluded: NDArray[np.int64]) -> Ranked:
-    """Return the best items of the whole catalogue that a request may get, by its boosts and limits."""
-    best: Best = partial(version.engine.best, factors, popular=_window(version, request))
-    if request.boost:
-        best = boosted(best, version.filters.boosts(request.boost))
+def _best(version: Version, request: Request, best: Best, excluded: NDArray[np.int64]) -> Ranked:
+    """Return the best items of the whole catalogue that a request may get, by its filter, boosts and limits."""
     if request.max_per:
-        best = diverse(best, version.filters, version.filters.limits(request.max_per))
-    return best(request.offset + request.k, excluded, _wanted(version, request))
+        best = diverse(best, version.filters.limits(request.max_per))
+    choice = version.filters.choice(request.filter, request.boost)
+    return best(request.offset + request.k, excluded, choice)
 
 
 def _window(version: Version, request: Request) -> Popular | None:
@@ -398,28 +356,38 @@ def _excluded(version: Version, request: Request) -> NDArray[np.int64]:
 def _ranked(version: Version, request: Request, source: str, ranked: Ranked, *, known: bool) -> Answer:
     own = slice(request.offset, None)
     sources = [POPULAR if filled else source for filled in ranked.popular[own].tolist()]
-    items = _listed(version, ranked.item[own].tolist(), ranked.score[own], sources, request.offset)
-    return _list(version, request.visitorid, source, items, known=known)
+    return _list(version, request, source, ranked.item[own], _numbers(ranked.score[own]), sources, known=known)
 
 
-def _list(version: Version, visitorid: str | None, source: str, items: list[Answer], *, known: bool) -> Answer:
+def _list(
+    version: Version,
+    request: Request,
+    source: str,
+    items: NDArray[np.integer],
+    scores: Sequence[float | None],
+    sources: Sequence[str],
+    *,
+    known: bool,
+) -> Answer:
+    shown = version.snapshot.items.shown
+    ranks = enumerate(zip(items.tolist(), scores, sources, strict=True), request.offset + 1)
     return {
         "version": version.shown,
-        "visitorid": visitorid,
+        "visitorid": request.visitorid,
         "source": source,
         "known": known,
         "unknown_items": 0,
         "unknown_events": 0,
-        "items": items,
+        "items": [{"rank": rank, **shown(item), "score": score, "source": each} for rank, (item, score, each) in ranks],
     }
 
 
-def _listed(version: Version, indexes: list[int], scores: Any, sources: list[str], offset: int = 0) -> list[Answer]:
-    shown = version.snapshot.items.shown
-    return [
-        {"rank": rank, **shown(index), "score": score, "source": source}
-        for rank, (index, score, source) in enumerate(zip(indexes, _numbers(scores), sources, strict=True), offset + 1)
-    ]
+def _valued(
+    version: Version, name: str, items: NDArray[np.integer], values: Sequence[float], offset: int = 0
+) -> list[Answer]:
+    """Return items, each with a value that has a name."""
+    places = enumerate(zip(items.tolist(), values, strict=True), offset + 1)
+    return [{"rank": rank, name: value, **version.snapshot.items.shown(item)} for rank, (item, value) in places]
 
 
 def _numbers(values: NDArray[np.floating]) -> list[float]:
@@ -430,12 +398,17 @@ def _numbers(values: NDArray[np.floating]) -> list[float]:
 def _index(version: Version, itemid: str) -> int:
     index = version.snapshot.items.find(itemid)
     if index is None:
-        raise unknown_item(itemid)
+        raise _unknown("item", itemid)
     return index
 
 
 def _place(version: Version, visitorid: str) -> tuple[int, int]:
     place = version.snapshot.visitors.find(visitorid)
     if place is None:
-        raise unknown_visitor(visitorid)
+        raise _unknown("visitor", visitorid)
     return place
+
+
+def _unknown(what: str, id_: str) -> RequestError:
+    shown = id_ if len(id_) <= _SHOWN else f"{id_[:_SHOWN]}..."
+    return RequestError(404, f"{what.upper()}_UNKNOWN", f"{what} {shown} is not in this version")

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -96,6 +97,7 @@ def create_app(settings: Settings, recommender: Recommender, lifespan: Lifespan 
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: to_camel(route.name),
         lifespan=lifespan,
     )
     add_routes(api, recommender, with_history=settings.history)

@@ -12,19 +12,15 @@ recommender.serving.problems.RequestError: VERSION_UNKNOWN no version 7 is kept;
 """
 
 import threading
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from recommender.errors import RecommenderError
 from recommender.serving.follower import open_version
 from recommender.serving.problems import RequestError
-from recommender.serving.sources import Channel, Found, Source
+from recommender.serving.sources import CANDIDATE, Source
 from recommender.serving.version import Version
 from recommender.serving.versions import Versions
 from recommender.snapshot.checks import read_manifest
-
-CANDIDATE: Final = "candidate"
-_MOST: Final = 20  # versions that are listed
 
 
 class Archive:
@@ -42,7 +38,7 @@ class Archive:
         """Return the versions that are kept, newest first, each with the metrics that it was judged by."""
         current, _ = self._versions.both()
         found = []
-        for channel, each in self._kept():
+        for channel, each in self._source.kept():
             manifest = read_manifest(each.folder, each.sha256)
             is_served = current is not None and channel != CANDIDATE and current.number == each.number
             told = {"run": manifest.run, "number": each.number, "created_at": manifest.created_at}
@@ -57,30 +53,16 @@ class Archive:
             RequestError: it is not kept, or damaged.
         """
         with self._lock:
-            for channel, found in self._kept():
-                if name != (CANDIDATE if channel == CANDIDATE else str(found.number)):
-                    continue
-                opened = self._versions.archived
-                if opened is None or opened[0] != found:
-                    try:
-                        opened = found, open_version(found)
-                    except RecommenderError as error:
-                        raise RequestError(
-                            404, "VERSION_UNKNOWN", f"version {name} cannot be opened: {error}"
-                        ) from None
-                    self._versions.archive(*opened)
-                return opened[1]
-        sentence = "there is no candidate" if name == CANDIDATE else f"no version {name} is kept"
-        raise RequestError(404, "VERSION_UNKNOWN", f"{sentence}; see /v1/versions")
-
-    def _kept(self) -> Iterator[tuple[str, Found]]:
-        """Return the versions whose files are there, with their channels, the candidate first."""
-        if not isinstance(self._source, Channel):
-            return
-        number = 0
-        for channel in (self._source.beside(CANDIDATE), self._source):
-            for found in channel.kept():
-                yield channel.channel, found
-                number += 1
-                if channel.channel == CANDIDATE or number > _MOST:
-                    break
+            kept = self._source.kept()
+            found = next((each for own, each in kept if name == (own if own == CANDIDATE else str(each.number))), None)
+            if found is None:
+                sentence = "there is no candidate" if name == CANDIDATE else f"no version {name} is kept"
+                raise RequestError(404, "VERSION_UNKNOWN", f"{sentence}; see /v1/versions")
+            opened = self._versions.archived
+            if opened is None or opened[0] != found:
+                try:
+                    opened = found, open_version(found)
+                except RecommenderError as error:
+                    raise RequestError(404, "VERSION_UNKNOWN", f"version {name} cannot be opened: {error}") from None
+                self._versions.archive(*opened)
+            return opened[1]

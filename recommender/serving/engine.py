@@ -1,82 +1,47 @@
 """The arithmetic of answers: the kernels, the rules and the order of items are those of stage 3.
 
-An answer to a visitor that is folded in here is the list that stage 3 would have stored for the same history.
+An answer that is computed here is the list that stage 3 would have stored for the same history: by the neighbours of
+its items always, by factors for a visitor that is folded in.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.ranking import (
-    NONE,
-    Items,
-    Solver,
-    can_improve,
-    explain,
-    fill_up,
-    fold_in,
-    found,
-    improve,
-    nothing_found,
-)
-from recommender.serving.filters import Wanted
-from recommender.snapshot.catalogue import Model, Popular
+from recommender.ranking import multiplied
+from recommender.serving.factors import ByFactors
+from recommender.serving.filters import Choice
+from recommender.serving.neighbours import ByNeighbours
+from recommender.serving.scorer import Explained, Feedback, Scorer
+from recommender.serving.selection import Ranked, most_popular
+from recommender.snapshot.catalogue import Neighbours, Popular
 from recommender.snapshot.read import Snapshot
 
-_FIRST_BLOCK: Final = 8192
 
-Factors = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A list, best first: indexes, scores, and whether a place was filled with a popular item."""
-
-    item: NDArray[np.int32]
-    score: NDArray[np.float32]
-    popular: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Explained:
-    """A score and what it is made of: a share per item of the history, and what popularity adds."""
-
-    score: float
-    shares: NDArray[np.float64]
-    popularity: float
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """What a visitor likes, as far as the model knows it.
-
-    Attributes:
-        item: indexes of items that have factors, rising. score: the sum of the weights of the visitor's events with it.
-        excluded: indexes of items that the visitor must not be recommended, each once, rising.
-    """
-
-    item: NDArray[np.int64]
-    score: NDArray[np.float64]
-    excluded: NDArray[np.int64]
+def scorer_of(snapshot: Snapshot) -> Scorer:
+    """Return what scores the items of a snapshot."""
+    model, blend = snapshot.model, snapshot.manifest.blend
+    if isinstance(model, Neighbours):
+        return ByNeighbours(model, snapshot.items.allowed)
+    return ByFactors(model, None if blend is None else blend.c)
 
 
 class Engine:
-    """What ranks the items of one version.
+    """What ranks the items of one version, whichever its model is.
 
     Init parameters:
         snapshot: the version.
+    Attributes:
+        source: what a computed list says of itself. known: whether the model knows each item.
+        order: the indexes of the items in the order of the search; empty: items are not searched.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self.solver = Solver(**dict(snapshot.manifest.solver))
-        self._model = snapshot.model
+        self._scorer = scorer_of(snapshot)
         self._popular = snapshot.items.popular
         self._fills = snapshot.manifest.fill_with_popular
-        self._c = None if snapshot.manifest.blend is None else snapshot.manifest.blend.c
-        self._blocks = _blocks(snapshot.model.ranked)
+        self.source, self.known, self.order = self._scorer.source, self._scorer.known, self._scorer.order
 
     def feedback(
         self, items: NDArray[np.integer], scores: NDArray[np.floating], excluded: NDArray[np.integer]
@@ -85,112 +50,57 @@ class Engine:
         unique, position = np.unique(np.asarray(items, np.int64), return_inverse=True)
         weights = np.asarray(scores, np.float64)
         sums = np.asarray(np.bincount(position.ravel(), weights, minlength=len(unique)), np.float64)
-        known = self._model.known[unique]
+        known = self.known[unique]
         return Feedback(unique[known], sums[known], np.unique(excluded).astype(np.int64))
 
-    def folded_in(self, feedback: Feedback) -> Factors | None:
-        """Return the factors of a visitor, shape (1, rank), None if nothing can be said of it."""
-        history = feedback.item, np.array([0, len(feedback.item)])
-        model = self._model
-        factors = fold_in(history, feedback.score, model.factors, self.solver, model.gram)
-        return factors if factors.any() else None
+    def taste(self, feedback: Feedback) -> Any | None:
+        """Return what the model makes of a visitor's feedback, None if nothing can be said of it."""
+        return self._scorer.taste(feedback)
 
     def best(
         self,
-        factors: Factors | None,
+        taste: Any | None,
         k: int,
         excluded: NDArray[np.int64],
-        wanted: Wanted | None = None,
+        choice: Choice | None = None,
         popular: Popular | None = None,
     ) -> Ranked:
-        """Return the k best items for a visitor, by the rules; popular ones if it has no factors.
+        """Return the k best items for a visitor, by the rules; popular ones if nothing is known of its taste.
 
         Args:
-            factors: of the visitor. k: how many. excluded: indexes, rising. wanted: None: every item.
+            taste: of the visitor. k: how many. excluded: indexes, rising. choice: None: every item.
             popular: the popular items, best first; None: those of the whole log.
         """
-        best, barred = nothing_found(1, k), (excluded, np.array([0, len(excluded)]))
-        if factors is not None:
-            if self._c is not None:
-                factors = np.append(factors, np.full((1, 1), self._c, np.float32), axis=1)
-            start = 0
-            for block in self._blocks:
-                if not can_improve(best, factors, float(block.norms[0])).any():
-                    break
-                own = block if wanted is None else _part(block, wanted.ranked[start : start + len(block.indexes)])
-                improve(best, factors, own, barred)
-                start += len(block.indexes)
-        indexes, scores = found(best)
-        filled = np.zeros(indexes.shape, dtype=np.bool_)
-        if self._fills or factors is None:
-            popular = popular or self._popular
-            if wanted is not None and (indexes == NONE).any():
-                kept = wanted.items[popular[0]]
-                popular = popular[0][kept], popular[1][kept]
-            filled = fill_up(indexes, scores, popular, barred)
-        number = int((indexes[0] != NONE).sum())
-        return Ranked(indexes[0, :number], scores[0, :number], filled[0, :number])
+        items, scores = np.array([], np.int32), np.array([], np.float32)
+        if taste is not None:
+            items, scores = self._scorer.best(taste, k, excluded, choice)
+        if len(items) == k or not (self._fills or taste is None):
+            return Ranked(items, scores, np.zeros(len(items), np.bool_))
+        listed = np.concatenate([excluded, items])
+        more, popularity = most_popular(popular or self._popular, k - len(items), listed, choice)
+        filled = np.arange(len(items) + len(more)) >= len(items)
+        return Ranked(np.concatenate([items, more]), np.concatenate([scores, popularity]), filled)
 
-    def explained(self, item: int, feedback: Feedback) -> Explained | None:
-        """Return why a visitor has its score of an item; None for an item without factors.
+    def explained(self, item: int, feedback: Feedback) -> Explained:
+        """Return why a visitor has its score of an item that the model knows; see `Scorer.explained`."""
+        return self._scorer.explained(item, feedback)
 
-        Raises:
-            ValueError: the model cannot be explained.
-        """
-        model = self._model
-        if not model.known[item]:
-            return None
-        shares = explain(item, feedback.item, feedback.score, model.factors, self.solver, model.gram)
-        gain = self._gain(model, item) if shares.any() else 0.0
-        return Explained(float(shares.sum()) + gain, shares, gain)
+    def scores(self, taste: Any, items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the scores of some items that the model knows, as a list would have them."""
+        return self._scorer.scores(taste, items)
 
-    def scores(self, factors: Factors, items: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the scores of some items that have factors, as a list would have them."""
-        gains = [self._gain(self._model, int(item)) for item in items]
-        scores: NDArray[np.float32] = self._model.factors[items] @ factors[0] + np.array(gains, np.float32)
-        return scores
-
-    def alike(self, items: NDArray[np.int64], k: int, excluded: NDArray[np.int64]) -> Ranked:
-        """Return the k items with the largest mean cosine to some items that have factors; equal ones by index."""
-        ranked, rank = self._model.ranked, self._model.rank
-        given = self._model.factors[items]
-        lengths = np.linalg.norm(given, axis=1, keepdims=True)
-        mean = np.divide(given, lengths, out=np.zeros_like(given), where=lengths > 0).mean(axis=0)
-        cosines = (ranked.factors[:, :rank] @ mean) / self._lengths
-        may = np.flatnonzero(~np.isin(ranked.indexes, excluded))
+    def alike(
+        self, items: NDArray[np.int64], k: int, excluded: NDArray[np.int64], choice: Choice | None = None
+    ) -> Ranked:
+        """Return the k items that are most like some items that the model knows, on the mean; equal ones by index."""
+        indexes, similarities = self._scorer.alike(items)
+        met, factors = None, None
+        if choice is not None:
+            in_order = indexes is self.order
+            met, factors = choice.of(slice(len(indexes))) if in_order else choice.of_items(indexes)
+        similarities = similarities if factors is None else multiplied(similarities, factors)
+        may = np.flatnonzero(~np.isin(indexes, excluded) & (True if met is None else met))
         if len(may) > k:
-            may = may[cosines[may] >= np.partition(cosines[may], len(may) - k)[len(may) - k]]
-        best = may[np.lexsort((ranked.indexes[may], -cosines[may]))][:k]
-        return Ranked(ranked.indexes[best], cosines[best], np.zeros(len(best), dtype=np.bool_))
-
-    @cached_property
-    def _lengths(self) -> NDArray[np.float32]:
-        """Return the lengths of the factors without what is blended in; 1 instead of 0."""
-        ranked = self._model.ranked
-        lengths = np.linalg.norm(ranked.factors[:, : self._model.rank], axis=1)
-        return np.where(lengths > 0, lengths, 1).astype(np.float32)
-
-    def _gain(self, model: Model, item: int) -> float:
-        """Return what popularity adds to the score of an item; 0 for one that is not ranked."""
-        ranked = model.ranked
-        if self._c is None or not len(ranked.indexes):
-            return 0.0
-        place = np.searchsorted(ranked.indexes, item, sorter=ranked.by_index)
-        row = int(ranked.by_index[min(int(place), len(ranked.indexes) - 1)])
-        return float(ranked.factors[row, -1]) * self._c if ranked.indexes[row] == item else 0.0
-
-
-def _part(block: Items, wanted: NDArray[np.bool_]) -> Items:
-    """Return the items of a block that are wanted."""
-    rows = np.flatnonzero(wanted)
-    return Items(block.indexes[rows], block.factors[rows], block.norms[rows])
-
-
-def _blocks(items: Items) -> list[Items]:
-    """Cut the items, each block twice as long as the one before: a search ends after the first that cannot matter."""
-    blocks, start, length = [], 0, _FIRST_BLOCK
-    while start < len(items.indexes):
-        own = slice(start, start + length)
-        blocks.append(Items(items.indexes[own], items.factors[own], items.norms[own]))
-        start, length = start + length, 2 * length
-    return blocks
+            may = may[similarities[may] >= np.partition(similarities[may], len(may) - k)[len(may) - k]]
+        best = may[np.lexsort((indexes[may], -similarities[may]))][:k]
+        return Ranked(indexes[best], similarities[best], np.zeros(len(best), dtype=np.bool_))

@@ -87,10 +87,8 @@ class Follower:
                     self._recovered()
                 if is_served or self.served or place:
                     return
-        except RecommenderError as error:
-            self._fail(None, error)
         except Exception as error:  # noqa: BLE001 - nothing that is published may end the service
-            self._fail(None, _unreadable(error))
+            self._fail(None, error)
 
     def _is_served(self, found: Found) -> bool:
         """Return whether a version is served, after trying to open it if that is due."""
@@ -101,11 +99,8 @@ class Follower:
         started = time.monotonic()
         try:
             version = self._open(found)
-        except RecommenderError as error:
-            self._fail(found, error)
-            return False
         except Exception as error:  # noqa: BLE001 - nothing that is published may end the service
-            self._fail(found, _unreadable(error))
+            self._fail(found, error)
             return False
         # A publisher whose clock is ahead does not delay its version by more than the usual time.
         moment = min(found.at, time.time()) + self._effective_after
@@ -138,8 +133,9 @@ class Follower:
         self._failed, self.error = {}, None
         self._versions.last_reload = {"at": now(), "error": None}
 
-    def _fail(self, found: Found | None, error: RecommenderError) -> None:
+    def _fail(self, found: Found | None, reason: Exception) -> None:
         """Stay with what is served, and say why."""
+        error = reason if isinstance(reason, RecommenderError) else _unreadable(reason)
         wait = min(2 * self._failed[found][0], _LONGEST_WAIT) if found in self._failed else self._retry
         is_known = found is None and str(self.error) == str(error)
         self._failed[found], self.error = (wait, time.monotonic() + wait), error

@@ -1,8 +1,11 @@
-"""What the requests are answered with: one method per operation, which FastAPI reads its parameters from."""
+"""What the requests are answered with: one method per operation, which FastAPI reads its parameters from.
+
+The name of a method is the id of its operation in the description: get_history is getHistory there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -27,13 +30,8 @@ Seen = Annotated[
     int,
     Header(alias="X-Recommender-Version", ge=0, description="the version that the client has seen: not an older one"),
 ]
-ListAsked = Annotated[models.ListQuery, Query()]
-SimilarAsked = Annotated[models.SimilarQuery, Query()]
-PopularAsked = Annotated[models.PopularQuery, Query()]
-HistoryAsked = Annotated[models.HistoryQuery, Query()]
-SearchAsked = Annotated[models.SearchQuery, Query()]
-HiddenAsked = Annotated[models.HiddenQuery, Query()]
-VersionAsked = Annotated[models.VersionQuery, Query()]
+Q = TypeVar("Q", bound=BaseModel)
+Asked = Annotated[Q, Query()]
 _OF_REQUEST = {each.name for each in fields(answers.Request)}
 _OPENING, _OPENING_SECONDS = 4, 60.0  # how many may wait for a version that is not served, and how long
 _bearer = HTTPBearer(auto_error=False, description="a token of --token-file, if the service has one")
@@ -68,7 +66,7 @@ class Recommender:
 
         return Depends(check)
 
-    async def recommendations(self, visitorid: Id, asked: ListAsked, seen: Seen = 0) -> Response:
+    async def get_recommendations(self, visitorid: Id, asked: Asked[models.ListQuery], seen: Seen = 0) -> Response:
         """Return the published list; else one that is computed; else popular items.
 
         A list is computed from the stored history and from `history`, if that is given, or if more items are wanted
@@ -82,72 +80,76 @@ class Recommender:
             answer = await self.computer.run(answers.recommended_or_computed, version, request)
         return self._listed(version, answer)
 
-    async def recommendations_for(self, body: models.ListRequest, seen: Seen = 0) -> Response:
+    async def recommend_for_events(self, body: models.ListRequest, seen: Seen = 0) -> Response:
         """Return a list for what a visitor did in this session, after what is stored of it; both may be left out."""
         version = self.versions.current(seen)
         request = answers.Request(**_common(body) | {"events": _events(body.events)})
         return self._listed(version, await self.computer.run(answers.computed, version, request))
 
-    async def batch(self, body: models.BatchRequest, seen: Seen = 0) -> Response:
+    async def recommend_for_visitors(self, body: models.BatchRequest, seen: Seen = 0) -> Response:
         """Return a list for each visitor, as GET returns it, all from one version."""
         version = self.versions.current(seen)
-        requests = [answers.Request(body.k, visitorid, (), body.exclude) for visitorid in body.visitorids]
+        requests = [answers.Request(**_common(body), visitorid=visitorid) for visitorid in body.visitorids]
         return answered(version, await self.computer.run(answers.batch, version, requests))
 
-    async def similar(self, itemid: Id, asked: SimilarAsked, seen: Seen = 0) -> Response:
+    async def get_similar_items(self, itemid: Id, asked: Asked[models.SimilarQuery], seen: Seen = 0) -> Response:
         """Return the items that are most like one."""
         version = await self._chosen(asked, seen)
         return answered(version, answers.similar(version, itemid, asked.k))
 
-    async def bought_together(self, itemid: Id, asked: SimilarAsked, seen: Seen = 0) -> Response:
+    async def get_items_bought_together(
+        self, itemid: Id, asked: Asked[models.SimilarQuery], seen: Seen = 0
+    ) -> Response:
         """Return the items that most visitors bought with one, at about the same time."""
         version = await self._chosen(asked, seen)
         return answered(version, answers.bought_together(version, itemid, asked.k))
 
-    async def popular(self, asked: PopularAsked, seen: Seen = 0) -> Response:
+    async def get_popular_items(self, asked: Asked[models.PopularQuery], seen: Seen = 0) -> Response:
         """Return the most popular items."""
         version = await self._chosen(asked, seen)
         request = answers.Request(**_common(asked))
         return self._listed(version, await self.computer.run(answers.popular, version, request))
 
-    async def similar_to_several(self, body: models.SimilarRequest, seen: Seen = 0) -> Response:
+    async def get_items_similar_to_several(self, body: models.SimilarRequest, seen: Seen = 0) -> Response:
         """Return the items that are most like several, such as a cart: by the mean cosine, from the whole catalogue."""
         version = self.versions.current(seen)
-        request = answers.Request(body.k, exclude=body.exclude)
+        request = answers.Request(**_common(body))
         return answered(version, await self.computer.run(answers.similar_to_several, version, request, body.itemids))
 
-    async def rank(self, body: models.RankRequest, seen: Seen = 0) -> Response:
+    async def rank_items(self, body: models.RankRequest, seen: Seen = 0) -> Response:
         """Return the given items in the order of a visitor's scores."""
         version = self.versions.current(seen)
         request = answers.Request(len(body.itemids), body.visitorid, _events(body.events))
         return answered(version, await self.computer.run(answers.scored, version, request, body.itemids))
 
-    async def explain(self, visitorid: Id, itemid: Id, asked: VersionAsked, seen: Seen = 0) -> Response:
+    async def explain_recommendation(
+        self, visitorid: Id, itemid: Id, asked: Asked[models.VersionQuery], seen: Seen = 0
+    ) -> Response:
         """Return what each item of the stored history adds to the visitor's score of an item."""
         version = await self._chosen(asked, seen)
         return answered(version, await self.computer.run(answers.explanation, version, visitorid, itemid))
 
-    async def search(self, asked: SearchAsked, seen: Seen = 0) -> Response:
+    async def search(self, asked: Asked[models.SearchQuery], seen: Seen = 0) -> Response:
         """Return visitors whose ids begin with a text, and items whose ids do or that have it in the title."""
         version = await self._chosen(asked, seen)
         return answered(version, await self.computer.run(answers.search, version, asked.q, asked.limit))
 
-    async def hidden(self, asked: HiddenAsked, seen: Seen = 0) -> Response:
+    async def get_hidden_items(self, asked: Asked[models.HiddenQuery], seen: Seen = 0) -> Response:
         """Return the items that are hidden from all lists."""
         version = self.versions.current(seen)
         return answered(version, answers.hidden(version, asked.limit))
 
-    async def kept(self) -> Response:
+    async def get_versions(self) -> Response:
         """Return the versions that may be looked at, by `version=`, and the metrics of each."""
         listed = [] if self.archive is None else await self._opener.run(self.archive.listed)
         return Response(to_json({"versions": listed}), media_type=JSON)
 
-    async def history(self, visitorid: Id, asked: HistoryAsked, seen: Seen = 0) -> Response:
+    async def get_history(self, visitorid: Id, asked: Asked[models.HistoryQuery], seen: Seen = 0) -> Response:
         """Return what a visitor did, newest first."""
         version = await self._chosen(asked, seen)
         return answered(version, answers.history(version, visitorid, asked.limit))
 
-    async def any_visitor(self, seen: Seen = 0) -> Response:
+    async def get_random_visitor(self, seen: Seen = 0) -> Response:
         """Return a visitor by chance, to look at."""
         version = self.versions.current(seen)
         return answered(version, answers.any_visitor(version))

@@ -133,12 +133,8 @@ class Observe:
 
 def _request_id(scope: Scope) -> str:
     """Return the id that the request brings, or a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            given = str(value, "latin-1")
-            if _GIVEN_ID.fullmatch(given):
-                return given
-    return f"{_PROCESS}-{next(_numbers):x}"
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _GIVEN_ID.fullmatch(given) else f"{_PROCESS}-{next(_numbers):x}"
 
 
 def _route(scope: Scope) -> str:

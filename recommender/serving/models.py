@@ -1,9 +1,8 @@
 """What requests and answers look like, for the OpenAPI description; answers themselves are made by ``answers``."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema
 
 from recommender.serving.settings import LONGEST_FILTER, LONGEST_ID, MOST_EVENTS, MOST_ITEMS, MOST_VISITORS
 
@@ -21,64 +20,56 @@ def _id(value: Any) -> str:
     return str(value)
 
 
-def _version(value: str) -> str:
-    """Return the name of a version."""
-    if not re.fullmatch(VERSION, value):
-        raise ValueError("must be 'current', 'previous', 'candidate' or the number of a version")
-    return value
-
-
 VERSION = "^(current|previous|candidate|[1-9][0-9]{0,8})$"
 Whole = Annotated[StrictInt, BeforeValidator(_whole)]
+Text = Annotated[str, Field(max_length=LONGEST_ID)]
 ItemId = Annotated[
     str,
     BeforeValidator(_id),
     Field(max_length=LONGEST_ID),
     WithJsonSchema({"anyOf": [{"type": "string", "maxLength": LONGEST_ID}, {"type": "integer"}]}),
 ]
+Few = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="how many items")]
+FewOf = Annotated[StrictInt, Field(ge=1, le=MOST_ITEMS, description="how many items"), BeforeValidator(_whole)]
+Unwanted = Annotated[
+    list[Text], Field(default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted")
+]
+UnwantedOf = Annotated[list[ItemId], Field(max_length=MOST_EVENTS, description="items that are not wanted")]
+Seen = Annotated[bool, Field(description="list items too that an event of the visitor keeps out, once")]
+
+
+def _condition(description: str, example: str) -> Any:
+    return Field(None, min_length=1, max_length=LONGEST_FILTER, description=description, examples=[example])
+
+
+def _example(**body: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [body]})
 
 
 class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-Filter = Annotated[
-    str | None,
-    Field(
-        min_length=1,
-        max_length=LONGEST_FILTER,
-        description="conditions on attributes of items, all of which must hold",
-        examples=["category:shoes|boots,in_stock:true,price<50"],
-    ),
-]
-
-
 class _Chosen(_Asked):
     """Which items a list may have, and which are better than their scores."""
 
-    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
-    filter: Filter = None
-    boost: str | None = Field(
-        None,
-        min_length=1,
-        max_length=LONGEST_FILTER,
-        description="up to four conditions as in filter, each with a factor, 0.01 to 100, of the scores of its items",
-        examples=["category:shoes*2,price<50*1.5"],
+    offset: Whole = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    filter: str | None = _condition(
+        "conditions on attributes of items, all of which must hold", "category:shoes|boots,in_stock:true,price<50"
     )
-    max_per: str | None = Field(
-        None,
-        min_length=1,
-        max_length=LONGEST_FILTER,
-        description="how many items of each value of an attribute there may be",
-        examples=["brand:2"],
+    boost: str | None = _condition(
+        "up to four conditions as in filter, each with a factor, 0.01 to 100, of the scores of its items",
+        "category:shoes*2,price<50*1.5",
     )
+    max_per: str | None = _condition("how many items of each value of an attribute there may be", "brand:2")
 
 
 class VersionQuery(_Asked):
     """Which version answers."""
 
-    version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "pattern": VERSION})] = Field(
+    version: str = Field(
         "current",
+        pattern=VERSION,
         description="the version that answers: by a word, or by its number in the channel, if its files are kept",
     )
 
@@ -86,32 +77,29 @@ class VersionQuery(_Asked):
 class ListQuery(VersionQuery, _Chosen):
     """The parameters of a visitor's list."""
 
+    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
     k: int | None = Field(
         None, ge=1, le=MOST_ITEMS, description="how many items; by default 10, or as many as are published, if fewer"
     )
-    history: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
+    history: list[Text] = Field(
         default_factory=list, max_length=MOST_EVENTS, description="items that the visitor has viewed"
     )
-
-    exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
-        default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
-    )
-    include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
+    exclude: Unwanted
+    include_seen: Seen = False
 
 
 class SimilarQuery(VersionQuery):
     """The parameters of similar items."""
 
-    k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+    k: Few = 10
 
 
 class PopularQuery(VersionQuery, _Chosen):
     """The parameters of popular items."""
 
-    k: int = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
-    exclude: list[Annotated[str, Field(max_length=LONGEST_ID)]] = Field(
-        default_factory=list, max_length=MOST_EVENTS, description="items that are not wanted"
-    )
+    offset: int = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
+    k: Few = 10
+    exclude: Unwanted
     window: str | None = Field(
         None, max_length=16, description="the last days of the log, as far as the version has them", examples=["7d"]
     )
@@ -133,7 +121,7 @@ class SearchQuery(VersionQuery):
 class HiddenQuery(_Asked):
     """The parameters of the hidden items."""
 
-    limit: int = Field(100, ge=1, le=MOST_ITEMS, description="how many items")
+    limit: Few = 100
 
 
 class NoQuery(_Asked):
@@ -149,54 +137,50 @@ class ItemEvent(_Asked):
     )
 
 
-class ListRequest(_Chosen):
+class _OfVisitor(_Asked):
+    """What is known of a visitor."""
+
+    visitorid: ItemId | None = Field(None, description="a visitor whose stored history comes before the events")
+    events: list[ItemEvent] = Field([], max_length=MOST_EVENTS, description="what the visitor did in this session")
+
+
+class ListRequest(_OfVisitor, _Chosen):
     """What a list is to be made of."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"visitorid": "7", "events": [{"itemid": "12", "event": "view"}], "k": 10}]},
-    )
+    model_config = _example(visitorid="7", events=[{"itemid": "12", "event": "view"}], k=10)
 
-    visitorid: ItemId | None = Field(None, description="a visitor whose stored history comes before the events")
-    events: list[ItemEvent] = Field([], max_length=MOST_EVENTS, description="what the visitor did in this session")
-    exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
-    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
-    offset: Whole = Field(0, ge=0, le=MOST_ITEMS, description="how many items of the head are left out")
-    include_seen: bool = Field(False, description="list items too that an event of the visitor keeps out, once")
+    exclude: UnwantedOf = []
+    k: FewOf = 10
+    include_seen: Seen = False
 
 
-class BatchRequest(_Asked):
+class BatchRequest(_Chosen):
     """Visitors that get a list each."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"visitorids": ["7", "9"], "exclude": ["12"], "k": 10}]}
-    )
+    model_config = _example(visitorids=["7", "9"], exclude=["12"], k=10)
 
     visitorids: list[ItemId] = Field(max_length=MOST_VISITORS, description="each gets the list that GET returns")
-    exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
-    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+    exclude: UnwantedOf = []
+    k: FewOf = 10
+    include_seen: Seen = False
 
 
-class RankRequest(_Asked):
+class RankRequest(_OfVisitor):
     """Items that are put into the order of a visitor."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"visitorid": "7", "itemids": ["12", "15", "19"]}]}
-    )
+    model_config = _example(visitorid="7", itemids=["12", "15", "19"])
 
     itemids: list[ItemId] = Field(max_length=MOST_ITEMS, description="the items")
-    visitorid: ItemId | None = Field(None, description="a visitor whose stored history comes before the events")
-    events: list[ItemEvent] = Field([], max_length=MOST_EVENTS, description="what the visitor did in this session")
 
 
-class SimilarRequest(_Asked):
+class SimilarRequest(_Chosen):
     """Items, such as a cart, that others are compared with."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"itemids": ["12", "15"], "k": 4}]})
+    model_config = _example(itemids=["12", "15"], k=4)
 
     itemids: list[ItemId] = Field(min_length=1, max_length=MOST_EVENTS, description="the items")
-    exclude: list[ItemId] = Field([], max_length=MOST_EVENTS, description="items that are not wanted")
-    k: Whole = Field(10, ge=1, le=MOST_ITEMS, description="how many items")
+    exclude: UnwantedOf = []
+    k: FewOf = 10
 
 
 class VersionOf(BaseModel):
@@ -219,8 +203,8 @@ class Recommendation(Shown):
     """A place of a list."""
 
     rank: int = Field(ge=1)
-    score: float = Field(description="the inner product; of a popular item its popularity")
-    source: Literal["als", "fold_in", "popular"]
+    score: float = Field(description="the inner product, or the sum of similarities; of a popular item its popularity")
+    source: Literal["als", "fold_in", "item_to_item", "popular"]
 
 
 class Recommendations(BaseModel):
@@ -228,7 +212,7 @@ class Recommendations(BaseModel):
 
     version: VersionOf
     visitorid: str | None
-    source: Literal["published", "fold_in", "popular"]
+    source: Literal["published", "fold_in", "item_to_item", "popular"]
     known: bool = Field(description="whether the visitor is in the version")
     unknown_items: int = Field(description="events of items that are not in the version")
     unknown_events: int = Field(description="events of a kind that has no weight")
@@ -279,7 +263,7 @@ class SimilarItem(Shown):
     """An item that is like another one."""
 
     rank: int = Field(ge=1)
-    similarity: float = Field(description="cosine, or the mean of several, -1 to 1")
+    similarity: float = Field(description="cosine, or the mean of several, -1 to 1; boosted if that is asked for")
 
 
 class SimilarItems(Shown):
@@ -316,7 +300,7 @@ class ScoredItem(Shown):
 
     rank: int = Field(ge=1)
     score: float | None = Field(description="as in a list; null: the model does not know the item")
-    source: Literal["fold_in", "popular"]
+    source: Literal["fold_in", "item_to_item", "popular"]
 
 
 class RankedItems(BaseModel):
@@ -324,7 +308,7 @@ class RankedItems(BaseModel):
 
     version: VersionOf
     visitorid: str | None
-    source: Literal["fold_in", "popular"]
+    source: Literal["fold_in", "item_to_item", "popular"]
     known: bool = Field(description="whether the visitor is in the version")
     unknown_items: int = Field(description="given items, and events of items, that are not in the version")
     unknown_events: int = Field(description="events of a kind that has no weight")

@@ -21,31 +21,29 @@ def add_operations(api: FastAPI, recommender: Recommender, settings: Settings) -
 
     @api.get(
         "/v1/status",
-        operation_id="getStatus",
         response_model=models.Status,
         responses=problems(401, 403, 422),
         tags=["operations"],
         dependencies=[recommender.needs(RECOMMEND), Depends(no_query)],
     )
-    async def status() -> Response:
+    async def get_status() -> Response:
         """Return the version, its age, counts and metrics, and how the last reload went."""
         found = status_of(recommender, settings)
         headers = {"X-Recommender-Version": str(found["version"]["number"])} if found["version"] else {}
         return Response(to_json(found), media_type=JSON, headers=headers)
 
-    @api.get("/livez", operation_id="isLive", response_model=models.Live, tags=["operations"])
-    async def live() -> Response:
+    @api.get("/livez", response_model=models.Live, tags=["operations"])
+    async def is_live() -> Response:
         """Answer; nothing is looked at."""
         return Response(b'{"live":true}', media_type=JSON)
 
     @api.get(
         "/readyz",
-        operation_id="isReady",
         response_model=models.Ready,
         responses=problems(503),
         tags=["operations"],
     )
-    async def ready() -> Response:
+    async def is_ready() -> Response:
         """Return whether requests are to be sent here: not before the first version, nor while ending."""
         if versions.draining:
             raise RequestError(503, "DRAINING", "the service is ending; ask another one")
@@ -54,12 +52,11 @@ def add_operations(api: FastAPI, recommender: Recommender, settings: Settings) -
 
     @api.get(
         "/metrics",
-        operation_id="getMetrics",
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 403)},
         tags=["operations"],
     )
-    async def exposition(request: Request) -> Response:
+    async def get_metrics(request: Request) -> Response:
         """Return the metrics of all workers, for Prometheus."""
         recommender.tokens.check(request.headers.get("authorization"), METRICS)
         content = metrics.exposition(versions, time.time() - settings.started)
@@ -83,7 +80,7 @@ def status_of(recommender: Recommender, settings: Settings) -> dict[str, Any]:
         "channel": None if settings.snapshot else settings.channel,
         "last_reload": versions.last_reload,
         "failures": versions.failures,
-        "hidden": versions.hidden,
+        "hidden": len(versions.hidden),
         "event_kinds": sorted(version.weights, key=lambda kind: version.weights[kind]) if version else [],
         "attributes": version.filters.choices if version else {},
         "workers": settings.workers,

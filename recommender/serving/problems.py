@@ -1,8 +1,8 @@
 """Requests that cannot be answered, as problem details (RFC 9457): a status of HTTP, an id and one sentence.
 
 Example usage:
->>> unknown_item("77").body()["detail"]
-'item 77 is not in this version'
+>>> too_large(1024).body()["detail"]
+'the body must have at most 1,024 bytes; send fewer events'
 >>> sentence({"type": "less_than_equal", "loc": ("query", "k"), "ctx": {"le": 1000}, "msg": "..."})
 'k must be at most 1000'
 """
@@ -16,7 +16,6 @@ from starlette.responses import JSONResponse, Response
 from recommender.errors import RecommenderError
 
 MEDIA_TYPE: Final = "application/problem+json"
-_SHOWN: Final = 64
 _MISTAKES_SHOWN: Final = 5
 
 
@@ -53,16 +52,6 @@ class RequestError(RecommenderError):
 def problem_response(problem: RequestError) -> Response:
     """Return the answer to a request that cannot be answered."""
     return JSONResponse(problem.body(), problem.status, problem.headers(), MEDIA_TYPE)
-
-
-def unknown_item(itemid: str) -> RequestError:
-    """Return the error for an item that is not in the version."""
-    return RequestError(404, "ITEM_UNKNOWN", f"item {_short(itemid)} is not in this version")
-
-
-def unknown_visitor(visitorid: str) -> RequestError:
-    """Return the error for a visitor that is not in the version, if the answer needs one."""
-    return RequestError(404, "VISITOR_UNKNOWN", f"visitor {_short(visitorid)} is not in this version")
 
 
 def too_large(limit: int) -> RequestError:
@@ -103,10 +92,6 @@ _SENTENCES: Final = {
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
     "too_long": "must have at most {max_length} entries",
-    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must be 'current', 'previous', 'candidate' or the number of a version",
     "value_error": "{error}",
 }
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -30,6 +30,7 @@ _MEANING = {
     422: "The request is invalid",
     503: "Not ready, or too busy: try again",
 }
+_STATUSES = {"GET": (401, 403, 404, 422, 503), "POST": (400, 401, 403, 413, 415, 422, 503)}
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 _SEEN: TypeAdapter[int] = TypeAdapter(Annotated[int, Query(ge=0)])
@@ -39,39 +40,39 @@ _REPEATED = {"history", "exclude"}
 def add_routes(api: FastAPI, recommender: Recommender, *, with_history: bool = True) -> None:
     """Add the routes below /v1."""
 
-    def get(path: str, handler: Any, operation: str, model: Any, tag: str = "recommendations", *more: int) -> None:
-        _add(api, recommender, "GET", path, handler, operation, model, tag, problems(401, 403, 404, 422, 503, *more))
+    def add(tag: str, request: str, handler: Any, model: Any, *more: int) -> None:
+        method, path = request.split(" ")
+        dependencies = [recommender.needs(HISTORY if tag == "histories" else RECOMMEND)]
+        dependencies += [Depends(_is_json)] if method == "POST" else []
+        dependencies += [Depends(no_query)] if method == "POST" or handler in without_query else []
+        responses = problems(*_STATUSES[method], *more)
+        options: Any = {"methods": [method], "response_model": model, "responses": responses, "tags": [tag]}
+        api.add_api_route(path, handler, dependencies=dependencies, **options)
 
-    def post(path: str, handler: Any, operation: str, model: Any, tag: str = "recommendations") -> None:
-        statuses = problems(400, 401, 403, 413, 415, 422, 503)
-        _add(api, recommender, "POST", path, handler, operation, model, tag, statuses)
-
-    get(RECOMMENDATIONS, recommender.recommendations, "getRecommendations", models.Recommendations)
-    post("/v1/recommendations", recommender.recommendations_for, "recommendForEvents", models.Recommendations)
-    post("/v1/recommendations:batch", recommender.batch, "recommendForVisitors", models.Batch)
-    get(SIMILAR, recommender.similar, "getSimilarItems", models.SimilarItems, "items")
-    together = "/v1/items/{itemid:path}/bought-together"
-    get(together, recommender.bought_together, "getItemsBoughtTogether", models.TogetherItems, "items")
-    get("/v1/items/popular", recommender.popular, "getPopularItems", models.Recommendations, "items")
-    several = "getItemsSimilarToSeveral"
-    post("/v1/items:similar", recommender.similar_to_several, several, models.SimilarToSeveral, "items")
-    post("/v1/rank", recommender.rank, "rankItems", models.RankedItems, "items")
-    get("/v1/items/hidden", recommender.hidden, "getHiddenItems", models.HiddenItems, "items")
-    get("/v1/versions", recommender.kept, "getVersions", models.KeptVersions, "operations")
+    of, item, visitor = recommender, "/v1/items/{itemid:path}", "/v1/visitors/{visitorid:path}"
+    without_query = of.get_random_visitor, of.get_versions
+    add("recommendations", f"GET {RECOMMENDATIONS}", of.get_recommendations, models.Recommendations)
+    add("recommendations", "POST /v1/recommendations", of.recommend_for_events, models.Recommendations)
+    add("recommendations", "POST /v1/recommendations:batch", of.recommend_for_visitors, models.Batch)
+    add("items", f"GET {SIMILAR}", of.get_similar_items, models.SimilarItems)
+    add("items", f"GET {item}/bought-together", of.get_items_bought_together, models.TogetherItems)
+    add("items", "GET /v1/items/popular", of.get_popular_items, models.Recommendations)
+    add("items", "POST /v1/items:similar", of.get_items_similar_to_several, models.SimilarToSeveral)
+    add("items", "POST /v1/rank", of.rank_items, models.RankedItems)
+    add("items", "GET /v1/items/hidden", of.get_hidden_items, models.HiddenItems)
+    add("operations", "GET /v1/versions", of.get_versions, models.KeptVersions)
     if with_history:
-        get("/v1/search", recommender.search, "search", models.FoundByText, "histories")
-        visitor = "/v1/visitors/{visitorid:path}"
-        explain = f"{visitor}/explain/{{itemid:path}}"
-        get("/v1/visitors/random", recommender.any_visitor, "getRandomVisitor", models.AnyVisitor, "histories")
-        get(explain, recommender.explain, "explainRecommendation", models.Explanation, "histories", 409)
-        get(f"{visitor}/history", recommender.history, "getHistory", models.PastEvents, "histories")
+        add("histories", "GET /v1/search", of.search, models.FoundByText)
+        add("histories", "GET /v1/visitors/random", of.get_random_visitor, models.AnyVisitor)
+        add("histories", f"GET {visitor}/explain/{{itemid:path}}", of.explain_recommendation, models.Explanation, 409)
+        add("histories", f"GET {visitor}/history", of.get_history, models.PastEvents)
 
 
 def fast_routes(recommender: Recommender) -> list[Route]:
     """Return the routes that are tried before FastAPI's."""
     return [
-        _fast(RECOMMENDATIONS, models.ListQuery, recommender.recommendations, recommender),
-        _fast(SIMILAR, models.SimilarQuery, recommender.similar, recommender),
+        _fast(RECOMMENDATIONS, models.ListQuery, recommender.get_recommendations, recommender),
+        _fast(SIMILAR, models.SimilarQuery, recommender.get_similar_items, recommender),
     ]
 
 
@@ -90,34 +91,6 @@ async def _is_json(request: Request) -> None:
     if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         sentence = "the body must be JSON, with the header Content-Type: application/json"
         raise RequestError(415, "CONTENT_TYPE", sentence)
-
-
-def _add(
-    api: FastAPI,
-    recommender: Recommender,
-    method: str,
-    path: str,
-    handler: Callable[..., Any],
-    operation: str,
-    model: Any,
-    tag: str,
-    responses: dict[int | str, dict[str, Any]],
-) -> None:
-    dependencies = [recommender.needs(HISTORY if tag == "histories" else RECOMMEND)]
-    if method == "POST":
-        dependencies.append(Depends(_is_json))
-    if method == "POST" or operation in {"getRandomVisitor", "getVersions"}:
-        dependencies.append(Depends(no_query))
-    api.add_api_route(
-        path,
-        handler,
-        methods=[method],
-        operation_id=operation,
-        response_model=model,
-        responses=responses,
-        dependencies=dependencies,
-        tags=[tag],
-    )
 
 
 def _fast(path: str, query: Any, handler: Callable[..., Awaitable[Response]], recommender: Recommender) -> Route:

@@ -13,7 +13,7 @@ from uvicorn.supervisors import Multiprocess
 from recommender.errors import ConfigError, Mistake, RecommenderError
 from recommender.serving.follower import open_version
 from recommender.serving.settings import Settings
-from recommender.serving.sources import Folder, check_source, ids_in, source_of
+from recommender.serving.sources import Folder, ids_in, source_of
 from recommender.serving.worker import create_worker
 
 _KEEP_ALIVE: Final = 75  # seconds; longer than proxies keep an idle connection, so that they are the ones to close it
@@ -31,7 +31,7 @@ def serve(settings: Settings, host: str, port: int) -> int:
     """
     source = source_of(settings)
     with listening(host, port) as listener, tempfile.TemporaryDirectory(prefix="recommender-metrics-") as folder:
-        check_source(source)
+        source.check()
         ids_in(settings.hidden_file)
         if isinstance(source, Folder):
             open_version(next(source.newest_first()))

@@ -11,10 +11,11 @@ recommender.errors.StorageError: STORAGE_SCHEME root hdfs://namenode/shop: snaps
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from recommender.errors import ArtifactError, ConfigError, Mistake, StorageError
 from recommender.serving.settings import Settings
@@ -23,6 +24,8 @@ from recommender.snapshot.layout import MANIFEST
 from recommender.store import Channels, Commit, Hidden, Publication, Store, open_files
 
 SNAPSHOT: Final = "snapshot"
+CANDIDATE: Final = "candidate"
+_MOST: Final = 20  # versions that are kept to look at
 
 
 @dataclass(frozen=True)
@@ -41,30 +44,23 @@ class Found:
     at: float = 0.0
 
 
-class Source(Protocol):
-    """Where versions come from."""
-
-    @property
-    def channel(self) -> str | None:
-        """Return the channel that is followed, None for a folder."""
-
-    def newest_first(self) -> Iterator[Found]:
-        """Return what is to be served now, and then what was before it."""
-
-    def hidden(self) -> frozenset[str]:
-        """Return the ids of the items that are hidden now."""
-
-
 @dataclass(frozen=True)
 class Folder:
     """A snapshot that never changes."""
 
     path: Path
-    channel: None = None
+
+    def check(self) -> None:
+        """Raise an ArtifactError if the folder has no manifest, or a damaged one."""
+        read_manifest(self.path)
 
     def newest_first(self) -> Iterator[Found]:
         """Return the snapshot."""
         yield Found(self.path)
+
+    def kept(self) -> Iterator[tuple[str, Found]]:
+        """Return none."""
+        return iter(())
 
     def hidden(self) -> frozenset[str]:
         """Return none: they are in a store."""
@@ -83,6 +79,16 @@ class Channel:
     root: Path
     channel: str
 
+    def check(self) -> None:
+        """Raise a ConfigError if the root does not exist, or other channels do but not this one."""
+        if not self.root.is_dir():
+            sentence = f"there is no folder {self.root}; give the folder in which the stages store their results"
+            raise ConfigError(Mistake("ROOT_UNKNOWN", "root", sentence))
+        names = Channels(self.store).names()
+        if names and self.channel not in names:
+            sentence = f"there is no channel {self.channel} in {self.root}; there are {', '.join(sorted(names))}"
+            raise ConfigError(Mistake("CHANNEL_UNKNOWN", "channel", sentence))
+
     def newest_first(self) -> Iterator[Found]:
         """Return the snapshot that the channel names, and then those that it named before.
 
@@ -93,18 +99,12 @@ class Channel:
         for publication in channels.history(self.channel):
             yield self._found(publication, channels.commit(publication))
 
-    def beside(self, channel: str) -> "Channel":
-        """Return another channel of the same store."""
-        return Channel(self.store, self.root, channel)
-
-    def kept(self) -> Iterator[Found]:
-        """Return the snapshots that the channel names and has named, newest first, as far as they are there."""
-        channels = Channels(self.store)
-        for publication in channels.history(self.channel):
-            with suppress(ArtifactError):
-                found = self._found(publication, channels.commit(publication))
-                if (found.folder / MANIFEST).is_file():
-                    yield found
+    def kept(self) -> Iterator[tuple[str, Found]]:
+        """Return the candidate, and what the channel names and has named, newest first, if the files are there."""
+        for found in islice(replace(self, channel=CANDIDATE)._there(), 1):
+            yield CANDIDATE, found
+        for found in islice(self._there(), _MOST):
+            yield self.channel, found
 
     def hidden(self) -> frozenset[str]:
         """Return the ids of the items that are hidden now.
@@ -113,6 +113,14 @@ class Channel:
             ArtifactError: their record is damaged.
         """
         return frozenset(item.itemid for item in Hidden(self.store).items())
+
+    def _there(self) -> Iterator[Found]:
+        channels = Channels(self.store)
+        for publication in channels.history(self.channel):
+            with suppress(ArtifactError):
+                found = self._found(publication, channels.commit(publication))
+                if (found.folder / MANIFEST).is_file():
+                    yield found
 
     def _found(self, publication: Publication, commit: Commit | None) -> Found:
         if commit is None:
@@ -128,6 +136,9 @@ class Channel:
         run = None if "reused" in commit.record else publication.run_id
         at = datetime.fromisoformat(publication.record["at"]).timestamp()
         return Found(folder, publication.number, run, facts["sha256"], at)
+
+
+Source = Folder | Channel
 
 
 def channel_of(root: str, channel: str) -> Channel:
@@ -171,22 +182,3 @@ def source_of(settings: Settings) -> Source:
     if settings.snapshot:
         return Folder(Path(settings.snapshot).absolute())
     return channel_of(settings.root, settings.channel)
-
-
-def check_source(source: Source) -> None:
-    """Find out that nothing will ever come from a source, before anything is served.
-
-    Raises:
-        ConfigError: the root does not exist, or other channels do but not this one.
-        ArtifactError: the folder has no manifest, or a damaged one.
-    """
-    if isinstance(source, Folder):
-        read_manifest(source.path)
-    elif isinstance(source, Channel):
-        if not source.root.is_dir():
-            sentence = f"there is no folder {source.root}; give the folder in which the stages store their results"
-            raise ConfigError(Mistake("ROOT_UNKNOWN", "root", sentence))
-        names = Channels(source.store).names()
-        if names and source.channel not in names:
-            sentence = f"there is no channel {source.channel} in {source.root}; there are {', '.join(sorted(names))}"
-            raise ConfigError(Mistake("CHANNEL_UNKNOWN", "channel", sentence))

@@ -9,8 +9,9 @@ import numpy as np
 
 from recommender.constants import SEEN
 from recommender.errors import ArtifactError
-from recommender.serving.engine import Engine, Feedback
+from recommender.serving.engine import Engine
 from recommender.serving.filters import Filters
+from recommender.serving.scorer import Feedback
 from recommender.snapshot.checks import corrupt
 from recommender.snapshot.manifest import Manifest
 from recommender.snapshot.read import Did, Snapshot
@@ -53,7 +54,7 @@ class Version:
         self.sources = manifest.sources
         self.events = manifest.events
         self._barred = np.array([self.bars(kind) for kind in manifest.events], dtype=np.bool_)
-        self.filters = Filters(snapshot.items.attributes, snapshot.model.ranked.indexes)
+        self.filters = Filters(snapshot.items.attributes, self.engine.order)
         self.hidden = np.array([], dtype=np.int64)  # indexes of items that nobody gets
 
     @classmethod
@@ -94,10 +95,10 @@ class Version:
         """Look at all pages, and rank for a visitor a few times."""
         self.snapshot.touch()
         _ = self.filters.choices  # counted once
-        items = self.snapshot.model.ranked.indexes[:_WARM_UPS].astype(np.int64)
+        items = np.flatnonzero(self.engine.known)[:_WARM_UPS]
         for item in items:
             feedback = self.engine.feedback(item[None], np.ones(1), item[None])
-            self.engine.best(self.engine.folded_in(feedback), self.snapshot.manifest.k, feedback.excluded)
+            self.engine.best(self.engine.taste(feedback), self.snapshot.manifest.k, feedback.excluded)
 
     def ask(self) -> None:
         """Ask the golden questions.
@@ -114,7 +115,7 @@ class Version:
             if [snapshot.items.ids.text(item) for item in published.item] != [str(item) for item in question.item]:
                 raise _wrong(self.identity, "recommends other items than it must")
             feedback = self.feedback(snapshot.visitors.history(place))
-            ranked = self.engine.best(self.engine.folded_in(feedback), snapshot.manifest.k, feedback.excluded)
+            ranked = self.engine.best(self.engine.taste(feedback), snapshot.manifest.k, feedback.excluded)
             if not np.isfinite(ranked.score).all() or np.isin(ranked.item, feedback.excluded).any():
                 raise _wrong(self.identity, "ranks what it must not")
 

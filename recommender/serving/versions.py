@@ -24,6 +24,7 @@ class Versions:
     Init parameters:
         clock: seconds since the epoch.
     Attributes:
+        hidden: ids of the items that no list has.
         last_reload: {at, error} of the last version that was loaded or refused; None before.
         failures: how many were refused. draining: whether the worker is about to end.
     """
@@ -34,7 +35,7 @@ class Versions:
         self._current: Version | None = None
         self._previous: Version | None = None
         self._next: tuple[float, Version] | None = None
-        self._hidden: frozenset[str] = frozenset()
+        self.hidden: frozenset[str] = frozenset()
         self.archived: tuple[Any, Version] | None = None  # where it was found, and a version that is only looked at
         self.last_reload: Mapping[str, Any] | None = None
         self.failures = 0
@@ -42,26 +43,24 @@ class Versions:
 
     def add(self, version: Version, moment: float = 0.0) -> None:
         """Let a version take effect at a moment, in seconds since the epoch; the first one does at once."""
-        version.hide(self._hidden)
+        version.hide(self.hidden)
         with self._lock:
             self._next = (moment if self._current else 0.0, version)
         self.switch_if_due()
 
     def hide(self, itemids: frozenset[str]) -> bool:
         """Let no list of any version have these items; return whether they are others than before."""
-        if itemids == self._hidden:
+        if itemids == self.hidden:
             return False
-        self._hidden = itemids
-        waiting = self._next
-        archived = self.archived[1] if self.archived else None
-        for version in (self._current, self._previous, archived, waiting[1] if waiting else None):
+        self.hidden, waiting, archived = itemids, self._next, self.archived
+        for version in (self._current, self._previous, archived and archived[1], waiting and waiting[1]):
             if version is not None:
                 version.hide(itemids)
         return True
 
     def archive(self, found: Any, version: Version) -> None:
         """Keep a version that is only looked at, and let its lists not have the hidden items either."""
-        version.hide(self._hidden)
+        version.hide(self.hidden)
         self.archived = found, version
 
     def switch_if_due(self) -> None:
@@ -72,11 +71,6 @@ class Versions:
         with self._lock:
             if self._next is waiting:
                 self._previous, self._current, self._next = self._current, waiting[1], None
-
-    @property
-    def hidden(self) -> int:
-        """Return how many items are hidden."""
-        return len(self._hidden)
 
     @property
     def newest(self) -> Version | None:

@@ -32,8 +32,6 @@ def mistakes_of(step_class: type, error: ValidationError, step_path: str = "") -
     """Return the mistakes that pydantic has found in the parameters of a step: one for a value of several types.
 
     Args:
-        step_class: the class of the step.
-        error: what pydantic has raised.
         step_path: the step's place in the configuration; "" for a step that was not built from one.
     """
     found: dict[str, list[Any]] = {}
@@ -46,11 +44,16 @@ def _mistakes(step_class: type, group: Sequence[Any], step_path: str) -> list[Mi
     """Return the mistakes of one parameter; a value that is of none of its types is one mistake."""
     name = str(next(iter(group[0]["loc"]), ""))
     rule = json_schema(step_class)["properties"].get(name, {})
-    types = [part for part in rule.get("anyOf", ()) if part.get("type") != "null"]
-    if len(group) > 1 and len(types) > 1:
+    if len(group) > 1 and len(_types(rule)) > 1:
         whole = min(group, key=lambda details: len(details["loc"]))
         return [type_mistake(f"{step_path}.{name}" if step_path else name, _describe(rule), whole["input"])]
-    return [_mistake(step_class, details, step_path) for details in group]
+    found = [_mistake(step_class, details, step_path) for details in group]
+    return list({mistake.path: mistake for mistake in found}.values())
+
+
+def _types(rule: Mapping[str, Any]) -> list[Any]:
+    """Return the types that a JSON schema lets a value choose from, without null."""
+    return [part for part in rule.get("anyOf", ()) if part.get("type") != "null"]
 
 
 def _mistake(step_class: type, details: Any, step_path: str) -> Mistake:
@@ -66,6 +69,8 @@ def _mistake(step_class: type, details: Any, step_path: str) -> Mistake:
         return Mistake("CFG_MISSING", path, f"{path} is required and was not given")
     rule = json_schema(step_class)["properties"][location[0]]
     for part in location[1:]:
+        if len(_types(rule)) > 1:  # the part names one of them
+            continue
         rule = next((each for each in rule.get("anyOf", ()) if {"additionalProperties", "items"} & each.keys()), rule)
         if "additionalProperties" in rule:
             path, rule = f"{path}.{part}", rule["additionalProperties"]

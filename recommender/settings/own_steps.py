@@ -1,17 +1,4 @@
-"""Steps of a user's own, which a configuration names by their classes.
-
-    stage1:
-      steps:
-        night_filter: { class: my_shop.NightFilter, wakes_at: 7 }
-
-Example usage:
->>> try:
-...     build_own_steps({"night_filter": {"class": "no_shop.NightFilter"}}, "stage1.steps", known=["data_loader"])
-... except ConfigError as error:
-...     print(error)
-CFG_STEP stage1.steps.night_filter.class no_shop.NightFilter cannot be imported (No module named 'no_shop'); install the
-package that has it, or put its folder on PYTHONPATH
-"""
+"""Steps of a user's own, which a configuration names: ``steps: { night_filter: { class: my_shop.NightFilter } }``."""
 
 import hashlib
 import inspect

@@ -60,7 +60,6 @@ def redacted(value: Any, *, numbers: bool = True) -> Any:
     """Return a text, or a tree of plain JSON types, without its secrets.
 
     Args:
-        value: the text or tree.
         numbers: whether a number is hidden if its key is named like a secret; not so where keys are kinds of events or
             other words of a log, and numbers are counts.
 

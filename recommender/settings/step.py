@@ -144,9 +144,6 @@ def build_steps(
         path: what to put before the keys in error sentences, for example ``stage1.``.
         fixed: config key -> parameters that a step has, but that the stage relies on.
 
-    Returns:
-        config key -> the step.
-
     Raises:
         ConfigError: with the mistakes of all steps.
     """

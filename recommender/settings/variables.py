@@ -31,10 +31,8 @@ def inline_secrets(value: Any, path: str) -> list[Mistake]:
     named = named or any(variable["default"] and is_secret_name(variable["name"]) for variable in variables)
     # Also one that comes from a variable: what is in a URL turns up in Spark's own log.
     if named or (isinstance(value, str) and holds_secret(_VARIABLE.sub("variable", value))):
-        sentence = (
-            f"{path} holds a secret; give it a key of its own, as ${{NAME}}, and set the environment variable NAME"
-        )
-        return [Mistake("SECRET_INLINE", path, sentence)]
+        fault = f"{path} holds a secret; give it a key of its own, as ${{NAME}}, and set the environment variable NAME"
+        return [Mistake("SECRET_INLINE", path, fault)]
     return []
 
 

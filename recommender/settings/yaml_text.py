@@ -90,7 +90,6 @@ def parse_yaml(text: str, owner: str, parameter: str = "") -> Any:
     """Return what a text says.
 
     Args:
-        text: YAML.
         owner: what is read, for the sentence of an error.
         parameter: whose value the text is; "": of none.
 

@@ -1,7 +1,7 @@
 """The items of a snapshot, and what the model knows of them.
 
-`Catalogue` is the shop's side: ids, titles, pictures, what is popular, what is similar. `Model` is the side of the
-arithmetic: the factors, what is ranked and in which order, and YᵀY.
+`Catalogue` is the shop's side: ids, titles, pictures, what is popular, what is similar. The side of the arithmetic is
+`Model`, the factors, what is ranked and in which order, and YᵀY; or else `Neighbours`.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from recommender.ranking import Items
+from recommender.ranking import Items, Nearest, Solver
 from recommender.snapshot.columns import Ids, ListsOf, Texts, ids_of, matrix_of, rising
 
 Popular = tuple[NDArray[np.int32], NDArray[np.float64]]  # as `fill_up` takes them
@@ -28,6 +28,7 @@ class Catalogue:
     pictures: Texts
     popularity: NDArray[np.float64]
     popular: Popular
+    allowed: NDArray[np.bool_]  # whether each may be recommended
     similar: ListsOf
     attributes: Mapping[str, pa.Array] = field(default_factory=dict)  # numbers, true and false, or text
     together: ListsOf | None = None  # what is bought with each item
@@ -56,16 +57,33 @@ class Model:
         known: whether an item has factors.
         ranked: the items that may be recommended and have factors, as they are ranked.
         gram: YᵀY of all factors.
+        solver: as they were fitted.
     """
 
     factors: NDArray[np.float32]
     known: NDArray[np.bool_]
     ranked: Items
     gram: NDArray[np.float64]
+    solver: Solver
     rank: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rank", self.factors.shape[1])
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The neighbours of the items.
+
+    Attributes:
+        nearest: of every item. known: whether an item has any.
+    """
+
+    nearest: Nearest
+    known: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known", np.diff(self.nearest.offsets) > 0)
 
 
 def catalogue_of(
@@ -101,7 +119,9 @@ def catalogue_of(
     in_windows = {name: _popular(_column(windows, name).to_numpy(), allowed) for name in names}
     titles, pictures = (Texts(_column(items, name)) for name in ("title", "picture"))
     popular = _popular(popularity, allowed)
-    return Catalogue(ids_of(ids), order, titles, pictures, popularity, popular, lists, known, bought, in_windows)
+    return Catalogue(
+        ids_of(ids), order, titles, pictures, popularity, popular, allowed, lists, known, bought, in_windows
+    )
 
 
 def _popular(popularity: NDArray[Any], allowed: NDArray[np.bool_]) -> Popular:
@@ -111,12 +131,12 @@ def _popular(popularity: NDArray[Any], allowed: NDArray[np.bool_]) -> Popular:
     return chosen, popularity[chosen].astype(np.float64)
 
 
-def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, rank: int) -> Model:
+def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, rank: int, solver: Solver) -> Model:
     """Return the model of three tables.
 
     Args:
         factors, ranking, gram: as they are stored.
-        count: of all items. rank: of the model.
+        count: of all items. rank: of the model. solver: as it was fitted.
 
     Raises:
         ValueError: they do not belong together.
@@ -135,7 +155,23 @@ def model_of(factors: pa.Table, ranking: pa.Table, gram: pa.Table, count: int, r
         raise ValueError("what is ranked is not what has factors")
     if np.any(norms[1:] > norms[:-1]) or not np.isfinite(norms).all() or not np.isfinite(square).all():
         raise ValueError("the factors are not finite, or not in the order of their norms")
-    return Model(matrix_of(features), known, ranked, square)
+    return Model(matrix_of(features), known, ranked, square, solver)
+
+
+def neighbours_of(table: pa.Table, count: int) -> Neighbours:
+    """Return the neighbours of so many items.
+
+    Raises:
+        ValueError: they are those of other items, or what is stored of them cannot be.
+    """
+    lists = ListsOf(_column(table, "item"), _column(table, "similarity"))
+    items, similarities = lists.values
+    if len(table) != count:
+        raise ValueError("the neighbours are not those of these items")
+    inside("item", items, count)
+    if not (np.isfinite(similarities) & (similarities > 0)).all():
+        raise ValueError("a similarity of neighbours is not above 0")
+    return Neighbours(Nearest(lists.offsets, items, similarities))
 
 
 def inside(what: str, numbers: NDArray[Any], count: int) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from recommender.errors import ArtifactError
-from recommender.snapshot.layout import MANIFEST, SINGLE_FILES
+from recommender.snapshot.layout import MANIFEST, MODEL_FILES, SINGLE_FILES
 from recommender.snapshot.manifest import Manifest
 
 _CHUNK = 1 << 22
@@ -38,7 +38,7 @@ def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise corrupt(f"{path} is not the manifest that the commit names")
     manifest = Manifest.read(content, str(path))
-    missing = [name for name in SINGLE_FILES if name not in manifest.files]
+    missing = [name for name in (*SINGLE_FILES, *MODEL_FILES[manifest.model]) if name not in manifest.files]
     if missing:
         raise corrupt(f"{path} does not list {missing[0]}")
     for name in manifest.files:

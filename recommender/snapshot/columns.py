@@ -229,22 +229,22 @@ class ListsOf:
     """
 
     def __init__(self, *columns: pa.Array) -> None:
-        self._offsets: NDArray[np.int32] = columns[0].offsets.to_numpy()
+        self.offsets: NDArray[np.int32] = columns[0].offsets.to_numpy()
         for column in columns[1:]:
-            if not np.array_equal(column.offsets.to_numpy(), self._offsets):
+            if not np.array_equal(column.offsets.to_numpy(), self.offsets):
                 raise ValueError("lists that belong together have different lengths")
         self.values: tuple[NDArray[Any], ...] = tuple(column.values.to_numpy() for column in columns)
         shortest = min(len(values) for values in self.values)
-        if np.any(np.diff(self._offsets) < 0) or self._offsets[0] < 0 or self._offsets[-1] > shortest:
+        if np.any(np.diff(self.offsets) < 0) or self.offsets[0] < 0 or self.offsets[-1] > shortest:
             raise ValueError("lists do not lie inside their values")
 
     def place(self, row: int) -> slice:
         """Return where the values of a row are."""
-        return slice(int(self._offsets[row]), int(self._offsets[row + 1]))
+        return slice(int(self.offsets[row]), int(self.offsets[row + 1]))
 
     def lengths(self) -> NDArray[np.int32]:
         """Return the length of each list."""
-        return np.diff(self._offsets)
+        return np.diff(self.offsets)
 
 
 def matrix_of(column: pa.Array) -> NDArray[Any]:

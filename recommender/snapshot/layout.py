@@ -7,6 +7,7 @@
     factors.arrow            the factors of each item, in the order of the indexes
     ranking.arrow            what may be recommended and has factors, in the order in which it is searched
     gram.arrow               YᵀY, what every fold-in starts from
+    neighbours.arrow         in place of the last three, if the model is one of neighbours: those of each item
     similar_items.arrow      the most alike items of each item, in the order of the indexes
     bought_together.arrow    the items most often bought with each item, in the order of the indexes; it may be missing
     popular_windows.arrow    how many visitors each item had in the last days of the log; it may be missing
@@ -25,6 +26,8 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
+from recommender.constants import ALS, ITEM_TO_ITEM
+
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 VISITORS: Final = "visitors"
@@ -33,11 +36,13 @@ ITEMS_BY_ID: Final = "items_by_id.arrow"
 FACTORS: Final = "factors.arrow"
 RANKING: Final = "ranking.arrow"
 GRAM: Final = "gram.arrow"
+NEIGHBOURS: Final = "neighbours.arrow"
 SIMILAR_ITEMS: Final = "similar_items.arrow"
 BOUGHT_TOGETHER: Final = "bought_together.arrow"
 POPULAR_WINDOWS: Final = "popular_windows.arrow"
 ATTRIBUTES: Final = "attributes.arrow"
-SINGLE_FILES: Final = (ITEMS, ITEMS_BY_ID, FACTORS, RANKING, GRAM, SIMILAR_ITEMS)
+SINGLE_FILES: Final = (ITEMS, ITEMS_BY_ID, SIMILAR_ITEMS)
+MODEL_FILES: Final = {ALS: (FACTORS, RANKING, GRAM), ITEM_TO_ITEM: (NEIGHBOURS,)}
 
 IdType = Literal["long", "string"]
 
@@ -100,6 +105,11 @@ def ranking_schema(width: int) -> pa.Schema:
 def gram_schema(rank: int) -> pa.Schema:
     """Return the column of YᵀY, one row of the matrix per row."""
     return _schema(("row", pa.list_(pa.float64(), rank)))
+
+
+def neighbours_schema() -> pa.Schema:
+    """Return the columns of the neighbours, the nearest first."""
+    return _schema(("item", pa.list_(pa.int32())), ("similarity", pa.list_(pa.float64())))
 
 
 def similar_items_schema() -> pa.Schema:

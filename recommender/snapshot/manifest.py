@@ -9,8 +9,8 @@ Example usage:
 ...     "counts": {"visitors": 0, "items": 0, "lists": 0}, "files": {}})
 >>> Manifest.read(manifest.sealed(), "manifest.json").run
 'monday'
->>> manifest.solver.reg_exponent  # older snapshots do not have it
-1.0
+>>> manifest.model, manifest.solver.reg_exponent  # older snapshots do not have them
+('als', 1.0)
 >>> Manifest.read(b"{}", "manifest.json")
 Traceback (most recent call last):
 recommender.errors.ArtifactError: ARTIFACT_CORRUPT manifest.json is damaged: ...
@@ -80,7 +80,8 @@ class Manifest(_Part):
 
     Attributes:
         run, number, created_at: of the commit that it belongs to; number 0: of none.
-        rank: of the model. k: the length of the published lists.
+        model: what scores items. rank, solver: of factors; null for a model of neighbours.
+        k: the length of the published lists.
         score_map: kind of event -> weight. events, sources: what the numbers in the files stand for.
         exclude_events: seen, or kinds of events: an item that a visitor has any event with, or such an event, is not
             recommended to it.
@@ -94,8 +95,9 @@ class Manifest(_Part):
     number: int = Field(ge=0)
     created_at: str
     id_types: IdTypes
-    rank: int = Field(ge=1)
-    solver: SolverSettings
+    model: Literal["als", "item_to_item"] = "als"  # older snapshots do not have it
+    rank: int | None = Field(None, ge=1)
+    solver: SolverSettings | None = None
     score_map: dict[str, float]
     events: list[str]
     sources: list[str] = [ALS, FOLD_IN, POPULAR]

@@ -6,16 +6,19 @@ binary search, some microseconds among millions.
 
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from recommender.snapshot.catalogue import Catalogue, Model, catalogue_of, inside, model_of
+from recommender.constants import ALS, ITEM_TO_ITEM
+from recommender.ranking import Solver
+from recommender.snapshot.catalogue import Catalogue, Model, Neighbours, catalogue_of, inside, model_of, neighbours_of
 from recommender.snapshot.checks import corrupt
 from recommender.snapshot.columns import Ids, ListsOf, ids_of, rising
 from recommender.snapshot.layout import (
@@ -25,6 +28,7 @@ from recommender.snapshot.layout import (
     GRAM,
     ITEMS,
     ITEMS_BY_ID,
+    NEIGHBOURS,
     POPULAR_WINDOWS,
     RANKING,
     SIMILAR_ITEMS,
@@ -33,6 +37,7 @@ from recommender.snapshot.layout import (
     gram_schema,
     items_by_id_schema,
     items_schema,
+    neighbours_schema,
     popular_windows_schema,
     ranking_schema,
     similar_items_schema,
@@ -137,7 +142,7 @@ class Snapshot:
     manifest: Manifest
     visitors: Visitors
     items: Catalogue
-    model: Model
+    model: Model | Neighbours
     mapped: tuple[pa.MemoryMappedFile, ...]
 
     @classmethod
@@ -148,7 +153,7 @@ class Snapshot:
             ArtifactError: what is in the files does not belong together, whatever their hashes say.
         """
         reader = _Reader(folder)
-        ids, rank = manifest.id_types, manifest.rank
+        ids = manifest.id_types
         try:
             items = reader.table(ITEMS, items_schema(ids.itemid))
             catalogue = catalogue_of(
@@ -159,13 +164,7 @@ class Snapshot:
                 reader.table(BOUGHT_TOGETHER, bought_together_schema()) if BOUGHT_TOGETHER in manifest.files else None,
                 reader.table(POPULAR_WINDOWS, popular_windows_schema) if POPULAR_WINDOWS in manifest.files else None,
             )
-            model = model_of(
-                reader.table(FACTORS, factors_schema(rank)),
-                reader.table(RANKING, ranking_schema(rank if manifest.blend is None else rank + 1)),
-                reader.table(GRAM, gram_schema(rank)),
-                len(items),
-                rank,
-            )
+            model = _MODELS[manifest.model](reader, manifest, len(items))
             visitors = _visitors(reader, manifest, len(items))
         except (pa.ArrowInvalid, ValueError, OSError) as error:
             reason = str(error).split("\n", 1)[0]
@@ -210,6 +209,30 @@ class _Reader:
             if column.null_count and not field.nullable:
                 raise ValueError(f"{path} has nulls in the column {field.name}")
         return table
+
+
+def _factors(reader: _Reader, manifest: Manifest, items: int) -> Model:
+    rank, solver = manifest.rank, manifest.solver
+    if rank is None or solver is None:
+        raise ValueError("the manifest has no rank or no solver of its factors")
+    return model_of(
+        reader.table(FACTORS, factors_schema(rank)),
+        reader.table(RANKING, ranking_schema(rank if manifest.blend is None else rank + 1)),
+        reader.table(GRAM, gram_schema(rank)),
+        items,
+        rank,
+        Solver(**dict(solver)),
+    )
+
+
+def _neighbours(reader: _Reader, manifest: Manifest, items: int) -> Neighbours:  # noqa: ARG001 - as `_factors`
+    return neighbours_of(reader.table(NEIGHBOURS, neighbours_schema()), items)
+
+
+_MODELS: Final[Mapping[str, Callable[[_Reader, Manifest, int], Model | Neighbours]]] = {
+    ALS: _factors,
+    ITEM_TO_ITEM: _neighbours,
+}
 
 
 def _attributes(found: pa.Schema) -> pa.Schema:

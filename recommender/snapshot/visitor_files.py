@@ -26,6 +26,7 @@ from recommender.snapshot.layout import (
     GRAM,
     ITEMS,
     ITEMS_BY_ID,
+    NEIGHBOURS,
     POPULAR_WINDOWS,
     RANKING,
     SIMILAR_ITEMS,
@@ -40,6 +41,7 @@ from recommender.snapshot.write import (
     gram_table,
     items_by_id_table,
     items_table,
+    neighbours_table,
     popular_windows_table,
     ranking_table,
     similar_items_table,
@@ -68,9 +70,10 @@ def item_files(rows: pa.Table) -> Iterator[tuple[str, bytes]]:
     """Return the paths and contents of the files of the items.
 
     Args:
-        rows: in the order of the indexes, which are dense: itemid, item_index, popularity, features, similar (structs
-            of similar_item_index and similarity, the most alike first), gain, allowed, title and picture; null where
-            there is nothing. These may be missing: together (structs of together_item_index and visitors, the most
+        rows: in the order of the indexes, which are dense: itemid, item_index, popularity, features or neighbours
+            (structs of neighbour_index and similarity, the nearest first), similar (structs of similar_item_index and
+            similarity, the most alike first), gain, allowed, title and picture; null where there is nothing. These may
+            be missing: together (structs of together_item_index and visitors, the most
             first), windows (a struct of numbers of visitors), attributes (a struct of texts).
 
     Raises:
@@ -85,10 +88,14 @@ def item_files(rows: pa.Table) -> Iterator[tuple[str, bytes]]:
     texts = (rows[name].combine_chunks() for name in ("title", "picture"))
     yield ITEMS, _bytes(items_table(ids, popularity, allowed, *texts))
     yield ITEMS_BY_ID, _bytes(items_by_id_table(ids))
-    indexes, factors = _factors(rows["features"])
-    yield FACTORS, _bytes(factors_table(indexes, factors, count))
-    yield GRAM, _bytes(gram_table(factors))
-    yield RANKING, _bytes(ranking_table(indexes, _blended(factors, rows["gain"], indexes), allowed))
+    if "neighbours" in rows.column_names:
+        near = _pairs(rows["neighbours"], "neighbour_index", "similarity")
+        yield NEIGHBOURS, _bytes(neighbours_table(count, *near))
+    else:
+        indexes, factors = _factors(rows["features"])
+        yield FACTORS, _bytes(factors_table(indexes, factors, count))
+        yield GRAM, _bytes(gram_table(factors))
+        yield RANKING, _bytes(ranking_table(indexes, _blended(factors, rows["gain"], indexes), allowed))
     pairs = _pairs(rows["similar"], "similar_item_index", "similarity")
     yield SIMILAR_ITEMS, _bytes(similar_items_table(count, *pairs))
     if "together" in rows.column_names:

@@ -47,6 +47,7 @@ from recommender.snapshot.layout import (
     gram_schema,
     items_by_id_schema,
     items_schema,
+    neighbours_schema,
     part_name,  # noqa: F401
     popular_windows_schema,
     ranking_schema,
@@ -207,6 +208,14 @@ def similar_items_table(
     """
     offsets = np.searchsorted(items, np.arange(count + 1))
     return _table([_lists(offsets, similar), _lists(offsets, similarity)], similar_items_schema())
+
+
+def neighbours_table(
+    count: int, items: NDArray[np.integer], neighbours: NDArray[np.integer], similarity: NDArray[np.floating]
+) -> pa.Table:
+    """Return the neighbours of all items; the arguments are as those of `similar_items_table`."""
+    offsets = np.searchsorted(items, np.arange(count + 1))
+    return _table([_lists(offsets, neighbours), _lists(offsets, similarity)], neighbours_schema())
 
 
 def bought_together_table(

@@ -71,12 +71,7 @@ def is_empty(source: Loaded, rows: DataFrame) -> bool:
 
 
 def condition_of(text: str, rows: DataFrame, key: str, of: str) -> Column:
-    """Return a condition in SQL as a column.
-
-    Args:
-        text: the condition.
-        rows: what it is a condition on.
-        key: the parameter that has it, and `of`: what a row is, for errors.
+    """Return a condition in SQL as a column; for errors, `key` is its parameter, and `of` what a row is.
 
     Raises:
         ConfigError: it is not a condition on one row, or chance decides it (CFG_SQL).
@@ -97,7 +92,6 @@ def condition_of(text: str, rows: DataFrame, key: str, of: str) -> Column:
 
 
 def _check_values(name: str, values: Sequence[str | int], kind: T.DataType) -> None:
-    """Refuse values that a column of a type cannot have."""
     texts = SparkSession.active().range(1).select(*(F.lit(str(value)).alias(f"v{n}") for n, value in enumerate(values)))
     casts = [F.expr(f"try_cast(v{n} AS {kind.simpleString()})") for n in range(len(values))]
     found = texts.select(*casts).first() or ()

@@ -11,11 +11,11 @@ from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
-from recommender.errors import SchemaError
+from recommender.errors import InputError, SchemaError
 from recommender.sources.csv_files import check_wanted
 from recommender.sources.loaded import FILE, MALFORMED, Loaded, check_names, loaded, quoted
 from recommender.sources.nested import root_of
-from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, of_each, place
+from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, of_each, place, twice
 
 _CHECKED = {"parquet.page.verify-checksum.enabled": "true", **STRICT}
 # Types of which each holds every value of those before it.
@@ -23,6 +23,7 @@ _WIDER: Sequence[Sequence[type[T.DataType]]] = (
     (T.ByteType, T.ShortType, T.IntegerType, T.LongType),
     (T.FloatType, T.DoubleType),
 )
+_NO_BYTE = ("UNABLE_TO_INFER_SCHEMA", "length is too low: 0)")  # how a file without a byte fails
 _COMPARED_FILES = 500  # of more files the schemas are merged in one job, and not looked at one by one
 _Kinds = tuple[tuple[str, T.DataType], ...]
 # Spark has no type for times in nanoseconds, as pandas writes them; they are read as numbers where this is set.
@@ -34,11 +35,7 @@ def read_columnar(
 ) -> Loaded:
     """Read Parquet or ORC files; those in which the wanted columns have the same types are read together.
 
-    Args:
-        path: file, folder or glob.
-        file_format: parquet or orc.
-        wanted: names of the columns that are needed; where the files differ only these are read.
-        options: of Spark's reader.
+    See `read_files` for the arguments. Where the files differ only the wanted columns are read.
 
     Raises:
         InputError: there are no files (INPUT_EMPTY). SchemaError: two columns have the same name, or a wanted column
@@ -79,15 +76,31 @@ def _read(
         return spark.read.format(file_format).options(**{**settings, **more}).load(paths)
 
     if len(files) > _COMPARED_FILES:
-        return loaded(read(path, mergeSchema="true"), path, place())
-    schemas = of_each(files, lambda file: read(literal(file)).schema)
+        return loaded(read(path, mergeSchema="true", **base_of(path, files)), path, place())
+
+    def look(file: str) -> T.StructType | None:
+        try:
+            return read(literal(file)).schema
+        except Exception as error:
+            if not any(sign in str(error) for sign in _NO_BYTE):
+                raise
+            return None
+
+    looked = of_each(files, look)
+    schemas = {file: schema for file, schema in looked.items() if schema is not None}
+    empty = [file for file in files if file not in schemas]
+    if not schemas:
+        raise InputError("INPUT_EMPTY", f"{path} has no rows")
     alike: dict[_Kinds, list[str]] = {}
     for file, schema in schemas.items():
         check_names(schema.names, file)
         alike.setdefault(_kinds(schema, wanted), []).append(file)
     check_wanted({file: schema.names for file, schema in schemas.items()}, wanted)
+    both = twice(files, (name for schema in schemas.values() for name in schema.names), "folders")
+    warnings = [*([f"{len(empty):,} files of {path} are empty, one is {empty[0]}"] if empty else []), *both]
     if len(alike) == 1:
-        return loaded(read(path), path, place())
+        paths = list(map(literal, schemas)) if empty else path
+        return replace(loaded(read(paths, **base_of(path, files)), path, place()), warnings=warnings)
     types = _types({its[0]: dict(kinds) for kinds, its in alike.items()})
     parts = [
         _part(read(list(map(literal, its)), **base_of(path, files)), schemas[its[0]].names, dict(kinds), types)
@@ -97,7 +110,7 @@ def _read(
     columns = dict.fromkeys(name for schema in schemas.values() for name in schema.names)
     folders = [name for name in rows.columns if name not in {*types, MALFORMED, FILE}]
     names = {file: [name for name, _ in kinds] for kinds, its in alike.items() for file in its}
-    return Loaded(rows, [*columns, *folders], path, lacking(names, wanted))
+    return Loaded(rows, [*columns, *folders], path, [*lacking(names, wanted), *warnings])
 
 
 def _kinds(schema: T.StructType, wanted: Sequence[str]) -> _Kinds:

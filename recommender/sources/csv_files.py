@@ -18,11 +18,13 @@ from operator import and_, or_
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from recommender.errors import InputError, SchemaError
-from recommender.sources.csv_head import LINE, Head, Layout, heads, lines, quotes
+from recommender.sources.csv_head import LINE, Head, Layout, has_values, heads, lines, quotes
 from recommender.sources.loaded import FILE, HEAD, MALFORMED, Loaded, check_names, quoted, shown
-from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, with_place
+from recommender.sources.paths import STRICT, base_of, lacking, listed, literal, twice, with_place
 
 _CELLS = "__cells"
+_NAMES_OF_OWN = "or name the columns by data_loader.header: false, skip_rows and column_names"
+_MOST_COLUMNS = 20_480  # that Spark cuts a line into; of a row there may be as many more than in the header
 _NOT_OF_CELLS = {"encoding", "charset", "linesep", "comment", "multiline"}
 
 
@@ -35,20 +37,14 @@ def read_csv(
     *,
     whole: bool = False,
 ) -> Loaded:
-    """Read CSV files; those that begin in the same way are read together.
-
-    Args:
-        path: file, folder or glob.
-        wanted: names of the columns that are returned.
-        layout: how the files are laid out.
-        optional: those of the wanted columns that need not be there.
-        whole: whether all columns are returned.
+    """Read CSV files; those that begin in the same way are read together. See `read_files` for the arguments.
 
     Raises:
         InputError: there are no events (INPUT_EMPTY), what there is, is not text (ENCODING), or a quote is never closed
             (INPUT_CORRUPT). SchemaError: two columns have the same name, or a file has none of the wanted ones.
     """
     files = listed(spark, path)
+    layout = replace(layout, options={**base_of(path, files), **layout.options})
     _check_options(spark, layout)
     by_head: dict[Head, list[str]] = {}
     empty = []
@@ -58,7 +54,8 @@ def read_csv(
         raise InputError("INPUT_EMPTY", f"{path} has no rows: every file of it is empty")
     by_names = {file: head.names for head, its_files in by_head.items() for file in its_files}
     for head, its_files in by_head.items():
-        check_names(list(head.names), its_files[0])
+        if not has_values(head.names, wanted):
+            check_names(list(head.names), its_files[0], _NAMES_OF_OWN)
     check_wanted(by_names, [name for name in wanted if name not in optional])
     if layout.has_multiline and layout.quote:
         _check_quotes(lines(spark, path, layout), layout)
@@ -67,13 +64,13 @@ def read_csv(
     if len(by_head) == 1 and not empty:
         parts = [_part(spark, path, next(iter(by_head)), layout, kept)]
     else:
-        based = replace(layout, options={**base_of(path, files), **layout.options})
-        parts = [_part(spark, list(map(literal, its)), head, based, kept) for head, its in by_head.items()]
+        parts = [_part(spark, list(map(literal, its)), head, layout, kept) for head, its in by_head.items()]
     rows = reduce(DataFrame.unionByName, parts)
     folders = [name for name in rows.columns if name not in columns and f"/{name}=" in files[0]]
     is_cut = bool(layout.quote) and not layout.has_multiline
     is_open = partial(_is_open, layout=layout) if is_cut else None
-    return Loaded(rows, [*columns, *folders], path, _warnings(path, by_names, wanted, empty), is_open=is_open)
+    warnings = [*_warnings(path, by_names, wanted, empty), *twice(files, columns, "files")]
+    return Loaded(rows, [*columns, *folders], path, warnings, is_open=is_open)
 
 
 def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) -> None:
@@ -86,7 +83,9 @@ def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) ->
     lower = {file: {name.lower() for name in names} for file, names in columns.items()}
     without = [file for file, names in lower.items() if not any(name.lower() in names for name in wanted)]
     if wanted and without and len(without) < len(columns):
-        found = f"found [{shown(list(columns[without[0]]))}] in {without[0]}"
+        there = columns[without[0]]
+        names = "values, and no names of columns" if has_values(there, wanted) else f"[{shown(list(there))}]"
+        found = f"found {names} in {without[0]}"
         fault = f"{', '.join(wanted)}; {found}, which lies beside files with such columns"
         advice = "move it, or name the others with a glob"
         raise SchemaError("SCHEMA_MISSING", fault, advice, "see data_loader.event_filename")
@@ -95,7 +94,6 @@ def check_wanted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str]) ->
 def _warnings(
     path: str, by_names: Mapping[str, Sequence[str]], wanted: Sequence[str], empty: Sequence[str]
 ) -> list[str]:
-    """Return warnings about the headers of the files."""
     warnings = []
     different = len(set(by_names.values()))
     if different > 1:
@@ -125,6 +123,8 @@ def _reading(head: Head, layout: Layout) -> tuple[str, dict[str, str]]:
     """Return the schema of all cells of a row, and the options that they are cut by."""
     schema = ", ".join(f"{name} string" for name in (*_names(head), MALFORMED))
     rule = {"sep": head.delimiter, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED}
+    if not layout.option("maxColumns"):
+        rule["maxColumns"] = str(_MOST_COLUMNS + len(head.names))
     return schema, {"escape": '"', **layout.options, **rule}
 
 
@@ -137,7 +137,6 @@ def _check_options(spark: SparkSession, layout: Layout) -> None:
 
 
 def _of_lines(spark: SparkSession, paths: str | list[str], head: Head, layout: Layout) -> DataFrame:
-    """Return the rows of files that are read line by line."""
     schema, settings = _reading(head, layout)
     of_cells = {name: value for name, value in settings.items() if name.lower() not in _NOT_OF_CELLS}
     rows = lines(spark, paths, layout).withColumn(_CELLS, F.from_csv(F.col(LINE), schema, of_cells))

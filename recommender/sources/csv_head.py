@@ -13,14 +13,16 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
-from recommender.errors import InputError, SchemaError
+from recommender.errors import SchemaError
 from recommender.sources.encodings import Encoding
 from recommender.sources.options import chosen
-from recommender.sources.paths import HINT, STRICT, literal, of_each, with_place
+from recommender.sources.paths import STRICT, check_packed, literal, no_text, of_each, with_place
 
 LINE: Final = "__line"  # the text of a line
+_VALUE = re.compile(r"[{\[]|[-+]?\d[\d.,:TZ/ +-]*$")  # in the place of a name
+_COMPRESSED = (".gz", ".gzip", ".bz2", ".zst", ".lz4", ".snappy", ".deflate")
 _OF_LINES = ("linesep", "comment")  # options that say what a line is
-_SEP = re.compile(r'"?sep=(.+?)"?', re.IGNORECASE)  # the first line as Excel writes it
+_SEP = re.compile(r' *"?sep=(.+?)"? *', re.IGNORECASE)  # the first line as Excel writes it
 # The characters that Java's trim removes: a line of only these does not count.
 _BLANKS = "".join(chr(code) for code in range(33))
 # No character of a text: nothing separates or quotes the cells of a line that is one cell.
@@ -29,21 +31,13 @@ _NOTHING: Mapping[str, str] = {"sep": "\ufffe", "quote": "\uffff", "escape": "\u
 
 @dataclass(frozen=True)
 class Layout:
-    """How CSV files are laid out.
+    """How CSV files are laid out."""
 
-    Attributes:
-        delimiter: what stands between the cells, one or more characters.
-        header: whether the first line has the names of the columns.
-        column_names: names of the columns of files without a header; none: c1, c2 and so on.
-        skip_rows: number of lines before the header, or before the first row; blank lines are not counted.
-        options: further options of Spark's reader.
-    """
-
-    delimiter: str = ","
-    header: bool = True
-    column_names: Sequence[str] = ()
-    skip_rows: int = 0
-    options: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str = ","  # what stands between the cells, one or more characters
+    header: bool = True  # whether the first line has the names of the columns
+    column_names: Sequence[str] = ()  # names of the columns of files without a header; none: c1, c2 and so on
+    skip_rows: int = 0  # number of lines before the header, or before the first row; blank lines are not counted
+    options: Mapping[str, str] = field(default_factory=dict)  # further options of Spark's reader
 
     def option(self, name: str, default: str = "") -> str:
         """Return an option, whatever the case of its name."""
@@ -73,19 +67,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a file.
+    """The beginning of a file."""
 
-    Attributes:
-        names: of the columns; none of an empty file.
-        delimiter: what stands between its cells.
-        lines: those that are not rows: skipped ones, ``sep=;``, the header.
-        header: the cells of the header as they are; none without one.
-    """
-
-    names: tuple[str, ...]
-    delimiter: str
-    lines: tuple[str, ...] = ()
-    header: tuple[str, ...] = ()
+    names: tuple[str, ...]  # of the columns; none of an empty file
+    delimiter: str  # what stands between its cells
+    lines: tuple[str, ...] = ()  # those that are not rows: skipped ones, ``sep=;``, the header
+    header: tuple[str, ...] = ()  # the cells of the header as they are; none without one
 
 
 def lines(spark: SparkSession, paths: str | list[str], layout: Layout) -> DataFrame:
@@ -131,8 +118,9 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
         first = [str(row[0] or "").removeprefix("\ufeff") for row in lines(spark, literal(file), layout).take(number)]
         looked_at = head_lines(first, layout)
         if any("\x00" in line or "\ufffd" in line for line in looked_at):
-            fault = f"{file} is not UTF-8 text: its first line has bytes that are not characters"
-            raise InputError("ENCODING", fault, f"{HINT}.options (encoding, multiLine), or convert the file")
+            raise no_text(file, first[0], "encoding, multiLine")
+        if not first and file.lower().endswith(_COMPRESSED):
+            check_packed(spark, file)
         return head_of(first, layout, file)
 
     return of_each(files, look)
@@ -140,7 +128,7 @@ def heads(spark: SparkSession, files: Sequence[str], layout: Layout) -> dict[str
 
 def head_lines(first: Sequence[str], layout: Layout) -> Sequence[str]:
     """Return those of the first lines of a file that say what its columns are, and those before."""
-    return first[: layout.skip_rows + 1 + bool(first and _SEP.fullmatch(first[0].strip()))]
+    return first[: layout.skip_rows + 1 + bool(first and _SEP.fullmatch(first[0]))]
 
 
 def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
@@ -148,15 +136,18 @@ def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
 
     >>> head_of(["sep=;", "a;b", "1;2"], Layout())
     Head(names=('a', 'b'), delimiter=';', lines=('sep=;', 'a;b'), header=('a', 'b'))
+    >>> head_of(["sep=\\t", "a\\tb"], Layout()).names
+    ('a', 'b')
     >>> head_of(["1;2"], Layout(";", header=False))
     Head(names=('c1', 'c2'), delimiter=';', lines=(), header=())
     """
-    found = _SEP.fullmatch(first[0].strip()) if first else None
+    found = _SEP.fullmatch(first[0]) if first else None
     delimiter = found[1] if found else layout.delimiter
     skipped = layout.skip_rows + bool(found)
     if len(first) <= skipped:
         return Head((), delimiter, tuple(first))
-    raw = cells(first[skipped], delimiter, layout.quote)
+    is_spaced = layout.option("ignoreLeadingWhiteSpace").lower() == "true"
+    raw = cells(first[skipped], delimiter, layout.quote, is_spaced=is_spaced)
     if layout.header:
         names = [name.strip() or f"_c{position}" for position, name in enumerate(raw)]
         return Head(tuple(names), delimiter, tuple(first[: skipped + 1]), tuple(raw))
@@ -167,14 +158,26 @@ def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
     return Head(tuple(names), delimiter, tuple(first[:skipped]))
 
 
-def cells(line: str, delimiter: str, quote: str = '"') -> list[str]:
-    """Return the cells of a line.
+def has_values(names: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Return whether a row stands in the place of a header; it must not be shown.
+
+    >>> has_values(["1546300800000", "7", "view"], ["itemid"]), has_values(["itemid", "2019"], ["itemid"])
+    (True, False)
+    """
+    return any(map(_VALUE.match, names)) and not set(names) & set(wanted)
+
+
+def cells(line: str, delimiter: str, quote: str = '"', *, is_spaced: bool = False) -> list[str]:
+    """Return the cells of a line; `is_spaced`: blanks before quotes do not count.
 
     >>> cells(',a,"b,c"', ",")
     ['', 'a', 'b,c']
     """
     one = delimiter if len(delimiter) == 1 else "\x1f"
     line = line.replace(delimiter, one)
-    if len(quote) == 1:
-        return next(csv.reader([line], delimiter=one, quotechar=quote))
+    try:
+        if len(quote) == 1:
+            return next(csv.reader([line], delimiter=one, quotechar=quote, skipinitialspace=is_spaced))
+    except csv.Error:  # a cell is longer than Python reads
+        pass
     return line.split(one)  # nothing is quoted, or Spark will say what is wrong with the option

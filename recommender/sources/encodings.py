@@ -4,6 +4,8 @@ Spark 4 reads few encodings besides Unicode's. If each character is one byte, th
 which Spark reads everywhere and which keeps every byte.
 
 Example usage:
+>>> Encoding("UTF16").is_wide, Encoding("utf_8_sig").of_reader
+(True, 'UTF-8')
 >>> row = spark.createDataFrame([(bytearray("€ 5 é".encode("windows-1252")),)], "line binary")
 >>> row.select(Encoding("windows-1252").decoded(F.col("line"))).first()[0]
 '€ 5 é'
@@ -19,6 +21,7 @@ from recommender.errors import ConfigError, Mistake
 _UPPER = bytes(range(128, 256))
 _LATIN = "ISO-8859-1"
 _UNKNOWN = "\ufffd"
+_UTF_8 = {"utf-8", "utf-8-sig", "cp65001"}
 
 
 class Encoding:
@@ -32,14 +35,15 @@ class Encoding:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name or "UTF-8"
+        codec = _codec(name or "UTF-8")
+        self._name = "UTF-8" if codec in _UTF_8 else name
         self._characters = _of_bytes(self._name)
-        self.is_wide = self._name.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+        self.is_wide = codec.startswith(("utf-16", "utf-32"))
         self.of_reader = _LATIN if self._characters else self._name
 
     def decoded(self, line: Column) -> Column:
         """Return the text of a line that Spark took for UTF-8."""
-        if _codec(self._name) == "utf-8":
+        if self._name == "UTF-8":
             return line
         return self.translated(F.decode(line.cast("binary"), self.of_reader))
 
@@ -52,7 +56,7 @@ class Encoding:
 def _codec(name: str) -> str:
     try:
         return codecs.lookup(name).name
-    except LookupError:
+    except (LookupError, ValueError):
         sentence = "data_loader.options (encoding) must be as Spark's reader takes it, which says: there is no encoding"
         raise ConfigError(Mistake("CFG_OPTION", "data_loader.options", f"{sentence} {name!r}")) from None
 
@@ -64,7 +68,7 @@ def _of_bytes(name: str) -> str:
     >>> _of_bytes("cp1251")[-3:], _of_bytes("utf-8"), _of_bytes("gbk")
     ('эюя', '', '')
     """
-    if _codec(name) in {"utf-8", "utf-7", "utf-8-sig"}:
+    if _codec(name) in {*_UTF_8, "utf-7"}:
         return ""
     try:
         characters = [bytes([byte]).decode(name, "replace") for byte in range(256)]

@@ -49,6 +49,7 @@ _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str, str]] = (
             "Illegal Parquet type",
             "Parquet type not",
             "LogicalType.getSetField",
+            "DECIMAL_PRECISION_EXCEEDS",
         ),
         SchemaError,
         "SCHEMA_TYPE",
@@ -173,12 +174,13 @@ def read_files(
 def shortened(found: Loaded, names: Sequence[str]) -> list[str]:
     """Return a sentence about folders such as itemid=007, of which Spark makes numbers, if a column is made of them."""
     kinds = {column.name: column.dataType for column in found.rows.schema}
-    numbers = [name for name in names if isinstance(kinds.get(name), T.IntegralType)]
-    signs = re.compile(rf"/({'|'.join(map(re.escape, numbers))})=(0\d+)/")
+    numbers = [name for name in names if isinstance(kinds.get(name), T.NumericType)]
+    signs = re.compile(rf"/({'|'.join(map(re.escape, numbers))})=(0\d+|[^/]*[^/\d-][^/]*)/")
     match = next(filter(None, map(signs.search, found.rows.inputFiles() if numbers else ())), None)
     if match is None:
         return []
-    return [f"the folder {match[1]}={match[2]} is read as {int(match[2])}: Spark makes numbers of the names of folders"]
+    number = f"{float(match[2]):.15g}" if re.fullmatch(r"[-+\d.eE]+", match[2]) else "a number"
+    return [f"the folder {match[1]}={match[2]} is read as {number}: Spark makes numbers of the names of folders"]
 
 
 def read_list(
@@ -189,14 +191,12 @@ def read_list(
     Args:
         path, wanted, optional: see `read_files`.
         key: the parameter that names the files, for errors.
-
-    Raises:
-        InputError, SchemaError: see `read_files`.
     """
     try:
         found = read_files(spark, path, format_within(spark, path), wanted, optional=optional)
-    except InputError as error:  # its advice is about the log
-        raise type(error)(error.id, error.fault, f"see {key}") from error
+    except InputError as error:  # some of its advice is about the log
+        advice = [each for each in error.advice if "data_loader" not in each]
+        raise type(error)(error.id, error.fault, *advice, f"see {key}") from error
     if HEAD not in found.rows.columns:
         return found
     return replace(found, rows=found.rows.where(F.col(HEAD).isNull()).drop(HEAD))
@@ -212,8 +212,8 @@ def _mistake(error: Exception, path: str, file_format: str, options: Mapping[str
             kind = _KIND.search(text)
             return made(name, fault.format(path=path, kind=f", {kind[1]}" if kind else ""), advice)
     if "is not a Parquet file" in text and _suffix(path) != "parquet":
-        fault = f"{path} is not Parquet, as which files without a known ending are read"
-        return InputError("SOURCE_FORMAT", fault, "see data_loader.file_format")
+        fault = f"{path} is not Parquet, as which files without a known ending are read, and those of several formats"
+        return InputError("SOURCE_FORMAT", fault, "see data_loader.file_format, or name the files with a glob")
     ours = wrong_option(error, options) or explained(error, place=path)
     if isinstance(ours, InputError):
         hint = f"if it is not {file_format}, see data_loader.file_format"

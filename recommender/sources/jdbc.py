@@ -90,6 +90,12 @@ _MISTAKES: Sequence[tuple[re.Pattern[str], type[RecommenderError], str, str]] = 
         "{place} has a number with more digits than Spark reads; cast it to text in data_loader.query",
     ),
     (
+        re.compile(r"COLUMN_ALREADY_EXISTS"),
+        SchemaError,
+        "SCHEMA_AMBIGUOUS",
+        "two columns of {place} have the same name, case ignored; name the columns in data_loader.query",
+    ),
+    (
         re.compile(r"ArithmeticException: long overflow"),
         SchemaError,
         "SCHEMA_TYPE",
@@ -106,29 +112,18 @@ _MISTAKES: Sequence[tuple[re.Pattern[str], type[RecommenderError], str, str]] = 
 
 @dataclass(frozen=True)
 class Database:
-    """How a database is read.
+    """How a database is read."""
 
-    Attributes:
-        url: of JDBC, without a login.
-        driver: class of the driver; None: that of a known database, else the one that answers to the URL.
-        login: the environment variables <login>_USER and <login>_PASSWORD hold the login.
-        partition_column: column by whose value the rows are cut into parts.
-        bounds: least and greatest value of it; None is found by a query.
-        partitions: number of parts, and so of connections at once.
-        predicates: SQL conditions that cut the rows into parts instead.
-        fetch_size: rows per round trip.
-        options: further options of Spark's reader.
-    """
-
-    url: str
+    url: str  # of JDBC, without a login
+    # class of the driver; None: that of a known database, else the one that answers to the URL
     driver: str | None = None
-    login: str = "JDBC"
-    partition_column: str | None = None
-    bounds: tuple[str | None, str | None] = (None, None)
-    partitions: int = 8
-    predicates: Sequence[str] = ()
-    fetch_size: int = 10_000
-    options: Mapping[str, str] = field(default_factory=dict)
+    login: str = "JDBC"  # the environment variables <login>_USER and <login>_PASSWORD hold the login
+    partition_column: str | None = None  # column by whose value the rows are cut into parts
+    bounds: tuple[str | None, str | None] = (None, None)  # least and greatest value of it; None is found by a query
+    partitions: int = 8  # number of parts, and so of connections at once
+    predicates: Sequence[str] = ()  # SQL conditions that cut the rows into parts instead
+    fetch_size: int = 10_000  # rows per round trip
+    options: Mapping[str, str] = field(default_factory=dict)  # further options of Spark's reader
 
     @property
     def host(self) -> str:
@@ -184,10 +179,7 @@ def read_database(
     The parts are read by queries of their own: what is changed meanwhile may be seen by some of them only.
 
     Args:
-        spark: the session, which needs the database's driver.
-        database: where and how.
         source: name of a table, quoted here, or a query.
-        is_query: whether it is a query.
         environ: where the login comes from.
 
     Raises:
@@ -334,7 +326,6 @@ def _found(rows: DataFrame, column: str, place: str) -> str:
 
 
 def _mistake(error: Exception, database: Database, place: str) -> RecommenderError | None:
-    """Return what an error of the driver's means."""
     if isinstance(error, RecommenderError):
         return error
     text = _chain(error)

@@ -14,7 +14,7 @@ from recommender.sources.encodings import Encoding
 from recommender.sources.loaded import FILE, MALFORMED, Loaded, check_names, quoted
 from recommender.sources.nested import root_of
 from recommender.sources.options import chosen
-from recommender.sources.paths import HINT, STRICT, listed, with_place
+from recommender.sources.paths import HINT, STRICT, base_of, listed, no_text, twice, with_place
 
 _LINE, _OBJECT = "__line", "__object"
 _SAMPLED_LINES = 1000
@@ -34,23 +34,20 @@ def read_json(
 ) -> Loaded:
     """Read JSON lines; which keys there are is seen from the first lines, and where that is not enough, from all.
 
-    Args:
-        path: file, folder or glob.
-        wanted: names of the keys that are parsed; a dot leads into an object.
-        optional: those of them that need not be anywhere.
-        options: of Spark's readers of text and JSON.
-        array: name of a key that holds an array.
-        whole: whether all keys are parsed.
+    See `read_files` for the arguments.
 
     Raises:
         InputError: there are no objects (INPUT_EMPTY, INPUT_CORRUPT), or what there is, is not text (ENCODING).
-        SchemaError: two keys of an object differ in case only. ConfigError: multiLine is among the options.
+        SchemaError: two keys of an object differ in case only. ConfigError: multiLine or UTF-16 is among the options.
     """
     if any(key.lower() == "multiline" and value.lower() != "false" for key, value in options.items()):
         sentence = "data_loader.options.multiLine is for CSV; JSON is read with one object per line"
         raise ConfigError(Mistake("CFG_OPTION", "data_loader.options.multiLine", sentence))
-    listed(spark, path)
-    lines = _lines(spark, path, options)
+    if Encoding(chosen(options, "encoding") or chosen(options, "charset")).is_wide:
+        sentence = "data_loader.options.encoding: JSON is read line by line, which a file in UTF-16 or UTF-32 cannot be"
+        raise ConfigError(Mistake("CFG_OPTION", "data_loader.options.encoding", f"{sentence}; convert it to UTF-8"))
+    files = listed(spark, path)
+    lines = _lines(spark, path, {**base_of(path, files), **options})
     folders = [name for name in lines.columns if name != _LINE]
     required = {*wanted} - {*optional} - {*folders}
     found = _keys(lines.limit(_SAMPLED_LINES), options)
@@ -61,7 +58,7 @@ def read_json(
     columns = [*found, *(name for name in optional if name not in {*found, *folders}), *folders]
     names = [name for name in wanted if name not in folders and root_of(name, found) in {*found, name}]
     kinds = _kinds([*names, *([array] if array else []), *(found if whole else [])], found, array)
-    return Loaded(_parsed(lines, kinds, folders, options), columns, path)
+    return Loaded(_parsed(lines, kinds, folders, options), columns, path, twice(files, found, "folders"))
 
 
 def _kinds(names: Sequence[str], found: Sequence[str], array: str | None) -> dict[str, str]:
@@ -105,7 +102,7 @@ def _check_text(lines: DataFrame, found: Sequence[str], path: str) -> None:
     if any("\x00" in key or "\ufffd" in key for key in found) or (
         not found and not lines.limit(_SAMPLED_LINES).where(strange).isEmpty()
     ):
-        raise InputError("ENCODING", f"{path} is not UTF-8 text", f"{HINT}.options (encoding), or convert it")
+        raise no_text(path, str(lines.select(_LINE).first()[0]), "encoding")  # type: ignore[index]
     if not found and not lines.isEmpty():
         raise InputError("INPUT_CORRUPT", f"{path} has no JSON object per line", f"{HINT}.file_format")
 

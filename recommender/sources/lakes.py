@@ -1,14 +1,4 @@
-"""Find out whether files are those of a table format, whose log says which of them count.
-
-Example usage:
->>> import pathlib, tempfile
->>> folder = pathlib.Path(tempfile.mkdtemp())
->>> (folder / "_delta_log").mkdir()
->>> _ = (folder / "_delta_log" / "0.json").write_text("{}")
->>> check_plain(spark, str(folder / "day=1" / "part-0.parquet"))
-Traceback (most recent call last):
-recommender.errors.InputError: SOURCE_FORMAT ...part-0.parquet is of a Delta table, whose files hold ...
-"""
+"""Find out whether files are those of a table format, whose log says which of them count."""
 
 import re
 from collections.abc import Iterator

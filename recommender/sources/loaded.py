@@ -29,31 +29,24 @@ BLANKS: Final = (
 
 @dataclass(frozen=True)
 class Loaded:
-    """The rows of a source.
+    """The rows of a source."""
 
-    Attributes:
-        rows: the source's own columns, ``FILE`` and ``MALFORMED``; of text files only those that were asked for.
-        columns: names of all columns of the source.
-        name: what an error calls the source.
-        warnings: what the user should know, a sentence each.
-        mistake: returns what an error that is met while the rows are read says about the source; None: it is a bug.
-        is_query: whether the rows are computed by an expression of the user's in Spark's SQL.
-        nanoseconds: whether times in nanoseconds are among the rows as numbers, since Spark has no type for them.
-        texts: column -> the one with its text, of times that the driver may change. A filter on the column itself is
-            right, as the source evaluates it.
-        is_open: returns whether the text of a row has a quote that is not closed in it; None if no row may have one.
-        left_out: number of rows, and of those that are left out by `where`; None without it.
-    """
-
+    # the source's own columns, ``FILE`` and ``MALFORMED``; of text files only those that were asked for
     rows: DataFrame
-    columns: list[str]
-    name: str
-    warnings: list[str] = field(default_factory=list)
+    columns: list[str]  # names of all columns of the source
+    name: str  # what an error calls the source
+    warnings: list[str] = field(default_factory=list)  # what the user should know, a sentence each
+    # returns what an error that is met while the rows are read says about the source; None: it is a bug
     mistake: Callable[[Exception], RecommenderError | None] = explained
-    is_query: bool = False
+    is_query: bool = False  # whether the rows are computed by an expression of the user's in Spark's SQL
+    # whether times in nanoseconds are among the rows as numbers, since Spark has no type for them
     nanoseconds: bool = False
+    # column -> the one with its text, of times that the driver may change. A filter on the column itself is right, as
+    # the source evaluates it
     texts: Mapping[str, str] = field(default_factory=dict)
+    # returns whether the text of a row has a quote that is not closed in it; None if no row may have one
     is_open: Callable[[Column], Column] | None = None
+    # number of rows, and of those that are left out by `where`; None without it
     left_out: tuple[int, int] | None = None
 
     def as_text(self) -> "Loaded":
@@ -107,14 +100,13 @@ def trimmed(name: str) -> str:
 
 def shown(columns: list[str]) -> str:
     """Return names of columns for an error."""
-    return ", ".join(name if name.isprintable() else ascii(name) for name in columns)[:300]
+    return ", ".join(name if name.isprintable() and name == name.strip() else ascii(name) for name in columns)[:300]
 
 
 def loaded(rows: DataFrame, name: str, file: Column | None = None) -> Loaded:
     """Return the rows of a source whose rows are never malformed.
 
     Args:
-        rows: the source's own columns.
         name: what an error calls the source.
         file: where a row comes from; the source, unless it is given.
 
@@ -126,8 +118,8 @@ def loaded(rows: DataFrame, name: str, file: Column | None = None) -> Loaded:
     return Loaded(rows.withColumns(added), rows.columns, name)
 
 
-def check_names(columns: list[str], place: str) -> None:
-    """Refuse names that stand more than once, case ignored.
+def check_names(columns: list[str], place: str, way: str = "") -> None:
+    """Refuse names that stand more than once, case ignored; `way` is one more way out.
 
     >>> check_names(["a", "b", "A"], "the log")
     Traceback (most recent call last):
@@ -137,4 +129,4 @@ def check_names(columns: list[str], place: str) -> None:
     twice = [name for name in columns if lower.count(name.lower()) > 1]
     if twice:
         fault = f"{shown(twice)} stand in {place} for more than one column (case is ignored)"
-        raise SchemaError("SCHEMA_AMBIGUOUS", fault, "rename one")
+        raise SchemaError("SCHEMA_AMBIGUOUS", fault, "rename one", way)

@@ -38,19 +38,12 @@ _ZONE_LETTERS = re.compile(r"[VzOXxZ]")
 
 @dataclass(frozen=True)
 class Clock:
-    """How to read the times of a source.
+    """How to read the times of a source."""
 
-    Attributes:
-        unit: ms, s, us or ns since 1970, or iso.
-        zone: of times without one.
-        pattern: Spark's pattern for text; None: by the unit.
-        nanoseconds: whether a whole number may be a time in nanoseconds that Spark has no type for.
-    """
-
-    unit: str
-    zone: str = "UTC"
-    pattern: str | None = None
-    nanoseconds: bool = False
+    unit: str  # ms, s, us or ns since 1970, or iso
+    zone: str = "UTC"  # of times without one
+    pattern: str | None = None  # Spark's pattern for text; None: by the unit
+    nanoseconds: bool = False  # whether a whole number may be a time in nanoseconds that Spark has no type for
 
     def milliseconds(self, source: str, found: T.DataType, place: str) -> Column:
         """Return the times of a column of a type; null where one cannot be read.
@@ -104,6 +97,8 @@ class Clock:
         try:
             spark.sql("SELECT 'x' AS x").select(F.expr(self._by_pattern("x"))).first()
         except Exception as error:  # noqa: BLE001 - whatever Spark says
+            if "WEEK_BASED" in str(error):
+                return "Y, w, W, u, e and F count weeks; write it as dd.MM.yyyy HH:mm"
             return str(error).strip().split("\n", 1)[0][:200]
         return None
 

@@ -1,18 +1,4 @@
-"""Reach into a column: a field by its path, and the elements of an array, each as a row.
-
-Example usage:
->>> schema = "at long, more struct<cart: array<struct<id: string>>>"
->>> rows = spark.createDataFrame([(5, {"cart": [{"id": "tea"}, {"id": "jam"}]})], schema)
->>> each = exploded(Loaded(rows, rows.columns, "the log"), "more.cart")
->>> reached(each, ["at", "more.cart.id"]).rows.select("at", "`more.cart.id`").show()
-+---+------------+
-| at|more.cart.id|
-+---+------------+
-|  5|         tea|
-|  5|         jam|
-+---+------------+
-<BLANKLINE>
-"""
+"""Reach into a column: a field by its path, and the elements of an array, each as a row."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -45,11 +31,7 @@ def exploded(loaded: Loaded, name: str) -> Loaded:
 
 
 def reached(loaded: Loaded, names: Iterable[str]) -> Loaded:
-    """Return the rows with columns for the names that are paths into others; missing ones are reported later.
-
-    Raises:
-        SchemaError: an array is in the way (SCHEMA_TYPE).
-    """
+    """Return the rows with a column for each path into others; raise a SchemaError if an array is in the way."""
     cells = {}
     for name in names:
         path = None if name in loaded.rows.columns or "." not in name else _path(loaded.rows, name)

@@ -70,4 +70,6 @@ def wrong_option(error: Exception, options: Mapping[str, str]) -> ConfigError | 
     said = re.sub(r"^\[\S+\] | SQLSTATE: \w+.*", "", (cause[1] if cause else text).split("\n", 1)[0])[:200]
     names = ", ".join(sorted(options))
     sentence = f"data_loader.options ({names}) must be as Spark's reader takes it, which says: {said}"
+    if "charset" in said.lower():
+        sentence = f"{sentence.rstrip('.')}; convert the files to UTF-8"
     return ConfigError(Mistake("CFG_OPTION", "data_loader.options", sentence))

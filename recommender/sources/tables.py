@@ -107,11 +107,8 @@ def read_lake(
 
     Args:
         spark: the session; it needs the format's own library.
-        path: of the table.
-        table_format: delta or iceberg.
         version: version or snapshot to read.
         as_of: time at which to read, as the format's reader takes it.
-        options: further options of the reader.
 
     Raises:
         InputError: it is not there, or the session lacks the library (SOURCE_FORMAT).
@@ -132,12 +129,7 @@ def catalog_version(spark: SparkSession, table: str) -> str | None:
 
 
 def catalog_versions(tables: Iterable[str], started: bool) -> dict[str, str | None]:
-    """Return tables of the catalog, each with its version now; None if there is none, and for all without a session.
-
-    Args:
-        tables: their names.
-        started: whether there is a session to ask.
-    """
+    """Return tables of the catalog, each with its version now; None if there is none, and for all without a session."""
     return {table: catalog_version(SparkSession.active(), table) if started else None for table in tables}
 
 

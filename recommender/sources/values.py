@@ -21,6 +21,7 @@ Example usage:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pyspark.sql import Column, functions as F, types as T
 
@@ -30,6 +31,7 @@ from recommender.sources.loaded import BLANKS, in_sql, quoted, trimmed
 
 # Up to here a number with a fraction holds every whole number.
 _EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
+ROUNDED: Final = "^ *[0-9]([.][0-9]+)?E[+][0-9]+ *$"  # a number as a spreadsheet shortens it
 _UUID_BYTES = 16
 _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 # A whole number as a program writes it that takes it for one with a fraction; of 18 places, for more are rounded.
@@ -38,15 +40,10 @@ _FLOAT = "^ *[+-]?[0-9]+([.]0*|[.]?[0-9]{0,18}[eE][+]?[0-9]+) *$"
 
 @dataclass(frozen=True)
 class Ids:
-    """Read a column as ids.
+    """Read a column as ids."""
 
-    Attributes:
-        kind: type of an id, bigint or string.
-        null_words: text that stands for no id, case ignored.
-    """
-
-    kind: str
-    null_words: Sequence[str] = C.NULL_WORDS
+    kind: str  # type of an id, bigint or string
+    null_words: Sequence[str] = C.NULL_WORDS  # text that stands for no id, case ignored
 
     def column(self, name: str, found: T.DataType, place: str) -> Column:
         """Return the ids of a column of a type; null if there is none, or a value is not an id.
@@ -66,7 +63,9 @@ class Ids:
             return F.expr(f"CASE WHEN {is_whole} THEN cast(cast({column} AS bigint) AS string) END")
         if self.kind == "string" and isinstance(found, T.BinaryType):
             parts = ", ".join(f"substr(lower(hex({column})), {start}, {size})" for start, size in _UUID_PARTS)
-            return F.expr(f"CASE WHEN octet_length({column}) = {_UUID_BYTES} THEN concat_ws('-', {parts}) END")
+            # Text of 16 letters is not a UUID.
+            is_uuid = f"octet_length({column}) = {_UUID_BYTES} AND NOT cast({column} AS string) RLIKE '^[ -~]+$'"
+            return F.expr(f"CASE WHEN {is_uuid} THEN concat_ws('-', {parts}) END")
         sentence = f"{name} expected {self.kind} found {found.simpleString()}, file {place}"
         raise SchemaError("SCHEMA_TYPE", f"{sentence}; {_way_out(found)}")
 
@@ -79,10 +78,17 @@ class Ids:
             return column.isNotNull()
         return F.coalesce(~column.rlike(self._nothing), F.lit(False))
 
-    def loses_zeros(self, name: str) -> Column:
-        """Return whether zeros at the beginning of an id that is text are lost, as it becomes a number."""
+    def is_rewritten(self, name: str) -> Column:
+        """Return whether an id that comes as text is another one than it was.
+
+        As it becomes a number, zeros at the beginning are lost; as text it keeps the .0 of a program that took it for a
+        number with a fraction. In either case a spreadsheet may have rounded it.
+        """
         column = F.col(quoted(name))
-        return F.coalesce(column.startswith("0") & column.rlike("^0+[0-9]"), F.lit(False))
+        is_rounded = column.contains("E+") & column.rlike(ROUNDED)
+        if self.kind == "string":
+            return F.coalesce((column.endswith(".0") & column.rlike("^ *[0-9]+[.]0$")) | is_rounded, F.lit(False))
+        return F.coalesce((column.startswith("0") & column.rlike("^0+[0-9]")) | is_rounded, F.lit(False))
 
     def _of_text(self, name: str) -> str:
         """Return SQL for an id made of text: of as few expressions as can be, for Java compiles no long methods."""
@@ -106,7 +112,6 @@ def exact_number(name: str, limit: int = 2**53) -> str:
     """Return SQL for the whole number in a text; null if it is another text.
 
     Args:
-        name: of the column.
         limit: the greatest number that one with a point or an exponent may be: a program may have rounded others.
     """
     column = quoted(name)  # a cast to a number trims all blanks
@@ -116,13 +121,10 @@ def exact_number(name: str, limit: int = 2**53) -> str:
 
 
 def weight(name: str, found: T.DataType, place: str) -> Column:
-    """Return a weight; null where it is not a finite number.
-
-    Raises:
-        SchemaError: the type is neither text nor a number.
-    """
+    """Return a weight, null where it is not a finite number; raise a SchemaError for other types."""
     if not isinstance(found, T.StringType | T.NumericType):
-        raise SchemaError("SCHEMA_TYPE", f"{name} expected double found {found.simpleString()}, file {place}")
+        sentence = f"{name} expected double found {found.simpleString()}, file {place}"
+        raise SchemaError("SCHEMA_TYPE", f"{sentence}; see data_loader.columns.weight")
     number = f"try_cast({quoted(name)} AS double)"
     # A cast takes 2d and 2f for 2, as Java does.
     is_plain = f"NOT {quoted(name)} RLIKE '[dfDF] *$' AND " if isinstance(found, T.StringType) else ""

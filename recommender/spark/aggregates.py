@@ -19,14 +19,7 @@ _SHARE = "decimal(38,28)"  # of the largest value; a sum has room for ten billio
 
 
 def fetch(**frames: DataFrame) -> dict[str, list[Row]]:
-    """Return the rows of several small frames by one query, so that what they share is computed once.
-
-    Args:
-        frames: name -> frame, small enough for the driver.
-
-    Returns:
-        name -> its rows, in any order.
-    """
+    """Return the rows of several small frames, in any order, by one query: what they share is computed once."""
     parts = [rows.select(F.struct("*").alias(name)) for name, rows in frames.items()]
     together = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
     found: dict[str, list[Row]] = {name: [] for name in frames}

@@ -34,8 +34,6 @@ def pack(rows: DataFrame, name: str, by: str = "", prepare: Callable[[pa.Table],
     """Return one row per partition that is not empty, with its rows in the binary column `name`.
 
     Args:
-        rows: any rows.
-        name: of the column.
         by: an int column by which the rows of each partition are sorted: then there is a row, which has that column
             too, for each value of it in a partition.
         prepare: makes of the rows of a block what is to be in it; None: they are.
@@ -52,7 +50,6 @@ def pack(rows: DataFrame, name: str, by: str = "", prepare: Callable[[pa.Table],
 
 
 def _pieces(batches: Iterator[pa.RecordBatch], by: str) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Cut batches where the value of a column changes."""
     for batch in batches:
         if not by or not batch.num_rows:
             if batch.num_rows:
@@ -92,7 +89,6 @@ def map_blocks(blocks: DataFrame, function: Callable[..., pa.Table | Iterator[pa
         blocks: every column as `pack` makes it.
         function: takes one `pyarrow.Table` per column, None where it is null, and returns a table with the columns of
             `schema`, or gives several, one after the other.
-        schema: DDL of the result.
     """
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -2,15 +2,6 @@
 
 Serverless compute of Databricks refuses to cache. There the rows are written to a folder and read from it, which
 `kept_below` names; without a folder they are computed again each time they are used.
-
-Example usage:
->>> cache = Cache()
->>> rows = cache(spark.range(3))
->>> rows.is_cached
-True
->>> cache.release()
->>> rows.is_cached
-False
 """
 
 from collections.abc import Iterator
@@ -32,11 +23,7 @@ class _Folder:
 
 @contextmanager
 def kept_below(folder: str) -> Iterator[None]:
-    """Write what the platform refuses to keep below a folder meanwhile; nobody removes it here.
-
-    Args:
-        folder: that all workers reach. Spark makes it when it is needed.
-    """
+    """Write what the platform refuses to keep below a folder that all workers reach; nobody removes it here."""
     before, _Folder.path = _Folder.path, folder
     try:
         yield
@@ -78,7 +65,6 @@ def without_plan(rows: DataFrame, *, is_reliable: bool) -> DataFrame:
     """Compute rows, and return them without the plan that they were computed by.
 
     Args:
-        rows: the rows.
         is_reliable: write them to Spark's folder for checkpoints; else they are on the disks of the executors.
     """
     try:

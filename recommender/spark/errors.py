@@ -22,8 +22,8 @@ from recommender.errors import (
 )
 
 _UNREADABLE = re.compile(
-    r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
-    r"|ChecksumException|Checksum error|ParquetDecodingException"
+    r"FAILED_READ_FILE|Encountered error while reading file|CANNOT_READ_FILE|is not a Parquet file"
+    r"|Unexpected end of input stream|could not verify page|ChecksumException|Checksum error|ParquetDecodingException"
 )
 # A name may have spaces: it ends with the sentence, or with the line.
 _FILE = re.compile(
@@ -35,8 +35,9 @@ _FILE = re.compile(
 _DAMAGED = re.compile(
     r"is not a Parquet file|end of (?:input )?stream|EOFException|could not verify page|hecksum"
     r"|ParquetDecodingException|incorrect (?:header|data)|invalid (?:block|stored|distance|code|bit)|not in GZIP"
-    r"|ZipException|Malformed ORC|CRC|[Cc]orrupt|Unknown frame|magic"
+    r"|ZipException|Malformed ORC|CRC|[Cc]orrupt|Unknown frame|magic|FAILED_TO_UNCOMPRESS"
 )
+_NOT_PACKED = re.compile(r"not a gzip file|not in the BZip2 format|Unknown frame descriptor")
 _CAUSES = re.compile(r"Caused by: (?:[\w$]+\.)+([A-Z]\w*)")
 _LOST = re.compile(
     r"ExecutorLostFailure|Executor (?:\S+ )?(?:lost|exited)|All masters are unresponsive|Master removed our application"
@@ -65,7 +66,6 @@ def explained(error: BaseException, local: str = "", root: str = "", place: str 
     """Translate an error of Spark's into a RecommenderError; return None if it is a bug.
 
     Args:
-        error: what was raised.
         local: where Spark keeps its own files on this machine, folders joined by commas.
         root: where the stages store their results.
         place: what is read, for errors that do not name the file.
@@ -122,7 +122,8 @@ def _of_database(text: str) -> RecommenderError | None:
     if found is None:
         return None
     said = re.sub(r': "[^"]*"$', "", found[1].strip())[:200]
-    return InputError("SOURCE_QUERY", f"the database cannot read what it is asked for: {said}; see data_loader")
+    fault = f"the database cannot read what it is asked for: {said}"
+    return InputError("SOURCE_QUERY", fault, "mend it, or leave it out by data_loader.query")
 
 
 def _lost(error: BaseException, text: str) -> TransientError | None:
@@ -154,10 +155,15 @@ def _unreadable(text: str, place: str) -> RecommenderError:
     if re.search(r"/data/[0-9a-f]{32}/", file):
         advice = "run its stage again with --force, or restore the file"
         return ArtifactError("ARTIFACT_CORRUPT", f"{file} cannot be read to its end", advice)
+    if _NOT_PACKED.search(text):
+        return InputError("INPUT_CORRUPT", f"{file} is not packed as the end of its name says", "rename it, or pack it")
     causes = _CAUSES.findall(text)
     if causes and not _DAMAGED.search(text):  # it may be as it should be
         advice = "see whether it is there, open to this user, and of its format"
         return InputError("INPUT_UNREADABLE", f"{file} cannot be read ({causes[-1]})", advice)
+    if "hecksum error" in text or "ChecksumException" in text:
+        fault = f"{file} has other bytes than the hidden .crc file beside it says"
+        return InputError("INPUT_CORRUPT", fault, "replace the file, or remove that one if you changed the file")
     return InputError("INPUT_CORRUPT", f"{file} cannot be read to its end", "replace the file")
 
 

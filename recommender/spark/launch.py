@@ -1,6 +1,7 @@
-"""The settings of a JVM that this process starts itself: the same as ./spark-submit.sh gives to its JVM.
+"""The settings of Spark's JVM, whether ./spark-submit.sh starts it, which runs this file, or a command of the package.
 
-What the user has set stays: environment variables, PYSPARK_SUBMIT_ARGS, and spark-defaults.conf.
+What the user has set stays: environment variables, arguments for spark-submit, and spark-defaults.conf. Nothing but the
+standard library is imported: the file is run before there is a session, or a package.
 
 Example usage:
 >>> environ = {"SPARK_DRIVER_MEMORY": "6g"}
@@ -11,13 +12,16 @@ Example usage:
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping, MutableMapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-COLLECTOR: Final = "-XX:+UseParallelGC"  # see docs/decisions/0013
+# Cached blocks are chunks of 4 MB, which Java's default collector (G1) stores so badly in a heap of a few GB that it
+# runs out of memory (docs/decisions/0013). Two collectors would keep Java from starting.
+COLLECTOR: Final = "-XX:+UseParallelGC"
 # The second compiler takes more time than a small job: it waits four times as long as by default (docs/decisions/0017).
 # What the first one makes needs a larger stack.
 COMPILER: Final = (
@@ -36,22 +40,30 @@ def prepare_java(environ: MutableMapping[str, str]) -> None:
     """Set the environment variables that Spark's launcher reads, unless spark-submit has started the JVM already."""
     if "PYSPARK_GATEWAY_PORT" in environ:
         return
-    given = f"{environ.get('PYSPARK_SUBMIT_ARGS', '')} {spark_defaults(environ)}"
+    submitted = environ.get("PYSPARK_SUBMIT_ARGS", "").removesuffix(_SHELL).strip()
+    environ.update(java_settings(submitted, environ))
+    # Spark takes this process for a shell, which shows bars of its own.
+    console = "" if _CONSOLE in f"{submitted} {spark_defaults(environ)}" else f"--conf {_CONSOLE}=false"
+    environ["PYSPARK_SUBMIT_ARGS"] = " ".join(filter(None, [console, submitted, _SHELL]))
+    environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the "python3" in PATH, which may lack the packages
+
+
+def java_settings(submitted: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables for Java that are left open; Java's options have the user's and ours."""
+    given = f"{submitted} {spark_defaults(environ)}"
     options = environ.get("SPARK_SUBMIT_OPTS", "")
     java = f"{given} {options} {environ.get('JAVA_TOOL_OPTIONS', '')}"
+    # As a URI, since the options are split at blanks.
     ours = [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"] if "log4j" not in java else []
     ours += [] if re.search(r"-XX:\+Use\w*GC", java) else [COLLECTOR]
     ours += [] if re.search(r"-XX:\S*Tier", java) else [COMPILER]
-    environ["SPARK_SUBMIT_OPTS"] = " ".join([*ours, *([options] if options else [])])
-    submitted = environ.get("PYSPARK_SUBMIT_ARGS", "").removesuffix(_SHELL).strip()
-    # Spark takes this process for a shell, which shows bars of its own.
-    console = "" if _CONSOLE in given else f"--conf {_CONSOLE}=false"
-    environ["PYSPARK_SUBMIT_ARGS"] = " ".join(filter(None, [console, submitted, _SHELL]))
-    environ.setdefault("SPARK_DRIVER_MEMORY", f"{usual_memory() // 2**30}g")
-    environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the "python3" in PATH, which may lack the packages
-    environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the cores are busy with tasks already
-    if is_one_machine(given, environ):
-        environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # the driver needs no outer address
+    usual = {
+        "SPARK_DRIVER_MEMORY": f"{usual_memory() // 2**30}g",  # on one machine the driver does all of Spark's work
+        "OPENBLAS_NUM_THREADS": "1",  # the cores are busy with tasks already
+        **({"SPARK_LOCAL_IP": "127.0.0.1"} if is_one_machine(given, environ) else {}),  # it needs no outer address
+    }
+    missing = {name: value for name, value in usual.items() if not environ.get(name)}
+    return {"SPARK_SUBMIT_OPTS": " ".join(filter(None, [*ours, options])), **missing}
 
 
 def driver_memory(environ: Mapping[str, str]) -> int | None:
@@ -109,3 +121,9 @@ def is_one_machine(given: str, environ: Mapping[str, str]) -> bool:
     master = found[1] if found else environ.get("MASTER", "local")
     is_remote = "--remote" in given or "--properties-file" in given or "SPARK_REMOTE" in environ
     return not is_remote and (master == "local" or master.startswith("local["))
+
+
+if __name__ == "__main__":  # for spark-submit.sh, which evaluates what is printed
+    home = spark_home(os.environ)
+    settings = {"SPARK_HOME": str(home or ""), **java_settings(" ".join(sys.argv[1:]), os.environ)}
+    print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in settings.items()))

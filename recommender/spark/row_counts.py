@@ -24,7 +24,7 @@ last 5 1
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace  # noqa: F401 - for the example
 from typing import Any
 
@@ -51,6 +51,7 @@ class _Own:
     given: DataFrame
 
 
+@dataclass
 class RowCounter:
     """Count the rows of DataFrames in the action that computes them first.
 
@@ -60,20 +61,16 @@ class RowCounter:
 
     The number travels with the frame: `number` is that of the very frame that was counted, so that a frame which
     somebody has put in its place never gets its number.
-
-    Init parameters:
-        cache: keeps a frame until it is released.
     """
 
-    def __init__(self, cache: Callable[[DataFrame], DataFrame] = lambda rows: rows) -> None:
-        self._cache = cache
-        self._observations: dict[str, Observation] = {}
-        self._conditions: dict[str, list[str]] = {}
-        self._names: dict[int, str] = {}  # of a frame, by its identity -> what its rows are counted as
-        self._known: dict[int, int] = {}  # the same -> number of rows
-        self._steps: dict[int, str] = {}  # the same -> step that it came out of
-        self._frames: list[DataFrame] = []  # they live as long as their identities are looked for
-        self._own: list[_Own] = []
+    cache: Callable[[DataFrame], DataFrame] = lambda rows: rows  # keeps a frame until it is released
+    _observations: dict[str, Observation] = field(default_factory=dict)
+    _conditions: dict[str, list[str]] = field(default_factory=dict)
+    _names: dict[int, str] = field(default_factory=dict)  # of a frame, by its identity -> what its rows are counted as
+    _known: dict[int, int] = field(default_factory=dict)  # the same -> number of rows
+    _steps: dict[int, str] = field(default_factory=dict)  # the same -> step that it came out of
+    _frames: list[DataFrame] = field(default_factory=list)  # they live as long as their identities are looked for
+    _own: list[_Own] = field(default_factory=list)
 
     def __call__(self, name: str, rows: DataFrame, **conditions: Column) -> DataFrame:
         """Return `rows`, to be counted as `name`, and as ``name.condition`` where a condition holds."""
@@ -102,7 +99,7 @@ class RowCounter:
     def through(self, name: str, step: Any, rows: DataFrame) -> DataFrame:
         """Return what a step makes of rows, and count what goes in and what comes out, for a line of the report."""
         place = f"{name}#{len(self._own) + 1}"
-        given = self._cache(self(f"{place}.out", step.execute(self.going_in(f"{place}.in", rows))))
+        given = self.cache(self(f"{place}.out", step.execute(self.going_in(f"{place}.in", rows))))
         self._own.append(_Own(name, self._steps.get(id(rows)), rows, given))
         self.came_out(name, given)
         return given
@@ -124,7 +121,6 @@ class RowCounter:
         """Return the lines of a report with those of `through`, each below the step that it came after.
 
         Args:
-            lines: of all other steps.
             found: what was counted; null: it is waited for.
         """
         found = self.rows() if found is None else found

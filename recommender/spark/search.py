@@ -51,16 +51,11 @@ Finish = Callable[[pa.Table, Keys, pa.Table | None], pa.Table]
 
 @dataclass(frozen=True)
 class BlockSearch:
-    """Find the k best items of each query.
+    """Find the k best items of each query."""
 
-    Init parameters:
-        k: number of items per query.
-        items_per_block: items in a block; None: as many as there is room for, see `room_for_a_block`.
-        queries_per_block: queries in a block; None: as many as there is half of that room for, and 50,000 at most.
-    """
-
-    k: int
-    items_per_block: int | None = None
+    k: int  # number of items per query
+    items_per_block: int | None = None  # items in a block; None: as many as there is room for, see `room_for_a_block`
+    # queries in a block; None: as many as there is half of that room for, and 50,000 at most
     queries_per_block: int | None = None
 
     def __call__(

@@ -1,7 +1,8 @@
 """The edge to a classic Spark process: its session, its settings, its JVM, its end, and its stderr.
 
-What the submitter configured stays, and what was left open gets a sensible value. This is the only module that looks at
-a classic Spark context; if there is none (Spark Connect, a session that the platform started) all else works too.
+What the submitter configured stays, and what was left open gets a sensible value. This module and `effort` are the only
+ones that look at a classic Spark context; if there is none (Spark Connect, a session that the platform started) all
+else works too.
 """
 
 import os
@@ -31,6 +32,9 @@ _BEFORE_START = {
     "spark.sql.maxPlanStringLength": "100000",  # characters of a plan's description, which the driver keeps
     **PYTHON_SAYS_LESS,
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",  # a task has one core
+    # The checkpoints of a fit are deleted when nobody uses them: a search makes many gigabytes of them.
+    "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
+    "spark.cleaner.periodicGC.interval": "3min",
 }
 _SETTINGS = {
     "spark.sql.ansi.enabled": "true",  # as Spark 4 has it: a condition that fails on a row is an error, not null
@@ -130,12 +134,9 @@ def local_folders(spark: SparkSession) -> str:
 
 @contextmanager
 def checkpoints(folder: str) -> Iterator[None]:
-    """Let Spark write checkpoints to a folder meanwhile, unless somebody has named it another one.
+    """Let Spark write checkpoints to a folder that all workers reach, unless somebody has named it another one.
 
     Without a context, as over Spark Connect, nothing is changed: there ``spark.checkpoint.dir`` of the server counts.
-
-    Args:
-        folder: that all workers reach; Spark makes it.
     """
     context = None if is_connect() else SparkContext._active_spark_context
     if context is None or context.getCheckpointDir() is not None:
@@ -162,6 +163,21 @@ def hadoop() -> Hadoop | None:
         if key.startswith("spark.hadoop."):
             configuration.set(key.removeprefix("spark.hadoop."), value)
     return Hadoop(jvm, configuration)
+
+
+def lost() -> dict[str, int] | None:
+    """Return how many executors have been lost and how many tasks have failed since the session began.
+
+    Executors that Spark itself has let go, because they were idle, are not lost. None over Spark Connect.
+    """
+    context = None if is_connect() else SparkContext._active_spark_context
+    if context is None:
+        return None
+    summaries = context._jsc.sc().statusStore().executorList(False)
+    executors = [summaries.apply(n) for n in range(summaries.size())]
+    reasons = [each.removeReason() for each in executors if not each.isActive()]
+    let_go = sum(reason.isDefined() and reason.get().startswith("Executor killed by driver") for reason in reasons)
+    return {"executors": len(reasons) - let_go, "tasks": sum(each.failedTasks() for each in executors)}
 
 
 def is_ending() -> bool:
@@ -200,6 +216,15 @@ class _JvmStderr:
 
     def isatty(self) -> bool:
         return os.environ.get("RECOMMENDER_TERMINAL") == "1"
+
+
+def is_small(size: int | None) -> bool:
+    """Return whether inputs are so small that their queries are planned once, on one machine.
+
+    Args:
+        size: bytes of the inputs; None if unknown.
+    """
+    return size is not None and size <= _SMALL
 
 
 def shuffle_partitions(size: int | None) -> int:
@@ -247,7 +272,6 @@ def _is_local(submitted: SparkConf) -> bool:
 
 
 def _settings(submitted: SparkConf, size: int | None) -> dict[str, str]:
-    """Return settings for those that are left open."""
     settings = {**_BEFORE_START, **_SETTINGS}
     if _is_local(submitted):
         # Without this, workers run "python3" from PATH, which may lack numpy and pyarrow.
@@ -260,7 +284,7 @@ def _of_one_machine(size: int | None) -> dict[str, str]:
     """Return the settings of SQL for a single machine: Spark's 200 partitions would be 200 small tasks."""
     partitions = _LOCAL_PARTITIONS_PER_CORE * (os.cpu_count() or 1)
     small: dict[str, str] = {}
-    if size is not None and size <= _SMALL:
+    if size is not None and is_small(size):
         partitions = min(partitions, -(-size // _BYTES_PER_PARTITION) or 1)
         small = OF_SMALL
     # Three pieces of a file on two cores are done when the third is.

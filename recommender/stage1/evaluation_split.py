@@ -1,17 +1,8 @@
-"""Divide the events of a log, by one of the protocols, into training events and those that judge the models.
-
-Example usage:
->>> steps = SplitSteps.build({"holdout": {"every_visitor": True, "last_events": 1}})
->>> split = EvaluationSplit(steps, lambda rows: rows.cache(), RowCounter())
->>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "view", 4), (3, 8, "view", 3)],
-...                                "timestamp long, visitorid long, event string, itemid long")
->>> parts = split.divide(events, 3)
->>> split.protocol, sorted((row.visitorid, row.itemid) for row in parts.train.collect())
-('every_visitor', [(7, 3), (8, 3)])
-"""
+"""Divide the events of a log, by one of the protocols, into training events and those that judge the models."""
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pyspark.sql import Column, DataFrame, functions as F
@@ -55,6 +46,7 @@ class Evaluated(NamedTuple):
     held: DataFrame
 
 
+@dataclass
 class EvaluationSplit:
     """Divide the events of a log into training, history and holdout.
 
@@ -63,34 +55,26 @@ class EvaluationSplit:
     - every_visitor: some of every visitor's events are held out
     - own_holdout: the user brings the holdout, and every event of the log is a training event
 
-    Init parameters:
-        steps: those that divide.
-        cache: keeps a frame until the stage releases it.
-        counter: counts the rows between the steps.
-    Attributes:
-        protocol: see above.
-        split_value: what train_test_split divides at; NaN where it divides nothing.
-        own: the holdout that the user brings; None if there is none.
-        held: number of pairs held out, before those leave that the history has too.
     Raises:
         ConfigError: a parameter is set that the protocol makes no use of.
     """
 
-    def __init__(self, steps: SplitSteps, cache: Callable[[DataFrame], DataFrame], counter: RowCounter) -> None:
-        self._split = steps.train_test_split
-        self._holdout = steps.holdout
-        self._cache = cache
-        self._counter = counter
-        self._events: DataFrame  # that are divided, and what became of them; then what the lists are judged by
-        self._parts: Parts
-        self._test: DataFrame
-        self._holdout_rows: DataFrame
-        self.own = (
-            OwnHoldout(steps.data_loader, steps.event_validator, self._holdout, cache) if self._holdout.place else None
-        )
-        self.split_value = float("nan")
-        self.held = 0
-        self._check(steps.data_loader)
+    steps: SplitSteps
+    cache: Callable[[DataFrame], DataFrame]  # keeps a frame until the stage releases it
+    counter: RowCounter  # counts the rows between the steps
+    split_value: float = float("nan")  # that train_test_split divides at; NaN where it divides nothing
+    held: int = 0  # number of pairs held out, before those leave that the history has too
+    _events: DataFrame = field(init=False, repr=False)  # that are divided, and what became of them
+    _parts: Parts = field(init=False, repr=False)
+    _test: DataFrame = field(init=False, repr=False)
+    _holdout_rows: DataFrame = field(init=False, repr=False)  # what the lists are judged by
+
+    def __post_init__(self) -> None:
+        loader, validator = self.steps.data_loader, self.steps.event_validator
+        self._split, self._holdout = self.steps.train_test_split, self.steps.holdout
+        # The holdout that the user brings.
+        self.own = OwnHoldout(loader, validator, self._holdout, self.cache) if self._holdout.place else None
+        self._check(loader)
 
     def _check(self, loader: DataLoader) -> None:
         key, usual = self._holdout.key, parameters(TrainTestSplit())
@@ -118,10 +102,10 @@ class EvaluationSplit:
 
     def divide(self, events: DataFrame, number: int) -> Parts:
         """Return the events, divided; there are `number` of them at most."""
-        self._events = self._counter.going_in("events", events)
+        self._events = self.counter.going_in("events", events)
         self._parts = self._divide(self._events, number)
         if not self.own:
-            self._counter.came_out("holdout" if self._holdout.every_visitor else "train_test_split", self._parts.train)
+            self.counter.came_out("holdout" if self._holdout.every_visitor else "train_test_split", self._parts.train)
         return self._parts
 
     def _divide(self, events: DataFrame, number: int) -> Parts:
@@ -129,7 +113,7 @@ class EvaluationSplit:
             is_test = F.lit(False)
             return Parts(number, events, events, events.where(is_test), is_test)
         if self._holdout.every_visitor:
-            marked, held = self._cache(self._holdout.mark(events)), F.col(C.HELD)
+            marked, held = self.cache(self._holdout.mark(events)), F.col(C.HELD)
             return Parts(number, marked, marked.where(~held), marked.where(held), held)
         if number:
             self.split_value = self._split.split_value(events, number)
@@ -141,10 +125,7 @@ class EvaluationSplit:
         return self.own.with_ids_of(ids) if self.own else ids
 
     def evaluated(
-        self,
-        parts: Parts,
-        activity: Mapping[str, DataFrame],
-        grouped: Callable[[DataFrame, list[str]], DataFrame],
+        self, parts: Parts, activity: Mapping[str, DataFrame], grouped: Callable[[DataFrame, list[str]], DataFrame]
     ) -> Evaluated:
         """Return the scored history and holdout of the evaluated visitors.
 
@@ -152,9 +133,6 @@ class EvaluationSplit:
             parts: as `divide` has returned them.
             activity: visitorid, itemid -> a row per id of the log; of a visitor with its events and test events.
             grouped: returns the scores of events, a row per key.
-
-        Raises:
-            DataQualityError: see OwnHoldout.meet.
         """
         self._test = parts.test
         if self.own:
@@ -164,13 +142,12 @@ class EvaluationSplit:
             held = self.own.pairs
         else:
             history, held_out = self._divided(parts, activity[C.VISITOR])
-            held = self._cache(grouped(held_out, C.PAIR))
+            held = self.cache(grouped(held_out, C.PAIR))
         self._holdout_rows = HoldoutSplit.to_predict(self._holdout.high_enough(held), history)
-        self._counter.came_out("holdout", self._holdout_rows)
+        self.counter.came_out("holdout", self._holdout_rows)
         return Evaluated(grouped(history, [*C.PAIR, C.EVENT]), self._holdout_rows, held)
 
     def _divided(self, parts: Parts, visitors: DataFrame) -> tuple[DataFrame, DataFrame]:
-        """Return the events of the history and of the holdout."""
         tested = F.col(TESTED)
         if self._holdout.every_visitor:  # a visitor with a test event has a training event too
             evaluated = visitors.where(tested > 0).select(C.VISITOR)
@@ -188,13 +165,13 @@ class EvaluationSplit:
 
     def events(self, rows: Mapping[str, int]) -> int | None:
         """Return the number of events that were divided, given the counts."""
-        return self._counter.number(self._events, rows)
+        return self.counter.number(self._events, rows)
 
     def report_training(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return how many of the events are trained with, given the counts."""
         if self.own:
             return []
-        events, train = self.events(rows), self._counter.number(self._parts.train, rows)
+        events, train = self.events(rows), self.counter.number(self._parts.train, rows)
         if not self._holdout.every_visitor:
             split = self._split
             cut = f"train: {split.column_name} < {self._shown_value()}, the {split.train_percentile:g}th percentile"
@@ -205,7 +182,7 @@ class EvaluationSplit:
 
     def report_holdout(self, rows: Mapping[str, int]) -> StepRows:
         """Return what the evaluated visitors are judged by, given the counts."""
-        left = self._counter.number(self._holdout_rows, rows)
+        left = self.counter.number(self._holdout_rows, rows)
         left = rows["holdout"] if left is None else left
         if self.own:
             return StepRows("holdout", self.own.rows, left, self.own.note(left))
@@ -214,8 +191,8 @@ class EvaluationSplit:
     def _tested(self, rows: Mapping[str, int]) -> int | None:
         """Return the number of test events that the holdout was made of."""
         if self._test is not self._parts.test:
-            return self._counter.number(self._test, rows)
-        events, train = self.events(rows), self._counter.number(self._parts.train, rows)
+            return self.counter.number(self._test, rows)
+        events, train = self.events(rows), self.counter.number(self._parts.train, rows)
         return None if events is None or train is None else events - train
 
     def _shown_value(self) -> str:

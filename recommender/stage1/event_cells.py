@@ -1,19 +1,4 @@
-"""Make the columns of an event from the columns of a log, and find the problem of a row, so that its reason is true.
-
-Example usage:
->>> schema = "at string, who string, what string, id string, __malformed string, __file string"
->>> rows = [("5", "7", "View", "3", None, "a"), ("6", "x", "View", "3", None, "a")]
->>> log = Loaded(spark.createDataFrame(rows, schema), ["at", "who", "what", "id"], "a")
->>> names = {"timestamp": "at", "visitorid": "who", "event": "what", "itemid": "id"}
->>> EventCells(names, Ids("bigint"), Clock("ms"), {"view": "look"}).of(log).select(*names, "problem").show()
-+---------+---------+-----+------+-------+
-|timestamp|visitorid|event|itemid|problem|
-+---------+---------+-----+------+-------+
-|        5|        7| look|     3|   NULL|
-|        6|     NULL| look|     3| BAD_ID|
-+---------+---------+-----+------+-------+
-<BLANKLINE>
-"""
+"""Make the columns of an event from the columns of a log, and find the problem of a row, so that its reason is true."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,27 +8,24 @@ from operator import or_
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 import recommender.constants as C
-from recommender.sources import EMPTY, FILE, HEAD, MALFORMED, Clock, Ids, Loaded, quoted, trimmed, weight
+from recommender.sources.loaded import EMPTY, FILE, HEAD, MALFORMED, Loaded, quoted, trimmed
+from recommender.sources.moments import Clock
+from recommender.sources.values import Ids, weight
 
 _IDS = (C.VISITOR, C.ITEM)
 
 
 @dataclass(frozen=True)
 class EventCells:
-    """The meaning of the columns of a log.
+    """The meaning of the columns of a log."""
 
-    Attributes:
-        names: column of an event -> the log's column; None where the log has none.
-        ids, clock: what makes ids and times.
-        kinds: kind in the log, in small letters and without blanks at its ends -> kind of event; others stay.
-        constant: kind of all events; None: that of the log's column.
-    """
-
-    names: Mapping[str, str | None]
+    names: Mapping[str, str | None]  # column of an event -> the log's column; None where the log has none
+    # ids, clock: what makes ids and times
     ids: Ids
     clock: Clock
+    # kind in the log, in small letters and without blanks at its ends -> kind of event; others stay
     kinds: Mapping[str, str] = field(default_factory=dict)
-    constant: str | None = None
+    constant: str | None = None  # kind of all events; None: that of the log's column
 
     def of(self, log: Loaded) -> DataFrame:
         """Return the events; raw is a struct, of which `raw_text` makes the text.
@@ -69,13 +51,13 @@ class EventCells:
             self._problem(marks, cells, types).alias(C.PROBLEM),
             F.struct(text, every, head.cast("int").alias("head")).alias(C.RAW),
             F.col(FILE).alias(C.SOURCE_FILE),
-            *self._zeros(cells, types),
+            *self._rewritten(cells, types),
         )
 
-    def _zeros(self, cells: Mapping[str, str], types: Mapping[str, T.DataType]) -> list[Column]:
-        """Return the column loses_zeros, where text becomes numbers."""
-        texts = [cells[name] for name in _IDS if isinstance(types[name], T.StringType) and self.ids.kind != "string"]
-        return [reduce(or_, map(self.ids.loses_zeros, texts)).alias(C.LOSES_ZEROS)] if texts else []
+    def _rewritten(self, cells: Mapping[str, str], types: Mapping[str, T.DataType]) -> list[Column]:
+        """Return the column rewritten, where ids come as text."""
+        texts = [cells[name] for name in _IDS if isinstance(types[name], T.StringType)]
+        return [reduce(or_, map(self.ids.is_rewritten, texts)).alias(C.REWRITTEN)] if texts else []
 
     def _value(self, name: str, named: Mapping[str, str], types: Mapping[str, T.DataType], place: str) -> Column:
         if name not in named:
@@ -94,7 +76,6 @@ class EventCells:
         return F.coalesce(*(F.when(looked_up == kind, other) for kind, other in self.kinds.items()), text)
 
     def _problem(self, marks: Sequence[str], cells: Mapping[str, str], types: Mapping[str, T.DataType]) -> Column:
-        """Return the problem of a row."""
         texts = (F.col(cell) for name, cell in cells.items() if isinstance(types[name], T.StringType))
         damaged = reduce(or_, (text.contains("\x00") | text.contains("\ufffd") for text in texts), F.lit(False))
         first = F.when(F.lit(False), "")

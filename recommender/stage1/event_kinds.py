@@ -1,14 +1,4 @@
-"""The kinds of events: which of the log have no weight, and which of the configuration never occur.
-
-Example usage:
->>> kinds = EventKinds(ScoreEvents(score_map={"view": 1, "order": 10}), known=None)
->>> events = spark.createDataFrame([("view",), ("view",), ("View ",)], "event string")
->>> counted = events.agg(*kinds.counts(events, F.lit(True))).first()
->>> for sentence in kinds.check(events, 3, counted):
-...     print(sentence)
-'View ': 1 of 3 events has no weight and counts for nothing; it is view, written otherwise; see score_events...
-order of score_events.score_map never occurs; the log has view 2, 'View ' 1
-"""
+"""The kinds of events: which of the log have no weight, and which of the configuration never occur."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -43,11 +33,7 @@ class EventKinds:
                 self._places.setdefault(kind, []).append(place)
 
     def counts(self, rows: DataFrame, is_event: Column) -> list[Column]:
-        """Return aggregates: how many events have no weight, and how many are of each kind of the configuration.
-
-        Raises:
-            SchemaError: see ScoreEvents.
-        """
+        """Return aggregates: how many events have no weight, and how many are of each kind of the configuration."""
         kind = self.scoring.kind_of(rows)
         weighed = F.coalesce(kind.isin(list(self.scoring.score_map)), F.lit(False))
         found = [F.count_if(is_event & (kind == name)) for name in self._places]
@@ -90,7 +76,6 @@ class EventKinds:
         return f"{found}: {counted(others)}; score_map has {weighed}; {hint}, or raise score_events.max_unweighted"
 
     def _without_weight(self, others: Mapping[str, int], unweighted: int, number: int) -> list[str]:
-        """Return a sentence for each kind without a weight."""
         named = list(others.items())[:MOST_SHOWN]
         hint = "see score_events.score_map and data_loader.event_map"
         sentences = []

@@ -1,29 +1,7 @@
-"""The log of events, from its source to the events that count.
-
-Example usage:
->>> import pathlib, tempfile
->>> path = pathlib.Path(tempfile.mkdtemp()) / "events.csv"
->>> _ = path.write_text("timestamp,visitorid,event,itemid\\n" + "1,7,view,3\\n" * 2 + "2,-8,view,3\\n")
->>> validator = {"earliest": None, "max_quarantined": 0.5}  # these events are of 1970
->>> steps = EventLogSteps.build({"data_loader": {"event_filename": str(path)}, "event_validator": validator})
->>> log = EventLog(steps, lambda rows: rows.cache(), RowCounter(), EventKinds(ScoreEvents(), known=None))
->>> log.load().select("timestamp", "visitorid", "event", "itemid").show()
-+---------+---------+-----+------+
-|timestamp|visitorid|event|itemid|
-+---------+---------+-----+------+
-|        1|        7| view|     3|
-+---------+---------+-----+------+
-<BLANKLINE>
->>> log.quarantine.select("reason", "rows").show()
-+-----------+----+
-|     reason|rows|
-+-----------+----+
-|NEGATIVE_ID|   1|
-+-----------+----+
-<BLANKLINE>
-"""
+"""The log of events, from its source to the events that count."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, functions as F
@@ -31,7 +9,7 @@ from pyspark.sql import Column, DataFrame, functions as F
 import recommender.constants as C
 from recommender.errors import InputError
 from recommender.settings.step import Steps
-from recommender.sources import HEAD, Loaded
+from recommender.sources.loaded import HEAD, Loaded
 from recommender.spark.aggregates import single_row
 from recommender.spark.cluster import together
 from recommender.spark.row_counts import RowCounter, StepRows
@@ -66,54 +44,36 @@ _BAD = "_bad"  # why and of what an event is not fit for use; null where it is
 _NAMED = 10  # visitors, and pairs of visitor and item, with too many events that the profile names
 
 
+@dataclass
 class EventLog:
-    """Load, validate, deduplicate and cap the events of a log, and describe it.
+    """Load, validate, deduplicate and cap the events of a log, and describe it."""
 
-    Init parameters:
-        steps: those of the log.
-        cache: keeps a frame until the stage releases it.
-        counter: counts the rows between the steps.
-        kinds: compares the kinds of events with those of the configuration.
-    Attributes:
-        quarantine: the rows that are not fit for use, as the table quarantine; None before `load`.
-        rows, quarantined: number of rows, and reason -> of those that are kept apart.
-        empty: number of further rows that make no event, as they have no element in an array of items.
-        distinct: number of good events, each once. events: number of those that count.
-        last: time of the last good event, in ms; None if there is none.
-        weighed: whether events have weights of their own. largest_weight: of these, in size; 1 where they have none.
-        profile, columns, warnings: what the record of the commit says of the log.
-    """
-
-    def __init__(
-        self,
-        steps: EventLogSteps,
-        cache: Callable[[DataFrame], DataFrame],
-        counter: RowCounter,
-        kinds: EventKinds,
-    ) -> None:
-        self._steps = steps
-        self._cache = cache
-        self._counter = counter
-        self._kinds = kinds
-        self._read: list[DataFrame] = []  # the rows of the source, and these with what is wrong with them
-        self._distinct: DataFrame  # the good events, each once, as the cap takes them
-        self.weighed = False
-        self.largest_weight = 1.0
-        self._capped: dict[str, list[dict[str, Any]]] = {"visitors": [], "pairs": []}
-        self.quarantine: DataFrame | None = None
-        self.rows = 0
-        self.quarantined: dict[str, int] = {}
-        self.distinct = 0
-        self._taken = 0  # events that the cap was given
-        self.events = 0
-        self.last: int | None = None
-        self.profile: dict[str, Any] = {}
-        self.columns: dict[str, list[str]] = {}
-        self.warnings: list[str] = []
-        self._base: dict[str, Any] | None = None
-        self._let_pass: list[str] = []
-        self.empty = self._zeros = 0
-        self._left_out: tuple[int, int] | None = None
+    steps: EventLogSteps
+    cache: Callable[[DataFrame], DataFrame]  # keeps a frame until the stage releases it
+    counter: RowCounter  # counts the rows between the steps
+    kinds: EventKinds  # compares the kinds of events with those of the configuration
+    # found by `load`
+    quarantine: DataFrame | None = None  # the rows that are not fit for use, as the table quarantine
+    rows: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)  # reason -> number of rows that are kept apart
+    empty: int = 0  # number of further rows that make no event, as they have no element in an array of items
+    distinct: int = 0  # number of good events, each once
+    events: int = 0  # number of those that count
+    last: int | None = None  # time of the last good event, in ms; None if there is none
+    weighed: bool = False  # whether events have weights of their own
+    largest_weight: float = 1.0  # of these, in size
+    # what the record of the commit says of the log
+    profile: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    _read: list[DataFrame] = field(default_factory=list)  # the rows of the source, and with what is wrong with them
+    _distinct: DataFrame = field(init=False, repr=False)  # the good events, each once, as the cap takes them
+    _taken: int = 0  # events that the cap was given
+    _capped: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"visitors": [], "pairs": []})
+    _base: dict[str, Any] | None = None
+    _let_pass: list[str] = field(default_factory=list)
+    _rewritten: int = 0
+    _left_out: tuple[int, int] | None = None
 
     def load(self, version: str | None = None, before: Mapping[str, Any] | None = None) -> DataFrame:
         """Return the events that count, with the columns of an event, those of a visitor together.
@@ -125,30 +85,30 @@ class EventLog:
         Raises:
             InputError: see DataLoader. DataQualityError: too much is quarantined, or see `_weigh`.
         """
-        loader = self._steps.data_loader
+        loader = self.steps.data_loader
         loaded = loader.load(version)
         self._note_columns(loader, loaded, before)
         read = loader.events(loaded)
-        self._counter.came_out("data_loader", read)
+        self.counter.came_out("data_loader", read)
         validated, noted = self._validated(read)
         # All that follows groups by visitor, or by visitor and something: no more shuffles of whole events.
         together_ = together(validated, C.VISITOR)
-        rows = self._cache(self._steps.event_deduplicator.execute(together_, *noted))
+        rows = self.cache(self.steps.event_deduplicator.execute(together_, *noted))
         is_good = F.col(_BAD).isNull()
         events = rows.where(is_good).drop(_BAD, C.ROWS, *noted)
-        with loaded.translating(), self._steps.event_validator.translating_rules():
+        with loaded.translating(), self.steps.event_validator.translating_rules():
             median, of_weights, of_kinds = self._count(rows, loaded)
         self.quarantine = self._quarantine(rows.where(~is_good))
         if self.empty:
             self.warnings.append(f"{self.empty:,} rows have no element in {loader.explode}, and make no event")
-        self._note_zeros(loader, loaded)
+        self._note_rewritten(loader, loaded)
         self._note_quotes(loaded)
-        self._steps.event_validator.check(self.rows, self.quarantined, median)
+        self.steps.event_validator.check(self.rows, self.quarantined, median)
         if not self.distinct and not loader.allow_empty:
             reasons = ", ".join(f"{name} {count:,}" for name, count in self.quarantined.items())
             found = f": of {self.rows:,} rows {reasons}" if reasons else ""
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no event that is fit for use{found}")
-        self._counter.came_out("event_deduplicator", events, self.distinct)
+        self.counter.came_out("event_deduplicator", events, self.distinct)
         self._weigh(events, of_weights, of_kinds)
         return self._not_too_many(events)
 
@@ -168,11 +128,8 @@ class EventLog:
             visitors: visitorid and events of every visitor. items: itemid and events of every item.
             before: record of the last commit.
             repeats: whether that was made from the same files.
-
-        Raises:
-            DataQualityError: see DriftCheck.
         """
-        described = self._steps.profile.execute(events, visitors, items)
+        described = self.steps.profile.execute(events, visitors, items)
         self.profile = {
             "rows": self.rows,
             "quarantined": self.quarantined,
@@ -183,16 +140,12 @@ class EventLog:
             **described,
         }
         self._base, self._let_pass = base_of(before.get("profile") if before else None), []
-        self._note(self._steps.drift.execute(self.profile, self._base, repeats=repeats))
+        self._note(self.steps.drift.execute(self.profile, self._base, repeats=repeats))
 
     def compare_new(self, new: Mapping[str, int]) -> None:
-        """Compare the ids with those of all logs before: visitors and items -> how many were never seen.
-
-        Raises:
-            DataQualityError: see DriftCheck.
-        """
+        """Compare the ids with those of all logs before: visitors and items -> how many were never seen."""
         self.profile["new"] = dict(new)
-        self._note(self._steps.drift.check_new(new, self.profile))
+        self._note(self.steps.drift.check_new(new, self.profile))
 
     @property
     def good(self) -> int:
@@ -201,11 +154,11 @@ class EventLog:
 
     def report(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given the counts."""
-        numbers = (self._counter.number(frame, rows) for frame in self._read)
+        numbers = (self.counter.number(frame, rows) for frame in self._read)
         read = next((number for number in numbers if number is not None), self.rows)
-        valid = self._counter.number(self._read[-1], rows)
+        valid = self.counter.number(self._read[-1], rows)
         valid = self.rows if valid is None else valid
-        good, distinct = valid - sum(self.quarantined.values()), self._counter.number(self._distinct, rows)
+        good, distinct = valid - sum(self.quarantined.values()), self.counter.number(self._distinct, rows)
         return [
             self._loaded_rows(read),
             StepRows("event_validator", valid, good, self._quarantine_note()),
@@ -218,12 +171,12 @@ class EventLog:
         self._read = [read]
         why = (C.REASON, raw_text().alias(C.RAW), C.SOURCE_FILE, F.col(f"{C.RAW}.head").alias(_HEAD))
         bad = F.when(F.col(C.REASON).isNotNull(), F.struct(*why))
-        checked = self._steps.event_validator.execute(read)
+        checked = self.steps.event_validator.execute(read)
         self.weighed = C.WEIGHT in checked.columns
         own = [C.WEIGHT] if self.weighed else []
-        noted = [name for name in (C.LOSES_ZEROS,) if name in checked.columns]
+        noted = [name for name in (C.REWRITTEN,) if name in checked.columns]
         validated: DataFrame = checked.select(*C.EVENT_COLUMNS, *own, bad.alias(_BAD), *noted)
-        self._counter.came_out("event_validator", validated)
+        self.counter.came_out("event_validator", validated)
         self._read.append(validated)
         return validated, noted
 
@@ -233,10 +186,10 @@ class EventLog:
         Raises:
             DataQualityError: a weight is none (BAD_WEIGHT), or too many events have none (NO_WEIGHT).
         """
-        scoring: ScoreEvents = self._kinds.scoring
+        scoring: ScoreEvents = self.kinds.scoring
         no_numbers, negative, self.largest_weight = of_weights
         scoring.check_own(self.distinct, no_numbers, negative)
-        self.warnings += self._kinds.check(events, self.distinct, of_kinds)
+        self.warnings += self.kinds.check(events, self.distinct, of_kinds)
 
     def _loaded_rows(self, read: int) -> StepRows:
         if self._left_out is None:
@@ -263,12 +216,22 @@ class EventLog:
         more = repeated.withColumn(C.ROWS, F.col("_all") - F.col(_HEAD)).where(F.col(C.ROWS) > 0)
         return apart.where(~is_header).select(*columns).unionByName(more.select(*columns))
 
-    def _note_zeros(self, loader: DataLoader, loaded: Loaded) -> None:
-        """Warn of ids that are other ones as numbers; they are looked at once more only if there are any."""
-        if not self._zeros:
+    def _note_rewritten(self, loader: DataLoader, loaded: Loaded) -> None:
+        """Warn of ids that are not as they were; they are looked at once more only if there are any."""
+        if not self._rewritten:
+            return
+        rounded = loader.rounded(loaded)
+        if rounded:
+            sentence = f"{rounded:,} rows have an id such as 1.2E+11, which a spreadsheet has rounded"
+            self.warnings.append(f"{sentence}: different ids may have become one; export them as text")
+        if self._rewritten <= rounded:
+            return
+        if loader.id_type == "string":
+            sentence = f"{self._rewritten - rounded:,} rows have an id such as 7.0, made of a whole number by a program"
+            self.warnings.append(f"{sentence}; as text it is not the id 7, see data_loader.id_type")
             return
         merged = [f"{count:,} {name}" for name, count in loader.merged(loaded).items() if count]
-        sentence = f"{self._zeros:,} rows have an id that begins with zeros, which a number does not"
+        sentence = f"{self._rewritten - rounded:,} rows have an id that begins with zeros, which a number does not"
         more = f"; ids that differ in them alone are now one: {', '.join(merged)}" if merged else ""
         self.warnings.append(f"{sentence}{more}; see data_loader.id_type")
 
@@ -279,11 +242,9 @@ class EventLog:
         bad = self.quarantine.where(F.col(C.REASON) == "MALFORMED")
         (number,) = single_row(bad.agg(F.sum(F.when(loaded.is_open(F.col(C.RAW)), F.col(C.ROWS)))))
         if number:
-            sentence = (
-                f"{number:,} rows have a quote that is not closed in their line, so a line after one may be part of"
-            )
+            fault = f"{number:,} rows have a quote that is not closed in their line, so a line after one may be part of"
             hint = "if cells have line breaks, set data_loader.options.multiLine to 'true'"
-            self.warnings.append(f"{sentence} a cell and no event; {hint}")
+            self.warnings.append(f"{fault} a cell and no event; {hint}")
 
     def _count(self, rows: DataFrame, loaded: Loaded) -> tuple[int | None, Sequence[Any], Sequence[int]]:
         """Count the distinct rows and those that they stand for.
@@ -293,17 +254,17 @@ class EventLog:
 
         Nothing is counted before the shuffle: what is computed again after a lost executor would count twice.
         """
-        reason, reasons = F.col(f"{_BAD}.{C.REASON}"), self._steps.event_validator.reasons
+        reason, reasons = F.col(f"{_BAD}.{C.REASON}"), self.steps.event_validator.reasons
         number = F.sum(C.ROWS)
         by_reason = (F.sum(F.when(reason == name, F.col(C.ROWS))) for name in reasons)
         last = F.max(F.when(reason.isNull(), F.col(C.TIMESTAMP)))
         median = F.percentile_approx(C.TIMESTAMP, 0.5)
-        zeros = F.sum(F.when(F.col(C.LOSES_ZEROS), F.col(C.ROWS))) if C.LOSES_ZEROS in rows.columns else F.lit(0)
+        changed = F.sum(F.when(F.col(C.REWRITTEN), F.col(C.ROWS))) if C.REWRITTEN in rows.columns else F.lit(0)
         heads = _first_lines() if HEAD in loaded.rows.columns else F.lit(0)
-        of_weights = self._kinds.scoring.own_facts(rows, reason.isNull())
-        of_kinds = self._kinds.counts(rows, reason.isNull())
-        facts = [F.count_if(reason.isNull()), last, median, number, zeros, heads, *of_weights, *by_reason, *of_kinds]
-        self.distinct, self.last, middle, total, self._zeros, first_lines, *others = single_row(rows.agg(*facts))
+        of_weights = self.kinds.scoring.own_facts(rows, reason.isNull())
+        of_kinds = self.kinds.counts(rows, reason.isNull())
+        facts = [F.count_if(reason.isNull()), last, median, number, changed, heads, *of_weights, *by_reason, *of_kinds]
+        self.distinct, self.last, middle, total, self._rewritten, first_lines, *others = single_row(rows.agg(*facts))
         weights, counts = others[: len(of_weights)], others[len(of_weights) :]
         by_name = dict(zip(reasons, counts, strict=False))
         # Each file begins with lines that are not rows; what repeats them is.
@@ -315,7 +276,7 @@ class EventLog:
 
     def _note(self, let_pass: list[str]) -> None:
         """Note the drift that was let pass, and the numbers that the next log is compared with."""
-        reason = self._steps.drift.override
+        reason = self.steps.drift.override
         self._let_pass += let_pass
         self.warnings += [f"let pass ({reason}): {sentence}" for sentence in let_pass]
         if self._let_pass:
@@ -334,16 +295,16 @@ class EventLog:
 
     def _not_too_many(self, events: DataFrame) -> DataFrame:
         """Return the events that count of each visitor."""
-        cap = self._steps.event_cap
-        heavy = self._cache(cap.heavy(events))
-        self._distinct, number = events, self._counter.number_now(events)
+        cap = self.steps.event_cap
+        heavy = self.cache(cap.heavy(events))
+        self._distinct, number = events, self.counter.number_now(events)
         self._capped, self.events, self._taken = {"visitors": [], "pairs": []}, number, number
         if not heavy.count():
-            self._counter.came_out("event_cap", events, number)
+            self.counter.came_out("event_cap", events, number)
             return events
-        capped = self._cache(together(cap.execute(events, heavy), C.VISITOR))
+        capped = self.cache(together(cap.execute(events, heavy), C.VISITOR))
         self.events = capped.count()
-        self._counter.came_out("event_cap", capped, self.events)
+        self.counter.came_out("event_cap", capped, self.events)
         if self.events < number:
             visitors, pairs = cap.reduced(heavy, capped), cap.heavy_pairs(events, heavy)
             self._capped = {
@@ -363,6 +324,5 @@ def _first_lines() -> Column:
 
 
 def _most(counts: DataFrame, *key: str) -> list[dict[str, Any]]:
-    """Return those with the most events, their ids as text."""
     most = counts.orderBy(F.desc(C.EVENTS), *key).limit(_NAMED).collect()
     return [{**{name: str(row[name]) for name in key}, C.EVENTS: row[C.EVENTS]} for row in most]

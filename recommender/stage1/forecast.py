@@ -40,8 +40,6 @@ def next_base(
     """Return what the next log is compared with.
 
     Args:
-        base: what this log was compared with.
-        profile: of this log.
         doubtful: whether it was let pass although something was found.
     """
     if not profile["events"]:

@@ -35,6 +35,7 @@ from recommender.stage import Previous, Stage
 from recommender.stage1.evaluation_split import TESTED, EvaluationSplit, SplitSteps
 from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.event_log import EventLog, EventLogSteps
+from recommender.stage1.own_events import OwnEvents
 from recommender.stage1.scoring import Scoring, ScoringSteps
 from recommender.stage1.steps import ColumnEncoder, LeakCheck, VisitorEncoder
 from recommender.stage1.steps.column_encoder import Numbering, numbered
@@ -115,8 +116,8 @@ class Stage1(Stage):
         self._numbering = ""
         self._leaks = 0
         self._is_written = False
-        kinds = EventKinds(self.steps.score_events, self.steps.event_validator.known_events)
-        self.log = EventLog(self.steps, self.cache, self.counter, kinds)
+        self._kinds = EventKinds(self.steps.score_events, self.steps.event_validator.known_events)
+        self.log = EventLog(self.steps, self.cache, self.counter, self._kinds)
         self.split = EvaluationSplit(self.steps, self.cache, self.counter)
         self.scoring = Scoring(self.steps, self.cache, self.counter)
 
@@ -155,7 +156,6 @@ class Stage1(Stage):
         return [name for name, key in _ENCODERS.items() if not getattr(self.steps, key).start_afresh]
 
     def execute(self, previous: Previous | None = None) -> dict[str, DataFrame]:
-        """Return the tables; see the class."""
         before = previous.record if previous else None
         goes_on = before is not None and len(self.continues()) == len(_ENCODERS)
         self._numbering = (goes_on and before and before.get("numbering")) or uuid.uuid4().hex
@@ -164,8 +164,8 @@ class Stage1(Stage):
             self.split.own.load(self.context.versions.get(self.steps.holdout.holdout_table or ""))
         self.announce("loading and validating events")
         events = self.log.load(self.context.versions.get(self._log), before)
-        for name, step in self.own.items():
-            events = self.run(name, events, step)
+        events, sentences = OwnEvents(self.own, self.run, self._kinds).execute(events, self.log.events)
+        self.log.warnings += [sentence for sentence in sentences if sentence not in self.log.warnings]
         for sentence in self.log.warnings:
             self.warn(sentence)
         self.announce("finding the split")
@@ -221,7 +221,6 @@ class Stage1(Stage):
             self.log.compare_new({name: self.counter.counted(name)["rows"] - known for name, known in before.items()})
 
     def release(self) -> None:
-        """Free the cached intermediate results."""
         self.log.quarantine = None
         super().release()
 
@@ -248,7 +247,6 @@ class Stage1(Stage):
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given the counts of `persist`."""
         valid, held = self.split.events(rows), rows["holdout"]
         return [
             *self.log.report(rows),
@@ -278,11 +276,7 @@ class Stage1(Stage):
 
     def _activity(self, events: DataFrame, column: str, is_test: Column) -> DataFrame:
         """Return the events, test events, summed score, and, of items, the last times, of each id of a column."""
-        facts = [
-            F.count(F.lit(1)).alias(C.EVENTS),
-            F.sum(C.SCORE).alias(C.SCORE),
-            F.count_if(is_test).alias(TESTED),
-        ]
+        facts = [F.count(F.lit(1)).alias(C.EVENTS), F.sum(C.SCORE).alias(C.SCORE), F.count_if(is_test).alias(TESTED)]
         if column == C.ITEM:
             time = F.col(C.TIMESTAMP)
             facts += [F.max(time).alias(C.LAST_TIMESTAMP), F.max(F.when(~is_test, time)).alias(C.LAST_TRAINED)]

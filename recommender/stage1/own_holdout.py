@@ -1,27 +1,7 @@
-"""The holdout that a user brings: its pairs, how many are fit for use, and how it meets the log.
-
-Example usage:
->>> import pathlib, tempfile
->>> path = pathlib.Path(tempfile.mkdtemp()) / "holdout.csv"
->>> _ = path.write_text("visitorid,itemid\\n7,3\\n7,3\\n8,4\\n")
->>> holdout = HoldoutSplit(holdout_filename=str(path))
->>> own = OwnHoldout(DataLoader(), EventValidator(), holdout, lambda rows: rows.cache())
->>> own.load()
->>> own.pairs.orderBy("visitorid").show()
-+---------+------+-----+--------------+
-|visitorid|itemid|score|last_timestamp|
-+---------+------+-----+--------------+
-|        7|     3|  1.0|          NULL|
-|        8|     4|  1.0|          NULL|
-+---------+------+-----+--------------+
-<BLANKLINE>
->>> visitors, items = spark.createDataFrame([(7,)], "visitorid long"), spark.createDataFrame([(3,)], "itemid long")
->>> own.meet({"visitorid": visitors, "itemid": items})
->>> own.note(left=1)
-'1 of 2 pairs left the holdout: already in the history, or not above 0; not in the log: visitors 1, items 1'
-"""
+"""The holdout that a user brings: its pairs, how many are fit for use, and how it meets the log."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, functions as F
 
@@ -32,39 +12,26 @@ from recommender.spark.cluster import together
 from recommender.stage1.steps import DataLoader, EventValidator, HoldoutSplit
 
 
+@dataclass
 class OwnHoldout:
     """Load the holdout that a user brings, and judge whether it is one of this log.
 
     Its ids are made to be of the log's type. An item that the log does not have counts as relevant though no list can
     hold it, and a visitor that the log does not have is judged with an empty history.
-
-    Init parameters:
-        loader, validator: those of the log. step: reads it.
-        cache: keeps a frame until the stage releases it.
-    Attributes:
-        pairs: visitorid, itemid, score double and last_timestamp long, a row per pair, those of a visitor together;
-            after `load`.
-        rows, unusable: number of rows, and of those that are not fit for use. held: number of pairs.
-        visitors, items: number of those that the log does not have; after `meet`.
-        warnings: what is unusual, a sentence each.
     """
 
-    pairs: DataFrame
-
-    def __init__(
-        self,
-        loader: DataLoader,
-        validator: EventValidator,
-        step: HoldoutSplit,
-        cache: Callable[[DataFrame], DataFrame],
-    ) -> None:
-        self._loader = loader
-        self._validator = validator
-        self._step = step
-        self._cache = cache
-        self.rows = self.unusable = self.held = 0
-        self.visitors = self.items = 0
-        self.warnings: list[str] = []
+    loader: DataLoader  # of the log
+    validator: EventValidator
+    step: HoldoutSplit  # reads it
+    cache: Callable[[DataFrame], DataFrame]  # keeps a frame until the stage releases it
+    # found by `load`: visitorid, itemid, score double, last_timestamp long, a row per pair, those of a visitor together
+    pairs: DataFrame = field(init=False, repr=False)
+    rows: int = 0
+    unusable: int = 0  # number of the rows that are not fit for use
+    held: int = 0  # number of pairs
+    visitors: int = 0  # number of those that the log does not have, found by `meet`
+    items: int = 0
+    warnings: list[str] = field(default_factory=list)  # what is unusual, a sentence each
 
     def load(self, version: str | None = None) -> None:
         """Read it, before the log, so that its mistakes are found early.
@@ -75,9 +42,9 @@ class OwnHoldout:
         Raises:
             InputError, SchemaError: see HoldoutSplit, or nothing is fit for use. DataQualityError: too little is.
         """
-        id_type = "bigint" if self._loader.id_type == "long" else "string"
-        rows, self.warnings = self._step.load(id_type, version, self._loader.null_words)
-        usable, negative = F.col(C.USABLE), self._validator.negative(rows)
+        id_type = "bigint" if self.loader.id_type == "long" else "string"
+        rows, self.warnings = self.step.load(id_type, version, self.loader.null_words)
+        usable, negative = F.col(C.USABLE), self.validator.negative(rows)
         if negative is not None:
             usable &= ~F.coalesce(negative, F.lit(False))
         # What is not fit for use becomes one pair without ids, so that it is counted in the pass that groups.
@@ -85,7 +52,7 @@ class OwnHoldout:
         grouped = together(rows.withColumns(ids), C.VISITOR).groupBy(*C.PAIR)
         # A pair that stands there more than once counts once.
         last = F.max(C.TIMESTAMP).alias(C.LAST_TIMESTAMP)
-        counted = self._cache(grouped.agg(F.max(C.SCORE).alias(C.SCORE), last, F.count(F.lit(1)).alias(C.ROWS)))
+        counted = self.cache(grouped.agg(F.max(C.SCORE).alias(C.SCORE), last, F.count(F.lit(1)).alias(C.ROWS)))
         is_pair = F.col(C.VISITOR).isNotNull()
         unusable = F.sum(F.when(~is_pair, F.col(C.ROWS)))
         found = single_row(counted.agg(F.sum(C.ROWS), unusable, F.count_if(is_pair)))
@@ -94,7 +61,7 @@ class OwnHoldout:
         self.pairs = counted.where(is_pair).drop(C.ROWS)
 
     def _check(self, id_type: str) -> None:
-        limit, place, hint = self._validator.max_quarantined, self._step.place, f"see holdout.{self._step.key}"
+        limit, place, hint = self.validator.max_quarantined, self.step.place, f"see holdout.{self.step.key}"
         if not self.rows:
             raise InputError("INPUT_EMPTY", f"{place} has no rows, and a holdout needs some; {hint}")
         if not self.unusable:
@@ -130,8 +97,8 @@ class OwnHoldout:
         possible = F.count_if(~foreign[C.ITEM])
         self.visitors, self.items, hits = single_row(marked.agg(*numbers, possible))
         if not hits:
-            sentence = f"none of the {self.items:,} items of {self._step.place} is in the log, so no list can hold one"
-            hint = f"the ids must be those of the log, see holdout.{self._step.key}"
+            sentence = f"none of the {self.items:,} items of {self.step.place} is in the log, so no list can hold one"
+            hint = f"the ids must be those of the log, see holdout.{self.step.key}"
             raise DataQualityError("NO_ROWS_AFTER", f"{sentence}; {hint}")
 
     def check_left(self, left: int) -> None:
@@ -144,13 +111,13 @@ class OwnHoldout:
             DataQualityError: it is 0.
         """
         if not left:
-            why = f"is in the log too, or has a score {self._step.too_low}"
-            sentence = f"holdout in={self.held}: each pair of {self._step.place} {why}, so none is left"
+            why = f"is in the log too, or has a score {self.step.too_low}"
+            sentence = f"holdout in={self.held}: each pair of {self.step.place} {why}, so none is left"
             raise DataQualityError("NO_ROWS_AFTER", f"{sentence} to be predicted; take what is held out out of the log")
 
     def note(self, left: int) -> str:
         """Return what the report says, given the number of pairs that are not in the history."""
-        parts = [self._step.note(self.held, left)]
+        parts = [self.step.note(self.held, left)]
         parts += [f"{self.unusable:,} rows are not fit for use"] if self.unusable else []
         parts += [f"not in the log: visitors {self.visitors:,}, items {self.items:,}"]
         return "; ".join(parts)

@@ -1,17 +1,4 @@
-"""From events to scores of pairs, and to those that are worth learning from.
-
-Example usage:
->>> scoring = Scoring(ScoringSteps.build({"score_filter": {"min_score": 2}}), lambda rows: rows.cache(), RowCounter())
->>> events = spark.createDataFrame([(1, 7, "view", 3), (2, 7, "transaction", 4), (3, 7, "view", 4)],
-...                                "timestamp long, visitorid long, event string, itemid long")
->>> scoring.pairs(events).show()
-+---------+------+-----+--------------+
-|visitorid|itemid|score|last_timestamp|
-+---------+------+-----+--------------+
-|        7|     4| 11.0|             3|
-+---------+------+-----+--------------+
-<BLANKLINE>
-"""
+"""From events to scores of pairs, and to those that are worth learning from."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -121,17 +108,11 @@ class Scoring:
             for name, value in parameters(self._filter).items()
             if name == "min_score" or (isinstance(value, int) and value > 1)
         ]
-        sentence = (
-            f"score_filter({', '.join(least)}) in={found}: no pair of the training part has a score to learn from"
-        )
-        return DataQualityError("NO_ROWS_AFTER", f"{sentence}; see score_map and train_test_split")
+        fault = f"score_filter({', '.join(least)}) in={found}: no pair of the training part has a score to learn from"
+        return DataQualityError("NO_ROWS_AFTER", f"{fault}; see score_map and train_test_split")
 
     def left_out(self, rows: Mapping[str, int], *, weighed: bool) -> list[str]:
-        """Say that the filter has left out pairs which say something, as far as weights can be below its least score.
-
-        Args:
-            rows: what was counted. weighed: whether events have weights of their own.
-        """
+        """Say that the filter has left out pairs that say something, if weights can be below its least score."""
         kept = rows["score_filter.strong" if self._filter.has_core else "score_filter"]
         found, least = rows["group_scores"], self._filter.min_score
         weights = [weight for weight in self.events.score_map.values() if weight > 0]

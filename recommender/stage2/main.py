@@ -1,4 +1,4 @@
-"""Stage 2, train: fit the model and the baselines, judge all by what the held-out visitors did, and give a verdict.
+"""Stage 2, train: fit the models and the baselines, judge all by what the held-out visitors did, and give a verdict.
 
 Example usage:
 >>> scores = spark.createDataFrame([(0, 0, 1.0, 1), (0, 1, 1.0, 2), (1, 0, 2.0, 3)], schemas.TABLES["scores"])
@@ -31,11 +31,11 @@ from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
 from recommender.errors import ConfigError, Mistake
+from recommender.models import Factors, ListMaker, Model, Neighbours, model_of
 from recommender.ruled_stage import RuledStage, RuledSteps
 from recommender.spark.aggregates import fetch
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous
-from recommender.stage2.lists import ListMaker
 from recommender.stage2.segments import visitor_segments
 from recommender.stage2.steps import (
     AlsFitter,
@@ -70,11 +70,12 @@ class Stage2(RuledStage):
 
     It consists of the following steps:
     - als: the matrix model
-    - popularity, recent_popularity, item_to_item: the baselines; baselines says which of them are judged
+    - popularity, recent_popularity, item_to_item: the baselines; baselines says which of them are judged; item_to_item
+      may be published instead of ALS, see gate
     - fold_in, item_rules, blend, recommend: the evaluated visitors' lists, made by the steps and settings of stage 3;
       when an item was last seen is counted in the training part
     - evaluator: the metrics of all models, also by how much is known of a visitor (``recommender.stage2.segments``)
-    - gate: whether the model may be published, compared with the baselines and with the model that is live
+    - gate: which model is published, and whether it may be, compared with the baselines and with the live model
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
@@ -85,12 +86,14 @@ class Stage2(RuledStage):
         not_compared: why there is none, although a model is live.
     Execution returns:
         Dictionary with model, the ALSModel, and the DataFrames popularity, recent_popularity, metrics, segment_metrics
-        and bootstrap (``recommender.tables.schemas``). They share cached intermediate results, which `release` frees;
-        `execute_persist` does so itself. The verdict is in the attribute `verdict`, once the tables are persisted.
+        and bootstrap (``recommender.tables.schemas``), and neighbours, if the gate may choose them. They share cached
+        intermediate results, which `release` frees; `execute_persist` does so itself. The verdict is in the attribute
+        `verdict`, once the tables are persisted.
     Raises:
         ConfigError: the config is wrong; all mistakes are listed. DataQualityError: see AlsFitter.
     Persist strategy:
-        The model as MLlib saves it, the tables as Parquet, a folder each, below the given path.
+        The model as MLlib saves it, the tables as Parquet, a folder each, below the given path; neighbours only if the
+        gate has chosen them, so that who finds them serves them.
     """
 
     NAME = "train"
@@ -123,10 +126,10 @@ class Stage2(RuledStage):
             raise ConfigError(Mistake("CFG_VALUE", "gate", missing))
 
     def continues(self) -> list[str] | None:
-        """Return the factors of the live model, if it is compared with; no table where its record is enough."""
+        """Return the tables of the live model, if it is compared with; no table where its record is enough."""
         if self.steps.gate.min_gain_over_live is None:
             return None if self.steps.gate.max_drop is None else []  # how many pairs there were is in the record
-        return ["model/itemFactors"]
+        return ["model/itemFactors", "neighbours"]
 
     def execute(
         self,
@@ -168,9 +171,17 @@ class Stage2(RuledStage):
             allowed=self.steps.item_rules.execute(trained_items, self.item_versions),
             popularity=popularity,
             recent=recent,
+            cache=self.cache,
         )
+        neighbours = self.steps.item_to_item.execute(scores)
+        if self.steps.gate.chooses:  # they are stored then, too
+            neighbours = self.cache(neighbours)
+        candidates: dict[str, Model] = {
+            C.ALS: Factors(model.itemFactors, vars(als)),
+            C.ITEM_TO_ITEM: Neighbours(neighbours),
+        }
         evaluation = self.steps.evaluator.execute(
-            self._lists(maker, model.itemFactors, recent, scores, previous),
+            self._lists(maker, recent, candidates, previous),
             holdout,
             self.models,
             popularity=popularity,
@@ -181,6 +192,7 @@ class Stage2(RuledStage):
             "popularity": as_stored("popularity", popularity),
             "recent_popularity": as_stored("recent_popularity", recent),
             **{name: as_stored(name, rows) for name, rows in evaluation._asdict().items()},
+            **({"neighbours": as_stored("neighbours", neighbours)} if self.steps.gate.chooses else {}),
         }
 
     def release(self) -> None:
@@ -192,13 +204,22 @@ class Stage2(RuledStage):
         """Write the model and every table to a new folder below `path`, and judge by the written tables."""
         self.announce("saving the model")
         data["model"].save(f"{path}/model")
-        super().persist(path, {name: rows for name, rows in data.items() if name != "model"}, part)
+        super().persist(path, {name: rows for name, rows in data.items() if name not in {"model", "neighbours"}}, part)
         metrics, bootstrap = (read_table(f"{path}/{name}", data[name].schema) for name in ("metrics", "bootstrap"))
         pairs, live_pairs = self.counter.counted("scores")["rows"], (self._live or {}).get("fitted_pairs")
         found = fetch(metrics=metrics, bootstrap=self.steps.gate.compared(bootstrap))
         self._metrics = sorted((row.asDict() for row in found["metrics"]), key=itemgetter(C.MODEL, C.METRIC, "k"))
         judged, why = (found["metrics"], found["bootstrap"]), self._not_compared
         self.verdict = self.steps.gate.judge(*judged, pairs=pairs, live_pairs=live_pairs, not_compared=why)
+        if self.verdict.model == C.ITEM_TO_ITEM:
+            super().persist(path, {"neighbours": data["neighbours"]}, part)
+            if self.steps.blend.weight:
+                self.note(["stage3.blend.weight has no effect: the lists of item_to_item are not blended"])
+
+    def written(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the tables as they were written; neighbours only if they were."""
+        is_written = self.verdict is not None and self.verdict.model == C.ITEM_TO_ITEM
+        return super().written(path, {name: rows for name, rows in data.items() if name != "neighbours" or is_written})
 
     def details(self) -> dict[str, Any]:
         """Return the verdict, with every reason, and how much the scores weigh."""
@@ -216,7 +237,7 @@ class Stage2(RuledStage):
 
     def closing(self, store: Store, commit: Commit) -> list[str]:  # noqa: ARG002
         """Return the metrics of all models."""
-        return [metrics_table(commit.record["metrics"])]
+        return [metrics_table(commit.record["metrics"], commit.record["gate"].get("model", C.ALS))]
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given the counts of `persist`."""
@@ -224,9 +245,11 @@ class Stage2(RuledStage):
         kind = f"implicit, alpha {als.alpha:g}" if als.implicit_prefs else "explicit"
         kind += "" if als.solver == "mllib" else f", solver {als.solver}"
         lists = f"held-out visitors, their lists by {', '.join(self.models)}"
+        near = rows.get("neighbours")
         return [
             StepRows("als", rows["scores"], None, f"rank {als.rank}, regParam {als.reg_param:g}, {kind}"),
             StepRows("popularity", rows["scores"], rows["popularity"]),
+            *([] if near is None else [StepRows("item_to_item", rows["scores"], near, "neighbours of items")]),
             StepRows("evaluator", self.evaluated, rows["metrics"], lists),
             StepRows("gate", None, None, "" if self.verdict is None else self.verdict.sentence),
         ]
@@ -234,26 +257,25 @@ class Stage2(RuledStage):
     def _lists(
         self,
         maker: ListMaker,
-        item_factors: DataFrame,
         recent: DataFrame,
-        scores: DataFrame,
+        candidates: Mapping[str, Model],
         previous: Previous | None,
     ) -> DataFrame:
         """Return the lists of all models, for the same visitors and by the same rules."""
         self.announce("judging the models")
-        popular = self.cache(maker.by_popularity(maker.popularity))
         lists: dict[str, DataFrame] = {
-            C.ALS: maker.by_factors(item_factors, vars(self.steps.als)),
+            C.ALS: candidates[C.ALS].lists(maker),
             **self.steps.baselines.execute(
                 {
-                    C.POPULAR: lambda: popular,
+                    C.POPULAR: lambda: maker.popular,
                     C.RECENT: lambda: maker.by_popularity(recent),
-                    C.ITEM_TO_ITEM: lambda: maker.by_neighbours(self.steps.item_to_item, scores, popular),
+                    C.ITEM_TO_ITEM: lambda: candidates[C.ITEM_TO_ITEM].lists(maker),
                 }
             ),
         }
         if previous is not None and previous.tables:
-            lists[C.LIVE] = maker.by_factors(previous.tables["model/itemFactors"], previous.record["config"]["als"])
+            tables, als = previous.tables, previous.record["config"]["als"]
+            lists[C.LIVE] = model_of(tables["model/itemFactors"], tables.get("neighbours"), als).lists(maker)
         self.models = list(lists)
         named = [rows.withColumn(C.MODEL, F.lit(model)) for model, rows in lists.items()]
         return functools.reduce(DataFrame.unionByName, named)

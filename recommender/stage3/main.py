@@ -31,15 +31,11 @@ from typing import Any, ClassVar
 from pyspark.sql import Column, DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.models import Factors, ListMaker, Model, Neighbours, model_of
 from recommender.ruled_stage import RuledStage, RuledSteps
-from recommender.spark.aggregates import single_row
-from recommender.spark.blocks import size_of
 from recommender.spark.row_counts import StepRows
 from recommender.stage3.steps import BoughtTogether, SimilarItems, VisitorShards
-from recommender.steps import solver_of
 from recommender.tables.parquet import as_stored
-
-_SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)
 
 
 class Stage3Steps(RuledSteps):
@@ -55,10 +51,12 @@ class Stage3(RuledStage):
 
     It consists of the following steps:
     - shards: the visitors in parts, each stored when it is done
-    - fold_in: factors of the visitors that have events outside the training scores, from all their events
+    - fold_in: factors of the visitors that have events outside the training scores, from all their events; if the gate
+      has chosen item_to_item, all lists are made by the neighbours of the items in all events instead
     - item_rules: which items may be recommended; hidden ones may not
     - blend: recent popularity, if it is to have a say, as one more column of the factors
-    - recommend: the best items by the model's or the folded-in factors, popular items if there are none
+    - recommend: the best items by the model's or the folded-in factors, popular items if there are none; its rules are
+      those of all lists
     - similar_items: the items that are most alike, made with the first part of the visitors
     - bought_together: the items that were bought together most often, of all visitors, made with that part too
 
@@ -68,6 +66,7 @@ class Stage3(RuledStage):
         visitor_factors, item_factors: those of the model of stage 2.
         popularity, recent_popularity: the tables of stage 2.
         interactions, visitors, items: the tables of stage 1.
+        neighbours: the table of stage 2; null: it has none, and the model is served.
         als: the parameters that the model was fitted with.
         profile: of the log; null: unknown.
         shard: (number from 0, of how many): which part of the visitors; all by default.
@@ -85,6 +84,7 @@ class Stage3(RuledStage):
         "item_factors": ("stage2", "model/itemFactors"),
         "popularity": ("stage2", "popularity"),
         "recent_popularity": ("stage2", "recent_popularity"),
+        "neighbours": ("stage2", "neighbours"),
         "interactions": ("stage1", "interactions"),
         "visitors": ("stage1", "visitors"),
         "items": ("stage1", "items"),
@@ -97,7 +97,7 @@ class Stage3(RuledStage):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.visitors = 0
-        self.items = 0
+        self.items: int | None = None
 
     def execute(
         self,
@@ -109,6 +109,7 @@ class Stage3(RuledStage):
         visitors: DataFrame,
         items: DataFrame,
         als: Mapping[str, Any],
+        neighbours: DataFrame | None = None,
         profile: Mapping[str, Any] | None = None,
         shard: tuple[int, int] = (0, 1),
     ) -> dict[str, DataFrame]:
@@ -118,26 +119,30 @@ class Stage3(RuledStage):
         number = -(-self._count(visitors) // shard[1])
         of_all = interactions
         visitors, interactions = (self.steps.shards.execute(rows, *shard) for rows in (visitors, interactions))
-        factors = self._factors(visitor_factors, item_factors, interactions, visitors, als, number)
         of_lists: list[str] = []
-        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists, self.hidden)
+        allowed = self.steps.item_rules.execute(items, self.item_versions, of_lists, self.context.hidden)
         self.note(of_lists)
-        blended = self.steps.blend.execute(factors, item_factors, recent_popularity)
-        ranked = self.steps.recommend.execute(*blended, popularity, interactions, visitor_count=number, allowed=allowed)
-        ids = items.select(C.ITEM, C.ITEM_INDEX)
+        model = model_of(item_factors, neighbours, als, visitor_factors)
+        maker = ListMaker(
+            self.steps,
+            k=self.steps.recommend.k,
+            visitors=visitors,
+            number=number,
+            history=interactions,
+            allowed=allowed,
+            popularity=popularity,
+            recent=recent_popularity,
+        )
+        ranked, ids = model.lists(maker), items.select(C.ITEM, C.ITEM_INDEX)
         lists = ranked.join(ids, C.ITEM_INDEX, "inner").join(
             visitors.select(C.VISITOR, C.VISITOR_INDEX), C.VISITOR_INDEX, "inner"
         )
         tables = {"recommendations": as_stored("recommendations", lists)}
         if shard[0] == 0:
-            tables["similar_items"] = as_stored("similar_items", self._similar(item_factors, ids, allowed))
+            tables["similar_items"] = as_stored("similar_items", self._similar(model, ids, allowed))
             together = self.steps.bought_together.execute(of_all, allowed)
             tables["bought_together"] = as_stored("bought_together", _with_ids(together, ids, "together"))
         return tables
-
-    def versions(self, started: bool) -> dict[str, str | None]:
-        """Return the tables with the lists of items and their versions, and which items are hidden."""
-        return {**super().versions(started), **self.hidden_versions()}
 
     def shards(self, inputs: Mapping[str, Any]) -> int:
         """Return into how many parts the visitors are cut, so that a run that was killed goes on where it was."""
@@ -145,14 +150,15 @@ class Stage3(RuledStage):
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
         """Return the rows in and out of each step, given the counts of `persist`."""
-        by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in _SOURCES)
-        weight = self.steps.blend.weight
+        model: type[Model] = Neighbours if rows.get(f"recommendations.{C.ITEM_TO_ITEM}") else Factors
+        by_source = ", ".join(f"{source} {rows[f'recommendations.{source}']:,}" for source in model.SOURCES)
+        weight = self.steps.blend.weight if model.IS_BLENDED else 0
         blended = f"; blended with recent popularity, weight {weight:g}" if weight else ""
-        hidden = f", {len(self.hidden):,} hidden ones" if self.hidden else ""
+        hidden = f", {len(self.context.hidden):,} hidden ones" if self.context.hidden else ""
         note = f"{by_source}; {self.left_out()}{hidden}{blended}"
         return [
             StepRows("recommend", self.visitors, rows["recommendations"], note),
-            StepRows("similar_items", self.items or None, rows["similar_items"], "by the cosine of their factors"),
+            StepRows("similar_items", self.items, rows["similar_items"], model.LIKENESS),
             StepRows("bought_together", None, rows["bought_together"], "by the visitors that bought both"),
         ]
 
@@ -162,38 +168,16 @@ class Stage3(RuledStage):
 
     def conditions(self, table: str) -> dict[str, Column]:
         """Count the places of the lists by source."""
-        return {source: F.col(C.SOURCE) == source for source in _SOURCES} if table == "recommendations" else {}
+        return {source: F.col(C.SOURCE) == source for source in C.SOURCES} if table == "recommendations" else {}
 
-    def _similar(self, item_factors: DataFrame, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
-        self.items, rank = single_row(size_of(item_factors))
-        similar = self.steps.similar_items.execute(item_factors, item_count=self.items, rank=rank, allowed=allowed)
+    def _similar(self, model: Model, ids: DataFrame, allowed: DataFrame | None) -> DataFrame:
+        similar, self.items = model.similar(self.steps.similar_items, allowed)
         return _with_ids(similar, ids, "similar")
 
     def _count(self, visitors: DataFrame) -> int:
         if not self.visitors:
             self.visitors = visitors.count()
         return self.visitors
-
-    def _factors(
-        self,
-        visitor_factors: DataFrame,
-        item_factors: DataFrame,
-        interactions: DataFrame,
-        visitors: DataFrame,
-        als: Mapping[str, Any],
-        number: int,
-    ) -> DataFrame:
-        """Return visitor_index, source and features of every visitor, null if there are no factors."""
-        trained, others = visitors.where(C.TRAINED), visitors.where(~F.col(C.TRAINED))
-        outside = interactions.join(others.select(C.VISITOR_INDEX), C.VISITOR_INDEX, "left_semi")
-        solver = solver_of(als)
-        folded = self.steps.fold_in.execute(outside, item_factors, **solver, visitor_count=number)
-        # Who has no positive score gets zeros from MLlib: no item is better than another then.
-        usable = visitor_factors.where(F.exists(C.FEATURES, lambda factor: factor != 0))
-        known = usable.join(trained.select(F.col(C.VISITOR_INDEX).alias(C.ID)), C.ID, "left_semi")
-        factors = known.withColumn(C.SOURCE, F.lit(C.ALS)).unionByName(folded.withColumn(C.SOURCE, F.lit(C.FOLD_IN)))
-        every = visitors.select(F.col(C.VISITOR_INDEX).alias(C.ID))
-        return every.join(factors, C.ID, "left").withColumnRenamed(C.ID, C.VISITOR_INDEX)
 
 
 def _with_ids(pairs: DataFrame, ids: DataFrame, other: str) -> DataFrame:

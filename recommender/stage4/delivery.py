@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from recommender.publishing.publication import publish
+from recommender.publishing.publication import Delivery, publish
 from recommender.publishing.target import Target, Version
 from recommender.store import Channels, Commit, Publication, Store
 from recommender.tables.audit import check_contents
@@ -34,43 +32,12 @@ class DeliveringStep(Protocol):
         """Load a version there."""
 
 
-@dataclass
-class StepDelivery:
-    """A place, and how a version gets there.
-
-    Attributes:
-        name: of the step.
-        step: that delivers.
-        rows: returns the published table; called where the place does not have it.
-        types: of the columns visitorid and itemid, as Spark calls them.
-    """
-
-    name: str
-    step: DeliveringStep
-    rows: Callable[[], DataFrame]
-    types: Mapping[str, str]
-
-    @cached_property
-    def target(self) -> Target:
-        """The place."""
-        opened: Target = self.step.target(self.types)
-        return opened
-
-    def load(self, version: Version, channel: str) -> None:
-        """Load a version there, where nobody sees it."""
-        self.step.execute(self.rows(), self.target, version, channel)
-
-
 def deliver(
     store: Store, commit: Commit, channel: str, steps: Mapping[str, DeliveringStep], start: Callable[[], object]
 ) -> Publication | None:
     """Deliver a commit wherever it is wanted, and let a channel name it; see ``recommender.publishing.publication``.
 
-    Args:
-        commit: of stage 4.
-        channel: its name.
-        steps: name -> step that delivers to a place.
-        start: starts Spark; called if a place does not have the version.
+    Spark is started if a place does not have the version.
     """
     schema = StructType.fromJson(commit.record["tables"][_TABLE])
 
@@ -79,8 +46,11 @@ def deliver(
         check_contents(store, commit, [_TABLE])
         return read_table(store.urls(commit, _TABLE), schema)
 
-    types = {field.name: field.dataType.simpleString() for field in schema}
-    places = [StepDelivery(name, step, rows, types) for name, step in steps.items()]
+    def delivery(name: str, step: DeliveringStep) -> Delivery:
+        target: Target = step.target({field.name: field.dataType.simpleString() for field in schema})
+        return Delivery(name, target, lambda version, channel: step.execute(rows(), target, version, channel))
+
+    places = [delivery(name, step) for name, step in steps.items()]
     with progress("publishing") if places else nullcontext(str) as announce:
         return publish(store, channel, commit, places, announce)
 

@@ -63,15 +63,7 @@ class FolderFiles:
 
 
 def check_rows(sent: DataFrame, found: DataFrame, place: str) -> None:
-    """Compare the number of rows that can be read with the number that was written.
-
-    Args:
-        sent: what was written. found: what is there now.
-        place: where, for people.
-
-    Raises:
-        StorageError: they differ.
-    """
+    """Raise a StorageError if not as many rows can be read back from a place as were sent there."""
     counts = [int(single_row(rows.agg(F.count(F.lit(1))))[0]) for rows in (sent, found)]
     if counts[0] != counts[1]:
         sentence = f"of {counts[0]:,} rows that were written to {place}, {counts[1]:,} can be read back"

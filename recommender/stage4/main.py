@@ -4,7 +4,7 @@ Example usage:
 >>> recommendations = spark.createDataFrame([(7, 1, 6, 0.7, "als")],
 ...                                         "visitorid long, rank int, itemid long, score float, source string")
 >>> visitors = spark.createDataFrame([(7, 0)], "visitorid long, visitor_index int")
->>> items = spark.createDataFrame([(5, 0), (6, 1)], "itemid long, item_index int")
+>>> items = spark.createDataFrame([(5, 0, 1), (6, 1, 3)], "itemid long, item_index int, events long")
 >>> interactions = spark.createDataFrame([(0, 0, "view", 9)],
 ...                                      "visitor_index int, item_index int, event string, last_timestamp long")
 >>> stage = Stage4({"snapshot": {"enabled": False}})
@@ -71,14 +71,14 @@ class Stage4(Stage):
     - release_diff: what changes from the lists that are live
     - parquet, table, postgres, csv: places that the version is delivered to, once it is committed and before the
       channel names it
-    - report: a few visitors to look at
+    - report: a few visitors to look at, and how unevenly the lists show the items
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
     Execution args:
         recommendations, similar_items, bought_together: the tables of stage 3.
         interactions, visitors, items: those of stage 1.
-        item_factors, popularity, recent_popularity: those of stage 2; metrics, gate: what its record says.
+        item_factors, popularity, recent_popularity, neighbours: those of stage 2; metrics, gate: what its record says.
         als, score_events, item_rules, blend, recommend: the parameters of these steps.
         live: the version that is live; None if there is none. not_compared: why there is none, although one is live.
         Without a snapshot, only the first four and these.
@@ -101,6 +101,7 @@ class Stage4(Stage):
         "item_factors": ("stage2", "model/itemFactors"),
         "popularity": ("stage2", "popularity"),
         "recent_popularity": ("stage2", "recent_popularity"),
+        "neighbours": ("stage2", "neighbours"),
     }
     SETTINGS: ClassVar[Mapping[str, tuple[str, str]]] = {
         "als": ("stage2", "als"),
@@ -114,6 +115,7 @@ class Stage4(Stage):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.examples: Sequence[Example] = []
+        self._long_tail: Sequence[Sequence[int]] = ()
         self._golden: Sequence[Example] = []
         self._snapshot: Snapshot | None = None
         self._not_compared = ""
@@ -147,16 +149,21 @@ class Stage4(Stage):
         not_compared: str = "",
         **others: Any,
     ) -> dict[str, DataFrame]:
-        """Return the published lists; see the class."""
         self._not_compared = not_compared
         own = {"recommendations": recommendations, "interactions": interactions, "visitors": visitors, "items": items}
         self.announce("choosing examples")
-        self.examples = self.steps.report.execute(**own)
+        shown = self.steps.report.execute(**own)
+        self.examples, self._long_tail = shown.examples, shown.long_tail
         if others:
-            self._golden = self.examples or replace(self.steps.report, examples=_GOLDEN).execute(**own)
+            self._golden = self.examples or replace(self.steps.report, examples=_GOLDEN).execute(**own).examples
             tables = {name: others[name] for name in ("similar_items", "bought_together", "item_factors", "popularity")}
             settings = {name: others[name] for name in _SETTINGS}
-            inputs = Inputs({**own, **tables}, others["recent_popularity"], settings, others["metrics"], others["gate"])
+            inputs = Inputs(
+                {**own, **tables},
+                **{name: others[name] for name in ("recent_popularity", "metrics", "gate")},
+                settings=settings,
+                neighbours=others.get("neighbours"),
+            )
             self._snapshot = Snapshot(self.steps.snapshot, inputs, self.context.versions)
         self._release = None if live is None else self._compare(recommendations, live, items)
         return {"recommendations": as_stored("recommendations", self.steps.publish.execute(recommendations))}
@@ -166,6 +173,8 @@ class Stage4(Stage):
         if self._snapshot is not None:
             self.announce("making the serving snapshot")
             yield from self._snapshot.files(made, self._golden, self._shown_items())
+            for sentence in self._snapshot.warnings:
+                self.warn(sentence)
 
     def publish(self, store: Store, commit: Commit, start: Callable[[], object], warn: Callable[[str], None]) -> None:
         """Deliver the lists to the configured places, let the channel name them, and write the report."""
@@ -187,17 +196,19 @@ class Stage4(Stage):
         ]
 
     def details(self) -> dict[str, Any]:
-        """Return what changes from the lists that are live, the examples, and the titles of the items in both."""
+        """Return what changes from the live lists, the examples, the titles of the items in both, and the long tail."""
         titles, why = self._snapshot.titles if self._snapshot else [], self._not_compared
+        warnings = [*([why] if why else []), *(self._snapshot.warnings if self._snapshot else [])]
         return {
-            **({"warnings": [why], "not_compared": why} if why else {}),
+            **({"warnings": warnings} if warnings else {}),
+            **({"not_compared": why} if why else {}),
             **({} if self._release is None else {"release_diff": self._release}),
             "examples": [asdict(example) for example in self.examples],
+            "long_tail": self._long_tail,
             **({"titles": titles} if titles else {}),
         }
 
     def lines(self, rows: Mapping[str, int]) -> list[StepRows]:
-        """Return the rows in and out of each step, given the counts of `persist`."""
         number = rows["recommendations"]
         places = ", ".join(self._places())
         to = f"; delivered to {places}" if places else ""

@@ -13,19 +13,25 @@ Example usage:
 True
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
 import recommender.constants as C
 from recommender.errors import InputError, SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
-from recommender.sources import MALFORMED, Ids, Loaded, catalog_versions, read_catalog, read_list, shown, trimmed
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, Loaded, shown, trimmed
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
 from recommender.spark.aggregates import single_row
 
 _MS_PER_DAY = 86_400_000
 _LISTED = "_listed"
+_PARTS = {letter: unicodedata.normalize("NFD", letter) for letter in map(chr, range(0xC0, 0x3100))}
+_BASES = {letter: parts[0] for letter, parts in _PARTS.items() if len(parts) > 1}  # letter with a mark -> without
 
 
 @step
@@ -45,7 +51,8 @@ class ItemRules:
     Execution args:
         items: itemid, item_index int, last_timestamp long (ms, null for an item without events), one row per item.
         versions: of the tables of the lists, as `versions` has returned them; a table is read as it was then.
-        warnings: takes a sentence for each list that has none of the items; null: nobody wants to know.
+        warnings: takes a sentence for each list that has none of the items, or ids that are written in another way than
+            the log's; null: nobody wants to know.
         hidden: ids of items, as text, that may not be recommended either: those of `python -m recommender hide`.
     Execution returns:
         item_index int, one row per item that may be recommended, order undefined; null if there is no rule, and
@@ -78,7 +85,6 @@ class ItemRules:
         warnings: list[str] | None = None,
         hidden: Sequence[str] = (),
     ) -> DataFrame | None:
-        """Return the items that may be recommended; see the class."""
         found: list[str] = [] if warnings is None else warnings
         denied, allowed = (self._lists(of, versions) for of in ("deny", "allow"))
         if not denied and not allowed and not hidden and self.max_days_unseen is None:
@@ -109,10 +115,8 @@ def _column(loaded: Loaded) -> tuple[DataFrame, str]:
     """Return the ids of a list as text, null of a row that cannot be read, and where they are from."""
     place = loaded.name
     if C.ITEM not in loaded.columns:
-        sentence = (
-            f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; a list of items has that column, see item_rules"
-        )
-        raise SchemaError("SCHEMA_MISSING", sentence)
+        fault = f"{C.ITEM}; found [{shown(loaded.columns)}] in {place}; a list of items has that column, see item_rules"
+        raise SchemaError("SCHEMA_MISSING", fault)
     found = loaded.rows.schema[C.ITEM].dataType
     is_whole = isinstance(found, T.StringType | T.IntegralType) or (
         isinstance(found, T.DecimalType) and not found.scale
@@ -139,10 +143,8 @@ def _checked(items: DataFrame, listed: DataFrame, place: str, warnings: list[str
     counts = F.count_if(is_given & ~is_id), F.count_if(~is_given & ~is_id)
     number, known, wrong, missing = single_row(found.agg(F.count(F.lit(1)), F.count("_is_item"), *counts))
     if wrong:
-        sentence = (
-            f"{C.ITEM} expected {wanted.simpleString()} found other text in {wrong:,} of {number:,} rows of {place}"
-        )
-        raise SchemaError("SCHEMA_TYPE", f"{sentence}; it would match no item, see item_rules")
+        fault = f"{C.ITEM} expected {wanted.simpleString()} found other text in {wrong:,} of {number:,} rows of {place}"
+        raise SchemaError("SCHEMA_TYPE", f"{fault}; it would match no item, see item_rules")
     if missing:
         sentence = f"{place} has a row with too many or too few cells, or without an {C.ITEM} that is text"
         raise InputError("INPUT_CORRUPT", f"{sentence}; mend it, for a list is read as a whole, see item_rules")
@@ -150,4 +152,16 @@ def _checked(items: DataFrame, listed: DataFrame, place: str, warnings: list[str
         warnings.append(f"{place} has no ids: see item_rules")
     elif not known:
         warnings.append(f"none of the {number:,} ids in {place} is one of an item: see item_rules")
+    if known < number and isinstance(wanted, T.StringType):
+        strange = found.where(F.col("_is_item").isNull()).select(_alike(C.ITEM).alias("alike"))
+        near = strange.join(items.select(_alike(C.ITEM).alias("alike")), "alike", "left_semi").count()
+        if near:
+            why = "match no item, but would without case, accents, invisible characters, first zeros or a .0 at the end"
+            warnings.append(f"{near:,} ids in {place} {why}: write them as the log does, see item_rules")
     return ids.select(C.ITEM)
+
+
+def _alike(name: str) -> Column:
+    """Return an id without what a spreadsheet, a program or another form of Unicode changes in one."""
+    plain = F.translate(F.lower(F.col(name)), "".join(_BASES), "".join(_BASES.values()))
+    return F.regexp_replace(F.regexp_replace(plain, r"[\p{M}\p{Cf}\s]", ""), "^0+(?=.)|[.]0+$", "")

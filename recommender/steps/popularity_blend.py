@@ -59,7 +59,6 @@ class PopularityBlend:
     def execute(
         self, visitors: DataFrame, item_factors: DataFrame, popularity: DataFrame
     ) -> tuple[DataFrame, DataFrame]:
-        """Return the blended factors; see the class."""
         if not self.weight:
             return visitors, item_factors
         (most,) = single_row(popularity.agg(F.max(C.SCORE)))
@@ -74,7 +73,6 @@ class PopularityBlend:
 
 
 def _typical_norm(factors: DataFrame) -> float:
-    """Return the root mean square of the norms."""
     squares = factors.select(_square().alias("_square"))
     count, largest = single_row(squares.agg(F.count("_square"), F.max("_square")))
     if not largest:

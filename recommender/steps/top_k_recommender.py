@@ -82,7 +82,6 @@ class TopKRecommender(Persistent):
         visitor_count: int,
         allowed: DataFrame | None = None,
     ) -> DataFrame:
-        """Return the lists; see the class."""
         if allowed is not None:
             ids = allowed.select(F.col(C.ITEM_INDEX).alias(C.ID))
             item_factors = item_factors and item_factors.join(ids, C.ID, "left_semi")

@@ -27,11 +27,19 @@ from recommender.store.files import Files, last_change, open_files
 from recommender.store.hadoop import Hadoop
 from recommender.store.hidden import Hidden, HiddenItem
 from recommender.store.log import Log
-from recommender.store.run_id import new_run_id, run_id_mistake
 from recommender.store.sealed import digest, seal, unseal
-from recommender.store.shards import Shards
-from recommender.store.store import ATTEMPT_FILE, FAILED_FILE, Attempt, Commit, Store, damaged, now
-from recommender.store.trials import Trials
+from recommender.store.shards import Shards, Trials
+from recommender.store.store import (
+    ATTEMPT_FILE,
+    FAILED_FILE,
+    Attempt,
+    Commit,
+    Store,
+    damaged,
+    new_run_id,
+    now,
+    run_id_mistake,
+)
 from recommender.store.verification import Damage, verify
 
 __all__ = [

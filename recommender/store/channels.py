@@ -8,12 +8,12 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from recommender.errors import ConfigError, ConflictError, Mistake
+from recommender.errors import ArtifactError, ConfigError, ConflictError, Mistake
 from recommender.store.files import Files
 from recommender.store.log import Log
 from recommender.store.store import Commit, Store, now
@@ -43,7 +43,6 @@ class Channels:
         self._files: Files = store.files
 
     def names(self) -> list[str]:
-        """Return the channels that were ever published to."""
         return self._files.names("channels")
 
     def history(self, channel: str) -> Iterator[Publication]:
@@ -54,6 +53,13 @@ class Channels:
     def current(self, channel: str) -> Publication | None:
         """Return what a channel names now."""
         return next(self.history(channel), None)
+
+    def currents(self) -> Iterator[Publication]:
+        """Return what each channel names now, but for a channel whose newest record is damaged."""
+        for channel in self.names():
+            with suppress(ArtifactError):
+                if current := self.current(channel):
+                    yield current
 
     def position(self, channel: str) -> int:
         """Return the number of a channel's newest record, 0 before the first."""
@@ -80,8 +86,6 @@ class Channels:
         """Let a channel name a commit.
 
         Args:
-            channel: its name.
-            commit: what it names.
             action: publish, promote or rollback.
             expected: number of the newest record when the publisher began; by default that of now.
             more: what the record says besides.
@@ -108,11 +112,7 @@ class Channels:
         return Publication(channel, number, record)
 
     def check(self, channel: str, expected: int | None) -> None:
-        """Compare a channel's newest record with the one that a publisher has seen.
-
-        Raises:
-            ConflictError: somebody else has moved the channel meanwhile.
-        """
+        """Raise a ConflictError if a channel's newest record is not the expected one: somebody has moved it."""
         found = self.position(channel)
         if expected not in {None, found}:
             raise _moved(channel, expected, found)
@@ -149,7 +149,6 @@ class Channels:
         """Return an earlier version of a channel, and the commit that it names, whose files are all there.
 
         Args:
-            channel: its name.
             to: number of a record of the channel, or a run id or its unique beginning; by default the version before
                 the current one; see `before`.
 
@@ -189,7 +188,6 @@ def _moved(channel: str, expected: int | None, found: int) -> ConflictError:
 
 
 def _who() -> dict[str, str]:
-    """Return the user and the host that move a channel."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

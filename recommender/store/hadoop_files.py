@@ -5,7 +5,7 @@ import posixpath
 import re
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from typing import Any, ClassVar
 
 from py4j.protocol import Py4JJavaError
@@ -48,17 +48,13 @@ class HadoopFiles:
             self._files = self._path("").getFileSystem(hadoop.configuration)
         except (Py4JJavaError, IllegalArgumentException) as error:  # pyspark replaces Java's, once there is a session
             reason = str(error).split("\n", 1)[0] if isinstance(error, IllegalArgumentException) else _reason(error)
-            sentence = (
-                f"root {root}: this Spark cannot reach {self._scheme}: ({reason}); correct it, or add its library"
-            )
-            raise StorageError("STORAGE_SCHEME", sentence) from error
+            fault = f"root {root}: this Spark cannot reach {self._scheme}: ({reason}); correct it, or add its library"
+            raise StorageError("STORAGE_SCHEME", fault) from error
 
     def url(self, path: str) -> str:
-        """Return what Spark calls a path."""
         return f"{self.root}/{path}"
 
     def create(self, path: str, content: bytes) -> bool:
-        """Make a file with all of its content or not at all; False if the name is taken."""
         try:
             if self._scheme in self._RENAME:
                 return self._create_by_rename(path, content)
@@ -75,55 +71,30 @@ class HadoopFiles:
             raise self._error_of(error, path) from error
 
     def read(self, path: str) -> bytes:
-        """Return a file's content."""
-        try:
-            stream = self._files.open(self._path(path))
-            try:
-                return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
-            finally:
-                stream.close()
-        except Py4JJavaError as error:
-            raise self._error_of(error, path) from error
+        with self._translating(path), closing(self._files.open(self._path(path))) as stream:
+            return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
 
     def names(self, path: str) -> list[str]:
-        """Return the sorted names in a folder; none if there is no folder."""
-        try:
+        with suppress(FileNotFoundError), self._translating(path):
             return sorted(status.getPath().getName() for status in self._files.listStatus(self._path(path)))
-        except Py4JJavaError as error:
-            if _class(error) in _MISSING:
-                return []
-            raise self._error_of(error, path) from error
+        return []
 
     def walk(self, path: str) -> Iterator[FileInfo]:
-        """Return all files below a folder."""
-        try:
+        with suppress(FileNotFoundError), self._translating(path):
             top = self._files.makeQualified(self._path(path)).toUri().getPath()
             found = self._files.listFiles(self._path(path), True)
             while found.hasNext():
                 status = found.next()
                 file = posixpath.relpath(status.getPath().toUri().getPath(), top)
                 yield FileInfo(file, status.getLen(), status.getModificationTime() / 1000)
-        except Py4JJavaError as error:
-            if _class(error) not in _MISSING:
-                raise self._error_of(error, path) from error
 
     def modified(self, path: str) -> float:
-        """Return when a file or a folder changed (seconds since epoch)."""
-        try:
+        with self._translating(path):
             return float(self._files.getFileStatus(self._path(path)).getModificationTime() / 1000)
-        except Py4JJavaError as error:
-            raise self._error_of(error, path) from error
 
     def sha256(self, path: str) -> str:
-        """Return the hash of a file's content; the JVM computes it."""
-        try:
-            stream = self._files.open(self._path(path))
-            try:
-                return str(self._jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
-            finally:
-                stream.close()
-        except Py4JJavaError as error:
-            raise self._error_of(error, path) from error
+        with self._translating(path), closing(self._files.open(self._path(path))) as stream:  # the JVM computes it
+            return str(self._jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
 
     def sync(self, paths: Iterable[str]) -> None:
         """Do nothing: a closed file is kept by several machines."""
@@ -132,12 +103,8 @@ class HadoopFiles:
         """Do nothing: the cluster, or the bucket, decides who may read."""
 
     def delete(self, path: str) -> None:
-        """Delete a file, or a folder with all that is in it."""
-        try:
+        with suppress(FileNotFoundError), self._translating(path):
             self._files.delete(self._path(path), True)
-        except Py4JJavaError as error:
-            if _class(error) not in _MISSING:
-                raise self._error_of(error, path) from error
 
     def locked(self, name: str, patience: float = 60.0) -> AbstractContextManager[None]:  # noqa: ARG002
         """Do nothing: these file systems have no locks that end with their holder."""
@@ -167,6 +134,14 @@ class HadoopFiles:
             raise
         stream.close()
         return True
+
+    @contextmanager
+    def _translating(self, path: str) -> Iterator[None]:
+        """Raise Java's errors as ours, or as FileNotFoundError."""
+        try:
+            yield
+        except Py4JJavaError as error:
+            raise self._error_of(error, path) from error
 
     def _error_of(self, error: Py4JJavaError, path: str) -> Exception:
         place, reason = self.url(path), _reason(error)

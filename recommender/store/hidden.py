@@ -1,15 +1,4 @@
-"""Items that are hidden now: a log beside the channels, whose newest record has all of them.
-
-Example usage:
->>> import tempfile
->>> from recommender.store.files import open_files
->>> hidden = Hidden(Store(open_files(tempfile.mkdtemp(), hadoop=lambda: None)))
->>> hidden.hide(["7", "9"], "recalled")
->>> hidden.unhide(["9", "11"])
-['9']
->>> [(item.itemid, item.reason) for item in hidden.items()]
-[('7', 'recalled')]
-"""
+"""Items that are hidden now: a log beside the channels, whose newest record has all of them."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -45,29 +34,17 @@ class Hidden:
         self._log = Log(store.files, _FOLDER)
 
     def items(self, at: str | None = None) -> list[HiddenItem]:
-        """Return the items that are hidden at a time, now by default, by id.
-
-        Raises:
-            ArtifactError: the record is damaged.
-        """
+        """Return the items that are hidden at a time, now by default, by id."""
         time = at or now()
         return [item for item in self._all().values() if item.until is None or item.until > time]
 
     def hide(self, itemids: Iterable[str], reason: str, until: str | None = None) -> None:
-        """Hide items from now on.
-
-        Raises:
-            ConflictError: others write at the same time, again and again.
-        """
+        """Hide items from now on; raise a ConflictError if others write at the same time, again and again."""
         made = {itemid: HiddenItem(itemid, reason, now(), until) for itemid in itemids}
         self._change("hide", lambda found: {**found, **made})
 
     def unhide(self, itemids: Iterable[str]) -> list[str]:
-        """Show items again; return those that were hidden.
-
-        Raises:
-            ConflictError: others write at the same time, again and again.
-        """
+        """Show items again; return those that were hidden."""
         shown = set(itemids)
         before = sorted(shown & {item.itemid for item in self.items()})
         self._change("unhide", lambda found: {itemid: item for itemid, item in found.items() if itemid not in shown})

@@ -31,11 +31,7 @@ class Index:
         self._log = Log(files, f"{stage}/index")
 
     def entries(self) -> Iterator[tuple[int, str, str | None]]:
-        """Return (number, run, fingerprint) of each commit, newest first.
-
-        Raises:
-            ArtifactError: a record that must be read is damaged.
-        """
+        """Return (number, run, fingerprint) of each commit, newest first; a damaged record is an ArtifactError."""
         known = self._known()
         for number in reversed(self._commits.numbers()):
             if number in known:

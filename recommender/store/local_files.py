@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from recommender.errors import ConflictError, StorageError
@@ -36,11 +36,9 @@ class LocalFiles:
         self._prefix = scheme + self.root.removeprefix(cut)
 
     def url(self, path: str) -> str:
-        """Return what Spark calls a path."""
         return f"{self._prefix}/{path}"
 
     def create(self, path: str, content: bytes) -> bool:
-        """Make a file with all of its content or not at all; False if the name is taken."""
         final = self._path(path)
         temporary = final.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
         new = [folder for folder in final.parents if folder.is_relative_to(self.root) and not folder.exists()]
@@ -61,16 +59,10 @@ class LocalFiles:
         return created
 
     def read(self, path: str) -> bytes:
-        """Return a file's content."""
-        try:
+        with self._translating(path):
             return self._path(path).read_bytes()
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self._error_of(error, path) from error
 
     def names(self, path: str) -> list[str]:
-        """Return the sorted names in a folder; none if there is no folder."""
         try:
             return sorted(entry.name for entry in self._path(path).iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -79,7 +71,6 @@ class LocalFiles:
             raise self._error_of(error, path) from error
 
     def walk(self, path: str) -> Iterator[FileInfo]:
-        """Return all files below a folder."""
         top = self._path(path)
         for folder, _, names in os.walk(top):
             for name in names:
@@ -91,25 +82,14 @@ class LocalFiles:
                 yield FileInfo(file.relative_to(top).as_posix(), status.st_size, status.st_mtime)
 
     def modified(self, path: str) -> float:
-        """Return when a file or a folder changed (seconds since epoch)."""
-        try:
+        with self._translating(path):
             return self._path(path).stat().st_mtime
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self._error_of(error, path) from error
 
     def sha256(self, path: str) -> str:
-        """Return the hash of a file's content."""
         digest = hashlib.sha256()
-        try:
-            with self._path(path).open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self._error_of(error, path) from error
+        with self._translating(path), self._path(path).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
         return digest.hexdigest()
 
     def sync(self, paths: Iterable[str]) -> None:
@@ -117,12 +97,8 @@ class LocalFiles:
         folders: set[Path] = set()
         for path in paths:
             file = self._path(path)
-            try:
+            with self._translating(path):
                 _sync(file)
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                raise self._error_of(error, path) from error
             folders |= {folder for folder in file.parents if folder.is_relative_to(self.root)}
         for folder in sorted(folders, reverse=True):  # those further down come first
             try:
@@ -142,21 +118,15 @@ class LocalFiles:
                 raise self._error_of(error, path) from error
 
     def delete(self, path: str) -> None:
-        """Delete a file, or a folder with all that is in it."""
         target = self._path(path)
-        try:
+        with suppress(FileNotFoundError), self._translating(path):  # somebody else may be deleting it too
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
-        except FileNotFoundError:  # somebody else is deleting it too
-            pass
-        except OSError as error:
-            raise self._error_of(error, path) from error
 
     @contextmanager
     def locked(self, name: str, patience: float = 60.0) -> Iterator[None]:
-        """Hold a lock below the root; it ends with the process."""
         path = f".locks/{name}"
         with ExitStack() as lock:
             try:
@@ -170,6 +140,16 @@ class LocalFiles:
 
     def _path(self, path: str) -> Path:
         return Path(self.root, path)
+
+    @contextmanager
+    def _translating(self, path: str) -> Iterator[None]:
+        """Raise errors of the file system as ours, but for a file that does not exist."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._error_of(error, path) from error
 
     def _error_of(self, error: OSError, path: str) -> StorageError:
         place = self._path(path)

@@ -1,13 +1,4 @@
-"""Locks between the processes that reach one folder: a process that dies lets go of its locks.
-
-Example usage:
->>> import pathlib, tempfile
->>> path = pathlib.Path(tempfile.mkdtemp(), ".locks", "channel-live")
->>> with locked(path, patience=0) as is_ours:
-...     with locked(path, patience=0) as is_second:
-...         print(is_ours, is_second)
-True False
-"""
+"""Locks between the processes that reach one folder: a process that dies lets go of its locks."""
 
 import errno
 import fcntl
@@ -29,7 +20,6 @@ def locked(path: Path, patience: float) -> Iterator[bool]:
 
     Args:
         path: a file of that name is there while the lock is held.
-        patience: seconds to wait for another process.
 
     Raises:
         OSError: the file cannot be made.

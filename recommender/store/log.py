@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from recommender.errors import ArtifactError, StorageError
@@ -14,21 +15,16 @@ _DIGITS = 20
 _NAME = re.compile(rf"[0-9]{{{_DIGITS}}}\.json")
 
 
+@dataclass(frozen=True)
 class Log:
-    """Records 1, 2, 3, ... in a folder.
+    """Records 1, 2, 3, ... in a folder, which is made with the first record."""
 
-    Init parameters:
-        files: the file system.
-        folder: path of the folder; it is made with the first record.
-    """
-
-    def __init__(self, files: Files, folder: str) -> None:
-        self._files = files
-        self._folder = folder
+    files: Files
+    folder: str
 
     def numbers(self) -> list[int]:
         """Return the numbers of the records, ascending; deleted ones are missing."""
-        return [int(name[:_DIGITS]) for name in self._files.names(self._folder) if _NAME.fullmatch(name)]
+        return [int(name[:_DIGITS]) for name in self.files.names(self.folder) if _NAME.fullmatch(name)]
 
     def newest_number(self) -> int:
         """Return the highest number, 0 if there is none."""
@@ -42,13 +38,9 @@ class Log:
                 yield number, record
 
     def record(self, number: int) -> dict[str, Any] | None:
-        """Return one record, or None.
-
-        Raises:
-            ArtifactError: it is damaged, or another version of this program has written it.
-        """
+        """Return one record, or None; raise an ArtifactError if it is damaged, or has the format of another version."""
         try:
-            record = unseal(self._files.read(self._path(number)), self.url(number))
+            record = unseal(self.files.read(self._path(number)), self.url(number))
         except FileNotFoundError:
             return None
         version = record.pop("format", FORMAT)
@@ -59,7 +51,7 @@ class Log:
 
     def url(self, number: int) -> str:
         """Return where a record is."""
-        return self._files.url(self._path(number))
+        return self.files.url(self._path(number))
 
     def append(self, number: int, record: Mapping[str, Any], is_ours: Mapping[str, Any]) -> bool:
         """Write a record under a number that must be free.
@@ -67,15 +59,13 @@ class Log:
         If the outcome is unknown (the connection broke after the store had done it), the record that is there decides.
 
         Args:
-            number: that of the record.
-            record: plain JSON types.
             is_ours: what a record has that this writer has written.
 
         Returns:
             Whether the record is there now; False if somebody else's is.
         """
         try:
-            created = self._files.create(self._path(number), seal({"format": FORMAT, **record}))
+            created = self.files.create(self._path(number), seal({"format": FORMAT, **record}))
         except StorageError:
             if not self._has(number, is_ours):
                 raise
@@ -84,11 +74,11 @@ class Log:
 
     def delete(self, number: int) -> None:
         """Delete a record."""
-        self._files.delete(self._path(number))
+        self.files.delete(self._path(number))
 
     def _has(self, number: int, wanted: Mapping[str, Any]) -> bool:
         found = self.record(number) or {}
         return all(found.get(key) == value for key, value in wanted.items())
 
     def _path(self, number: int) -> str:
-        return f"{self._folder}/{number:0{_DIGITS}d}.json"
+        return f"{self.folder}/{number:0{_DIGITS}d}.json"

@@ -25,11 +25,7 @@ def seal(record: Mapping[str, Any]) -> bytes:
 
 
 def unseal(content: bytes, name: str) -> dict[str, Any]:
-    """Return a record whose hash is right.
-
-    Raises:
-        ArtifactError: it is not.
-    """
+    """Return a record; raise an ArtifactError if it does not match its hash."""
     try:
         record = json.loads(content)
         claimed = record.pop(_SEAL)

@@ -1,7 +1,7 @@
-"""Finished parts of a stage that is not finished: what a stage need not do again after a crash.
+"""Finished parts of a stage that is not finished, shards or trials: what a stage need not do again after a crash.
 
-Each shard has a record of its own, in a log that is named by the stage's fingerprint: only a run that would compute the
-same goes on with it. The commit of the stage lists the files of all shards, and the log has served.
+Each part has a record of its own, in a log that is named by the fingerprint of the work: only a run that would compute
+the same goes on with it. When the stage is committed, its shards' files are listed there, and their log has served.
 """
 
 from collections.abc import Mapping
@@ -64,3 +64,22 @@ class Shards(Kept):
     def attempts(self) -> set[str]:
         """Return the attempts that hold finished shards."""
         return {record["attempt"] for _, record in self._log.newest_first()}
+
+
+class Trials(Kept):
+    """The trials of one search that have ended.
+
+    They stay, so that a search with more trials goes on from there, until the clean-up removes them.
+    """
+
+    KIND: ClassVar[str] = "trials"
+
+    def finished(self) -> dict[int, Mapping[str, Any]]:
+        """Return number, from 0, -> record of the trials that have ended; raise an ArtifactError if one is damaged."""
+        return {number - 1: record for number, record in self._log.newest_first()}
+
+    def finish(self, trial: int, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Record a trial, and return what counts: this, or what another run has recorded meanwhile."""
+        if self._log.append(trial + 1, record, is_ours=record):
+            return record
+        return self._log.record(trial + 1) or record

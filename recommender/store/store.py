@@ -2,6 +2,8 @@
 
 import json
 import posixpath
+import re
+import secrets
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,22 +18,19 @@ from recommender.store.log import Log
 
 ATTEMPT_FILE: Final = "_ATTEMPT.json"
 FAILED_FILE: Final = "_FAILED.json"
+_RUN_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _FOR_READERS: Final = "stage4"  # what it makes is read by services and shops, which are other users
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at writing the result of a stage: a new folder that nobody reads yet.
-
-    Attributes:
-        parent: number of the newest commit when the attempt began, 0 if there was none.
-    """
+    """One try at writing the result of a stage: a new folder that nobody reads yet."""
 
     stage: str
     run_id: str
     id: str
     url: str
-    parent: int
+    parent: int  # number of the newest commit when the attempt began, 0 if there was none
 
 
 @dataclass(frozen=True)
@@ -64,26 +63,14 @@ class Commit:
         }
 
 
+@dataclass(frozen=True)
 class Store:
-    """The results of all runs below one root.
+    """The results of all runs below one root."""
 
-    Init parameters:
-        files: the file system of the root.
-    """
-
-    def __init__(self, files: Files) -> None:
-        self.files = files
-
-    def stages(self) -> list[str]:
-        """Return the stages that have something stored."""
-        return [name for name in self.files.names("") if self.files.names(f"{name}/data")]
+    files: Files
 
     def begin(self, stage: str, run_id: str) -> Attempt:
-        """Make the folder of a new attempt, and note there who is at it.
-
-        Raises:
-            StorageError: the root cannot be written.
-        """
+        """Make the folder of a new attempt, and note there who is at it; raise a StorageError if that fails."""
         attempt = uuid.uuid4().hex
         started = {"run": run_id, "stage": stage, "attempt": attempt, "started_at": now()}
         self.files.create(f"{stage}/data/{attempt}/{ATTEMPT_FILE}", json.dumps(started).encode())
@@ -95,13 +82,8 @@ class Store:
     def fail(self, attempt: Attempt, failure: Mapping[str, Any], keep: Sequence[str] = ()) -> None:
         """Remove what a failed attempt wrote, and leave a note of why it failed.
 
-        If the attempt is committed anyway, because the failure came after that, nothing is removed; nor if that
-        cannot be found out.
-
-        Args:
-            attempt: the attempt.
-            failure: what to write.
-            keep: names in the attempt's folder that stay.
+        Names in `keep` stay. If the attempt is committed anyway, because the failure came after that, nothing is
+        removed; nor if that cannot be found out.
         """
         folder = f"{attempt.stage}/data/{attempt.id}"
         record = self._commits(attempt.stage).record(attempt.parent + 1)
@@ -121,13 +103,7 @@ class Store:
         Raises:
             ConflictError: another run has committed this stage since the attempt began. ArtifactError: a file is gone.
         """
-        body = {
-            "run": attempt.run_id,
-            "attempt": attempt.id,
-            "parent": attempt.parent,
-            "committed_at": now(),
-            **record,
-        }
+        body = {"run": attempt.run_id, "attempt": attempt.id, "parent": attempt.parent, "committed_at": now(), **record}
         sync_listed(self.files, attempt.stage, body)
         log, number = self._commits(attempt.stage), attempt.parent + 1
         newest = log.newest_number()
@@ -140,11 +116,7 @@ class Store:
         return Commit(attempt.stage, number, body)
 
     def latest(self, stage: str) -> Commit | None:
-        """Return the newest commit of a stage.
-
-        Raises:
-            ArtifactError: its record is damaged; an older one is never taken instead.
-        """
+        """Return the newest commit of a stage; if its record is damaged, that is an ArtifactError, and no older one."""
         return next(self.commits(stage), None)
 
     def commits(self, stage: str) -> Iterator[Commit]:
@@ -180,11 +152,7 @@ class Store:
         ]
 
     def check(self, commit: Commit, tables: Sequence[str] = ()) -> None:
-        """Compare the files that a commit lists with those that are there, by name and size.
-
-        Raises:
-            ArtifactError: one is missing or has another size.
-        """
+        """Raise an ArtifactError if a file that a commit lists is missing, or has another size."""
         check_sizes(self.files, commit.stage, commit.files(*tables))
 
     def _index(self, stage: str) -> Index:
@@ -195,11 +163,7 @@ class Store:
 
 
 def check_sizes(files: Files, stage: str, listed: Mapping[str, Mapping[str, Any]]) -> None:
-    """Compare listed files of a stage with those that are there, by name and size; other files do not matter.
-
-    Raises:
-        ArtifactError: one is missing or has another size.
-    """
+    """Compare listed files of a stage with those that are there, by name and size; other files do not matter."""
     attempts = {path.split("/", 1)[0] for path in listed}
     found = {
         f"{attempt}/{file.path}": file.size for attempt in attempts for file in files.walk(f"{stage}/data/{attempt}")
@@ -213,11 +177,7 @@ def check_sizes(files: Files, stage: str, listed: Mapping[str, Mapping[str, Any]
 
 
 def sync_listed(files: Files, stage: str, record: Mapping[str, Any]) -> None:
-    """Make the files durable that a record lists, and keep others from reading them.
-
-    Raises:
-        ArtifactError: one is missing.
-    """
+    """Make the files durable that a record lists, hidden from others; raise an ArtifactError if one is missing."""
     paths = [f"{stage}/data/{path}" for path in record.get("files", ())]
     try:
         files.sync(paths)
@@ -230,6 +190,20 @@ def sync_listed(files: Files, stage: str, record: Mapping[str, Any]) -> None:
 def damaged(what: str) -> ArtifactError:
     """Return the error of a stored file that is not as it was written."""
     return ArtifactError("ARTIFACT_CORRUPT", what, "run its stage again with --force, or restore the file")
+
+
+def new_run_id() -> str:
+    """Return a name that sorts by time and is given once: UTC to the microsecond and four random digits."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}"
+
+
+def run_id_mistake(run_id: str) -> str | None:
+    """Return the mistake in the name of a run, or nothing.
+
+    >>> run_id_mistake("monday"), run_id_mistake("../x")
+    (None, 'RUN_ID must match [A-Za-z0-9][A-Za-z0-9_-]{0,63}')
+    """
+    return None if re.fullmatch(_RUN_ID, run_id) else f"RUN_ID must match {_RUN_ID}"
 
 
 def now() -> str:

@@ -1,12 +1,11 @@
 """Compare every file of every commit with the record that was written with it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from recommender.errors import ArtifactError
-from recommender.store.channels import Channels, Publication
+from recommender.store.channels import Channels
 from recommender.store.log import Log
 from recommender.store.store import Commit, Store
 
@@ -74,7 +73,7 @@ def _lost(store: Store, commits: list[Commit]) -> list[Damage]:
     """Return the records that are gone of the commits that channels name, and of those that these were made from."""
     known = {(commit.stage, commit.number): commit for commit in commits}
     damages = []
-    for current in _currents(store):
+    for current in Channels(store).currents():
         named = (str(current.record["stage"]), int(current.record["commit"]))
         if named in known and known[named].attempt != current.record["attempt"]:
             path = store.files.url(f"{named[0]}/commits/{named[1]:020d}.json")
@@ -88,15 +87,6 @@ def _lost(store: Store, commits: list[Commit]) -> list[Damage]:
                 path = store.files.url(f"{stage}/commits/{number:020d}.json")
                 damages.append(Damage(path, f"missing: channel {current.channel} needs run {current.run_id}"))
     return damages
-
-
-def _currents(store: Store) -> Iterator[Publication]:
-    """Return what each channel names; a record that cannot be read is among the damages already."""
-    channels = Channels(store)
-    for channel in channels.names():
-        with suppress(ArtifactError):
-            if current := channels.current(channel):
-                yield current
 
 
 def _difference(store: Store, path: str, size: int | None, facts: Mapping[str, Any], *, quick: bool) -> str:

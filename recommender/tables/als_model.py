@@ -1,15 +1,6 @@
 """Load a model that MLlib has saved, once its class and its files have been checked.
 
 ``ALSModel.load`` alone takes what it finds: with a file of factors missing it loads the other items without a word.
-
-Example usage:
->>> import tempfile
->>> from pyspark.ml.recommendation import ALS
->>> scores = spark.createDataFrame([(0, 0, 1.0), (1, 1, 2.0)], "user int, item int, rating float")
->>> path = f"{tempfile.mkdtemp()}/model"
->>> ALS(rank=2, maxIter=1, implicitPrefs=True).fit(scores).save(path)
->>> load_model(path).rank
-2
 """
 
 import json
@@ -64,11 +55,7 @@ def load_model(path: str) -> ALSModel:
 
 
 def check_model(store: Store, commit: Commit) -> None:
-    """Look at the metadata of a commit's model, without Spark, before its factors are read.
-
-    Raises:
-        ArtifactError: see `load_model`.
-    """
+    """Look at the metadata of a commit's model, without Spark, before its factors are read."""
     content = b""
     files = {
         path: facts
@@ -136,7 +123,6 @@ def _committed(path: str) -> Mapping[str, int]:
 
 
 def _metadata(path: str) -> str:
-    """Return the text of a model's metadata."""
     try:
         text = SparkSession.active().read.text(f"{path}/metadata")
         lines, metadata = single_row(text.agg(F.count(F.lit(1)), F.max("value")))

@@ -39,7 +39,6 @@ def audit(store: Store, stage: str, folder: str, schemas: Mapping[str, StructTyp
     """Read everything in a new folder back.
 
     Args:
-        stage: name of the stage.
         folder: path of the folder below the stage's data folder: an attempt.
         schemas: table -> schema; a table's files lie in the folder of its name.
         part: name of a folder in that, if just this is to be read.
@@ -82,11 +81,7 @@ def added(one: str, other: str) -> str:
 
 
 def check_rows(tables: Mapping[str, Mapping[str, Any]], counted: Mapping[str, int]) -> None:
-    """Compare the rows that were read back with those that were counted while they were written.
-
-    Raises:
-        StorageError: they differ.
-    """
+    """Raise a StorageError if not as many rows can be read back as were counted while they were written."""
     for name, table in tables.items():
         if name in counted and counted[name] != table["rows"]:
             sentence = f"of {counted[name]:,} rows of {name} that were written, {table['rows']:,} can be read back"
@@ -94,11 +89,7 @@ def check_rows(tables: Mapping[str, Mapping[str, Any]], counted: Mapping[str, in
 
 
 def check_contents(store: Store, commit: Commit, tables: Iterable[str]) -> None:
-    """Compare the files of a commit's tables with its record: names, sizes, and contents by their hashes.
-
-    Raises:
-        ArtifactError: a file is missing or is not what was written.
-    """
+    """Raise an ArtifactError if a file of a commit's tables is missing, or has another size or hash than recorded."""
     listed = commit.files(*tables)
     store.check(commit, list(tables))
     hashes = _hashes(store, commit.stage, {path: facts["bytes"] for path, facts in listed.items() if facts["sha256"]})

@@ -1,14 +1,4 @@
-"""Factors that another solver than MLlib's has found, as a model: stored as MLlib stores an ALSModel, which loads it.
-
-Example usage:
->>> import tempfile
->>> from pyspark.ml.recommendation import ALSModel
->>> factors = spark.createDataFrame([(0, [1.0, 2.0])], "id int, features array<float>")
->>> path = f"{tempfile.mkdtemp()}/model"
->>> FactorModel(2, factors, factors, {"userCol": "visitor_index"}).save(path)
->>> ALSModel.load(path).userFactors.collect()
-[Row(id=0, features=[1.0, 2.0])]
-"""
+"""Factors that another solver than MLlib's has found, as a model that is stored as MLlib stores an ALSModel."""
 
 import json
 import time

@@ -1,14 +1,4 @@
-"""The base of steps whose result is stored.
-
-Example usage:
->>> import tempfile
->>> class Numbers(Persistent):
-...     def execute(self, number):
-...         return spark.range(number)
->>> path = f"{tempfile.mkdtemp()}/numbers"
->>> Numbers().execute_persist(path, 3).count(), spark.read.parquet(path).count()
-(3, 3)
-"""
+"""The base of steps whose result is stored."""
 
 from typing import Any
 

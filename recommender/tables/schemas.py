@@ -38,6 +38,9 @@ TABLES: Final[Mapping[str, str]] = {
     "popularity": "item_index int, score double",
     # the same where a score weighs less the longer ago the pair's last training event is
     "recent_popularity": "item_index int, score double",
+    # a row per item and one of its neighbours, at most stage2.item_to_item.neighbours per item; only if the gate has
+    # chosen item_to_item
+    "neighbours": "item_index int, neighbour_index int, similarity double",
     # low and high bound the value with 95 % confidence; null if there is no interval
     "metrics": f"model string, {_MEASURED}",
     # the same for groups of the visitors
@@ -45,9 +48,9 @@ TABLES: Final[Mapping[str, str]] = {
     # the means of the replicates that the intervals are made of, in the same order and of the same visitors for all
     # models; null in one that nobody is in
     "bootstrap": "model string, metric string, k int, means array<double>",
-    # stage 3: a row per visitor and rank; source: als, fold_in or popular
+    # stage 3: a row per visitor and rank; source: als or fold_in, or else item_to_item; or popular
     "recommendations": "visitorid id, rank int, itemid id, score float, source string",
-    # a row per item and rank; similarity: cosine of the factors
+    # a row per item and rank; similarity: cosine of the factors, or that of item_to_item
     "similar_items": "itemid id, rank int, similar_itemid id, similarity float",
     # a row per item and rank; visitors: how many bought both
     "bought_together": "itemid id, rank int, together_itemid id, visitors bigint",
@@ -56,6 +59,9 @@ TABLES: Final[Mapping[str, str]] = {
     "trials": "trial int, state string, value double, low double, high double, seconds double, share double, "
     "parameters string",
 }
+
+# The tables that a commit may lack; who reads one that is missing gets None.
+OPTIONAL: Final = frozenset({"neighbours"})
 
 
 def fields(table: str) -> list[tuple[str, str]]:

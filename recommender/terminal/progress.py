@@ -1,7 +1,7 @@
 """Show on stderr which work is running, for how long, and how long the last run took for it.
 
 On a terminal one line is kept up to date; elsewhere there is one line per part of the work. If somebody reads events,
-there are events instead. Progress counts parts of the work, not the tasks of Spark's many small jobs.
+there are events instead. Progress counts parts of the work; on a terminal also the tasks that Spark is busy with.
 
 Example usage:
 >>> expected = Expected({"fitting ALS": 20.0, "judging": 10.0}, seconds=31.0, events=50_000)
@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from recommender.spark.effort import running_tasks
 from recommender.spark.session import error_stream
 from recommender.terminal import events
 from recommender.terminal.text import visible
 
 WIPE = "\r\x1b[K"  # the line of a terminal
+_DOTS = " ... "
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,7 @@ def progress(text: str, expected: Expected | None = None) -> Iterator[Callable[[
 
     def show() -> None:
         while True:
-            line = f"{running[0]} ... {work.clock()}"
-            stream.write(f"{WIPE}{line[: shutil.get_terminal_size().columns - 1]}")
+            stream.write(f"{WIPE}{_fitted(f'{running[0]}{_tasks()}', work.clock())}")
             stream.flush()
             if done.wait(1):
                 break
@@ -149,3 +150,19 @@ def progress(text: str, expected: Expected | None = None) -> Iterator[Callable[[
     finally:
         done.set()
         ticker.join()
+
+
+def _tasks() -> str:
+    """Return how many of the tasks that Spark is busy with are done."""
+    found = running_tasks()
+    return f", {found[0]:,} of {found[1]:,} tasks" if found else ""
+
+
+def _fitted(text: str, clock: str) -> str:
+    """Return the line of a terminal; if it is too narrow, the text is cut, and the clock stays.
+
+    >>> _fitted("stage2 train, 50,000 events: judging the models", "14 s")[-10:]
+    's ... 14 s'
+    """
+    room = max(shutil.get_terminal_size().columns - 1 - len(clock) - len(_DOTS), 0)
+    return f"{text[:room]}{_DOTS}{clock}"[: shutil.get_terminal_size().columns - 1]

@@ -39,14 +39,18 @@ def steps_table(steps: Sequence[Mapping[str, Any]]) -> str:
     return table([("step", "rows in", "rows out", ""), *rows], right=(1, 2))
 
 
-def metrics_table(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Return a line per model: the first metric at all cut-offs, with its interval, then the others at one of them."""
+def metrics_table(metrics: Sequence[Mapping[str, Any]], chosen: str = ALS) -> str:
+    """Return a line per model: the first metric at all cut-offs, with its interval, then the others at one of them.
+
+    Args:
+        metrics: of all models. chosen: the model of the first line.
+    """
     if not metrics:
         return "no visitor has a holdout: the models were not judged"
     cells = {(row["metric"], row["model"], row["k"]): row for row in metrics}
     cutoffs = sorted({row["k"] for row in metrics})
     nearest = min(cutoffs, key=lambda k: abs(k - _CUSTOMARY_CUTOFF))
-    models = list(dict.fromkeys(sorted((row["model"] for row in metrics), key=lambda model: (model != ALS, model))))
+    models = list(dict.fromkeys(sorted((row["model"] for row in metrics), key=lambda model: (model != chosen, model))))
     first, *others = sorted({row["metric"] for row in metrics}, key=METRICS.index)
     visitors = max(row["visitors"] for row in metrics if row["metric"] == first)
     judged = "held-out visitors" if first in PER_VISITOR else "visitors with a list"
@@ -102,6 +106,8 @@ def release_text(release: Mapping[str, Any]) -> str:
     """
     if release["live"] is None:
         return f"{release['candidate']} is the first version of the channel: there is nothing to compare it with"
+    if release["live"] == release["candidate"]:
+        return f"both are {release['candidate']}: nothing would change"
     runs = (release["candidate"], release["live"])
     parts = [f"from {runs[1]} to {runs[0]}"]
     lists = release["lists"]
@@ -112,6 +118,8 @@ def release_text(release: Mapping[str, Any]) -> str:
     if release["metrics"]:
         names = _customary(release["metrics"])
         rows: list[tuple[str, ...]] = [("", *runs)]
+        models = release.get("models") or ()  # older programs do not say them
+        rows += [("model", *(str(model or "-") for model in models))] if len(set(models)) > 1 else []
         rows += [(name, *(_measured(each) for each in release["metrics"][name])) for name in names]
         parts.append(indented(table(rows, right=(1, 2))))
     return "\n".join(parts)

@@ -8,8 +8,12 @@ monday    1.5 KiB
 ('1 min', '3 d', 43200.0)
 """
 
+import os
 import re
+import sys
 from collections.abc import Sequence
+
+from recommender.settings.redaction import redacted
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -20,6 +24,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(
         lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\xff" else f"\\u{ord(found[0]):04x}", text
     )
+
+
+def error_line(id_: str, place: str, sentence: str) -> str:
+    """Return the last line on stderr of a job or command that fails, for people and for alerts."""
+    return str(redacted(f"RECOMMENDER_ERROR {id_} {place}: {visible(sentence)}\n"))
 
 
 def table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -38,6 +47,11 @@ def table(lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
 def indented(text: str) -> str:
     """Return a text with two spaces before each line."""
     return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def program() -> str:
+    """Return how the user has started the command of the package, and can start it again."""
+    return "recommender" if os.path.basename(sys.argv[0]) == "recommender" else "python -m recommender"  # noqa: PTH119
 
 
 def title(stage: str, verb: str) -> str:

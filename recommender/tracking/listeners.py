@@ -1,17 +1,4 @@
-"""Pass the events of a run to MLflow and OpenLineage.
-
-Example usage:
->>> import tempfile
->>> from recommender.store import Store, open_files
->>> folder = tempfile.mkdtemp()
->>> store = Store(open_files(folder, hadoop=lambda: None))
->>> with tracked(Tracking(openlineage=f"{folder}/lineage.jsonl"), "", store, "monday", print, str) as tracking:
-...     tracking.begun(Work("stage1", "prepare", files=["/data/events.csv"]))
-...     tracking.done(store.commit(store.begin("stage1", "monday"), {"files": {}}))
->>> with open(f"{folder}/lineage.jsonl") as file:
-...     [line.split('"', 4)[3] for line in file]
-['START', 'COMPLETE']
-"""
+"""Pass the events of a run to MLflow and OpenLineage."""
 
 import functools
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -28,21 +15,13 @@ _AT_THE_END: Final = 3.0  # seconds: a process that a signal ends has ten
 
 @dataclass(frozen=True)
 class Work:
-    """A stage that is looked at.
+    """A stage that is looked at."""
 
-    Attributes:
-        stage: its name.
-        verb: what it does.
-        files: files, folders and globs that it reads.
-        tables: tables of a catalog or database that it reads.
-        stored: (stage, table) that it reads from the store.
-    """
-
-    stage: str
-    verb: str
-    files: Sequence[str] = ()
-    tables: Sequence[str] = ()
-    stored: Collection[tuple[str, str]] = ()
+    stage: str  # its name
+    verb: str  # what it does
+    files: Sequence[str] = ()  # files, folders and globs that it reads
+    tables: Sequence[str] = ()  # tables of a catalog or database that it reads
+    stored: Collection[tuple[str, str]] = ()  # (stage, table) that it reads from the store
 
 
 class Listener(Protocol):
@@ -111,11 +90,7 @@ def tracked(
     """Track a run until the context ends, with an error or without one.
 
     Args:
-        settings: where the run is logged.
         uri: that of MLflow as it was written, with names of environment variables in place.
-        store: of the run.
-        run: its id.
-        warn: shows a sentence at once.
         sentence_of: returns what people are shown of an error.
     """
     tracking = Tracked(list(_listeners(settings, uri, store, run)), warn)

@@ -1,17 +1,9 @@
-"""Log a run in MLflow: one run for the workflow, and a nested run for each of its stages.
-
-Example usage:
->>> record = {"seconds": 2.5, "metrics": [{"model": "als", "metric": "ndcg", "k": 10, "value": 0.5, "low": None}]}
->>> list(measured(record))
-[('seconds', 2.5, 0), ('als/ndcg_at_10', 0.5, 0)]
->>> record = {"metric": "ndcg@10", "trials": [{"number": 3, "value": 0.5, "seconds": 9.0, "parameters": {"rank": 32}}]}
->>> list(measured(record))
-[('trial/ndcg_at_10', 0.5, 3), ('trial/seconds', 9.0, 3), ('trial/rank', 32, 3)]
-"""
+"""Log a run in MLflow: one run for the workflow, and a nested run for each of its stages."""
 
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -40,44 +32,40 @@ def measured(record: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
     return (each for each in found if isinstance(each[1], int | float) and not isinstance(each[1], bool))
 
 
+@dataclass
 class MlflowRuns:
     """Log a run in MLflow; see `recommender.tracking.listeners.Listener`.
 
     A run that is started again goes on in the same run of MLflow.
-
-    Init parameters:
-        settings: where it is logged.
-        uri: that of MLflow as it was written, with names of environment variables in place.
-        store: of the run.
-        run: its id.
     """
 
     NAME = "MLflow"
 
-    def __init__(self, settings: Tracking, uri: str, store: Store, run: str) -> None:
-        self._settings, self._uri, self._store, self._run = settings, uri, store, run
-        self._nested: dict[str, str] = {}  # stage that is open -> its run in MLflow
-        self._commits: dict[str, Commit] = {}
+    settings: Tracking
+    uri: str  # as it was written, with names of environment variables in place
+    store: Store
+    run: str  # its id
+    _nested: dict[str, str] = field(default_factory=dict)  # stage that is open -> its run in MLflow
+    _commits: dict[str, Commit] = field(default_factory=dict)
 
     @cached_property
     def _client(self) -> Any:
-        return mlflow_client(str(self._settings.mlflow))
+        return mlflow_client(str(self.settings.mlflow))
 
     @cached_property
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(self._settings.experiment)
-        return str(found.experiment_id if found else self._client.create_experiment(self._settings.experiment))
+        found = self._client.get_experiment_by_name(self.settings.experiment)
+        return str(found.experiment_id if found else self._client.create_experiment(self.settings.experiment))
 
     @cached_property
     def _parent(self) -> str:
-        before = self._client.search_runs([self._experiment], f"tags.`{_RUN}` = '{self._run}'", max_results=1)
+        before = self._client.search_runs([self._experiment], f"tags.`{_RUN}` = '{self.run}'", max_results=1)
         if before:
             self._client.update_run(before[0].info.run_id, "RUNNING")
             return str(before[0].info.run_id)
-        return str(self._client.create_run(self._experiment, run_name=self._run, tags={_RUN: self._run}).info.run_id)
+        return str(self._client.create_run(self._experiment, run_name=self.run, tags={_RUN: self.run}).info.run_id)
 
     def begun(self, work: Work) -> None:
-        """Begin a nested run."""
         name = f"{work.stage} {work.verb}"
         nested = self._client.create_run(self._experiment, run_name=name, tags={_PARENT: self._parent})
         self._nested[work.stage] = nested.info.run_id
@@ -97,7 +85,6 @@ class MlflowRuns:
         self._client.set_terminated(self._nested.pop(stage), "FINISHED")
 
     def failed(self, sentence: str) -> None:
-        """End what is open as failed."""
         for nested in self._nested.values():
             self._client.set_tag(nested, _NOTE, redacted(sentence))
             self._client.set_terminated(nested, "FAILED")
@@ -108,8 +95,8 @@ class MlflowRuns:
         self._end("FINISHED")
         published = self._commits.get("stage4")
         if published:
-            register(self._client, self._store, published, self._parent, self._uri, self._settings.model)
-            alias(self._store, published)
+            register(self._client, self.store, published, self._parent, self.uri, self.settings.model)
+            alias(self.store, published)
 
     def _log(self, run: str, params: Mapping[str, str], metrics: list[tuple[str, float, int]]) -> None:
         from mlflow.entities import Metric, Param  # noqa: PLC0415 - an extra
@@ -127,7 +114,7 @@ class MlflowRuns:
         if "_parent" not in vars(self):
             return  # the run had ended before its first stage
         if self._commits:
-            facts = facts_of(self._store, self._run, self._commits)
+            facts = facts_of(self.store, self.run, self._commits)
             self._client.log_text(self._parent, redacted(report_page([facts], now())), "report.html")
             sentence = sentence or verdict(facts).sentence
         self._client.set_tag(self._parent, _NOTE, sentence)

@@ -2,15 +2,6 @@
 
 A file beside the result of stage 4 says which version of which model it is, so that promote and rollback need no
 configuration. The registry has references: model and snapshot stay in the store.
-
-Example usage (a result that nobody has registered):
->>> import tempfile
->>> from recommender.store import open_files
->>> store = Store(open_files(tempfile.mkdtemp(), hadoop=lambda: None))
->>> commit = store.commit(store.begin("stage4", "monday"), {"files": {}})
->>> _ = Channels(store).publish("live", commit)
->>> move_alias(store, "live")
-''
 """
 
 import json
@@ -37,11 +28,7 @@ _SHORT: Final = {
 
 
 def mlflow_client(uri: str) -> Any:
-    """Return a client of an MLflow server or database.
-
-    Raises:
-        InputError: MLflow is not installed.
-    """
+    """Return a client of an MLflow server or database; raise an InputError if MLflow is not installed."""
     for name, value in _SHORT.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
@@ -57,16 +44,7 @@ def mlflow_client(uri: str) -> Any:
 
 
 def register(client: Any, store: Store, commit: Commit, run: str, uri: str, model: str) -> None:
-    """Register a result of stage 4 as a version of a model, unless it is one.
-
-    Args:
-        client: of the registry.
-        store: with the result.
-        commit: of stage 4.
-        run: the run in MLflow.
-        uri: that of the registry as it was written, with names of environment variables in place.
-        model: name of the registered model.
-    """
+    """Register a result of stage 4, which a run in MLflow has logged, as a version of a model, unless it is one."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - an extra
 
     if _note(store, commit.attempt):
@@ -116,13 +94,10 @@ def move_alias(store: Store, channel: str) -> str:
     return f"the alias {channel} in MLflow was not moved: {reason}" if reason else ""
 
 
-def _noted(store: Store, channel: str) -> list[dict[str, str]]:
-    """Return the versions of the two newest results that a channel has named; empty for what is not registered."""
-    return [_note(store, each.record["attempt"]) for each in islice(Channels(store).history(channel), 2)]
-
-
 def _follow(store: Store, channel: str) -> None:
-    for number, note in enumerate(_noted(store, channel)):
+    """Let an alias name the newest of the two last results of a channel that is registered."""
+    for number, publication in enumerate(islice(Channels(store).history(channel), 2)):
+        note = _note(store, publication.record["attempt"])
         if not note:
             continue
         mistakes: list[Mistake] = []

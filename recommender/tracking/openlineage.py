@@ -27,7 +27,7 @@ _PRODUCER: Final = f"urn:recommender:{__version__}"
 _SPEC: Final = "https://openlineage.io/spec"
 _PATH: Final = "/api/v1/lineage"  # of a URL that has no path of its own
 _TIMEOUT: Final = 5.0  # seconds
-_KEY: Final = "OPENLINEAGE_API_KEY"  # the environment variable that OpenLineage's own clients read
+KEY: Final = "OPENLINEAGE_API_KEY"  # the environment variable that OpenLineage's own clients read
 
 
 def dataset(place: str, **facets: Any) -> dict[str, Any]:
@@ -69,21 +69,17 @@ class OpenLineage:
         self._id = ""
 
     def begun(self, work: Work) -> None:
-        """Send START."""
         self._work, self._id = work, str(uuid.uuid4())
         self._send("START", work)
 
     def done(self, commit: Commit, reused: str) -> None:  # noqa: ARG002 - the event is the same
-        """Send COMPLETE, with the tables that the stage has written."""
         if self._work:
             attempts = commit.record.get("upstream_attempts") or {}
-            self._send(
-                "COMPLETE", self._work, attempts, outputs=[self._written(commit, name) for name in _tables(commit)]
-            )
+            outputs = [self._written(commit, name) for name in sorted(commit.record.get("contents") or {})]
+            self._send("COMPLETE", self._work, attempts, outputs)
         self._work = None
 
     def failed(self, sentence: str) -> None:
-        """Send FAIL, if a stage is open."""
         if self._work:
             facet = _facet("ErrorMessageRunFacet", "1-0-0", message=redacted(sentence), programmingLanguage="PYTHON")
             self._send("FAIL", self._work, facets={"errorMessage": facet})
@@ -142,21 +138,33 @@ class OpenLineage:
         return {**made, "outputFacets": {"outputStatistics": counted}}
 
     def _deliver(self, event: str) -> None:
-        target = urlsplit(self._target)
-        if target.scheme not in {"http", "https"}:
+        url = url_of(self._target)
+        if url is None:
+            target = urlsplit(self._target)
             with Path(target.path if target.scheme == "file" else self._target).open("a", encoding="utf-8") as file:
                 file.write(f"{event}\n")
             return
-        headers = {"Content-Type": "application/json"}
-        if os.environ.get(_KEY):
-            headers["Authorization"] = f"Bearer {os.environ[_KEY]}"
-        url = self._target if target.path.strip("/") else f"{target.scheme}://{target.netloc}{_PATH}"
-        with urlopen(Request(url, event.encode(), headers), timeout=_TIMEOUT):  # noqa: S310 - only http and https
+        request = Request(url, event.encode(), headers(os.environ))  # noqa: S310 - only http and https
+        with urlopen(request, timeout=_TIMEOUT):  # noqa: S310
             pass
 
 
-def _tables(commit: Commit) -> list[str]:
-    return sorted(commit.record.get("contents") or {})
+def url_of(target: str) -> str | None:
+    """Return the URL that events are sent to, None if they are appended to a file.
+
+    >>> url_of("http://marquez:5000"), url_of("https://lineage/events"), url_of("/srv/lineage.jsonl")
+    ('http://marquez:5000/api/v1/lineage', 'https://lineage/events', None)
+    """
+    parts = urlsplit(target)
+    if parts.scheme not in {"http", "https"}:
+        return None
+    return target if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{_PATH}"
+
+
+def headers(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a request, with the key if the environment has one."""
+    key = environ.get(KEY)
+    return {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
 
 
 def _type(given: Any) -> str:

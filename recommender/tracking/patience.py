@@ -25,7 +25,6 @@ def reason_of_failure(call: Callable[[], object], seconds: float = PATIENCE) -> 
     """Call a function in a thread that nobody waits for in the end; return why it failed, "" if it did not.
 
     Args:
-        call: the function.
         seconds: after which it has failed.
     """
     failures: list[Exception] = []

@@ -25,7 +25,7 @@ from typing import Any
 
 from recommender.settings.yaml_text import yaml_text
 from recommender.tune.scoring import HALF_LIFE
-from recommender.tune.space import KIND
+from recommender.tune.space import KIND, WALK
 from recommender.tune.trial import Parameters, Trial
 
 FILE = "best.yaml"
@@ -52,6 +52,8 @@ def with_best(given: Mapping[str, Any], found: Parameters, score_map: Mapping[st
     for name, value in found.items():
         if name in _PLACES:
             _step(document, *_PLACES[name])[name] = value
+        elif name.startswith(WALK):
+            _step(document, "stage2", "item_to_item")[name.removeprefix(WALK)] = value
     return document
 
 

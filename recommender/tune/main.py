@@ -44,16 +44,17 @@ from recommender.spark.cluster import cores
 from recommender.spark.row_counts import StepRows
 from recommender.stage import place_of
 from recommender.stage1.steps import TrainTestSplit
-from recommender.stage2.steps import AlsFitter, RecentPopularityModel
+from recommender.stage2.steps import AlsFitter, ItemToItem, RecentPopularityModel
 from recommender.store import Commit, Store
 from recommender.tables.parquet import as_stored
 from recommender.terminal.summary import trials_table
 from recommender.tune.best import FILE, best_text
-from recommender.tune.objective import FITTED, TrialObjective
+from recommender.tune.objective import TrialObjective
 from recommender.tune.prepared import Prepared
 from recommender.tune.scoring import Scoring, is_prepared
 from recommender.tune.search import Found
-from recommender.tune.steps import AlsTuner, ValidationSplit
+from recommender.tune.steps import ModelTuner, ValidationSplit
+from recommender.tune.steps.validation_split import Parts
 from recommender.tune.trial import Trial, TrialLog, ranked
 
 # How long is searched does not change what a trial finds: a search that is given more goes on.
@@ -66,8 +67,9 @@ class TuneSteps(RuledSteps):
     """The steps of the search."""
 
     validation: ValidationSplit
-    tuner: AlsTuner
+    tuner: ModelTuner
     als: AlsFitter
+    item_to_item: ItemToItem
     recent_popularity: RecentPopularityModel
 
 
@@ -77,8 +79,8 @@ class Tune(RuledStage):
     It consists of the following steps:
     - validation: what is held out of the training pairs to judge the trials by; the final holdout is not read
     - tuner: what is tried
-    - als, recent_popularity, fold_in, item_rules, blend, recommend: the steps and settings of stages 2 and 3, with what
-      a trial changes of them; when an item was last seen is counted in what is fitted
+    - als, item_to_item, recent_popularity, fold_in, item_rules, blend, recommend: the steps and settings of stages 2
+      and 3, with what a trial changes of them; when an item was last seen is counted in what is fitted
 
     Init parameters:
         config: step -> parameters; a step that is not named gets its defaults.
@@ -165,6 +167,8 @@ class Tune(RuledStage):
     def needs_checkpoints(self) -> bool:
         """Return whether a trial may have so many iterations that Spark needs a folder for checkpoints."""
         als, tuner = self._als, self.steps.tuner
+        if tuner.model != C.ALS:
+            return False
         return als.needs_checkpoints or 0 < als.checkpoint_interval < max(als.max_iter, *tuner.max_iter)
 
     def searched(self, made_of: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,20 +200,17 @@ class Tune(RuledStage):
         scoring.check(space)
         self._score_map = scoring.score_map
         self.announce("dividing the training pairs")
-        split = self._split = self.steps.validation.following(protocol, holdout)
-        cut = TrainTestSplit(column_name=C.LAST_TIMESTAMP, train_percentile=split.percentile)
-        parts = split.execute(scores, cut.split_value(scores) if split.by == "time" else 0)
-        self.note(list(filter(None, [split.chance(parts)])))
+        parts = self._divided(scores, protocol, holdout)
         recent = self.steps.recent_popularity if self.steps.blend.weight else None
         prepared = self._prepared = Prepared(
             parts, interactions, items, scoring, same_pairs=is_prepared(space), recent=recent
         )
         self._sizes = prepared.fitted_pairs, prepared.held_pairs, prepared.visitor_count
         allowed = self.steps.item_rules.execute(prepared.items, self.item_versions)
-        objective = TrialObjective(als, self.steps, tuner, prepared, allowed)
+        objective = TrialObjective(als, self.steps, tuner, prepared, allowed, self.steps.item_to_item)
         found = self._found = tuner.execute(
             objective,
-            {**{name: getattr(als, name) for name in FITTED if name in space}, **scoring.start(space)},
+            {**objective.configured(space), **scoring.start(space)},
             prepared.density,
             implicit=als.implicit_prefs,
             blocks=blocks,
@@ -218,6 +219,16 @@ class Tune(RuledStage):
             announce=self.announce,
         )
         return {"trials": as_stored("trials", scores.sparkSession.createDataFrame(list(map(_row, found.trials)), _ROW))}
+
+    def _divided(self, scores: DataFrame, protocol: str | None, holdout: Mapping[str, Any]) -> Parts:
+        """Return what is fitted and what is held out, and warn if the times do not say which pairs are the last."""
+        split = self.steps.validation.following(protocol, holdout).sized(scores)
+        cut = TrainTestSplit(column_name=C.LAST_TIMESTAMP, train_percentile=split.percentile)
+        parts = split.execute(scores, cut.split_value(scores) if split.by == "time" else 0)
+        tied = split.chance(parts)
+        self._split = split.untied(self.steps.validation, protocol) if tied else split
+        self.note([f"{tied}; {self._split.remedy}"] if tied else [])
+        return parts if self._split == split else self._split.execute(scores)
 
     def documents(self) -> dict[str, str]:
         """Return the best configuration: what was given, with the best parameters in their places."""

@@ -1,4 +1,4 @@
-"""Judge parameters of ALS by the lists that a fit with them makes for the visitors of the validation part.
+"""Judge parameters of a model by the lists that a fit with them makes for the visitors of the validation part.
 
 Example usage:
 >>> types = "visitor_index int, item_index int, score float, last_timestamp long"
@@ -8,24 +8,26 @@ Example usage:
 >>> items = spark.createDataFrame([("tea", 0), ("jam", 1)], "itemid string, item_index int")
 >>> scoring = Scoring({"score_map": {"transaction": 1}}, {}, {}, newest=5)
 >>> prepared = Prepared(Parts(train, history, holdout), rows, items, scoring, same_pairs=True)
->>> objective = TrialObjective(AlsFitter(), RuledSteps.build({}), AlsTuner(k=1), prepared, allowed=None)
+>>> objective = TrialObjective(AlsFitter(), RuledSteps.build({}), ModelTuner(k=1), prepared, allowed=None)
 >>> objective({"rank": 2, "max_iter": 1, "reg_param": 0.1, "alpha": 1.0}).value
 1.0
 >>> prepared.release()
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pyspark.sql import DataFrame, functions as F
 
 import recommender.constants as C
+from recommender.models import Factors, ListMaker, Neighbours
 from recommender.ruled_stage import RuledSteps
 from recommender.spark.aggregates import fetch
-from recommender.stage2.lists import ListMaker
-from recommender.stage2.steps import AlsFitter, RankingEvaluator
+from recommender.stage2.steps import AlsFitter, ItemToItem, RankingEvaluator
 from recommender.tune.prepared import Prepared, Scored
 from recommender.tune.scoring import Scoring  # noqa: F401 - for the example
-from recommender.tune.steps import AlsTuner
+from recommender.tune.space import WALK, Space
+from recommender.tune.steps import ModelTuner
 from recommender.tune.steps.validation_split import Parts  # noqa: F401 - for the example
 from recommender.tune.trial import Judged, Parameters
 
@@ -39,7 +41,7 @@ class TrialObjective:
     """Fit, make lists by the steps and rules that serve, and judge them by the code that judges the final model.
 
     Init parameters:
-        als: what is not searched of a fit.
+        als, item_to_item: what is not searched of a fit.
         serving: the steps that serve.
         tuner: what is judged by.
         prepared: what is fitted, and the validation part.
@@ -48,9 +50,16 @@ class TrialObjective:
 
     als: AlsFitter
     serving: RuledSteps
-    tuner: AlsTuner
+    tuner: ModelTuner
     prepared: Prepared
     allowed: DataFrame | None
+    item_to_item: ItemToItem = field(default_factory=ItemToItem)
+
+    def configured(self, space: Space) -> dict[str, Any]:
+        """Return the configured parameters of the model, as far as they are searched."""
+        als = {name: getattr(self.als, name) for name in FITTED if name in space}
+        walk = {name: getattr(self.item_to_item, name.removeprefix(WALK)) for name in space if name.startswith(WALK)}
+        return {**als, **walk}
 
     def __call__(self, parameters: Parameters, share: float = 1.0) -> Judged:
         """Return the metric of a fit with these parameters.
@@ -62,12 +71,11 @@ class TrialObjective:
         Raises:
             DataQualityError: the parameters leave nothing to fit.
         """
-        als = replace(self.als, **{name: parameters[name] for name in FITTED if name in parameters})
         with self.prepared.scored(parameters, share) as scored:
-            return self._judge(als, scored)
+            lists = self._lists(parameters, scored)
+            return _judged(lists, self.prepared.holdout, scored.popularity, self.tuner)
 
-    def _judge(self, als: AlsFitter, scored: Scored) -> Judged:
-        model = als.execute(scored.train)
+    def _lists(self, parameters: Parameters, scored: Scored) -> DataFrame:
         maker = ListMaker(
             self.serving,
             k=self.tuner.k,
@@ -78,11 +86,14 @@ class TrialObjective:
             popularity=scored.popularity,
             recent=scored.recent,
         )
-        lists = maker.by_factors(model.itemFactors, vars(als))
-        return _judged(lists, self.prepared.holdout, scored.popularity, self.tuner)
+        if self.tuner.model == C.ITEM_TO_ITEM:
+            walk = {name.removeprefix(WALK): value for name, value in parameters.items() if name.startswith(WALK)}
+            return Neighbours(replace(self.item_to_item, **walk).execute(scored.train)).lists(maker)
+        als = replace(self.als, **{name: parameters[name] for name in FITTED if name in parameters})
+        return Factors(als.execute(scored.train).itemFactors, vars(als)).lists(maker)
 
 
-def _judged(lists: DataFrame, holdout: DataFrame, popularity: DataFrame, tuner: AlsTuner) -> Judged:
+def _judged(lists: DataFrame, holdout: DataFrame, popularity: DataFrame, tuner: ModelTuner) -> Judged:
     """Return one metric of the lists: the one place here that knows how lists are judged."""
     evaluator = RankingEvaluator(cutoffs=[tuner.k], metrics=[tuner.metric], replicates=_REPLICATES, seed=tuner.seed)
     try:

@@ -4,7 +4,7 @@ Many settings are tried with few iterations on a part of the visitors; the best 
 (successive halving: Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization,
 2016). The best of those on all visitors is fitted with more iterations, then at larger ranks, one step after the other,
 as long as the metric gains more than its paired error. In the time that is left some settings around it are tried at
-the rank that was reached, since what is best moves a little with the rank.
+the rank that was reached, since what is best moves a little with the rank, and then some around the best of these.
 
 Example usage:
 >>> def objective(parameters, share):
@@ -34,7 +34,8 @@ from recommender.tune.trial import COMPLETE, FAILED, Gain, Judged, Parameters, T
 from recommender.tune.trial_runner import Setting, TrialRunner
 
 _KEPT = 3  # one of so many goes on
-_REFINED = 4  # so many times as few settings are tried at the end
+_REFINED = 4  # so many times as few settings are tried at the end, at once
+_ROUNDS = 6  # of these at most
 _HALVING = (0.4, 0.55, 0.7)  # share of the time that is over when a round of the halving has ended
 
 
@@ -76,16 +77,18 @@ class Found(NamedTuple):
 class _Round:
     """A round of the halving: how its trials are fitted."""
 
-    iterations: int
+    iterations: int | None  # None: there are none
     share: float
     until: float
 
     def of(self, parameters: Parameters) -> Setting:
-        return Setting({**parameters, "max_iter": self.iterations}, self.share)
+        iterations = {} if self.iterations is None else {"max_iter": self.iterations}
+        return Setting({**parameters, **iterations}, self.share)
 
     def __str__(self) -> str:
         visitors = "all visitors" if self.share == 1 else f"{self.share:.0%} of the visitors"
-        return f"halving with {self.iterations} iterations on {visitors}"
+        iterations = "" if self.iterations is None else f"with {self.iterations} iterations "
+        return f"halving {iterations}on {visitors}"
 
 
 class Search:
@@ -94,7 +97,7 @@ class Search:
     Init parameters:
         runner: runs the trials.
         draws: the settings of the halving.
-        space: what is searched; of rank and max_iter, the smallest value is that of the halving.
+        space: what is searched; of rank and max_iter, if they are, the smallest value is that of the halving.
         candidates: how many settings the halving begins with.
         first_share: share (0 to 1) of the visitors that its first round fits.
     """
@@ -104,9 +107,10 @@ class Search:
         self._draws = draws
         self._space = space
         self._candidates = candidates
-        self._steps = {name: _rising(space[name]) for name in CLIMBED}
-        iterations = int(self._steps["max_iter"][0])
-        plan = ((ceil(iterations / 2), first_share), (iterations, sqrt(first_share)), (iterations, 1.0))
+        self._steps = {name: _rising(space[name]) for name in CLIMBED if name in space}
+        iterations = int(self._steps["max_iter"][0]) if "max_iter" in self._steps else None
+        few = None if iterations is None else ceil(iterations / 2)
+        plan = ((few, first_share), (iterations, sqrt(first_share)), (iterations, 1.0))
         self._rounds = [_Round(*each, until) for each, until in zip(plan, _HALVING, strict=True)]
         self._notes: list[str] = []
         self._gained = ""  # by the last step
@@ -141,7 +145,7 @@ class Search:
             trials = self._runner.run(settings, round_.until, str(round_)) or trials
         best = next(iter(_best_first(trials)), None)
         last = self._rounds[-1]
-        if best and best.share == 1 and best.parameters["max_iter"] >= last.iterations:
+        if best and last.of(best.parameters) == Setting(best.parameters, best.share):
             return best
         if trials and best:
             self._left("no setting of the halving was fitted on all visitors: the best", last.of(best.parameters))
@@ -162,39 +166,46 @@ class Search:
             settings[0] = self._smallest(start)
         trials = self._runner.run([first.of(each) for each in settings], first.until / 2, str(first))
         leader = next(iter(_best_first(trials)), None)
-        if leader and len(trials) == _different(first, settings):
+        if leader:
             near = [self._draws.draw(number, leader.parameters) for number in range(wide, self._candidates)]
             settings += map(self._smallest, near)
-            trials = self._runner.run([first.of(each) for each in settings], first.until, str(first))
+            tried = [trial.parameters for trial in trials]  # all of those before, or as many as there was time for
+            trials = self._runner.run([first.of(each) for each in [*tried, *settings[wide:]]], first.until, str(first))
         if trials and len(trials) < _different(first, settings):
             self._notes.append(f"there was time for {len(trials):,} of {self._candidates:,} settings at the first rank")
         return trials
 
     def _climbed(self, best: Trial) -> Trial:
         """Return the best trial after more iterations and larger ranks."""
-        for name in CLIMBED:
-            for value in self._steps[name]:
+        for name, values in self._steps.items():
+            for value in values:
                 if value > best.parameters[name]:
                     tried = self._step(name, value, best)
                     if tried is None:
                         break
                     best = tried
             else:
-                if name == "rank" and len(self._steps[name]) > 1:
+                if name == "rank" and len(values) > 1:
                     self._notes.append(f"rank {value:g} is the largest of tune.tuner.rank: larger ones may gain more")
         return best
 
     def _refined(self, best: Trial) -> Trial:
-        """Return the best of some settings around the best, with its rank and iterations."""
-        numbers = range(self._candidates, self._candidates + ceil(self._candidates / _REFINED))
-        drawn = [self._draws.draw(number, best.parameters) for number in numbers]
-        settings = [Setting({**best.parameters, **each}) for each in drawn]
-        trials = self._runner.run(settings, what=f"around the best at rank {best.parameters['rank']}")
-        if len(trials) < len({setting.key for setting in settings}):
-            self._left(
-                f"{len(trials):,} of {len(settings):,} settings around the best were tried: the next", settings[-1]
-            )
-        return _best_first([best, *trials])[0]
+        """Return the best of some settings around the best, at its rank; and of some around that, while they gain."""
+        at = f" at rank {best.parameters['rank']}" if "rank" in best.parameters else ""
+        number = ceil(self._candidates / _REFINED)
+        for first in range(self._candidates, self._candidates + number * _ROUNDS, number):
+            drawn = [self._draws.draw(each, best.parameters) for each in range(first, first + number)]
+            settings = [Setting({**best.parameters, **each}) for each in drawn]
+            trials = self._runner.run(settings, what=f"around the best{at}")
+            winner = _best_first([best, *trials])[0]
+            if len(trials) < len({setting.key for setting in settings}):
+                tried = f"{len(trials):,} of {len(settings):,} settings around the best were tried"
+                self._left(f"{tried}: the next", settings[-1])
+                return winner
+            if winner == best:
+                break
+            best = winner
+        return best
 
     def _step(self, name: str, value: float, best: Trial) -> Trial | None:
         """Return the trial with a larger value, if it gains more than its error."""
@@ -222,7 +233,7 @@ class Search:
 
     def _smallest(self, parameters: Parameters) -> dict[str, float]:
         """Return parameters at the first rank, in the order of the space."""
-        both = {**parameters, "rank": self._steps["rank"][0], "max_iter": self._steps["max_iter"][0]}
+        both = {**parameters, **{name: values[0] for name, values in self._steps.items()}}
         return {name: both[name] for name in self._space}
 
 

@@ -10,10 +10,12 @@ Example usage:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from recommender.tune.trial import Parameters
 
 KIND = "score_map."  # what a parameter begins with that is the weight of a kind of event
+WALK = "item_to_item."  # what a parameter of the neighbours begins with
 
 _BOUNDS = {"low", "high"}
 
@@ -47,13 +49,15 @@ def holds(space: Space, parameters: Parameters) -> bool:
     return all(parameters.get(name) in searched for name, searched in space.items())
 
 
-def range_mistake(name: str, given: Mapping[str, float], above_zero: bool = False) -> str:
+def range_mistake(name: str, given: Mapping[str, float], above_zero: bool = False, most: float = inf) -> str:
     """Say what is wrong with a range, nothing if it is right."""
     if set(given) != _BOUNDS:
         return f"{name} must have low and high, got {', '.join(given) or 'neither'}"
     low, high = given["low"], given["high"]
     if low < 0 or (above_zero and low == 0):
         return f"{name}.low must be {'>' if above_zero else '>='} 0, got {low:g}"
+    if high > most:
+        return f"{name}.high must be <= {most:g}, got {high:g}"
     if low > high:
         return f"{name} must have low <= high, got low {low:g} and high {high:g}"
     return ""

@@ -40,10 +40,10 @@ class Setting(NamedTuple):
         """The setting as text; equal settings have equal keys."""
         return json.dumps([self.parameters, self.share], sort_keys=True)
 
-    @property
-    def work(self) -> float:
-        """The arithmetic of a fit, but for a factor."""
-        return float(self.share * self.parameters["max_iter"] * self.parameters["rank"] ** 2)
+    def work(self, rank_power: float) -> float:
+        """Return the arithmetic of a fit, but for a factor."""
+        parameters = self.parameters
+        return float(self.share * parameters.get("max_iter", 1) * parameters.get("rank", 1) ** rank_power)
 
 
 class TrialRunner:
@@ -58,6 +58,7 @@ class TrialRunner:
         log: where trials are kept as they end, and were; None: nowhere.
         minutes: for all trials; None: no limit.
         at_once: how many trials run at once.
+        rank_power: the time of a fit grows with this power of the rank.
         metric: its name, for the progress.
         announce: shows what is running.
     Attributes:
@@ -72,6 +73,7 @@ class TrialRunner:
         log: TrialLog | None = None,
         minutes: float | None = None,
         at_once: int = 1,
+        rank_power: float = 2.0,
         metric: str = "metric",
         announce: Callable[[str], None] = lambda part: None,  # noqa: ARG005
     ) -> None:
@@ -81,6 +83,7 @@ class TrialRunner:
         self._log = log
         self._seconds = math.inf if minutes is None else minutes * _SECONDS_PER_MINUTE
         self._at_once = at_once
+        self._rank_power = rank_power
         self._metric = metric
         self._announce = announce
         self._lock = threading.Lock()
@@ -116,17 +119,18 @@ class TrialRunner:
 
     def estimate(self, setting: Setting) -> float:
         """Return the seconds that a trial may take: a straight line through those that have ended, by their work."""
-        ended = [(_setting(trial).work, trial.seconds) for trial in self.used.values() if trial.state != FAILED]
+        power = self._rank_power
+        ended = [(_setting(trial).work(power), trial.seconds) for trial in self.used.values() if trial.state != FAILED]
         if not ended:
             return 0.0
         works, seconds = ([float(each[of]) for each in ended] for of in (0, 1))
         work, second = sum(works) / len(ended), sum(seconds) / len(ended)
         spread = sum((each - work) ** 2 for each in works)
         if spread <= _SAME * work**2:
-            ratio = setting.work / work  # of less work, half of the time may be Spark's own
+            ratio = setting.work(power) / work  # of less work, half of the time may be Spark's own
             return second * max(ratio, (1 + min(ratio, 1.0)) / 2)
         slope = sum((w - work) * (s - second) for w, s in ended) / spread
-        return max(second + max(slope, 0.0) * (setting.work - work), min(seconds))
+        return max(second + max(slope, 0.0) * (setting.work(power) - work), min(seconds))
 
     def minutes_for(self, setting: Setting) -> int:
         """Return a limit, in whole minutes, within which a trial may end that has no time now."""
@@ -162,7 +166,8 @@ class TrialRunner:
         if reason:
             self._keep(Trial(number, parameters, FAILED, seconds=seconds, share=share, reason=reason))
             return
-        is_short = number > 0 and (share < 1 or parameters["max_iter"] < self._least_iterations)
+        iterations = parameters.get("max_iter", self._least_iterations)
+        is_short = number > 0 and (share < 1 or iterations < self._least_iterations)
         means = () if is_short else judged.means
         self._keep(Trial(number, parameters, SHORT if is_short else COMPLETE, *judged[:3], seconds, share, means))
 

@@ -27,7 +27,7 @@ def test_items_are_hidden_listed_and_shown_again(call: Any) -> None:
     assert call("hidden")[1] == "no item is hidden\n"
     assert call("hide", "7", "9", "--reason", "recalled")[1] == "hidden: 7, 9; services follow within seconds\n"
     header, seven, nine = (line.split() for line in call("hidden")[1].splitlines())
-    assert header == ["item", "since", "until", "reason"]
+    assert header == ["item", "since", "(UTC)", "until", "(UTC)", "reason"]
     assert (seven[0], seven[-1], nine[0]) == ("7", "recalled", "9")
     assert call("unhide", "7", "8")[1] == "shown again: 7; not hidden: 8\n"
     assert [item["itemid"] for item in json.loads(call("hidden", "--json")[1])] == ["9"]

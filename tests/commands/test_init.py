@@ -83,9 +83,14 @@ def test_a_log_in_the_own_form_needs_little(look: Any) -> None:
     assert re.search(r"itemid +itemid +by its name +5 different numbers", out)
 
 
-def test_the_next_command_is_shown_as_the_job_takes_it(look: Any, tmp_path: Path) -> None:
+def test_the_next_command_is_shown_as_the_job_takes_it(
+    look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = look([HEADER, *LINES])[1]
     assert out.endswith(f"\n  ./spark-submit.sh --config {tmp_path}/written.yaml\n")
+    monkeypatch.chdir(tmp_path)  # which is not a checkout
+    out = look([HEADER, *LINES])[1]
+    assert out.endswith(f"\n  python -m recommender run --config {tmp_path}/written.yaml\n")
 
 
 def test_every_line_has_its_reason_and_only_what_differs_is_written(look: Any, tmp_path: Path) -> None:
@@ -261,6 +266,8 @@ def test_lines_before_the_header_are_skipped(look: Any) -> None:
     assert look(["Report of January", "", HEADER, *LINES])[3]["skip_rows"] == 1  # blank lines do not count
     found = look(["sep=;", HEADER.replace(",", ";"), *(line.replace(",", ";") for line in LINES)])[3]
     assert found == views(delimiter=";")  # the loader knows that line
+    found = look(["sep=\t", HEADER.replace(",", "\t"), *(line.replace(",", "\t") for line in LINES)])[3]
+    assert found == views(delimiter="\t")
 
 
 def test_names_that_stand_twice_are_replaced(look: Any) -> None:
@@ -308,6 +315,27 @@ def test_zstandard_is_looked_into(look: Any) -> None:
         (f"{HEADER}\n".encode(), "events.csv", "has no events: it has no rows"),
         (b'[{"a": 1}, {"a": 2}]', "e.json", "is one JSON array, but data_loader reads one object per line"),
         (b'{\n "a": 1\n}\n', "e.json", "has JSON objects of several lines"),
+        (b'{"a": 1},\n{"a": 2},\n', "e.json", "has a comma after each object; remove it, for example with sed"),
+        (b'{"itemid": 1}\n{"ItemID": 2}\n', "e.json", "itemid, ItemID stand in e.json for more than one column"),
+        (
+            bz2.compress(b"a,b"),
+            "e.csv.gz",
+            "is compressed with bz2, and its name does not say so; rename it to e.csv.bz2",
+        ),
+        (
+            gzip.compress(bytes(257) + b"ustar"),
+            "e.tar.gz",
+            "e.tar.gz is a tar archive, which Spark cannot read",
+        ),
+        (
+            '{"itemid": 1}\n'.encode("utf-16"),
+            "e.json",
+            "e.json is JSON in UTF-16, which is not read by line",
+        ),
+        (b"\x04\x22\x4d\x18", "e.csv.lz4", "is compressed with lz4, of which Spark reads Hadoop's own form only"),
+        (b"a,b\n1,2\n", "12:30.csv", "12:30.csv has a colon in its name, which Spark refuses; rename it"),
+        (b"ARROW1\x00\x00", "e.feather", "is an Arrow or Feather file; write it as Parquet"),
+        (b"a,b\n1,2\n", "events.csv.filepart", "events.csv.filepart looks unfinished"),
     ],
 )
 def test_files_that_cannot_be_read_are_told_with_the_way_out(look: Any, content: Any, name: str, expected: str) -> None:
@@ -332,6 +360,31 @@ def test_quotes_are_taken_as_they_are_meant(look: Any, cell: str, expected: dict
         ["timestamp,visitorid,title,event,itemid", *(f"{r[0]},{r[1]},{cell},view,{r[3]}" for r in ROWS)]
     )
     assert (code, found) == (0, views(**expected))
+
+
+def test_blanks_before_quotes_are_no_part_of_a_cell(look: Any) -> None:
+    lines = [", ".join(f'"{cell}"' for cell in line.split(",")) for line in [HEADER, *LINES]]
+    assert look(lines)[3] == views(options={"ignoreLeadingWhiteSpace": "true"})
+
+
+def test_a_header_may_have_a_line_break(look: Any) -> None:
+    found = look([f'{HEADER},"note', 'more"', *(f'{line},"a\nb"' for line in LINES)])[3]
+    assert found == views(options={"multiLine": "true"})
+
+
+def test_cells_in_single_quotes_are_read(look: Any) -> None:
+    code, _, _, found = look([HEADER, *(f"'{r[0]}','{r[1]}','view','{r[3]}'" for r in ROWS)])
+    assert (code, found) == (0, views(options={"quote": "'", "escape": "'"}))
+
+
+def test_rows_that_end_in_a_delimiter_get_a_column_for_it(look: Any) -> None:
+    code, out, _, found = look([HEADER, *(f"{line}," for line in LINES)])
+    assert (code, found) == (0, views(header=False, skip_rows=1, column_names=[*HEADER.split(","), "_c4"]))
+    assert "40 of 40 rows are fit for use." in out
+
+
+def test_zeros_at_the_end_of_a_file_do_not_matter(look: Any) -> None:
+    assert look("\n".join([HEADER, *LINES]).encode() + bytes(4096))[3] == views()
 
 
 def test_a_line_break_in_quotes_invents_no_purchase(look: Any) -> None:
@@ -433,6 +486,12 @@ def test_everything_about_an_event_may_stand_in_an_array(look: Any) -> None:
     }
 
 
+def test_an_id_in_an_array_is_that_of_what_the_array_is_of(look: Any) -> None:
+    rows = [{"ts": row[0], "userId": row[1], "items": [{"id": row[3], "price": 5}]} for row in ROWS]
+    found = look([json.dumps(row) for row in rows], "carts.jsonl")[3]
+    assert (found["explode"], found["columns"]["itemid"]) == ("items", "items.id")
+
+
 def test_objects_in_single_quotes_are_json_as_spark_takes_them(look: Any) -> None:
     rows = [
         {"reviewerID": "A1", "asin": "007", "overall": n % 5 + 1.0, "unixReviewTime": 1253282760 + n} for n in range(40)
@@ -497,6 +556,14 @@ def test_files_with_events_in_several_forms_are_told(look: Any) -> None:
     assert "Left out: b.csv has another form than the rest." in out
 
 
+def test_files_at_different_depths_are_told(look: Any) -> None:
+    look([HEADER, *LINES], "shop/a.csv")
+    look([HEADER, *LINES], "shop/old/b.csv")
+    code, _, err, _ = look(None, "shop")
+    assert code == 13
+    assert "files lie at different depths below the folder, and a run reads those of one depth; move the others" in err
+
+
 def test_empty_files_and_marks_of_spark_do_not_matter(look: Any) -> None:
     look([HEADER, *LINES], "shop/part-0.csv")
     look("", "shop/_SUCCESS")
@@ -550,6 +617,21 @@ def test_a_column_that_is_named_is_taken(look: Any) -> None:
     code, _, err, _ = look(text, "events.csv", "--column", "visitorid=wen")
     assert code == 12
     assert "events.csv has no column wen; it has wer, was, wann, wie" in err
+
+
+@pytest.mark.parametrize("more", [(), ("--column", "timestamp=timestamp")])
+def test_times_that_are_not_recognised_are_told(look: Any, more: Any) -> None:
+    code, _, err, _ = look([HEADER, *(f'"{row[0]:,}",{row[1]},view,{row[3]}' for row in ROWS)], "events.csv", *more)
+    assert code == 12
+    assert "events.csv: the values of timestamp are not recognised as times; write them as 2019-01-31T08:30:00" in err
+
+
+def test_ids_and_weights_that_a_run_refuses_are_told(look: Any, tmp_path: Path) -> None:
+    text = [f"{HEADER},stars", *(f'{line},"4,5"' for line in LINES)]
+    code, _, err, _ = look(text, "events.csv", "--column", "weight=stars")
+    assert (code, "40 with a weight that is not a number" in err) == (13, True)
+    columnar(tmp_path / "e.parquet", itemid=pa.array([n % 2 == 0 for n in range(40)]))
+    assert "40 whose visitor or item is a list, an object, a time, or true or false" in look(None, "e.parquet")[2]
 
 
 def test_wrong_arguments_are_told(look: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from support.literal_store import open_store, result
 from recommender.__main__ import _GROUPS, main
 from recommender.run.arguments import parser
 from recommender.run.config import DEFAULT_DOCUMENT, STAGES, load_config, parse_config
-from recommender.spark.launch import COLLECTOR, COMPILER, prepare_java
+from recommender.spark.launch import prepare_java
 from recommender.store import Channels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,12 +85,6 @@ def test_without_a_file_the_configuration_is_that_of_the_checkout() -> None:
     assert packaged.root == checkout.root
     for name, stage in STAGES.items():
         assert stage(packaged.stage(name)).parameters() == stage(checkout.stage(name)).parameters()
-
-
-def test_java_starts_as_the_script_starts_it() -> None:
-    script = (ROOT / "spark-submit.sh").read_text().replace("\\\n", "")
-    assert COLLECTOR in script
-    assert COMPILER in script
 
 
 def test_what_the_user_has_set_for_java_stays() -> None:

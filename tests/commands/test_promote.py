@@ -227,6 +227,10 @@ def test_lists_that_were_compared_with_another_version_are_not_passed_off(call: 
     assert "0.0300" in out
 
 
+def test_a_version_is_not_compared_with_itself(call: Any) -> None:
+    assert call("release", "live", "live")[1] == "both are monday: nothing would change\n"
+
+
 def test_a_first_version_has_nothing_to_be_compared_with(call: Any, store: Store, tmp_path: Path) -> None:
     for path in (tmp_path / "out/channels/live").iterdir():
         path.unlink()

@@ -5,10 +5,14 @@ import json
 import os
 import re
 import socket
+import sys
 import tempfile
+import threading
 import zipfile
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ from pyspark.sql import SparkSession
 from support.postgres import PASSWORD, USER, Postgres, missing, running
 
 from recommender.__main__ import main
-from recommender.doctor import machine, network, packages, places
+from recommender.doctor import machine, network, packages, places, tracking
 from recommender.doctor.finding import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,6 +200,20 @@ def test_a_root_elsewhere_is_looked_at_if_asked() -> None:
     assert one(places.root("ftp://host/x", lambda: None, asked=True), "error", "ftp: is not supported")
 
 
+def test_a_log_that_is_missing_or_closed_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("x")
+    (tmp_path / "b.csv").write_text("yz")
+    assert one(places.log(f"{tmp_path}/*.csv", lambda: None), "ok", "2 files, 3 bytes")
+    typo = f"{tmp_path}/c.csv"
+    assert one(
+        places.log(typo, lambda: None), "warning", f"{typo} does not exist", "correct data_loader.event_filename"
+    )
+    assert one(places.log(typo, lambda: None, asked=True), "error", f"{typo} does not exist")
+    assert one(places.log("s3a://shop/events", lambda: None), "warning", "that needs a JVM", "doctor --spark")
+    monkeypatch.setattr(places.os, "access", lambda *_: False)
+    assert one(places.log(f"{tmp_path}/a.csv", lambda: None), "error", "a.csv cannot be read", "the right to read it")
+
+
 def test_a_jdbc_driver_that_is_missing_is_found(tmp_path: Path) -> None:
     url, home = "jdbc:postgresql://db/shop", {"SPARK_HOME": str(tmp_path)}
     assert one(places.driver(url, POSTGRES, home), "error", f"{POSTGRES} is in none of the 0 jars", "--jars")
@@ -247,6 +265,82 @@ def test_the_rights_in_a_postgresql_are_looked_at(server: Postgres) -> None:
     assert "wrong" not in str(found)
 
 
+@contextmanager
+def answering(code: int, text: str = "{}") -> Iterator[tuple[str, list[str]]]:
+    """Start a server that answers all requests alike; give its URL, and what it is asked for: method, path and key."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.command} {self.path} {self.headers.get('Authorization', '-')}")
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        do_POST = do_GET  # noqa: N815 - the name is given
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_an_openlineage_server_is_asked_without_sending_an_event() -> None:
+    with answering(405) as (url, asked):  # as servers answer that take nothing but events
+        assert one(tracking.openlineage(url, {"OPENLINEAGE_API_KEY": "k3y"}), "ok", f"{url} answers")
+    assert asked == ["GET /api/v1/lineage Bearer k3y"]
+    found = tracking.openlineage(url, {})
+    assert one(found, "warning", f"{url} does not answer: URLError", "start it, or correct tracking.openlineage")
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "remedy"),
+    [
+        (401, "refuses the key: 401", "set OPENLINEAGE_API_KEY to a key of the server"),
+        (404, "has nothing at /other: 404", "correct the path in tracking.openlineage"),
+    ],
+)
+def test_an_openlineage_server_that_refuses_is_found(code: int, found: str, remedy: str) -> None:
+    with answering(code) as (url, _):
+        assert one(tracking.openlineage(f"{url}/other", {}), "warning", found, remedy)
+
+
+def test_a_file_for_events_that_cannot_be_written_is_found(tmp_path: Path) -> None:
+    assert one(tracking.openlineage(f"{tmp_path}/x.jsonl", {}), "ok", "x.jsonl can be written")
+    assert list(tmp_path.iterdir()) == []
+    found = tracking.openlineage(f"{tmp_path}/none/x.jsonl", {})
+    assert one(found, "warning", f"{tmp_path}/none is not there", "make the folder, or correct tracking.openlineage")
+    assert one(tracking.openlineage(str(tmp_path), {}), "warning", "is not a file that this user may write")
+
+
+def test_an_mlflow_that_does_not_answer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with answering(200) as (url, _):
+        assert one(tracking.mlflow(url), "ok", f"{url} answers")
+    assert one(tracking.mlflow(url), "warning", f"{url} does not answer as MLflow does", "start the server")
+    with answering(401) as (url, _):
+        assert one(tracking.mlflow(url), "warning", "does not answer as MLflow does", "MLFLOW_TRACKING_USERNAME")
+    assert one(tracking.mlflow("odd://host"), "warning", "odd://host cannot be used", "correct tracking.mlflow")
+    assert one(tracking.mlflow(f"sqlite:///{tmp_path}/mlflow.db"), "ok", "mlflow.db can be written")
+    assert list(tmp_path.iterdir()) == []
+    assert one(tracking.mlflow(f"sqlite:///{tmp_path}/none/x.db"), "warning", "is not there, or cannot be written")
+
+
+def test_an_mlflow_that_is_not_installed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    found = tracking.mlflow("http://127.0.0.1:1")
+    assert one(found, "warning", "needs the package mlflow-skinny", "until it is installed")
+
+
 @pytest.fixture
 def call(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(network, "_is_taken", lambda _: False)
@@ -291,11 +385,14 @@ def test_the_places_of_a_configuration_are_looked_at(
         f"root: {tmp_path}/out\n"
         "stage1: {data_loader: {table: shop.events, jdbc_url: 'jdbc:h2:mem'}}\n"
         "stage4: {postgres: {url: 'postgresql://127.0.0.1:1/shop'}}\n"
+        f"tracking: {{mlflow: 'sqlite:///{tmp_path}/none/m.db', openlineage: 'http://127.0.0.1:1'}}\n"
     )
     out = call("--config", str(tmp_path / "c.yaml"))[1]
     assert "org.h2.Driver is in none of the" in out
     assert "JDBC_USER and JDBC_PASSWORD not set" in out
     assert "the database at 127.0.0.1:1 cannot be reached" in out
+    assert re.search(r"^warning +mlflow +.*/none is not there", out, re.MULTILINE)
+    assert re.search(r"^warning +openlineage +http://127.0.0.1:1 does not answer", out, re.MULTILINE)
     out = call("--root", str(tmp_path), "--set", "stage1.data_loader.table=shop.events")[1]
     assert "shop.events not looked at: that needs Spark" in out
 

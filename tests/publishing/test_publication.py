@@ -1,6 +1,6 @@
 """A version is delivered everywhere, and then named: whatever fails before, the channel stays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ import pytest
 from support.literal_store import open_store, result
 
 from recommender.errors import ConflictError, InputError, TransientError
-from recommender.publishing.publication import move, publish
+from recommender.publishing.publication import Delivery, move, publish
 from recommender.publishing.target import Version
-from recommender.store import Channels, Commit, Store
+from recommender.store import Channels, Commit, Publication, Store
 
 
 class Place:
@@ -20,7 +20,6 @@ class Place:
     def __init__(self, name: str, log: list[str], fails_at: str = "") -> None:
         self.name = name
         self.settings = {"place": name}
-        self.target = self
         self.there: set[str] = set()
         self.moves: list[Version] = []
         self.fails_at = fails_at
@@ -89,6 +88,10 @@ def places(log: list[str]) -> list[Place]:
     return [Place("one", log), Place("other", log)]
 
 
+def delivered(store: Store, channel: str, commit: Commit, places: Sequence[Place] = ()) -> Publication | None:
+    return publish(store, channel, commit, [Delivery(place.name, place, place.load) for place in places])
+
+
 def named(store: Store) -> str | None:
     current = Channels(store).current("live")
     return current.run_id if current else None
@@ -97,7 +100,7 @@ def named(store: Store) -> str | None:
 def test_all_places_have_it_before_any_shows_it_and_all_show_it_before_the_channel_names_it(
     store: Store, commit: Commit, places: list[Place], log: list[str]
 ) -> None:
-    publication = publish(store, "live", commit, places)
+    publication = delivered(store, "live", commit, places)
     loads, holds = ["load one", "load other"], ["hold one", "hold other"]
     ends = ["let go other", "let go one", "clean up one", "clean up other", "close one", "close other"]
     assert log == [*loads, *holds, "show one", "show other", *ends]
@@ -106,7 +109,7 @@ def test_all_places_have_it_before_any_shows_it_and_all_show_it_before_the_chann
 
 
 def test_a_channel_is_told_without_places_too(store: Store, commit: Commit) -> None:
-    publication = publish(store, "live", commit)
+    publication = delivered(store, "live", commit)
     assert publication is not None
     assert "delivered" not in publication.record
 
@@ -117,11 +120,11 @@ def test_a_place_that_fails_keeps_the_channel_and_the_next_run_goes_on(
 ) -> None:
     places[1].fails_at = step
     with pytest.raises(TransientError):
-        publish(store, "live", commit, places)
+        delivered(store, "live", commit, places)
     assert named(store) is None
     places[1].fails_at = ""
     log.clear()
-    publish(store, "live", commit, places)
+    delivered(store, "live", commit, places)
     assert "load one" not in log  # it has it
     assert named(store) == "monday"
     assert [place.shown for place in places] == [["monday"], ["monday"]]
@@ -129,57 +132,57 @@ def test_a_place_that_fails_keeps_the_channel_and_the_next_run_goes_on(
 
 def test_a_clean_up_that_fails_is_left_to_the_next(store: Store, commit: Commit, places: list[Place]) -> None:
     places[0].fails_at = "clean up"
-    publish(store, "live", commit, places)
+    delivered(store, "live", commit, places)
     assert named(store) == "monday"
 
 
 def test_what_was_named_before_is_not_delivered_again(
     store: Store, commit: Commit, places: list[Place], log: list[str]
 ) -> None:
-    publish(store, "live", commit, places)
+    delivered(store, "live", commit, places)
     log.clear()
-    assert publish(store, "live", commit, places) is None
+    assert delivered(store, "live", commit, places) is None
     assert log == ["close one", "close other"]
 
 
 def test_publishing_again_mends_a_place_that_names_another_version(
     store: Store, commit: Commit, places: list[Place], log: list[str]
 ) -> None:
-    publish(store, "live", commit, places)
+    delivered(store, "live", commit, places)
     places[1].moves.append(Version("stage4", 9, "9" * 32, "somebody's"))
-    assert publish(store, "live", commit, places) is None
+    assert delivered(store, "live", commit, places) is None
     assert [place.shown[-1] for place in places] == ["monday", "monday"]
     places[1].there.clear()  # the place has lost it
     log.clear()
-    publish(store, "live", commit, places)
+    delivered(store, "live", commit, places)
     assert "load other" in log
     assert "load one" not in log
 
 
 def test_a_late_run_mends_a_place_too(store: Store, commit: Commit, places: list[Place]) -> None:
-    publish(store, "live", commit, places)
-    publish(store, "live", result(store, "stage4", "tuesday"), places)
+    delivered(store, "live", commit, places)
+    delivered(store, "live", result(store, "stage4", "tuesday"), places)
     places[0].moves.append(Version.of(commit))
-    assert publish(store, "live", commit, places) is None
+    assert delivered(store, "live", commit, places) is None
     assert [place.shown[-1] for place in places] == ["tuesday", "tuesday"]
 
 
 def test_a_place_that_has_shown_goes_back_if_a_later_one_fails(
     store: Store, commit: Commit, places: list[Place]
 ) -> None:
-    publish(store, "live", commit, places)
+    delivered(store, "live", commit, places)
     places[1].fails_at = "show"
     with pytest.raises(TransientError):
-        publish(store, "live", result(store, "stage4", "tuesday"), places)
+        delivered(store, "live", result(store, "stage4", "tuesday"), places)
     assert named(store) == "monday"
     assert [place.shown for place in places] == [["monday", "tuesday", "monday"], ["monday"]]
 
 
 def test_who_shows_last_looks_at_the_channel_once_more(store: Store, commit: Commit, places: list[Place]) -> None:
     """The interleaving that once left channel and place at two versions: there, a place without locks."""
-    publish(store, "live", commit, places)
+    delivered(store, "live", commit, places)
     tuesday = result(store, "stage4", "tuesday")
-    publish(store, "live", tuesday, places)
+    delivered(store, "live", tuesday, places)
     channels_publish, beaten = Channels.publish, []
 
     def meanwhile(self: Channels, channel: str, which: Commit, action: str = "publish", **more: Any) -> Any:
@@ -192,7 +195,7 @@ def test_who_shows_last_looks_at_the_channel_once_more(store: Store, commit: Com
     wednesday = result(store, "stage4", "wednesday")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Channels, "publish", meanwhile)
-        publish(store, "live", wednesday, places)
+        delivered(store, "live", wednesday, places)
     assert [place.shown[-1] for place in places] == ["wednesday", "wednesday"]
 
 
@@ -202,8 +205,8 @@ def test_a_publisher_waits_for_another_that_holds_the_channel(
     monkeypatch.setattr("recommender.store.channels.PATIENCE", 0.0)
     held = r"LOCKED .*channel-live is held by another process; wait until it has ended"
     with Channels(store).held("live"), pytest.raises(ConflictError, match=held):
-        publish(store, "live", commit)
-    assert publish(store, "live", commit) is not None
+        delivered(store, "live", commit)
+    assert delivered(store, "live", commit) is not None
 
 
 def test_53_who_finds_the_channel_moved_moves_nothing(store: Store, commit: Commit, places: list[Place]) -> None:
@@ -212,11 +215,11 @@ def test_53_who_finds_the_channel_moved_moves_nothing(store: Store, commit: Comm
 
     def meanwhile(version: Version, channel: str) -> None:
         load(version, channel)
-        publish(store, "live", other)
+        delivered(store, "live", other)
 
     places[1].load = meanwhile  # type: ignore[method-assign]
     with pytest.raises(ConflictError, match="COMMIT_CONFLICT expected 0 found 1: channel live was moved meanwhile"):
-        publish(store, "live", commit, places)
+        delivered(store, "live", commit, places)
     assert named(store) == "tuesday"
     assert [place.shown for place in places] == [[], []]
 
@@ -231,16 +234,16 @@ def test_a_version_that_is_not_everywhere_is_moved_nowhere(store: Store, commit:
 
 
 def test_a_result_that_was_made_the_newest_again_is_named_once(store: Store, commit: Commit) -> None:
-    publish(store, "live", commit)
-    publish(store, "live", result(store, "stage4", "tuesday"))
+    delivered(store, "live", commit)
+    delivered(store, "live", result(store, "stage4", "tuesday"))
     again = Commit("stage4", 3, {**commit.record, "reused": 1})
-    assert publish(store, "live", again) is not None
-    assert publish(store, "live", again) is None
+    assert delivered(store, "live", again) is not None
+    assert delivered(store, "live", again) is None
 
 
 def test_a_rollback_cleans_up_nothing(store: Store, commit: Commit, places: list[Place], log: list[str]) -> None:
     for each in (commit, result(store, "stage4", "tuesday")):
-        publish(store, "live", each, places)
+        delivered(store, "live", each, places)
     log.clear()
     targets: dict[str, Any] = {place.name: place for place in places}
     positions = {place.name: place.position("live") for place in places}

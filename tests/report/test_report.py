@@ -9,13 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.literal_run import COMPARED, GATE, METRICS, PROFILE, stage, two_stages, whole_run
+from support.literal_run import COMPARED, GATE, METRICS, PROFILE, measured, stage, two_stages, whole_run
 from support.literal_store import open_store, result
 from support.page_text import Page
 
 from recommender.__main__ import main
+from recommender.commands.overview import ndcg_at_10
+from recommender.commands.paragraphs import judged_text, stage_facts
+from recommender.publishing.comparison import release
 from recommender.report import facts_of, report_page
 from recommender.store import Channels, Commit, Store
+from recommender.terminal.summary import release_text
 
 
 @pytest.fixture
@@ -68,6 +72,25 @@ def test_the_verdict_says_what_is_proven(
     assert proof in text
 
 
+def test_the_model_that_was_chosen_is_the_one_that_is_spoken_of(store: Store, page: Callable[..., Page]) -> None:
+    why = "item_to_item is chosen, proven better than als: ndcg@10 0.06 against 0.039 (difference 0.01 to 0.03)"
+    better = [measured("item_to_item", "precision", 10, 0.04), measured("item_to_item", "ndcg", 10, 0.06)]
+    gate = {**GATE, "model": "item_to_item", "choice": why}
+    exposed = whole_run(store, "monday", gate=gate, metrics=[*METRICS, *better])
+    text = page("monday").text
+    assert "finds 4.0 times as many held-out items as the popular list" in text
+    assert why in text
+    assert "ALS, not chosen" in text
+    assert "item to item" not in text  # it is this model
+    assert ndcg_at_10(commits_of(store, "monday").values()) == 0.06
+    assert why in judged_text(stage_facts(commits_of(store, "monday")["stage2"]))
+    before = whole_run(store, "sunday")
+    compared = release(store, exposed, before)
+    assert compared["models"] == ["item_to_item", "als"]
+    assert [each["value"] for each in compared["metrics"]["ndcg@10"]] == [0.06, pytest.approx(0.039)]
+    assert ["model", "item_to_item", "als"] in [line.split() for line in release_text(compared).splitlines()]
+
+
 def test_a_version_that_was_replaced_is_not_called_live(store: Store, page: Callable[..., Page]) -> None:
     Channels(store).publish("live", whole_run(store, "monday"))
     Channels(store).publish("live", whole_run(store, "tuesday"))
@@ -103,6 +126,13 @@ def test_an_overridden_gate_is_in_the_verdict_and_in_the_warnings(store: Store, 
     assert "The gate was overridden: ndcg@10 0.031 < 0.034. Reason: new market" in text
 
 
+def test_what_spark_has_lost_is_a_warning(store: Store, page: Callable[..., Page]) -> None:
+    stage(store, "stage1", "monday", lost={"executors": 1, "tasks": 12})
+    stage(store, "stage1", "tuesday", lost={"executors": 0, "tasks": 0})
+    assert "stage1: Spark lost 1 executors, 12 tasks, and computed their part again" in page("monday").text
+    assert "lost" not in page("tuesday").text
+
+
 def test_a_failed_run_says_where_and_why(store: Store) -> None:
     note = {"stage": "stage2", "failed_at": "2026-05-03", "id": "STORAGE_FULL", "sentence": "no space"}
     stage(store, "stage1", "monday", profile=PROFILE)
@@ -121,12 +151,17 @@ def test_every_number_of_the_records_is_on_the_page(store: Store, page: Callable
     shown = page("monday").values
     measured = [{key: row[key] for key in ("value", "low", "high", "visitors")} for row in METRICS]
     of_gate = [{key: row[key] for key in ("candidate", "other", "difference", "low", "high")} for row in COMPARED]
-    not_shown = {"base", "events_by_day", "capped"}
+    not_shown = {"base", "events_by_day", "capped", "long_tail"}
     of_log = {key: value for key, value in PROFILE.items() if key not in {*not_shown, "new"}}
     judged = store.latest("stage2")
     assert judged is not None
     expected = [measured, of_gate, of_log, judged.record["weights"], [780, 5, 1150]]
-    expected += [exposed.record["seconds"], exposed.record["events_per_second"], exposed.record["timings"]]
+    expected += [
+        exposed.record["seconds"],
+        exposed.record["jobs"],
+        exposed.record["events_per_second"],
+        exposed.record["timings"],
+    ]
     expected += [[each["rows_in"], each["rows_out"]] for each in exposed.record["steps"]]
     expected += [score for _, score in exposed.record["examples"][0]["recommended"]]
     assert set(numbers_in(expected)) - shown == set()
@@ -139,6 +174,24 @@ def test_every_number_on_the_page_is_shown_as_it_is(store: Store, page: Callable
         shown = float(plain.rstrip("%")) / (100 if plain.endswith("%") else 1)
         digits = len(plain.rstrip("%").partition(".")[2]) + (2 if plain.endswith("%") else 0)
         assert abs(shown - value) <= 0.5 * 10**-digits + 1e-12, (value, text)
+
+
+def test_the_long_tail_of_log_and_lists_is_drawn_and_listed(store: Store, page: Callable[..., Page]) -> None:
+    whole_run(store, "monday")
+    found = page("monday")
+    # the first 1 %, 10 %, 20 % and 50 % of 97 items are 1, 10, 20 and 49
+    events, places = [101, 611, 873, 1103], [700, 1900, 2110, 2110]
+    assert {each / 1180 for each in events} | {each / 2110 for each in places} <= found.values
+    source = report_page([facts_of(store, "monday", commits_of(store, "monday"))])
+    assert f'x2="{100 * 10 / 97:.2f}%" y2="{100 - 100 * 1900 / 2110:.2f}%" class="curve c0"' in source
+    assert f'x2="{100 * 10 / 97:.2f}%" y2="{100 - 100 * 611 / 1180:.2f}%" class="curve c1"' in source
+
+
+def test_a_refused_run_has_the_long_tail_of_its_log(store: Store, page: Callable[..., Page]) -> None:
+    two_stages(store, "monday", blessed=False)
+    found = page("monday").sections["How much of the catalogue is shown"]
+    assert "Share of the events of the log" in found
+    assert "places of the lists" not in found
 
 
 def test_intervals_are_drawn_where_their_numbers_are(store: Store) -> None:

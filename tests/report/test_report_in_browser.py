@@ -1,6 +1,7 @@
 """The report in a real browser: light, dark, narrow and printed; its pictures are kept in tests/artifacts."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,22 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in pages}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+@contextmanager
+def started() -> Iterator[Any]:
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=SWITCHES)
         yield browser
         browser.close()
 
 
-@pytest.mark.parametrize("name", ["published", "refused", "both"])
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 375)])
-def test_the_report_is_shown(browser: Any, files: dict[str, Path], name: str, scheme: str, width: int) -> None:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with started() as browser:
+        yield browser
+
+
+def photographed(browser: Any, file: Path, name: str, scheme: str, width: int) -> None:
+    """Open a report, keep its picture, and check that it fits, and asks for nothing else."""
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": width, "height": 900}, java_script_enabled=False
     )
@@ -57,7 +63,7 @@ def test_the_report_is_shown(browser: Any, files: dict[str, Path], name: str, sc
     complaints: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda told: complaints.append(told.text))
-    page.goto(files[name].as_uri())
+    page.goto(file.as_uri())
     PICTURES.mkdir(exist_ok=True)
     page.screenshot(path=PICTURES / f"report-{name}-{scheme}-{width}.png", full_page=True)
     sizes = page.locator("main").bounding_box()
@@ -65,8 +71,14 @@ def test_the_report_is_shown(browser: Any, files: dict[str, Path], name: str, sc
     box = page.locator(".row svg").first.bounding_box()
     assert box["width"] > 40
     context.close()
-    assert asked == [files[name].as_uri()]
+    assert asked == [file.as_uri()]
     assert complaints == []
+
+
+@pytest.mark.parametrize("name", ["published", "refused", "both"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 375)])
+def test_the_report_is_shown(browser: Any, files: dict[str, Path], name: str, scheme: str, width: int) -> None:
+    photographed(browser, files[name], name, scheme, width)
 
 
 def test_the_report_follows_the_colours_that_the_reader_prefers(browser: Any, files: dict[str, Path]) -> None:

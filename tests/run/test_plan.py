@@ -221,6 +221,16 @@ def test_16_without_a_source_the_sample_would_be_generated(shop: Shop) -> None:
     assert shop.found["outlook"]["log"]["events"] == 50_000
 
 
+def test_17_a_log_that_is_not_there_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recommender.run.runner.hadoop", lambda: None)
+    shop.commit("monday")
+    for path in shop.log.iterdir():
+        path.unlink()
+    found = shop.plan(code=12)
+    assert does(found) == ["refuse"]
+    assert found["stage1"][1] == f"INPUT_NOT_FOUND {shop.log} does not exist, or has no files"
+
+
 def test_a_stage_without_its_upstream_is_refused_as_the_run_would(shop: Shop) -> None:
     assert main(["plan", "--root", str(shop.root), "--from", "stage3"]) == 12
     assert "UPSTREAM_NOT_COMMITTED command=plan: stage2 has no committed result" in shop.capsys.readouterr().err
@@ -237,12 +247,21 @@ def test_a_forecast_follows_from_the_last_run(shop: Shop, monkeypatch: pytest.Mo
     assert outlook["log"]["events"] == round(1000 * ratio)
     assert outlook["log"]["heaviest"][0] == ["visitor", "7", round(25_000 * ratio)]
     assert list(outlook["stages"]) == ALL
-    # Twice as many of so few events take hardly longer: 23.2 s + 10.6 µs each.
+    # Twice as many of so few events take hardly longer: 11.5 s + 10.6 µs each.
     assert outlook["stages"]["stage1"]["seconds"] == pytest.approx(10.0, abs=0.1)
     assert outlook["stages"]["stage1"]["disk"] == int(len("monday") * round(1000 * ratio) / 1000)
     assert outlook["partitions"] == 1
     most = f"visitor 7 has about {round(25_000 * ratio):,} events"
     assert f"{most}, of which event_cap.max_per_visitor keeps 20,000" in outlook["advice"]
+
+
+def test_another_rank_writes_another_model(shop: Shop) -> None:
+    shop.commit("monday")
+    disk = []
+    for settings in ((), ("stage2.als.rank=64",)):
+        shop.plan("--force", settings=settings)
+        disk.append(shop.found["outlook"]["stages"]["stage2"]["disk"])
+    assert disk[1] == pytest.approx(2 * disk[0], abs=1)
 
 
 def test_a_forecast_of_a_first_run_follows_from_a_look_at_the_log(shop: Shop) -> None:
@@ -255,9 +274,12 @@ def test_a_forecast_of_a_first_run_follows_from_a_look_at_the_log(shop: Shop) ->
         "pairs": 70,
         "heaviest": [],
         "source": "the first 100 rows; ids are at most so many",
+        "is_small": True,
+        "was_small": False,
     }
     assert ["visitor", "0", 10] in outlook["log"]["heaviest"]
     assert not outlook["stages"]["stage1"]["measured"]
+    assert outlook["seconds"] == pytest.approx(11.5 + 15.1 + 2.8 + 4.4, abs=0.1)  # it is planned once
 
 
 def test_large_logs_get_advice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from recommender.errors import ArtifactError, ConflictError, DataQualityError, GateError, InputError, StorageError
-from recommender.run.runner import Outcome, Progress, Runner
+from recommender.run.runner import HIDDEN, Outcome, Progress, Runner
 from recommender.settings.step import Steps, step
 from recommender.spark.cluster import has_checkpoint_folder
 from recommender.spark.row_counts import StepRows
-from recommender.stage import HIDDEN, Previous, Stage
-from recommender.store import Channels, Commit, Hidden, Store, open_files
+from recommender.stage import Previous, Stage
+from recommender.store import Channels, Commit, Hidden, Store, digest, open_files
 from recommender.store.log import Log
 
 
@@ -119,8 +119,8 @@ class Hiding(First):
 
     LEAVES_HIDDEN_OUT: ClassVar[bool] = True
 
-    def versions(self, started: bool) -> Mapping[str, str | None]:  # noqa: ARG002
-        return {HIDDEN: ",".join(self.hidden)} if self.hidden else {}
+    def details(self) -> dict[str, Any]:
+        return {"hidden": self.context.hidden}
 
 
 class Lossy(First):
@@ -350,7 +350,8 @@ def test_a_stage_is_computed_again_when_other_items_are_hidden(job: Job) -> None
     first = job.run("stage1", Hiding({}), "monday")
     hidden.hide(["7"], "recalled")
     second = job.run("stage1", Hiding({}))
-    assert (second.commit.number, second.commit.record["versions"]) == (2, {HIDDEN: "7"})
+    assert (second.commit.number, second.commit.record["hidden"]) == (2, ["7"])
+    assert second.commit.record["versions"] == {HIDDEN: digest(["7"])}
     assert job.run("stage1", Hiding({})).skipped
     # A run that is tried again keeps what it has made.
     assert job.run("stage1", Hiding({}), "monday").commit.number == first.commit.number

@@ -24,10 +24,16 @@ def opened(folder: Path, **options: Any) -> tuple[Shop, Version]:
     return shop, Version.open(folder, manifest, number=7)
 
 
-@pytest.fixture(scope="module", params=[(False, None), (True, 0.5)], ids=["long", "string, blended"])
+KINDS: dict[str, dict[str, Any]] = {
+    "long": {},
+    "string, blended": {"strings": True, "blend": 0.5},
+    "neighbours": {"neighbours": True},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Version]:
-    strings, blend = request.param
-    return opened(tmp_path_factory.mktemp("snapshot"), strings=strings, blend=blend)
+    return opened(tmp_path_factory.mktemp("snapshot"), **request.param)
 
 
 def pairs(answer: dict[str, Any]) -> list[tuple[str, str]]:
@@ -41,11 +47,12 @@ def named(shop: Shop, expected: list[tuple[int, str]]) -> list[tuple[str, str]]:
 
 def test_every_visitor_gets_what_is_published_for_it(both: tuple[Shop, Version]) -> None:
     shop, version = both
-    sources = ("als", "fold_in", "popular")
     for row, visitorid in enumerate(shop.visitorids):
         answer = answers.published(version, Request(3, str(visitorid)))
         assert answer is not None
-        assert pairs(answer) == [(str(shop.itemids[item]), sources[source]) for item, _, source in shop.lists[row][:3]]
+        assert pairs(answer) == [
+            (str(shop.itemids[item]), shop.sources[source]) for item, _, source in shop.lists[row][:3]
+        ]
         assert [item["score"] for item in answer["items"]] == pytest.approx([s for _, s, _ in shop.lists[row][:3]])
         assert (answer["source"], answer["known"]) == ("published", True)
         assert answer["version"] == {"run": "monday", "number": 7, "created_at": "2026-11-25T01:00:00.000+00:00"}
@@ -57,7 +64,7 @@ def test_a_longer_list_is_computed_from_the_stored_history(both: tuple[Shop, Ver
         assert answers.published(version, Request(12, str(visitorid))) is None
         answer = answers.computed(version, Request(12, str(visitorid)))
         assert pairs(answer) == named(shop, shop.expected(shop.histories[row], 12))
-        assert answer["source"] == ("popular" if shop.score(shop.histories[row]) is None else "fold_in")
+        assert answer["source"] == ("popular" if shop.score(shop.histories[row]) is None else shop.source)
         assert answer["known"]
 
 
@@ -78,7 +85,7 @@ def test_a_list_for_events_is_the_best_of_all_items(
     scores = shop.score(history)
     for item in answer["items"]:
         index = [str(each) for each in shop.itemids].index(item["itemid"])
-        if item["source"] == "fold_in":
+        if item["source"] == shop.source:
             assert scores is not None
             assert item["score"] == pytest.approx(float(scores[index]), rel=1e-4, abs=1e-5)
         else:
@@ -158,7 +165,7 @@ def test_the_shares_and_the_popularity_sum_to_the_score(both: tuple[Shop, Versio
 def test_what_cannot_be_explained_is_refused(both: tuple[Shop, Version], tmp_path: Path) -> None:
     shop, version = both
     visitorid, item = str(shop.visitorids[0]), str(shop.itemids[int(np.flatnonzero(~shop.known)[0])])
-    with pytest.raises(RequestError, match=r"ITEM_NOT_EXPLAINED the model has no factors of item .*: nothing") as told:
+    with pytest.raises(RequestError, match=r"ITEM_NOT_EXPLAINED the model does not know item .*: nothing") as told:
         answers.explanation(version, visitorid, item)
     assert told.value.status == 409
     with pytest.raises(RequestError, match="ITEM_UNKNOWN item zzz is not in this version"):
@@ -185,11 +192,10 @@ def test_the_history_is_told_newest_first(both: tuple[Shop, Version]) -> None:
 def test_similar_items_are_told_with_what_people_see(both: tuple[Shop, Version]) -> None:
     shop, version = both
     answer = answers.similar(version, str(shop.itemids[3]), 2)
-    unit = shop.factors / np.linalg.norm(shop.factors, axis=1, keepdims=True)
-    cosine = unit @ unit[3]
-    best = sorted((item for item in range(30) if item != 3), key=lambda item: -cosine[item])[:2]
+    alike = shop.likeness[3]
+    best = sorted((item for item in range(30) if item != 3), key=lambda item: -alike[item])[:2]
     assert [item["itemid"] for item in answer["items"]] == [str(shop.itemids[item]) for item in best]
-    assert [item["similarity"] for item in answer["items"]] == pytest.approx([float(cosine[item]) for item in best])
+    assert [item["similarity"] for item in answer["items"]] == pytest.approx([float(alike[item]) for item in best])
     assert all(item["title"] is None or item["title"] for item in answer["items"])
     with pytest.raises(RequestError, match=r"ITEM_UNKNOWN item i{64}\.\.\. is not in this version"):
         answers.similar(version, "i" * 200, 2)
@@ -255,7 +261,7 @@ def test_events_of_a_session_are_added_to_the_stored_history(both: tuple[Shop, V
     for row, visitorid in enumerate(shop.visitorids):
         answer = answers.computed(version, Request(8, str(visitorid), told))
         assert pairs(answer) == named(shop, shop.expected([*shop.histories[row], *session], 8))
-        assert (answer["source"], answer["known"]) == ("fold_in", True)
+        assert (answer["source"], answer["known"]) == (shop.source, True)
 
 
 def test_seen_items_are_listed_once_they_are_asked_for(both: tuple[Shop, Version]) -> None:
@@ -268,9 +274,8 @@ def test_seen_items_are_listed_once_they_are_asked_for(both: tuple[Shop, Version
 
 def test_a_published_list_leaves_out_what_is_not_wanted_and_begins_later(both: tuple[Shop, Version]) -> None:
     shop, version = both
-    sources = ("als", "fold_in", "popular")
     for row, visitorid in enumerate(shop.visitorids):
-        listed = [(item, sources[source]) for item, _, source in shop.lists[row]]
+        listed = [(item, shop.sources[source]) for item, _, source in shop.lists[row]]
         first = str(shop.itemids[listed[0][0]])
         answer = answers.published(version, Request(3, str(visitorid), exclude=[first, "none"]))
         assert answer is not None
@@ -320,13 +325,13 @@ def test_hidden_items_are_in_no_list(tmp_path: Path) -> None:
     assert answers.published(version, Request(5, str(shop.visitorids[0]))) is not None
 
 
-def test_items_are_compared_with_several_by_the_mean_cosine(both: tuple[Shop, Version]) -> None:
+def test_items_are_compared_with_several_by_the_mean_similarity(both: tuple[Shop, Version]) -> None:
     shop, version = both
     cart = [int(item) for item in np.flatnonzero(shop.known)[:3]]
     unwanted = int(np.flatnonzero(shop.known)[5])
-    unit = shop.factors / np.linalg.norm(shop.factors, axis=1, keepdims=True)
-    mean = (unit @ unit[cart].T).mean(axis=1)
-    may = [item for item in range(30) if shop.known[item] and shop.allowed[item] and item not in (*cart, unwanted)]
+    mean = shop.likeness[cart].mean(axis=0)
+    usable = shop.known & shop.allowed & ((mean > 0) | (not shop.neighbours))
+    may = [item for item in range(30) if usable[item] and item not in (*cart, unwanted)]
     best = sorted(may, key=lambda item: -mean[item])[:4]
     itemids = [*(str(shop.itemids[item]) for item in cart), "none"]
     answer = answers.similar_to_several(version, Request(4, exclude=[str(shop.itemids[unwanted])]), itemids)
@@ -336,7 +341,7 @@ def test_items_are_compared_with_several_by_the_mean_cosine(both: tuple[Shop, Ve
     )
     assert answer["unknown_items"] == 1
     everything = answers.similar_to_several(version, Request(1000), itemids)["items"]
-    assert len(everything) == len(may) + bool(shop.allowed[unwanted])
+    assert len(everything) == len(may) + bool(usable[unwanted])
     unknown = str(shop.itemids[int(np.flatnonzero(~shop.known)[0])])
     assert answers.similar_to_several(version, Request(4), [unknown])["items"] == []
 
@@ -355,7 +360,7 @@ def test_given_items_are_put_into_the_order_of_the_scores(both: tuple[Shop, Vers
     assert [item["rank"] for item in answer["items"]] == list(range(1, len(given) + 1))
     expected = [*(pytest.approx(float(scores[item]), rel=1e-4, abs=1e-6) for item in known), *([None] * len(rest))]
     assert [item["score"] for item in answer["items"]] == expected
-    assert (answer["source"], answer["known"], answer["unknown_items"]) == ("fold_in", True, 1)
+    assert (answer["source"], answer["known"], answer["unknown_items"]) == (shop.source, True, 1)
 
 
 def test_given_items_are_put_into_the_order_of_the_popularity_for_somebody_unknown(both: tuple[Shop, Version]) -> None:

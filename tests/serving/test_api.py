@@ -216,15 +216,23 @@ def test_a_filter_is_taken_by_each_kind_of_list(tmp_path: Path) -> None:
     asked = Asked()
     asked.serve(tmp_path, 1)
     visitorid, text = str(shop.visitorids[0]), "category:shoes,price<25"
+    cart = [str(shop.itemids[int(place)]) for place in shop.known.nonzero()[0][:2]]
+
+    def listed(answer: Any) -> list[Any]:
+        found = answer.json()
+        return found["lists"][0]["items"] if "lists" in found else found["items"]
+
     wanted = {str(itemid) for n, itemid in enumerate(shop.itemids) if n % 2 == 0 and n % 3 < 2}
     answers = [
         asked.ask(path_of("v1", "visitors", visitorid, "recommendations"), params={"filter": text, "k": 6}),
         asked.ask("/v1/items/popular", params={"filter": text}),
         asked.ask("/v1/recommendations", "POST", json={"visitorid": visitorid, "filter": text}),
+        asked.ask("/v1/recommendations:batch", "POST", json={"visitorids": [visitorid], "filter": text}),
+        asked.ask("/v1/items:similar", "POST", json={"itemids": cart, "filter": text}),
     ]
     for answer in answers:
         assert answer.status_code == 200
-        found = {item["itemid"] for item in answer.json()["items"]}
+        found = {item["itemid"] for item in listed(answer)}
         assert found
         assert found <= wanted
     more = {"boost": "category:hats*3", "max_per": "category:2", "k": 5}
@@ -232,10 +240,16 @@ def test_a_filter_is_taken_by_each_kind_of_list(tmp_path: Path) -> None:
         asked.ask(path_of("v1", "visitors", visitorid, "recommendations"), params=more),
         asked.ask("/v1/items/popular", params=more),
         asked.ask("/v1/recommendations", "POST", json={"visitorid": visitorid, **more}),
+        asked.ask("/v1/recommendations:batch", "POST", json={"visitorids": [visitorid], **more}),
+        asked.ask("/v1/items:similar", "POST", json={"itemids": cart, **more}),
     ]
     kinds = {str(itemid): n % 2 for n, itemid in enumerate(shop.itemids)}
     for answer in answers:
-        assert sorted(kinds[item["itemid"]] for item in answer.json()["items"]) == [0, 0, 1, 1]
+        assert sorted(kinds[item["itemid"]] for item in listed(answer)) == [0, 0, 1, 1]
+    later = asked.ask("/v1/items:similar", "POST", json={"itemids": cart, **more, "offset": 1}).json()["items"]
+    assert [(item["rank"], item["itemid"]) for item in later] == [
+        (rank, item["itemid"]) for rank, item in enumerate(listed(answers[-1])[1:], 2)
+    ]
     refused = error_of(asked.ask("/v1/items/popular?filter=colour:red"))
     assert refused == (422, "FILTER_INVALID", "items have no attribute 'colour'; they have category, price")
 

@@ -25,9 +25,12 @@ STOCK = ["true", "false", "true"]
 ATTRIBUTES = {"category": CATEGORIES, "price": PRICES, "in_stock": STOCK}
 
 
-@pytest.fixture(scope="module", params=[None, 0.5], ids=["plain", "blended"])
+KINDS: dict[str, dict[str, Any]] = {"plain": {}, "blended": {"blend": 0.5}, "neighbours": {"neighbours": True}}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Version]:
-    folder, shop = tmp_path_factory.mktemp("snapshot"), Shop(attributes=ATTRIBUTES, blend=request.param)
+    folder, shop = tmp_path_factory.mktemp("snapshot"), Shop(attributes=ATTRIBUTES, **request.param)
     shop.write(folder)
     return shop, Version.open(folder, read_manifest(folder), number=1)
 
@@ -90,13 +93,18 @@ def chosen(
     """Return all items that a list may have, best first, by plain Python."""
     scores, ranked = shop.score(history), []
     for item, source in shop.expected(history, 60, others):
-        score = float(scores[item]) if source == "fold_in" and scores is not None else shop.popularity[item]
+        score = float(scores[item]) if source == shop.source and scores is not None else shop.popularity[item]
         for condition, factor in boosts:
             if meets(item, condition):
                 score = score * factor if score > 0 else score / factor
         ranked.append((source == "popular", -score, item))
+    return within(limits, [item for _, _, item in sorted(ranked)])
+
+
+def within(limits: dict[str, int], ranked: list[int]) -> list[int]:
+    """Return the items, best first, that limits leave."""
     taken: list[int] = []
-    for _, _, item in sorted(ranked):
+    for item in ranked:
         values = {name: ATTRIBUTES[name][item % len(ATTRIBUTES[name])] for name in limits}
         same = {
             name: sum(ATTRIBUTES[name][other % len(ATTRIBUTES[name])] == value for other in taken)
@@ -139,7 +147,7 @@ def test_a_published_list_answers_boosts_and_limits_where_it_suffices(
 ) -> None:
     shop, version = both
     requests = [Request(k, str(visitorid), **asked) for visitorid in shop.visitorids for k in (1, 5)]
-    assert {answers.recommended_or_computed(version, each)["source"] for each in requests} >= {"published", "fold_in"}
+    assert {answers.recommended_or_computed(version, each)["source"] for each in requests} >= {"published", shop.source}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +179,7 @@ def test_a_published_list_answers_a_filter_as_long_as_enough_is_left(both: tuple
         for k in (1, 5):
             request = Request(k, str(visitorid), filter="in_stock:true")
             sources.add(answers.recommended_or_computed(version, request)["source"])
-    assert sources >= {"published", "fold_in"}
+    assert sources >= {"published", shop.source}
 
 
 @pytest.mark.parametrize(
@@ -197,15 +205,7 @@ def test_a_version_without_attributes_has_no_filters(tmp_path: Path) -> None:
     Shop().write(tmp_path)
     version = Version.open(tmp_path, read_manifest(tmp_path))
     with pytest.raises(RequestError, match="items have no attribute 'price'; they have none in this version"):
-        version.filters.wanted("price<5")
-
-
-def test_the_last_conditions_are_kept(both: tuple[Shop, Version]) -> None:
-    filters = both[1].filters
-    for number in range(300):
-        filters.wanted(f"category:shoes,price<{number}")
-    assert len(filters._met) == 256
-    assert filters.wanted("category:shoes").items.tolist() == [meets(item, "category:shoes") for item in range(30)]
+        version.filters.choice("price<5")
 
 
 def test_attributes_of_another_number_of_items_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,9 +218,9 @@ def test_attributes_of_another_number_of_items_are_refused(tmp_path: Path, monke
 
 def test_attributes_with_few_values_can_be_chosen_from() -> None:
     attributes = {
-        "price": pa.array([1.0, 2.0]),
-        "brand": pa.array(["y", "x", None, "x"]),
-        "in_stock": pa.array([True, False, True]),
+        "price": pa.array([1.0, 2.0, 3.0] * 17),
+        "brand": pa.array(["y", None, "x"] * 16 + ["x"] * 3),
+        "in_stock": pa.array([True, False, True] * 17),
         "title": pa.array([f"item {n}" for n in range(51)]),
     }
     assert Filters(attributes, np.array([0])).choices == {"brand": ["x", "y"], "in_stock": ["true", "false"]}
@@ -229,7 +229,41 @@ def test_attributes_with_few_values_can_be_chosen_from() -> None:
 def test_no_value_meets_no_condition() -> None:
     attributes = {"price": pa.array([1.0, None, 3.0]), "brand": pa.array(["x", None, ""])}
     filters = Filters(attributes, np.array([2, 1]))
-    assert filters.wanted("price>=0").items.tolist() == [True, False, True]
-    assert filters.wanted("price>=0").ranked.tolist() == [True, False]
-    assert filters.wanted("brand:x|y").items.tolist() == [True, False, False]
-    assert filters.wanted(" price > 1 , price < 4 ").items.tolist() == [False, False, True]
+
+    def met(text: str) -> list[bool]:
+        of_items, _ = filters.choice(text).of_items(np.arange(3))
+        in_order, _ = filters.choice(text).of(slice(0, 3))
+        assert of_items is not None
+        assert in_order is not None
+        assert in_order.tolist() == of_items[[2, 1, 0]].tolist()
+        return of_items.tolist()
+
+    assert met("price>=0") == [True, False, True]
+    assert met("brand:x|y") == [True, False, False]
+    assert met("brand:z") == [False, False, False]
+    assert met("price:3|1") == [True, False, True]
+    assert met(" price > 1 , price < 4 ") == [False, False, True]
+
+
+@given(BOOSTS | st.just([]), LIMITS | st.just({}), FILTERS | st.none(), st.integers(1, 6))
+@settings(max_examples=60, deadline=None)
+def test_items_like_several_are_the_best_of_all_items_too(
+    both: tuple[Shop, Version], boosts: list[tuple[str, float]], limits: dict[str, int], text: str | None, k: int
+) -> None:
+    shop, version = both
+    cart = [int(item) for item in np.flatnonzero(shop.known)[:3]]
+    alike, scores = shop.likeness[cart].mean(axis=0), {}
+    usable = shop.known & shop.allowed & ((alike > 0) | (not shop.neighbours))
+    for item in range(30):
+        is_met = text is None or meets(item, text)
+        if is_met and usable[item] and item not in cart:
+            factor = np.prod([factor for condition, factor in boosts if meets(item, condition)])
+            scores[item] = alike[item] * factor if alike[item] > 0 else alike[item] / factor
+    asked = {
+        "filter": text,
+        "boost": ",".join(f"{condition}*{factor}" for condition, factor in boosts) or None,
+        "max_per": ",".join(f"{name}:{most}" for name, most in limits.items()) or None,
+    }
+    found = answers.similar_to_several(version, Request(k, **asked), [str(shop.itemids[item]) for item in cart])
+    expected = [str(shop.itemids[item]) for item in within(limits, sorted(scores, key=lambda item: -scores[item]))]
+    assert [item["itemid"] for item in found["items"]] == expected[:k]

@@ -4,12 +4,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.literal_snapshot import Shop
 from support.published import commit, publish, snapshot_of, store_at
 
 from recommender.errors import ArtifactError, RecommenderError
-from recommender.serving import follower as following
+from recommender.serving import answers, follower as following
 from recommender.serving.follower import Follower, open_version
 from recommender.serving.problems import RequestError
 from recommender.serving.sources import Folder, Found, channel_of
@@ -64,6 +65,19 @@ def test_versions_are_followed_and_the_one_before_is_kept(root: Path) -> None:
     assert worker.look() == 3
     assert (worker.versions.previous().number, worker.tried) == (2, [1, 2, 3])
     assert (worker.versions.failures, worker.error) == (0, None)
+
+
+def test_a_channel_is_followed_from_factors_to_neighbours_and_back(root: Path) -> None:
+    worker, sources = Worker(root), []
+    item = str(Shop().itemids[int(np.flatnonzero(Shop(neighbours=True).known)[0])])
+    request = answers.Request(3, None, [(item, "view")])
+    for number, run in enumerate(("tuesday", "wednesday", "thursday"), 2):
+        publish(root, run, neighbours=run == "wednesday")
+        assert worker.look() == number
+        sources.append(answers.computed(worker.versions.current(), request)["source"])
+    assert sources == ["fold_in", "item_to_item", "fold_in"]
+    assert answers.computed(worker.versions.previous(), request)["source"] == "item_to_item"
+    assert worker.versions.failures == 0
 
 
 def test_a_version_takes_effect_at_the_same_moment_in_all_workers(root: Path) -> None:

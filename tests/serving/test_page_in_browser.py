@@ -194,6 +194,50 @@ def test_a_narrow_screen_scrolls_only_down(opened: Callable[..., Any], name: str
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+def test_on_a_telephone_numbers_name_their_model_and_versions_can_be_compared(opened: Callable[..., Any]) -> None:
+    page = opened("view=version", viewport={"width": 320, "height": 640})
+    names = page.locator(".metrics tbody tr").first.locator(".of-model")
+    expect(names.first).to_be_visible()
+    assert names.all_inner_texts() == ["this model", "popular items"]
+    link, table = (page.locator(f".scrolls:has(.over-time){part}").first.bounding_box() for part in (" a", ""))
+    assert link["x"] + link["width"] <= table["x"] + table["width"]
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(names.first).to_be_hidden()
+
+
+WAYS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 320, "height": 640}},
+}
+STATES = {
+    "start": "",
+    "visitor": f"visitor={KNOWN}&item=2",
+    "what-if": f"visitor={KNOWN}&did=view:12",
+    "unknown": f"visitor={UNKNOWN}",
+    "compare": f"visitor={KNOWN}&view=compare",
+    "item": "view=item&item=2",
+    "version": f"visitor={KNOWN}&view=version",
+    "refused": f"visitor={'x' * 201}",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_axe_finds_nothing_that_keeps_people_out(opened: Callable[..., Any], service: StubService, way: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python is not installed")
+    service.hidden = [6]
+    page = opened(**WAYS[way])
+    page.add_init_script(axe.AXE_SCRIPT)
+    for name, state in STATES.items():
+        page.goto("about:blank")
+        page.goto(f"{service.address}#{state}")
+        expect(page.locator("#content > :not(.loading)").first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        picture(page, f"{way}-{name}")
+        found = axe.AxeResults(page.evaluate("axe.run({resultTypes: ['violations']})"))
+        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+
+
 def has_ground(page: Any, colour: str) -> None:
     expect(page.locator("body")).to_have_css("background-color", colour)
 

@@ -19,6 +19,8 @@ from recommender.snapshot.layout import (
     ITEMS,
     ITEMS_BY_ID,
     MANIFEST,
+    MODEL_FILES,
+    NEIGHBOURS,
     RANKING,
     SIMILAR_ITEMS,
     SINGLE_FILES,
@@ -27,7 +29,7 @@ from recommender.snapshot.layout import (
 from recommender.snapshot.write import arrow_bytes, write
 from recommender.store import digest, seal
 
-FILES = [*SINGLE_FILES, part_name(0), part_name(2)]
+FILES = [*SINGLE_FILES, *MODEL_FILES["als"], part_name(0), part_name(2)]
 
 
 def check(folder: Path, sha256: str | None = None) -> Version:
@@ -199,6 +201,35 @@ def test_what_does_not_belong_together_is_told_whatever_the_hashes_say(
     write(tmp_path, MANIFEST, shop.manifest(files).sealed())
     with pytest.raises(ArtifactError, match=f"ARTIFACT_CORRUPT .*{sentence}.*; publish the version again"):
         check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda table: table[:-1], "the neighbours are not those of these items"),
+        (column("item", first(30)), "column item names what is not there: 30 of 30"),
+        (column("similarity", first(0.0)), "a similarity of neighbours is not above 0"),
+        (column("similarity", first(float("nan"))), "a similarity of neighbours is not above 0"),
+    ],
+)
+def test_neighbours_that_cannot_be_are_told(
+    tmp_path: Path, change: Callable[[pa.Table], pa.Table], sentence: str
+) -> None:
+    shop = Shop(neighbours=True)
+    tables = shop.tables()
+    tables[NEIGHBOURS] = change(tables[NEIGHBOURS])
+    files = {path: write(tmp_path, path, arrow_bytes(table)) for path, table in tables.items()}
+    write(tmp_path, MANIFEST, shop.manifest(files).sealed())
+    with pytest.raises(ArtifactError, match=f"ARTIFACT_CORRUPT .*{sentence}"):
+        check(tmp_path)
+
+
+@pytest.mark.parametrize(("change", "missing"), [({"model": "item_to_item"}, "neighbours.arrow"), ({"rank": None}, "")])
+def test_a_manifest_must_fit_its_model(folder: Path, change: dict[str, Any], missing: str) -> None:
+    _reseal(folder, change)
+    sentence = f"does not list {missing}" if missing else "the manifest has no rank or no solver of its factors"
+    with pytest.raises(ArtifactError, match=f"ARTIFACT_CORRUPT .*{sentence}"):
+        check(folder)
 
 
 def test_what_is_no_arrow_file_is_told(folder: Path) -> None:

@@ -372,7 +372,7 @@ def test_18_options_that_would_hide_faults_are_refused(option: str) -> None:
 def test_19_utf_16_is_told_and_can_be_read(csv: Path) -> None:
     csv.write_bytes((HEADER + "5,7,view,3,\n").encode("utf-16"))
     with pytest.raises(
-        InputError, match=r"ENCODING .*events\.csv is not UTF-8 text: .*; see data_loader\.options \(enc"
+        InputError, match=r"ENCODING .*events\.csv is not UTF-8 text: .*; or see data_loader\.options \(enc"
     ):
         load(csv)
     assert load(csv, options={"encoding": "UTF-16", "multiLine": "true"}) == [(5, 7, "view", 3, None)]

@@ -128,6 +128,11 @@ def test_16_too_many_rows_are_told_with_their_reasons() -> None:
     )
 
 
+def test_16_the_way_out_is_that_of_the_most_frequent_reason() -> None:
+    with pytest.raises(DataQualityError, match=r"; see data_loader\.id_type or event_validator\.max_quarantined$"):
+        EventValidator().check(10, {"NULL_ID": 1, "BAD_ID": 5}, 10**12)
+
+
 def test_16_a_reason_has_a_limit_of_its_own() -> None:
     validator = EventValidator(max_quarantined_by_reason={"NULL_ID": 0.001})
     validator.check(10_000, {"NULL_ID": 10, "MALFORMED": 90}, 10**12)

@@ -182,13 +182,24 @@ def test_zeros_that_a_number_loses_and_ids_that_merge_by_it_are_told(log: Path) 
         "2 rows have an id that begins with zeros, which a number does not; ids that differ in them alone are now"
     )
     assert warnings_of(found) == [f"{sentence} one: 1 itemid; see data_loader.id_type"]
-    assert warnings_of(read(log, id_type="string")) == []
+    warning = "1 rows have an id such as 7.0, made of a whole number by a program; as text it is not the id 7"
+    assert warnings_of(read(log, id_type="string")) == [f"{warning}, see data_loader.id_type"]
+
+
+def test_ids_that_a_spreadsheet_has_rounded_are_told(log: Path) -> None:
+    log.write_text(HEADER + f"{T},1,view,1.23457E+11,x\n{T},2,view,1.5E+1,x\n{T},3,view,7,x\n")
+    (warning,) = warnings_of(read(log))
+    assert warning == (
+        "2 rows have an id such as 1.2E+11, which a spreadsheet has rounded: different ids may have become one; export "
+        "them as text"
+    )
 
 
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
         (pa.array([512000012.0]), "512000012"),
+        (pa.array([b"visitor-00000007"]), "BAD_ID"),
         (pa.array([2.0**60]), "BAD_ID"),
         (pa.array([float("nan")]), "NULL_ID"),
         (pa.array([bytes(range(16))], pa.binary(16)), "00010203-0405-0607-0809-0a0b0c0d0e0f"),

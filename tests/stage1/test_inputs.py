@@ -1,9 +1,11 @@
 """More of what users bring, several of a kind in one log: each cell is right, or reported."""
 
+import bz2
 import datetime
 import decimal
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,13 @@ def test_zeros_that_the_name_of_a_folder_loses_are_reported(tmp_path: Path, spar
         (tmp_path / "log" / folder / "a.csv").write_text(f"timestamp,visitorid,event\n{T},a,view\n")
     warnings = warnings_of(read(tmp_path / "log", file_format="csv", id_type="string"))
     assert warnings == ["the folder itemid=007 is read as 7: Spark makes numbers of the names of folders"]
+
+
+def test_a_number_that_the_name_of_a_folder_seems_to_be_is_reported(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "itemid=1e5").mkdir()
+    (tmp_path / "itemid=1e5" / "a.csv").write_text(f"timestamp,visitorid,event\n{T},a,view\n")
+    warnings = warnings_of(read(tmp_path, file_format="csv", id_type="string"))
+    assert warnings == ["the folder itemid=1e5 is read as 100000: Spark makes numbers of the names of folders"]
 
 
 def test_decimals_that_are_not_whole_or_too_long_are_no_ids(tmp_path: Path, spark: SparkSession) -> None:
@@ -194,6 +203,49 @@ def test_files_of_a_folder_are_read_each_by_its_header(tmp_path: Path, spark: Sp
     assert empty.startswith("1 files of ")
 
 
+def test_a_file_beside_folders_of_partitions_is_refused(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "day=1").mkdir()
+    for name in ("a.csv", "day=1/b.csv"):
+        (tmp_path / name).write_text(lines(f"{T},1,view,3"))
+    with pytest.raises(InputError, match=r"UNEXPECTED_FILE \S+/a\.csv does not lie in folders named as those of \S+/b"):
+        read(tmp_path, file_format="csv")
+
+
+def test_folders_of_partitions_that_a_glob_or_path_names_make_columns(tmp_path: Path, spark: SparkSession) -> None:
+    (tmp_path / "event=view").mkdir()
+    (tmp_path / "event=view" / "a.csv").write_text(f"timestamp,visitorid,itemid\n{T},1,3\n")
+    (tmp_path / "event=view" / "a.jsonl").write_text(f'{{"timestamp": {T}, "visitorid": 1, "itemid": 3}}\n')
+    for name in ("event=*/*.csv", "event=view/a.csv", "event=view/*.jsonl"):
+        assert events(tmp_path / name) == [(T, 1, "view", 3)]
+
+
+@pytest.mark.parametrize(("name", "taken"), [("a.csv", "files"), ("a.parquet", "folders")])
+def test_a_column_that_folders_are_named_after_as_well_is_reported(
+    tmp_path: Path, spark: SparkSession, name: str, taken: str
+) -> None:
+    (tmp_path / "event=view").mkdir()
+    path = tmp_path / "event=view" / name
+    if taken == "files":
+        path.write_text(lines(f"{T},1,cart,3"))
+    else:
+        pq.write_table(pa.table({"timestamp": [T], "visitorid": [1], "event": ["cart"], "itemid": [3]}), path)
+    found = read(tmp_path)
+    assert [row.event for row in found.good_events] == ["cart" if taken == "files" else "view"]  # type: ignore[attr-defined]
+    sentence = f"event is in the files and in the names of their folders, as in event=view; the {taken}' is taken"
+    assert warnings_of(found) == [sentence]
+
+
+def test_an_empty_file_among_those_of_parquet_is_reported(tmp_path: Path, spark: SparkSession) -> None:
+    pq.write_table(
+        pa.table({"timestamp": [T], "visitorid": [1], "event": ["view"], "itemid": [3]}), tmp_path / "a.parquet"
+    )
+    (tmp_path / "b.parquet").write_bytes(b"")
+    found = read(tmp_path)
+    assert found.rows == 1
+    (warning,) = warnings_of(found)
+    assert re.fullmatch(r"1 files of \S+ are empty, one is \S+b\.parquet", warning)
+
+
 def test_options_of_a_folder_are_those_of_the_format_of_its_files(tmp_path: Path, spark: SparkSession) -> None:
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "part-0.csv").write_text(lines(f'{T},1,view,"TV \\"55\\""'))
@@ -220,6 +272,58 @@ def test_a_type_that_is_younger_than_the_parquet_of_spark_35_is_reported() -> No
     said = '... because the return value of "org.apache.parquet.format.LogicalType.getSetField()" is null'
     told = files._mistake(RuntimeError(f"[CANNOT_READ_FILE_FOOTER] a.parquet {said}"), "a.parquet", "parquet", {})
     assert str(told).startswith("SCHEMA_TYPE a.parquet has a column of a type that Spark cannot read; write it")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        (
+            "e.csv",
+            f"{T},7,view,7\n".encode(),
+            r"e\.csv has values, and no names of columns; see data_loader\.header",
+        ),
+        ("e.csv", b'{"timestamp": 1}\n', r"e\.csv has values, and no names of columns; see data_loader\.file_format"),
+        (
+            "e.csv",
+            HEADER.replace(",", ";").encode(),
+            r"found \[timestamp;visitorid;.*; see data_loader\.delimiter",
+        ),
+        (
+            "e.csv",
+            gzip.compress(lines().encode()),
+            r"e\.csv is packed with gzip, though its name does not say",
+        ),
+        (
+            "e.csv.gz",
+            bz2.compress(lines().encode()),
+            r"e\.csv\.gz is not packed as the end of its name says",
+        ),
+        (
+            "e.csv.lz4",
+            b"\x04\x22\x4d\x18" + bytes(99),
+            r"e\.csv\.lz4 has 103 bytes, and Spark reads no row from",
+        ),
+        ("e.xlsx", b"PK\x03\x04", r"e\.xlsx has a format that Spark does not read here; save the sheet as CSV"),
+        ("12:30.csv", lines().encode(), r"12:30\.csv has a colon in its name, which Spark refuses; rename it"),
+        (
+            "e.csv",
+            lines().encode("utf-16-le"),
+            r"e\.csv is not a header in the encoding that is set; see .*encoding",
+        ),
+    ],
+)
+def test_a_file_that_is_something_else_is_named_with_the_way_out(
+    tmp_path: Path, spark: SparkSession, name: str, content: bytes, sentence: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    options = {"encoding": "UTF-16"} if b"\x00" in content[:3] else {}
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path / name, allow_empty=False, options=options)
+
+
+def test_json_in_wide_characters_is_refused(tmp_path: Path, spark: SparkSession) -> None:
+    with pytest.raises(ConfigError, match=r"JSON is read line by line, which a file in UTF-16 .*; convert it to UTF-8"):
+        read(tmp_path / "e.json", options={"encoding": "UTF-16"})
 
 
 # Filters

@@ -46,6 +46,7 @@ def server() -> Iterator[postgres.Postgres]:
             INSERT INTO "Weird schema"."select" VALUES (5, 7, 'view', 3), (6, 8, 'view', 4), (7, 9, 'wave', 5),
               (8, 7, 'view', 3);
             CREATE TABLE victim (id int);
+            CREATE TABLE twice AS SELECT 1 AS visitorid, 2 AS itemid, 3 AS "ItemID";
             CREATE TABLE odd AS SELECT n AS timestamp, (n % 5)::numeric AS visitorid, 'view'::text AS event,
               n AS itemid, n + 0.5 AS half, n::float8 AS approximate, n AS "a.b", date '2020-01-01' + n AS day
               FROM generate_series(1, 100) n;
@@ -186,6 +187,13 @@ def test_the_driver_of_a_known_database_is_asked_for_by_its_name() -> None:
 def test_a_driver_that_is_missing(load: Any) -> None:
     with pytest.raises(InputError, match=r"SOURCE_DRIVER shop\.events at db: this Spark has no driver for it"):
         load(jdbc_url="jdbc:nosuchdb://db/shop", table="shop.events")
+
+
+def test_names_that_differ_in_case_are_told(load: Any) -> None:
+    with pytest.raises(
+        SchemaError, match=r"SCHEMA_AMBIGUOUS two columns of twice at .*; name the columns in data_loader"
+    ):
+        load(table="twice")
 
 
 def test_columns_and_queries_that_are_wrong(load: Any) -> None:

@@ -4,17 +4,22 @@ import re
 import sys
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
+from recommender.errors import ConfigError, DataQualityError
 from recommender.run.config import parse_config
 from recommender.spark.row_counts import RowCounter, StepRows
 from recommender.stage1.evaluation_split import EvaluationSplit, Parts
+from recommender.stage1.event_kinds import EventKinds
 from recommender.stage1.event_log import EventLog
 from recommender.stage1.main import Stage1
+from recommender.stage1.own_events import OwnEvents
 from recommender.stage1.scoring import Scoring
+from recommender.stage1.steps import ScoreEvents
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 HOUR = 3_600_000
@@ -90,6 +95,57 @@ def test_the_step_of_the_readme_has_its_line_and_the_others_stay_right(
     assert train is not None
     assert next(line for line in steps if line.step == "holdout").rows_in == 120 - train
     assert stage.log.profile["events"] == spark.read.parquet(f"{tmp_path}/out/visitors").agg(F.sum("events")).first()[0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("execute", "error", "sentence"),
+    [
+        (
+            lambda rows: rows.drop("itemid"),
+            ConfigError,
+            "CFG_STEP stage1.steps.mine must return itemid bigint, as it is",
+        ),
+        (
+            lambda rows: rows.withColumn("itemid", F.col("itemid").cast("string")),
+            ConfigError,
+            "CFG_STEP stage1.steps.mine must return itemid bigint, as it is given it, but it returns itemid string",
+        ),
+        (lambda rows: rows["price"], ConfigError, "CFG_STEP stage1.steps.mine fails with "),
+        (lambda _: None, ConfigError, "CFG_STEP stage1.steps.mine fails with "),
+        (
+            lambda rows: rows.withColumn("itemid", F.expr("cast(itemid / (timestamp - timestamp) AS bigint)")),
+            ConfigError,
+            "CFG_STEP stage1.steps (mine) fail on an event, with DIVIDE_BY_ZERO; the values of the event are left out",
+        ),
+        (lambda rows: rows.limit(0), DataQualityError, "NO_ROWS_AFTER stage1.steps (mine) in=4: no event is left"),
+        (
+            lambda rows: rows.withColumn("visitorid", F.expr("nullif(visitorid, 7)")),
+            DataQualityError,
+            "STEP_NULLS stage1.steps (mine) leave 1 of 4 events without a visitor, an item, a time or a kind; leave",
+        ),
+    ],
+)
+def test_a_step_that_returns_something_else_is_named(
+    spark: SparkSession, execute: Any, error: type[Exception], sentence: str
+) -> None:
+    rows = [(n, 5 + n, "view", 3) for n in range(4)]
+    events = spark.createDataFrame(rows, "timestamp long, visitorid long, event string, itemid long")
+    own = OwnEvents({"mine": SimpleNamespace(execute=execute)}, as_it_is, EventKinds(ScoreEvents(), None))
+    with pytest.raises(error, match=re.escape(sentence)):
+        own.execute(events, given=4)
+
+
+def as_it_is(_: str, rows: DataFrame, step: Any) -> DataFrame:
+    made: DataFrame = step.execute(rows)
+    return made
+
+
+def test_a_kind_that_a_step_invents_is_reported(spark: SparkSession) -> None:
+    rows = [(n, 5 + n, "view", 3) for n in range(4)]
+    events = spark.createDataFrame(rows, "timestamp long, visitorid long, event string, itemid long")
+    step = SimpleNamespace(execute=lambda rows: rows.withColumn("event", F.expr("if(visitorid = 5, 'hover', event)")))
+    _, warnings = OwnEvents({"mine": step}, as_it_is, EventKinds(ScoreEvents(), None)).execute(events, 4)
+    assert warnings[0].startswith("hover: 1 of 4 events has no weight and counts for nothing")
 
 
 def test_a_step_that_is_called_without_run_falsifies_nothing(

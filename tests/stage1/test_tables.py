@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 import recommender.constants as C
 from recommender.errors import InputError, SchemaError
 from recommender.run.preflight import identity
-from recommender.sources import catalog_version
+from recommender.sources.tables import catalog_version
 from recommender.stage1.main import Stage1
 from recommender.stage1.steps import DataLoader
 

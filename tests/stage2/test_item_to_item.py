@@ -1,25 +1,19 @@
 from collections import defaultdict
 from collections.abc import Sequence
-from math import fsum
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pyspark.sql import SparkSession, functions as F
+from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError
 from recommender.stage2.steps import ItemToItem
 
 SCORES = "visitor_index int, item_index int, score float, last_timestamp long"
-HISTORY = "visitor_index int, item_index int, event string, score float, last_timestamp long"
-NEIGHBOURS = "item_index int, neighbour_index int, similarity double"
-LISTS = "visitor_index int, rank int, item_index int, score float, source string"
 
 Pair = tuple[int, int, float, int]  # visitor, item, score, time
-Event = tuple[int, int, str, float, int]
 Near = dict[int, list[tuple[int, float]]]  # item -> its neighbours with the similarity, nearest first
-Place = tuple[int, float, str]  # item, score, source
 
 # Item 1 is had by four visitors, 2 by three of them, 3 by two, 4 by one; 5 by one that has nothing else.
 FEW: list[Pair] = [
@@ -137,112 +131,6 @@ def test_without_scores_there_are_no_neighbours(spark: SparkSession) -> None:
         ("neighbour_index", "int"),
         ("similarity", "double"),
     ]
-
-
-# What is recommended.
-ANN, BOB, EVE = 20, 21, 22
-CLOSE = [(1, 2, 0.5), (1, 3, 0.25), (2, 1, 0.5), (2, 3, 0.25), (2, 4, 0.125), (6, 7, 1.0)]
-EVENTS: list[Event] = [
-    (ANN, 1, "view", 1.0, 5),
-    (ANN, 2, "view", 1.0, 6),
-    (ANN, 2, "transaction", 10.0, 7),
-    (BOB, 6, "view", 1.0, 5),
-    (EVE, 99, "transaction", 10.0, 5),  # has no neighbours
-]
-POPULAR = [
-    (visitor, rank, item, score, "popular")
-    for visitor in (ANN, BOB, EVE)
-    for rank, (item, score) in enumerate([(3, 9.0), (8, 8.0), (7, 7.0)], 1)
-]
-
-
-def lists(
-    spark: SparkSession, events: Sequence[Event] = EVENTS, close: Any = CLOSE, **options: Any
-) -> dict[int, list[Place]]:
-    """Each visitor's list, after a check that its ranks are 1, 2, 3 and so on."""
-    history, neighbours = spark.createDataFrame(events, HISTORY), spark.createDataFrame(close, NEIGHBOURS)
-    barred = list(options.pop("barred", ("addtocart", "transaction")))  # kinds of events
-    settings = {"k": 3, "excluded": history.where(F.col("event").isin(barred)), **options}
-    rows = ItemToItem().recommend(history, neighbours, **settings)
-    assert rows.schema.simpleString() == f"struct<{LISTS.replace(' ', ':').replace(',:', ',')}>"
-    found: dict[int, list[Place]] = defaultdict(list)
-    for visitor, rank, *place in sorted(rows.collect(), key=lambda row: (row["visitor_index"], row["rank"])):
-        found[visitor].append((place[0], place[1], place[2]))
-        assert rank == len(found[visitor])
-    return dict(found)
-
-
-def test_an_item_scores_the_sum_of_its_similarities_to_what_the_visitor_has(spark: SparkSession) -> None:
-    assert lists(spark)[ANN] == [(1, 0.5, "item_to_item"), (3, 0.5, "item_to_item"), (4, 0.125, "item_to_item")]
-
-
-def test_what_was_only_viewed_may_be_recommended_and_what_was_bought_is_not(spark: SparkSession) -> None:
-    places = lists(spark)[ANN]
-    assert 1 in {item for item, *_ in places}
-    assert 2 not in {item for item, *_ in places}
-    assert 2 in {item for item, *_ in lists(spark, barred=[])[ANN]}
-    assert {item for item, *_ in lists(spark, barred=["view", "transaction"])[ANN]} == {3, 4}
-
-
-def test_the_rules_are_applied_before_the_list_is_cut(spark: SparkSession) -> None:
-    allowed = spark.createDataFrame([(3,), (4,)], "item_index int")
-    assert lists(spark, k=1, allowed=allowed)[ANN] == [(3, 0.5, "item_to_item")]
-    assert lists(spark, k=1, barred=["view"])[ANN] == [(3, 0.5, "item_to_item")]
-
-
-def test_a_list_that_is_too_short_is_filled_with_the_visitors_popular_items_and_none_twice(spark: SparkSession) -> None:
-    popular = spark.createDataFrame(POPULAR, LISTS)
-    found = lists(spark, popular_lists=popular)
-    assert found[ANN] == lists(spark)[ANN]
-    assert found[BOB] == [(7, 1.0, "item_to_item"), (3, 9.0, "popular"), (8, 8.0, "popular")]
-    assert found[EVE] == [(3, 9.0, "popular"), (8, 8.0, "popular"), (7, 7.0, "popular")]
-
-
-def test_lists_stay_short_where_there_is_nothing_to_fill_them_with(spark: SparkSession) -> None:
-    assert lists(spark)[BOB] == [(7, 1.0, "item_to_item")]
-    assert EVE not in lists(spark)
-
-
-def test_an_item_with_no_positive_score_in_all_has_no_say(spark: SparkSession) -> None:
-    events = [(ANN, 1, "view", 1.0, 5), (ANN, 1, "return", -1.0, 6), (ANN, 6, "view", 1.0, 5)]
-    assert lists(spark, events) == {ANN: [(7, 1.0, "item_to_item")]}
-
-
-def test_without_a_history_there_are_only_popular_items(spark: SparkSession) -> None:
-    assert lists(spark, []) == {}
-    found = lists(spark, [], popular_lists=spark.createDataFrame(POPULAR[:1], LISTS))
-    assert found == {ANN: [(3, 9.0, "popular")]}
-
-
-def by_hand(events: Sequence[Event], close: Near, allowed: set[int], k: int) -> dict[int, list[int]]:
-    """The items of the lists, by sorting every allowed one; what was bought is excluded."""
-    found = {}
-    for visitor in {v for v, *_ in events}:
-        own = [event for event in events if event[0] == visitor]
-        has = {i for i in {i for _, i, *_ in own} if fsum(s for _, item, _, s, _ in own if item == i) > 0}
-        scores: dict[int, list[float]] = defaultdict(list)
-        for item in has:
-            for neighbour, similarity in close.get(item, []):
-                scores[neighbour].append(similarity)
-        barred = {item for _, item, event, *_ in own if event == "transaction"}
-        ranked = sorted((-np.float32(fsum(s)), i) for i, s in scores.items() if i in allowed - barred)
-        if ranked:
-            found[visitor] = [item for _, item in ranked[:k]]
-    return found
-
-
-def test_the_lists_of_a_random_log_are_those_made_by_hand(spark: SparkSession) -> None:
-    random, pairs = np.random.default_rng(8), random_pairs()
-    events = [
-        (100 + visitor, item, str(random.choice(["view", "transaction"])), score, time)
-        for visitor, item, score, time in random_pairs(seed=9)
-    ]
-    allowed = set(range(0, 25, 2)) | {1, 3, 5}
-    close = near_by_hand(pairs, 0.7, 0.1, 100)
-    rows = [(item, neighbour, s) for item, nearest in close.items() for neighbour, s in nearest]
-    may = spark.createDataFrame([(item,) for item in allowed], "item_index int")
-    found = lists(spark, events, rows, k=6, allowed=may, barred=["transaction"])
-    assert {v: [item for item, *_ in places] for v, places in found.items()} == by_hand(events, close, allowed, 6)
 
 
 @pytest.mark.parametrize(

@@ -241,3 +241,71 @@ def test_a_limit_out_of_range_is_refused() -> None:
         "CFG_RANGE metric must be one of ndcg, recall, precision, map, mrr, hit_rate, got 'rmse'",
         "CFG_RANGE max_overlap must be 0..1, got 1.5",
     ]
+
+
+BEST = {"als": 0.30, "item_to_item": 0.33, "popular": 0.1}
+
+
+def spread(values: Mapping[str, float], by: float) -> dict[str, list[float]]:
+    """Replicates whose difference from those of als has about this spread."""
+    noise = np.linspace(-by, by, 101)
+    return {
+        model: (value + (noise if model == "item_to_item" else 0 * noise)).tolist() for model, value in values.items()
+    }
+
+
+def test_the_neighbour_model_is_chosen_where_it_is_proven_better(spark: SparkSession) -> None:
+    gate = ModelGate(publish_model="best", beat=["popular", "item_to_item"])
+    verdict = judge(spark, gate, BEST, spread(BEST, 0.01))
+    assert (verdict.model, verdict.blessed) == ("item_to_item", True)
+    assert verdict.choice == (
+        "item_to_item is chosen, proven better than als: ndcg@10 0.33 against 0.3 (difference 0.0205 to 0.0395)"
+    )
+    assert [(each.model, each.candidate) for each in verdict.compared] == [("popular", 0.33)]  # not with itself
+    assert verdict.sentence == f"{verdict.choice}; blessed: ndcg@10 0.33, popular 0.1"
+
+
+@pytest.mark.parametrize(
+    ("values", "by", "why"),
+    [
+        (BEST, 0.05, "item_to_item is not proven better: ndcg@10 0.33 against 0.3 (difference -0.0175 to 0.0775)"),
+        (BEST, None, "item_to_item is not proven better: ndcg@10 0.33 against 0.3 (no interval)"),
+        ({"als": 0.3, "popular": 0.1}, 0.01, "item_to_item was not compared with it"),
+    ],
+)
+def test_als_stays_where_nothing_is_proven(
+    spark: SparkSession, values: Mapping[str, float], by: float | None, why: str
+) -> None:
+    verdict = judge(spark, ModelGate(publish_model="best"), values, None if by is None else spread(values, by))
+    assert (verdict.model, verdict.choice) == ("als", f"als is chosen, {why}")
+    assert verdict.compared[0].candidate == 0.3
+
+
+def test_als_is_published_unless_another_model_is_asked_for(spark: SparkSession) -> None:
+    verdict = judge(spark, ModelGate(), BEST, spread(BEST, 0.001))
+    assert (verdict.model, verdict.choice) == ("als", "")
+
+
+def test_what_else_is_asked_is_asked_of_the_chosen_model(spark: SparkSession) -> None:
+    rows = [(model, "ndcg", 10, value, 90) for model, value in {**BEST, "live": 0.4}.items()]
+    rows += [("als", "coverage", 10, 0.9, 90), ("item_to_item", "coverage", 10, 0.1, 90)]
+    rows += [("als", "short_lists", 10, 0.0, 90), ("item_to_item", "short_lists", 10, 0.2, 45)]
+    means = [(model, "ndcg", 10, each) for model, each in spread({**BEST, "live": 0.4}, 0.01).items()]
+    gate = ModelGate(publish_model="best", min_coverage=0.5, max_short_lists=0.5)
+    frames = spark.createDataFrame(rows, METRICS), spark.createDataFrame(means, BOOTSTRAP)
+    assert sentences(gate.execute(*frames, pairs=1)) == [
+        "ndcg@10 0.33 < 0.4, that of live (difference -0.0795 to -0.0605)",
+        "coverage@10 0.1 < limit 0.5",
+        "short_lists@10 0.6 > limit 0.5",
+    ]
+
+
+def test_a_choice_needs_both_models_and_an_interval() -> None:
+    gate = ModelGate(publish_model="best")
+    assert gate.missing_from([10], ["ndcg"], 9, ["popular", "item_to_item"]) == ""
+    told = "gate.publish_model best looks at item_to_item, which baselines.models does not have"
+    assert gate.missing_from([10], ["ndcg"], 9, ["popular"]) == told
+    told = "gate.publish_model best asks for an interval, and evaluator.replicates is 0"
+    assert gate.missing_from([10], ["ndcg"], 0) == told
+    alone = ModelGate(publish_model="best", beat=[], min_gain_over_live=None)
+    assert alone.missing_from([10], ["recall"], 9) == "gate looks at ndcg, which evaluator.metrics does not have"

@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from recommender.settings.step import parameters
 from recommender.spark.row_counts import StepRows
 from recommender.stage import Previous
 from recommender.stage2.main import Stage2
+from recommender.stage2.steps import ModelGate
 from recommender.tables import schemas
 from recommender.tables.parquet import read_table
 
@@ -226,7 +228,7 @@ def test_the_live_model_is_judged_beside_the_candidate(spark: SparkSession, run:
     record = {"run": "sunday", "attempt": "a", "fitted_pairs": 100, "config": {"als": parameters(run.stage.steps.als)}}
     live = Previous(record, {"model/itemFactors": run.data["model"].itemFactors})
     stage = with_the_model_of(run, config)
-    assert stage.continues() == ["model/itemFactors"]
+    assert stage.continues() == ["model/itemFactors", "neighbours"]
     stage.execute_persist(str(tmp_path), **tables(spark), previous=live)
     details = stage.details()
     (compared,) = details["gate"]["compared"]
@@ -235,6 +237,35 @@ def test_the_live_model_is_judged_beside_the_candidate(spark: SparkSession, run:
     assert [reason["sentence"] for reason in details["gate"]["reasons"]] == [
         "8 pairs to learn from, 92% fewer than the live model's 100, limit 50%"
     ]
+
+
+def test_neighbours_are_stored_if_the_gate_chooses_them_and_compared_with_if_they_are_live(
+    spark: SparkSession, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = {"evaluator": {"cutoffs": [2], "metrics": ["ndcg"], "replicates": 20}, "blend": {"weight": 0.1}}
+    config = {**CONFIG, **only, "gate": {"k": 2, "beat": [], "publish_model": "best"}}
+    near = Stage2({}).steps.item_to_item.execute(tables(spark)["scores"]).where("neighbour_index > 1")
+    als = {"als": parameters(run.stage.steps.als)}
+    live = Previous({"run": "sunday", "attempt": "a", "config": als}, {})
+    for chosen, of_live in (("als", {}), ("item_to_item", {"neighbours": near})):
+        monkeypatch.setattr(ModelGate, "_chosen", lambda *_, chosen=chosen: (chosen, f"{chosen} is chosen"))
+        stage = with_the_model_of(run, config)
+        previous = replace(live, tables={"model/itemFactors": run.data["model"].itemFactors, **of_live})
+        data = stage.execute_persist(f"{tmp_path}/{chosen}", **tables(spark), previous=previous)
+        details = stage.details()
+        values = {row["model"]: row["value"] for row in details["metrics"]}
+        (compared,) = details["gate"]["compared"]
+        assert (compared["model"], compared["candidate"]) == ("live", values[chosen])
+        assert (details["gate"]["model"], details["gate"]["choice"]) == (chosen, f"{chosen} is chosen")
+        is_stored = chosen == "item_to_item"
+        assert ("neighbours" in data, (tmp_path / chosen / "neighbours").exists()) == (is_stored, is_stored)
+        assert ("neighbours" in stage.counter.rows()) is is_stored
+        ignored = ["stage3.blend.weight has no effect: the lists of item_to_item are not blended"]
+        assert details.get("warnings", []) == (ignored if is_stored else [])
+    # The live neighbours lack items 0 and 1, so that 11 and 12 get 0 as a popular item only.
+    assert values["live"] != values["als"]
+    assert schemas.mismatch("neighbours", data["neighbours"].dtypes) == ""
+    assert data["neighbours"].count() == stage.counter.rows()["neighbours"] == 8
 
 
 def test_no_live_model_is_asked_for_where_it_does_not_matter() -> None:

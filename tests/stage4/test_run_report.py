@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 
 from recommender.errors import ConfigError
 from recommender.stage4.steps import RunReport
-from recommender.stage4.steps.run_report import Example
+from recommender.stage4.steps.run_report import Example, Shown
 
 RECOMMENDATIONS = "visitorid long, rank int, itemid long, score float, source string"
 INTERACTIONS = "visitor_index int, item_index int, event string, last_timestamp long"
@@ -15,7 +15,7 @@ class Tables(NamedTuple):
     recommendations: list[Any]
     interactions: list[Any]
     visitors: list[tuple[int, int]]
-    items: list[tuple[int, int, int]]
+    items: list[tuple[int, int, int, int]]
 
 
 # Visitor 70 and item 500 have the index 0, and so on.
@@ -35,18 +35,22 @@ TABLES = Tables(
         (3, 1, "view", 99),
     ],
     visitors=[(70, 0), (71, 1), (72, 2), (73, 3)],
-    items=[(500, 0, 20), (501, 1, 99), (502, 2, 20)],
+    items=[(500, 0, 20, 3), (501, 1, 99, 1), (502, 2, 20, 2), (503, 3, 0, 0)],
 )
 MANY = Tables([(visitor, 1, 500, 1.0, "als") for visitor in range(30)] + [(99, 1, 500, 1.0, "popular")], [], [], [])
 
 
-def examples(spark: SparkSession, tables: Tables, **init: int) -> list[Example]:
+def report(spark: SparkSession, tables: Tables, **init: int) -> Shown:
     return RunReport(**init).execute(
         spark.createDataFrame(tables.recommendations, RECOMMENDATIONS).repartition(2),
         spark.createDataFrame(tables.interactions, INTERACTIONS),
         spark.createDataFrame(tables.visitors, "visitorid long, visitor_index int"),
-        spark.createDataFrame(tables.items, "itemid long, item_index int, last_timestamp long"),
+        spark.createDataFrame(tables.items, "itemid long, item_index int, last_timestamp long, events long"),
     )
+
+
+def examples(spark: SparkSession, tables: Tables, **init: int) -> list[Example]:
+    return report(spark, tables, **init).examples
 
 
 def known(tables: Tables) -> Tables:
@@ -86,12 +90,13 @@ def test_only_the_first_place_of_a_list_says_what_its_source_is(spark: SparkSess
     assert [(example.visitorid, example.source) for example in shown] == [(70, "als"), (72, "fold_in")]
 
 
-def test_no_examples_are_shown_where_none_are_wanted(spark: SparkSession) -> None:
-    assert examples(spark, TABLES, examples=0) == []
+def test_without_examples_the_places_of_each_item_are_counted_still(spark: SparkSession) -> None:
+    # 501 has two places, 500 and 502 have one; 503 has no event in this log
+    assert report(spark, TABLES, examples=0) == Shown([], [[1, 2], [2, 3], [3, 4]])
 
 
-def test_without_recommendations_there_are_no_examples(spark: SparkSession) -> None:
-    assert examples(spark, TABLES._replace(recommendations=[])) == []
+def test_without_recommendations_there_are_no_examples_and_no_places(spark: SparkSession) -> None:
+    assert report(spark, TABLES._replace(recommendations=[])) == Shown([], [[1, 0], [2, 0], [3, 0]])
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,20 @@ def test_a_table_without_itemid_is_told(spark: SparkSession, tmp_path: Path) -> 
         made(tmp_path, spark, shop(), {"snapshot": {"items_filename": str(tmp_path / "items.csv")}})
 
 
+def test_rows_that_name_nothing_are_reported_and_ids_are_made_as_those_of_the_log(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    of = shop()
+    lines = ["itemid,title", f"00{of.items[4]},Tea", "1,Mug,7", "SKU-1,Jug", *(f"{id_},x" for id_ in of.items[:4])]
+    (tmp_path / "items.csv").write_text("\n".join(lines) + "\n")
+    stage = Stage4({"snapshot": {"items_filename": str(tmp_path / "items.csv")}})
+    version = made_by(stage, tmp_path, spark, of)
+    assert version.snapshot.items.shown(4)["title"] == "Tea"
+    bad, few = stage.details()["warnings"]
+    assert bad.startswith(f"2 of 7 rows of {tmp_path}/items.csv have too many or too few cells, or an itemid that the")
+    assert few.startswith(f"{ITEMS - 5} of {ITEMS} items have no row in {tmp_path}/items.csv, and so no title and no")
+
+
 def test_a_table_that_is_not_there_is_told(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="INPUT_NOT_FOUND"):
         made(tmp_path, spark, shop(), {"snapshot": {"items_filename": str(tmp_path / "nowhere.csv")}})
@@ -282,6 +296,24 @@ def test_popularity_is_blended_in_as_stage_3_does_it(spark: SparkSession, tmp_pa
     found = dict(zip(ranked.indexes.tolist(), np.asarray(ranked.factors), strict=True))
     for row in items.collect():
         assert np.array_equal(found[row["id"]], np.array(row["features"], dtype=np.float32))
+
+
+@pytest.mark.parametrize("exclude", ["seen", ["kind 199"]])
+def test_an_event_of_a_rare_kind_counts_where_there_are_more_kinds_than_numbers(
+    spark: SparkSession, tmp_path: Path, exclude: Any
+) -> None:
+    of = shop()
+    rows = [(0, n % 20, f"kind {n:03}", 1.0, 1000 - n) for n in range(200)]
+    of = replace(of, rows={**of.rows, "interactions": rows})
+    rules = TopKRecommender(k=4, exclude_events=exclude)
+    version = made(tmp_path, spark, of, {"report": {"examples": 1}}, recommend=rules)
+    kinds = version.snapshot.manifest.events
+    assert (len(kinds), kinds[-1]) == (127, "(other kinds)")
+    did = version.snapshot.visitors.history(version.snapshot.visitors.find(str(of.visitors[0])) or (0, 0))
+    assert len(did.item) == 200
+    feedback = version.feedback(did)
+    assert feedback.excluded.tolist() == ([*range(20)] if exclude == "seen" else [19])
+    assert set(feedback.score.tolist()) == {10.0}
 
 
 def test_without_a_snapshot_the_model_is_not_read() -> None:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,18 @@ def test_a_list_that_denies_nothing_is_reported(spark: SparkSession, tmp_path: P
         warnings: list[str] = []
         assert ItemRules(deny_filename=f"{tmp_path}/list.csv").execute(items, warnings=warnings) is not None
         assert [warning.endswith(told) for warning in warnings] == [True]
+
+
+def test_ids_of_a_list_that_are_written_in_another_way_are_reported(spark: SparkSession, tmp_path: Path) -> None:
+    ids = [("SKU-1", 0, 1), ("0042", 1, 1), ("7", 2, 1), ("tea", 3, 1), ("Caf\u00e9", 4, 1)]
+    items = spark.createDataFrame(ids, "itemid string, item_index int, last_timestamp long")
+    warnings: list[str] = []
+    written = ("\u200bsku-1", "42", "7.0", "tea", "coffee", "Cafe\u0301")
+    rules = ItemRules(deny_filename=listed(tmp_path / "list.csv", *written))
+    found = rules.execute(items, warnings=warnings)
+    assert found is not None
+    assert sorted(row.item_index for row in found.collect()) == [0, 1, 2, 4]
+    assert re.fullmatch(r"4 ids in \S+ match no item, but would without case, .*: write them as the log .*", *warnings)
 
 
 def test_days_out_of_range_are_an_error() -> None:

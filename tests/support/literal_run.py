@@ -21,6 +21,7 @@ PROFILE: Mapping[str, Any] = {
     "events_by_day": {"2026-05-01": 400, "2026-05-03": 780},
     "events_per_visitor": {"mean": 5.6, "p50": 4, "p90": 12, "p99": 31, "max": 47},
     "events_per_item": {"mean": 12.2, "p50": 8, "p90": 22, "p99": 83, "max": 101},
+    "long_tail": [[1, 101], [5, 402], [10, 611], [20, 873], [49, 1103], [97, 1180]],
     "heaviest_visitors": [{"id": "7", "events": 47}],
     "heaviest_items": [{"id": "5", "events": 101}],
     "base": {"runs": [["2026-05-02", 1150], ["2026-05-03", 1180]]},
@@ -57,7 +58,14 @@ GATE = {"metric": "ndcg@10", "visitors": 90, "compared": COMPARED, "reasons": []
 
 
 def stage(store: Store, name: str, run: str, **record: Any) -> Commit:
-    common = {"version": "0.1.0+abc", "seconds": 12.5, "events_per_second": 94.4, "warnings": []}
+    common = {
+        "version": "0.1.0+abc",
+        "seconds": 12.5,
+        "events_per_second": 94.4,
+        "warnings": [],
+        "jobs": 23,
+        "memory": 3 * 2**29,
+    }
     step = {"step": f"step of {name}", "rows_in": 1180, "rows_out": 1001, "note": "a note"}
     shared = {"steps": [step], "timings": {f"work of {name}": 7.25}, "changed": {}, "inputs": {}}
     return result(store, name, run, **{**common, **shared, **record})
@@ -77,5 +85,7 @@ def whole_run(store: Store, run: str, exposed: Mapping[str, Any] | None = None, 
     """Commit all stages; return the commit of the last."""
     upstream = two_stages(store, run, **judged)
     three = stage(store, "stage3", run, upstream=upstream)
-    record = {"examples": [EXAMPLE], "titles": [{"itemid": 6, "title": "Running shoe"}], **(exposed or {})}
+    tail = [[1, 700], [5, 1600], [10, 1900], [20, 2110], [49, 2110], [97, 2110]]
+    shown = {"examples": [EXAMPLE], "titles": [{"itemid": 6, "title": "Running shoe"}], "long_tail": tail}
+    record = {**shown, **(exposed or {})}
     return stage(store, "stage4", run, upstream={**upstream, "stage3": three.number}, **record)

@@ -16,6 +16,7 @@ from recommender.snapshot.layout import (
     ITEMS,
     ITEMS_BY_ID,
     MANIFEST,
+    NEIGHBOURS,
     POPULAR_WINDOWS,
     RANKING,
     SIMILAR_ITEMS,
@@ -33,6 +34,7 @@ from recommender.snapshot.write import (
     id_type,
     items_by_id_table,
     items_table,
+    neighbours_table,
     popular_windows_table,
     ranking_table,
     similar_items_table,
@@ -47,7 +49,7 @@ TITLES = ["a lamp", None, "<script>alert(1)</script>", 'tea & "cups"', "löwe"]
 
 
 class Shop:
-    """Visitors, items and a model by chance, but the same for the same seed."""
+    """Visitors, items and a model by chance, but the same for the same seed: factors, or neighbours."""
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Shop:
         titles: Sequence[str | None] = TITLES,
         factor_seed: int = 0,
         attributes: Mapping[str, Sequence[str | None]] | None = None,
+        neighbours: bool = False,
         **changed: Any,
     ) -> None:
         self.attributes = attributes  # by index, again and again
@@ -74,6 +77,10 @@ class Shop:
         self.known = self.random.random(items) < 0.9
         self.allowed = self.random.random(items) < 0.9
         self.popularity = np.where(self.random.random(items) < 0.8, self.random.integers(1, 9, items), 0).astype(float)
+        self.neighbours, self.source = neighbours, "item_to_item" if neighbours else "fold_in"
+        self.sources = ["als", "fold_in", "popular", *(["item_to_item"] if neighbours else [])]
+        unit = self.factors / np.linalg.norm(self.factors, axis=1, keepdims=True)
+        self.likeness = self._near(by_itself) if neighbours else unit @ unit.T  # of each item to each
         own = np.random.default_rng(seed)
         self.recent = own.integers(0, 5, items).astype(np.int32)  # visitors of each item, in the last days
         bought = np.arange(items)[:: 2 if items > 1 else items + 1]  # each second item, with the next one
@@ -92,6 +99,14 @@ class Shop:
         rows = [(item, event, WEIGHTS[EVENTS[event]], int(self.random.integers(10**12))) for item, event in chosen]
         return sorted(rows, key=lambda row: -row[3])
 
+    def _near(self, random: np.random.Generator) -> np.ndarray:
+        """Return similarities, 0 for those that are not neighbours; a few are equal."""
+        near = np.where(random.random(2 * self.factors.shape[:1]) < 0.25, random.random(2 * self.factors.shape[:1]), 0)
+        near = np.where((near > 0) & (random.random(near.shape) < 0.3), 0.5, near) * self.known * self.known[:, None]
+        np.fill_diagonal(near, 0)
+        self.known &= near.any(axis=1)
+        return near * self.known
+
     def ranked_factors(self) -> np.ndarray:
         """Return the factors as they are ranked."""
         if self.blend is None:
@@ -101,6 +116,10 @@ class Shop:
 
     def score(self, history: Sequence[tuple[int, int, float, int]]) -> np.ndarray | None:
         """Return the score of every item for a history, by plain numpy; None if nothing can be said."""
+        if self.neighbours:
+            own = sorted({item for item, _, _, _ in history if self.known[item]})
+            total: np.ndarray = self.likeness[own].sum(axis=0).astype(np.float32)
+            return total if total.any() else None
         known = np.flatnonzero(self.known)
         position = {int(item): place for place, item in enumerate(known)}
         sums: dict[int, float] = {}
@@ -127,8 +146,9 @@ class Shop:
         scores = self.score(history)
         listed = []
         if scores is not None:
-            ranked = sorted((item for item in may if self.known[item]), key=lambda item: (-scores[item], item))
-            listed = [(item, "fold_in") for item in ranked[:k]]
+            scored = [item for item in may if self.known[item] and (scores[item] > 0 or not self.neighbours)]
+            ranked = sorted(scored, key=lambda item: (-scores[item], item))
+            listed = [(item, self.source) for item in ranked[:k]]
         taken = {item for item, _ in listed}
         popular = [item for item in may if self.popularity[item] > 0 and item not in taken]
         popular.sort(key=lambda item: (-self.popularity[item], item))
@@ -136,19 +156,32 @@ class Shop:
 
     def _list(self, history: Sequence[tuple[int, int, float, int]]) -> list[tuple[int, float, int]]:
         scores = self.score(history)
-        return [
-            (item, float(scores[item]) if source == "fold_in" and scores is not None else self.popularity[item], place)
-            for item, source in self.expected(history, self.k)
-            for place in [["als", "fold_in", "popular"].index(source)]
-        ]
+        listed = []
+        for item, source in self.expected(history, self.k):
+            is_scored = source == self.source and scores is not None
+            listed.append((item, float((scores if is_scored else self.popularity)[item]), self.sources.index(source)))
+        return listed
 
     def _similar(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        unit = self.factors / np.linalg.norm(self.factors, axis=1, keepdims=True)
-        cosine = unit @ unit.T
-        np.fill_diagonal(cosine, -2)
-        best = np.argsort(-cosine, axis=1, kind="stable")[:, : self.k]
+        alike = self.likeness.copy()
+        np.fill_diagonal(alike, -2)
+        best = np.argsort(-alike, axis=1, kind="stable")[:, : self.k]
         items = np.repeat(np.arange(len(best)), best.shape[1])
-        return items, best.ravel(), np.take_along_axis(cosine, best, axis=1).ravel()
+        values = np.take_along_axis(alike, best, axis=1).ravel()
+        kept = values > (0 if self.neighbours else -2)
+        return items[kept], best.ravel()[kept], values[kept]
+
+    def _of_model(self, count: int, known: np.ndarray) -> dict[str, pa.Table]:
+        if self.neighbours:
+            order = np.argsort(-self.likeness, axis=1, kind="stable")
+            values = np.take_along_axis(self.likeness, order, axis=1)
+            items, places = np.nonzero(values > 0)
+            return {NEIGHBOURS: neighbours_table(count, items, order[items, places], values[items, places])}
+        return {
+            FACTORS: factors_table(known, self.factors[known], count),
+            RANKING: ranking_table(known, self.ranked_factors()[known], self.allowed),
+            GRAM: gram_table(self.factors[known]),
+        }
 
     def tables(self) -> dict[str, pa.Table]:
         """Return the files of the snapshot as tables."""
@@ -159,9 +192,7 @@ class Shop:
         tables = {
             ITEMS: items_table(ids, self.popularity, self.allowed, titles, pictures),
             ITEMS_BY_ID: items_by_id_table(ids),
-            FACTORS: factors_table(known, self.factors[known], count),
-            RANKING: ranking_table(known, self.ranked_factors()[known], self.allowed),
-            GRAM: gram_table(self.factors[known]),
+            **self._of_model(count, known),
             SIMILAR_ITEMS: similar_items_table(count, *self._similar()),
             BOUGHT_TOGETHER: bought_together_table(count, *self.together),
             POPULAR_WINDOWS: popular_windows_table({"7d": self.recent, "30d": self.recent * 2}),
@@ -196,8 +227,8 @@ class Shop:
                 "visitorid": id_type(pa.array(self.visitorids)) if self.visitorids else "long",
                 "itemid": id_type(pa.array(self.itemids)),
             },
-            "rank": self.rank,
-            "solver": SOLVER,
+            **({"model": "item_to_item"} if self.neighbours else {"rank": self.rank, "solver": SOLVER}),
+            "sources": self.sources,
             "score_map": WEIGHTS,
             "events": EVENTS,
             "exclude_events": ["transaction"],

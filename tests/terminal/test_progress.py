@@ -76,10 +76,20 @@ def test_a_terminal_line_shows_the_time_that_the_last_run_took(monkeypatch: pyte
     with progress("stage2 train", LAST):
         pass
     assert "stage2 train, 50,000 events ... 0 s of about 32 s" in terminal.getvalue()
-    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("COLUMNS", "40")
     with progress("stage2 train", LAST):
         pass
-    assert "\r\x1b[Kstage2 train, 50,00\r" in terminal.getvalue()
+    assert "\r\x1b[Kstage2 train, 50, ... 0 s of about 32 s\r" in terminal.getvalue()
+
+
+def test_a_terminal_line_counts_the_tasks_that_spark_is_busy_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, found = Terminal(), iter([(3, 1200), None])
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("recommender.terminal.progress.running_tasks", lambda: next(found, None))
+    with progress("fitting"):
+        time.sleep(1.2)
+    assert "\r\x1b[Kfitting, 3 of 1,200 tasks ... 0 s" in terminal.getvalue()
+    assert "\r\x1b[Kfitting ... 1 s" in terminal.getvalue()
 
 
 def test_a_record_without_times_lets_expect_nothing() -> None:

@@ -56,6 +56,14 @@ def test_it_is_read_as_what_was_given_and_found(tmp_path: Path) -> None:
     assert after.stages["tune"] == {"tuner": {"trials": 5}}
 
 
+def test_what_is_found_of_the_neighbours_is_theirs() -> None:
+    found = {"item_to_item.neighbours": 200, "item_to_item.alpha": 0.5, "min_score": 2}
+    assert with_best({"stage2": {"als": {"rank": 8}}}, found, {}) == {
+        "stage2": {"als": {"rank": 8}, "item_to_item": {"neighbours": 200, "alpha": 0.5}},
+        "stage1": {"score_filter": {"min_score": 2}},
+    }
+
+
 def test_variables_keep_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = written(tmp_path)
     assert "root: ${OUT}/runs" in text

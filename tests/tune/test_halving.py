@@ -13,6 +13,7 @@ from recommender.tune import trial_runner
 from recommender.tune.draws import Density, Draws
 from recommender.tune.search import Found, Search
 from recommender.tune.space import Choices, Range, Space
+from recommender.tune.steps import ModelTuner
 from recommender.tune.trial import COMPLETE, FAILED, SHORT, Judged, Parameters, Trial, gain
 from recommender.tune.trial_runner import TrialRunner
 
@@ -208,9 +209,11 @@ def test_in_the_time_that_is_left_settings_around_the_best_are_tried(monkeypatch
     *_, last = [trial for trial in found.trials if trial.parameters["rank"] == 32]
     assert found.best.parameters["rank"] == 64
     assert abs(log10(found.best.parameters["alpha"] / 15)) < abs(log10(last.parameters["alpha"] / 15))
-    around = found.trials[-6:]
-    assert all(trial.parameters["rank"] == 64 and trial.state == COMPLETE for trial in around)
-    assert found.best in around
+    around = [trial for trial in found.trials if trial.parameters["rank"] == 64][1:]
+    assert all(trial.state == COMPLETE for trial in around)
+    assert found.best in around[:-6]  # the last six gain nothing
+    assert len(around) in {12, 18, 24, 30}
+    assert 15 / 1.25 < found.best.parameters["alpha"] < 15 * 1.25
     little = search(monkeypatch, Scorer(best_rank=128), minutes=2.5).notes
     assert any(note.startswith("2 of 5 settings around the best were tried: the next would take") for note in little)
 
@@ -254,6 +257,26 @@ def test_a_small_log_is_not_cut_into_samples(monkeypatch: pytest.MonkeyPatch) ->
     assert {share for _, share in scorer.asked} == {1.0}
     assert [trial.state for trial in found.trials[:19]] == [COMPLETE, *[SHORT] * 18]
     assert len([p for p, _ in scorer.asked if p["rank"] == 32 and p["max_iter"] == 6]) == 6  # none is fitted twice
+
+
+def test_neighbours_are_halved_on_more_and_more_visitors_without_a_climb(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Parameters, float]] = []
+
+    def objective(parameters: Parameters, share: float) -> Judged:
+        asked.append((parameters, share))
+        # The more neighbours, the larger the best beta.
+        beta = 0.1 * log10(parameters["item_to_item.neighbours"])
+        value = 0.3 - abs(parameters["item_to_item.alpha"] - 0.6) - abs(parameters["item_to_item.beta"] - beta)
+        value += 0.1 * log10(parameters["item_to_item.neighbours"])
+        return Judged(value, means=tuple(value + each for each in NOISE))
+
+    start = {"item_to_item.neighbours": 30, "item_to_item.alpha": 1.0, "item_to_item.beta": 0.0}
+    best = search(monkeypatch, objective, start=start, space=ModelTuner(model="item_to_item").space()).best.parameters
+    assert best["item_to_item.neighbours"] == 400
+    assert abs(best["item_to_item.alpha"] - 0.6) < 0.1
+    assert abs(best["item_to_item.beta"] - 0.26) < 0.1
+    assert [share for _, share in asked[1:27]] == [0.25] * 18 + [0.5] * 6 + [1.0] * 2
+    assert all(share == 1 for _, share in asked[27:])
 
 
 @pytest.mark.parametrize(

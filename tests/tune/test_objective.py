@@ -17,7 +17,7 @@ from recommender.steps import FoldIn, ItemRules, PopularityBlend, TopKRecommende
 from recommender.tune.objective import TrialObjective
 from recommender.tune.prepared import Prepared
 from recommender.tune.scoring import Scoring
-from recommender.tune.steps import AlsTuner
+from recommender.tune.steps import ModelTuner
 from recommender.tune.steps.validation_split import Parts
 
 DAY = 86_400_000
@@ -85,7 +85,7 @@ def objective(
     **tuner: Any,
 ) -> TrialObjective:
     serving = RuledSteps(fold_in=FoldIn(), item_rules=ItemRules(), blend=blend, recommend=TopKRecommender())
-    return TrialObjective(als, serving, AlsTuner(k=2, **tuner), prepared, allowed)
+    return TrialObjective(als, serving, ModelTuner(k=2, **tuner), prepared, allowed)
 
 
 def by_hand(model: ALSModel) -> float:
@@ -125,6 +125,34 @@ def test_only_what_is_training_is_known_of_the_evaluated_visitors(prepared: Prep
         rows = {tuple(row) for row in scored.history.collect()}
     pairs = {(visitor, item, None, score) for visitor, item, score, _ in HISTORY}
     assert rows == pairs | {(20, 0, "addtocart", 0.0), (20, 1, "view", 0.0), (21, 4, "view", 0.0)}
+
+
+def test_neighbours_are_judged_by_the_lists_that_they_make(prepared: Prepared) -> None:
+    judged = objective(prepared, AlsFitter(), model="item_to_item")(
+        {"item_to_item.neighbours": 2, "item_to_item.alpha": 0.5, "item_to_item.beta": 0.3}
+    )
+    own = {item: {v for v, i, _, _ in TRAIN if i == item} for item in range(6)}
+    sizes = {visitor: sum(v == visitor for v, _, _, _ in TRAIN) for visitor in range(8)}
+    similar = {
+        (i, j): len(own[i]) ** -0.5 * len(own[j]) ** -0.3 * sum(sizes[v] ** -0.5 for v in own[i] & own[j])
+        for i in own
+        for j in own
+        if i != j and own[i] & own[j]
+    }
+    total = 0.0
+    for visitor, known in {20: (0, 1), 21: (4,)}.items():
+        scores: dict[int, float] = {}
+        for i in known:
+            nearest = sorted((-value, j) for (of, j), value in similar.items() if of == i)[:2]
+            for value, j in nearest:
+                scores[j] = scores.get(j, 0) - value
+        listed = sorted((j for j in scores if j not in known), key=lambda j: (-scores[j], j))
+        popular = sorted(range(6), key=lambda i: -sum(s for _, item, s, _ in TRAIN if item == i))
+        listed += [item for item in popular if item not in known and item not in listed]
+        held = {item for who, item, _, _ in HOLDOUT if who == visitor}
+        ideal = sum(1 / log2(place + 2) for place in range(min(2, len(held))))
+        total += sum(1 / log2(place + 2) for place, item in enumerate(listed[:2]) if item in held) / ideal
+    assert judged.value == pytest.approx(total / 2)
 
 
 def test_when_an_item_was_last_seen_is_counted_in_what_is_fitted(prepared: Prepared) -> None:

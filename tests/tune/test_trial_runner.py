@@ -78,6 +78,21 @@ def test_the_time_of_a_trial_is_estimated_from_those_before(monkeypatch: pytest.
     assert [trial.seconds for trial in runner.run([setting(1, rank=40)])] == [20]
 
 
+def test_a_solver_whose_time_grows_less_with_the_rank_is_expected_to_end_earlier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+
+    def objective(parameters: Parameters, share: float) -> Judged:
+        now[0] += 5 + parameters["rank"] ** 1.5 / 100
+        return Judged(0.5)
+
+    monkeypatch.setattr(trial_runner, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    runner = TrialRunner(objective, least_iterations=1, rank_power=1.5)
+    runner.run([setting(1, rank=16), setting(1, rank=64)])
+    assert runner.estimate(setting(1, rank=256)) == pytest.approx(5 + 256**1.5 / 100)
+
+
 def test_the_progress_says_what_is_tried_and_the_last_and_the_best_trial() -> None:
     told: list[str] = []
     runner = TrialRunner(judge, least_iterations=6, minutes=12, metric="ndcg@5", announce=told.append)

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from recommender.errors import ConfigError
-from recommender.tune.steps import ValidationSplit
+from recommender.tune.steps import ValidationSplit, validation_split
 
 TYPES = "visitor_index int, item_index int, score float, last_timestamp long"
 # Visitor v has v % 5 + 1 pairs: of items 0 to v % 5, whose times fall in twos.
@@ -69,10 +69,31 @@ def test_many_equal_times_are_warned_of(spark: SparkSession) -> None:
     both, few = (split.execute(spark.createDataFrame(rows, TYPES)) for rows in (tied + apart, tied[:8] + apart))
     found = split.chance(both)
     assert "40 of 50 evaluated visitors have pairs with equal times on both sides of the split" in found
-    assert "so that a hash, not the time, chose what is held out; set tune.validation.pairs_share" in found
+    assert "so that a hash, not the time, chooses what is held out" in found
+    assert split.remedy.startswith("set tune.validation.pairs_share to the share that your own test part has")
     assert split.chance(few) == ""
     assert ValidationSplit(share=0.9999, pairs_share=0.5).chance(both) == ""
     assert ValidationSplit(by="time").chance(both) == ""
+
+
+def test_a_published_split_without_times_holds_out_a_fifth_unless_last_pairs_are_asked_for() -> None:
+    own, asked = ValidationSplit(), ValidationSplit(last_pairs=3)
+    split = own.following("own_holdout", {"last_events": 5}).untied(own, "own_holdout")
+    assert (split.pairs_share, split.last_pairs) == (0.2, None)
+    assert split.remedy.startswith("20% of each evaluated visitor's pairs are held out; set tune.validation.")
+    assert asked.following("own_holdout", {}).untied(asked, "own_holdout").last_pairs == 3
+    assert own.following("every_visitor", {"last_events": 5}).untied(own, "every_visitor").last_pairs == 5
+
+
+def test_five_thousand_visitors_are_evaluated_if_there_are_so_many(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = spark.createDataFrame(SCORES, TYPES)  # 160 of the 200 visitors have several pairs
+    sized = {by: ValidationSplit(by=by).sized(scores).share for by in ("visitors", "every_visitor", "time")}  # type: ignore[arg-type]
+    assert sized == {"visitors": 0.2, "every_visitor": 0.5, "time": None}
+    assert ValidationSplit(share=0.3).sized(scores).share == 0.3
+    monkeypatch.setattr(validation_split, "_EVALUATED", 16)
+    assert ValidationSplit(by="every_visitor").sized(scores).share == pytest.approx(0.1)
 
 
 def test_a_share_of_the_pairs_is_held_out_by_a_hash_and_one_stays(spark: SparkSession) -> None:

@@ -72,15 +72,10 @@ _NO_DATABASE = re.compile(r"database \"[^\"]*\" does not exist")
 
 @dataclass(frozen=True)
 class Database:
-    """How a database is reached.
+    """How a database is reached."""
 
-    Attributes:
-        url: postgresql://host:port/database, without a login.
-        login: the environment variables <login>_USER and <login>_PASSWORD hold the login.
-    """
-
-    url: str
-    login: str = "POSTGRES"
+    url: str  # postgresql://host:port/database, without a login
+    login: str = "POSTGRES"  # the environment variables <login>_USER and <login>_PASSWORD hold the login
 
     @property
     def host(self) -> str:
@@ -99,7 +94,6 @@ class Database:
         """Return a connection in which each statement is a transaction, unless one is begun.
 
         Args:
-            secrets: see `secrets`.
             waits: seconds before each further try, where the database does not answer.
 
         Raises:
@@ -129,12 +123,7 @@ class Database:
         raise AssertionError
 
     def explained(self, error: psycopg.Error, what: str) -> RecommenderError:
-        """Return the error of ours that one of the database's is.
-
-        Args:
-            error: what was raised.
-            what: the table or view it is about.
-        """
+        """Return the error of ours that one of the database's is, about a table or view."""
         state = error.sqlstate or _state(error)
         facts = {"login": self.login, "constraint": error.diag.constraint_name or "of its table"}
         for beginning, made, id_ in _MEANINGS:

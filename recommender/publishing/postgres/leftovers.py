@@ -27,13 +27,7 @@ _UNFINISHED = "SELECT NOT ready, begun_at < now() - interval '1 day' FROM {versi
 
 
 def drop_leftovers(connection: psycopg.Connection[Any], versions: Versions, keep: int) -> list[str]:
-    """Drop what nobody needs, and return the tables that are gone.
-
-    Args:
-        connection: of a publisher.
-        versions: those of one table.
-        keep: how many of the versions stay that a channel has shown last, of each channel.
-    """
+    """Drop what nobody needs, and return the tables that are gone; the last `keep` versions of each channel stay."""
     query = sql.SQL(_OLD).format(versions=versions.table(VERSIONS), shown=versions.table(SHOWN))
     with versions.translating():
         found = connection.execute(query, {"view": versions.view, "keep": keep}).fetchall()

@@ -32,47 +32,36 @@ class Position:
     token: str = ""
 
 
+@dataclass(frozen=True)
 class Pointer:
-    """The pointer of one channel.
+    """The pointer of one channel."""
 
-    Init parameters:
-        versions: the versions that it chooses from.
-        channel: name of the channel; another than live has a view with its name at the end.
-        lock_timeout: seconds to wait for whoever uses the view.
-        tries: how often to wait so long.
-    """
-
-    def __init__(self, versions: Versions, channel: str, lock_timeout: float = 3.0, tries: int = 5) -> None:
-        self._versions = versions
-        self._channel = channel
-        self._lock_timeout = lock_timeout
-        self._tries = tries
+    versions: Versions  # that it chooses from
+    channel: str  # another than live has a view with its name at the end
+    lock_timeout: float = 3.0  # seconds to wait for whoever uses the view
+    tries: int = 5  # how often to wait so long
 
     @property
     def view(self) -> str:
         """Name of the view that shows what the channel names."""
-        return self._versions.view if self._channel == LIVE else f"{self._versions.view}_{self._channel}"
+        return self.versions.view if self.channel == LIVE else f"{self.versions.view}_{self.channel}"
 
     def position(self, connection: psycopg.Connection[Any]) -> Position:
         """Return where the channel stands."""
-        with self._versions.translating():
+        with self.versions.translating():
             return self._found(connection, "")
 
     def move(self, connection: psycopg.Connection[Any], version: Version, table: str, expected: int) -> int:
         """Let the channel name a table, and its view show it; return the number of this move.
 
-        Args:
-            connection: of the publisher.
-            version: what the table holds.
-            table: it is complete.
-            expected: number of the channel's last move, as the publisher has seen it.
+        Nothing is moved if the number of its last move is not `expected`, as the publisher has seen it.
 
         Raises:
             ConflictError: another publisher was first. TransientError: the view is locked, or the database is gone.
             InputError: the view has other columns or types.
         """
         token = random.token_hex(16)
-        for left in reversed(range(self._tries)):
+        for left in reversed(range(self.tries)):
             try:
                 return self._moved(connection, version, table, expected, token)
             except psycopg.errors.LockNotAvailable as error:
@@ -87,13 +76,13 @@ class Pointer:
         self, connection: psycopg.Connection[Any], version: Version, table: str, expected: int, token: str
     ) -> int:
         with connection.transaction():
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{self._lock_timeout * 1000:.0f}ms"])
-            self._versions.lock_for_transaction(connection, self._versions.view)
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{self.lock_timeout * 1000:.0f}ms"])
+            self.versions.lock_for_transaction(connection, self.versions.view)
             found = self._found(connection, "FOR UPDATE")
             if found.token == token:
                 return found.number
             if found.number != expected:
-                raise conflict(expected, found.number, f"the view {self._versions.schema}.{self.view}")
+                raise conflict(expected, found.number, f"the view {self.versions.schema}.{self.view}")
             if found.table == table:
                 return found.number
             self._check_columns(connection, table)
@@ -102,8 +91,8 @@ class Pointer:
 
     def _found(self, connection: psycopg.Connection[Any], lock: str) -> Position:
         query = sql.SQL("SELECT number, attempt, table_name, token FROM {} WHERE view_name = %s AND channel = %s {}")
-        composed = query.format(self._versions.table(POINTERS), sql.SQL(lock))
-        row = connection.execute(composed, [self._versions.view, self._channel]).fetchone()
+        composed = query.format(self.versions.table(POINTERS), sql.SQL(lock))
+        row = connection.execute(composed, [self.versions.view, self.channel]).fetchone()
         return Position(*row) if row else Position()
 
     def _write(
@@ -115,36 +104,36 @@ class Pointer:
             VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (view_name, channel) DO UPDATE SET number = excluded.number,
             table_name = excluded.table_name, attempt = excluded.attempt, run = excluded.run, token = excluded.token,
             moved_at = now()"""
-        ).format(self._versions.table(POINTERS))
-        facts = [self._versions.view, self._channel, number, table, version.attempt, version.run, token]
+        ).format(self.versions.table(POINTERS))
+        facts = [self.versions.view, self.channel, number, table, version.attempt, version.run, token]
         connection.execute(pointer, facts)
         shown = sql.SQL(
             """INSERT INTO {} (view_name, channel, table_name) VALUES (%s, %s, %s)
             ON CONFLICT (view_name, channel, table_name) DO UPDATE SET shown_at = now()"""
-        ).format(self._versions.table(SHOWN))
-        connection.execute(shown, [self._versions.view, self._channel, table])
-        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self._versions.columns)
+        ).format(self.versions.table(SHOWN))
+        connection.execute(shown, [self.versions.view, self.channel, table])
+        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.versions.columns)
         view = sql.SQL("CREATE OR REPLACE VIEW {} {} AS SELECT {} FROM {}")
         options = self._options(connection)
-        connection.execute(view.format(self._versions.table(self.view), options, names, self._versions.table(table)))
+        connection.execute(view.format(self.versions.table(self.view), options, names, self.versions.table(table)))
 
     def _options(self, connection: psycopg.Connection[Any]) -> sql.Composable:
         """Return the view's options, such as security_barrier, which would be lost when it is replaced."""
         query = """SELECT split_part(option, '=', 1), substr(option, strpos(option, '=') + 1)
             FROM pg_class, unnest(reloptions) AS option
             WHERE pg_class.oid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s))"""
-        found = connection.execute(query, [self._versions.schema, self.view]).fetchall()
+        found = connection.execute(query, [self.versions.schema, self.view]).fetchall()
         options = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in found]
         return sql.SQL("WITH ({})").format(sql.SQL(", ").join(options)) if options else sql.SQL("")
 
     def _check_columns(self, connection: psycopg.Connection[Any], table: str) -> None:
         """Refuse what the readers of the view would stumble over."""
-        shown = self._versions.types(connection, self.view)
-        given = self._versions.types(connection, table)
+        shown = self.versions.types(connection, self.view)
+        given = self.versions.types(connection, table)
         if shown and shown != given:
             differing = ", ".join(name for name in {**shown, **given} if shown.get(name) != given.get(name))
-            sentence = f"the view {self._versions.schema}.{self.view} has another type or number of {differing}"
+            sentence = f"the view {self.versions.schema}.{self.view} has another type or number of {differing}"
             raise InputError("TARGET_SCHEMA", f"{sentence}; drop the view, or set another stage4.postgres.view")
 
     def _explained(self, error: psycopg.Error) -> Exception:
-        return self._versions.database.explained(error, f"the view {self._versions.schema}.{self.view}")
+        return self.versions.database.explained(error, f"the view {self.versions.schema}.{self.view}")

@@ -62,25 +62,15 @@ class Column:
     type: str
 
 
+@dataclass(frozen=True)
 class Versions:
-    """The versions of one table.
+    """The versions of one table."""
 
-    Init parameters:
-        database: where they are.
-        schema: the schema; it is there already.
-        view: name of the view that shows the live one.
-        columns: those of the table, in order.
-        key: the columns that identify a row.
-    """
-
-    def __init__(
-        self, database: Database, schema: str, view: str, columns: Sequence[Column], key: Sequence[str]
-    ) -> None:
-        self.database = database
-        self.schema = schema
-        self.view = view
-        self.columns = columns
-        self.key = key
+    database: Database
+    schema: str  # it is there already
+    view: str  # name of the view that shows the live one
+    columns: Sequence[Column]  # of the table, in order
+    key: Sequence[str]  # the columns that identify a row
 
     def table(self, table: str) -> sql.Composed:
         """Return the qualified name of a table in the schema."""
@@ -124,7 +114,6 @@ class Versions:
 
         Args:
             connection: holds the lock as long as it is open.
-            version: what will be loaded.
             like: the table that is shown now, whose CHECK constraints and comments are taken along; None for none.
         """
         table = f"{self.view}_{version.short}_{random.token_hex(4)}"
@@ -139,9 +128,6 @@ class Versions:
         """Compare the rows with those that were sent, build the index, copy the grants, and call the version ready.
 
         Args:
-            connection: the one that has begun it.
-            table: what `begin` has returned.
-            expected: what was sent.
             like: the table whose grants are copied; None for none.
 
         Raises:
@@ -191,7 +177,6 @@ class Versions:
         return dict(connection.execute(query, [self.schema, table]).fetchall())
 
     def _grants(self, connection: psycopg.Connection[Any], table: str, like: str | None) -> list[sql.Composed]:
-        """Return the statements that copy the grants of a table to another."""
         query = """SELECT rolname, privilege_type, is_grantable FROM pg_class, aclexplode(relacl)
             LEFT JOIN pg_roles ON pg_roles.oid = grantee
             WHERE pg_class.oid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s)) AND grantee <> relowner"""
@@ -226,14 +211,7 @@ def copy_part(
 ) -> int:
     """Copy a part of a version, once: a second try that comes after the first finds it there. Return its rows.
 
-    Args:
-        database, schema, table: where to.
-        login: see `Database.secrets`.
-        part: its number.
-        chunks: its rows, in PostgreSQL's CSV.
-
-    Raises:
-        RecommenderError: see `Database.explained`.
+    The chunks are its rows in PostgreSQL's CSV; errors are those of `Database.explained`.
     """
     columns = sql.SQL("INSERT INTO {} (table_name, part) VALUES (%s, %s) ON CONFLICT DO NOTHING")
     try:

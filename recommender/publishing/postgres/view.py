@@ -48,15 +48,12 @@ class PostgresTarget:
             self._connection.close()
 
     def position(self, channel: str) -> int:
-        """Return the number of the channel's last move there, 0 before the first."""
         return self._pointer(channel).position(self.connection()).number
 
     def named(self, channel: str) -> str:
-        """Return the attempt that a channel names there, empty before the first move."""
         return self._pointer(channel).position(self.connection()).attempt
 
     def has(self, version: Version) -> bool:
-        """Return whether a version is there, complete."""
         return self.versions.ready(self.connection(), version) is not None
 
     def shown(self, channel: str) -> str | None:
@@ -68,7 +65,6 @@ class PostgresTarget:
         """Load a version where nobody sees it.
 
         Args:
-            version: what is loaded.
             channel: it is meant for; constraints and grants are those of the version that it names now.
             send: fills the table of that name, by `copy_part`, and returns what it has sent.
         """
@@ -92,7 +88,6 @@ class PostgresTarget:
                 connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", lock)
 
     def show(self, version: Version, channel: str, expected: int) -> int:
-        """Let a channel name a version that is there; see `Target`."""
         table = self.versions.ready(self.connection(), version)
         if table is None:
             where = f"{self.settings['schema']}.{self.settings['view']} at {self.database.host}"

@@ -13,6 +13,7 @@ import { why } from "./why.js";
 import { counted, score, source, versionName } from "./words.js";
 
 const MOST_EVENTS = 50;
+const COMPUTED = ["fold_in", "item_to_item"];
 
 /** Show a visitor's lists; see `VIEWS` in explorer.js. */
 export async function listsView(state, signal) {
@@ -25,7 +26,7 @@ export async function listsView(state, signal) {
   const [served, past, status, tried] = await answersFor(state, signal);
   const list = tried ?? served;
   const heading = element("h2", { tabindex: -1 }, "Visitor ", given(state.visitor));
-  const told = sentence(list, tried !== null && tried.source === "fold_in");
+  const told = sentence(list, tried !== null && COMPUTED.includes(tried.source));
   const rows = new Rows(list, state, signal, tried && ranksOf(served.items));
   const opened = rows.open(state.item);
   return {
@@ -84,7 +85,7 @@ function sentence(list, tried) {
   if (!list.known) return "This visitor is unknown to the version that is served: these are the popular items.";
   if (list.source === "published") return `This is the list that was published for the visitor (${versionName(list.version)}).`;
   if (tried) return "This list was computed just now, from the stored history and what you added under What if.";
-  if (list.source === "fold_in") return "This list was computed just now from the history that is stored for the visitor.";
+  if (COMPUTED.includes(list.source)) return "This list was computed just now from the history that is stored for the visitor.";
   return "Nothing is known of this visitor's taste: these are the popular items.";
 }
 

@@ -4,7 +4,6 @@ import { element } from "./dom.js";
 import { counted, metric } from "./words.js";
 
 const CUSTOMARY = 10; // places
-const FIRST = "als";
 const HIGHER = "higher is better";
 const LOWER = "lower is better";
 const NEITHER = "neither high nor low is good by itself";
@@ -32,9 +31,15 @@ const MODELS = {
   live: "the live model",
 };
 
-/** Return what a model is called. */
-export function modelName(model) {
-  return MODELS[model] ?? model;
+/** Return the model that a version serves: the one that its gate has chosen. */
+export function servedModel(gate) {
+  return gate?.model ?? "als";
+}
+
+/** Return what a model is called, beside the one that is served. */
+export function modelName(model, served) {
+  if (model === served) return MODELS.als;
+  return model === "als" ? "ALS, not chosen" : (MODELS[model] ?? model);
 }
 
 /**
@@ -42,16 +47,17 @@ export function modelName(model) {
  *
  * @param {Array<{model: string, metric: string, k: number, value: ?number, low: ?number, high: ?number,
  *   visitors: number}>} metrics
+ * @param {string} served the model that is served
  * @returns {HTMLElement}
  */
-export function metricsTable(metrics) {
+export function metricsTable(metrics, served) {
   if (metrics.length === 0) return element("p", { class: "empty" }, "No visitor had a holdout: the models were not judged.");
   const cutoffs = [...new Set(metrics.map((row) => row.k))].sort((a, b) => a - b);
   const nearest = cutoffs.reduce((best, k) => (Math.abs(k - CUSTOMARY) < Math.abs(best - CUSTOMARY) ? k : best));
-  const place = element("div", {}, tableAt(metrics, nearest));
+  const place = element("div", {}, tableAt(metrics, nearest, served));
   const choice = element(
     "select",
-    { id: "cutoff", on: { change: () => place.replaceChildren(tableAt(metrics, Number(choice.value))) } },
+    { id: "cutoff", on: { change: () => place.replaceChildren(tableAt(metrics, Number(choice.value), served)) } },
     cutoffs.map((k) => element("option", { value: k, selected: k === nearest }, k)),
   );
   const visitors = Math.max(...metrics.map((row) => row.visitors));
@@ -66,17 +72,17 @@ export function metricsTable(metrics) {
 }
 
 /** Make the table at one cut-off. */
-function tableAt(metrics, k) {
+function tableAt(metrics, k, served) {
   const rows = metrics.filter((row) => row.k === k);
-  const models = [...new Set(rows.map((row) => row.model))].sort((a, b) => (b === FIRST) - (a === FIRST) || a.localeCompare(b));
+  const models = [...new Set(rows.map((row) => row.model))].sort((a, b) => (b === served) - (a === served) || a.localeCompare(b));
   const own = new Set(rows.map((row) => row.metric));
   const names = [...Object.keys(MEANING).filter((name) => own.has(name)), ...[...own].filter((name) => !(name in MEANING))];
   const lines = names.map((name) => {
     const cells = new Map(rows.filter((row) => row.metric === name).map((row) => [row.model, row]));
     const most = largest([...cells.values()]);
-    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(cells.get(model), most)));
+    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(cells.get(model), most, model)));
   });
-  const head = [`metric@${k}`, ...models.map(modelName)].map((name) => element("th", { scope: "col" }, name));
+  const head = [`metric@${k}`, ...models.map((model) => modelName(model, served))].map((name) => element("th", { scope: "col" }, name));
   const table = element("table", { class: "metrics" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, lines));
   return element("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": `Metrics at ${k} places` }, table);
 }
@@ -94,11 +100,13 @@ function meaning(name) {
   return element("span", { class: "meaning" }, question, " ", element("strong", {}, arrow, ` ${direction}`));
 }
 
-function cell(row, most) {
-  if (!row) return element("td", { class: "number" }, "–");
+/** Make a cell; it names its model on a narrow screen, where the head of the table does not stand above it. */
+function cell(row, most, model) {
+  const name = element("span", { class: "of-model" }, modelName(model));
+  if (!row) return element("td", { class: "number" }, name, "–");
   const has = row.low !== null && row.low !== undefined;
   const interval = has ? element("span", { class: "interval" }, `(${metric(row.low)} to ${metric(row.high)})`) : null;
-  return element("td", { class: "number" }, metric(row.value), " ", interval, drawn(row, most));
+  return element("td", { class: "number" }, name, metric(row.value), " ", interval, drawn(row, most));
 }
 
 /** Draw a value, and its interval if it has one, on a line from 0 to the largest number beside it. */

@@ -54,7 +54,7 @@ export async function itemView(state, signal) {
       hiddenMark(state.item) && element("p", { class: "notice" }, "This item is hidden: no list has it until it is shown again."),
       element("div", { class: "shown" }, anyPicture([answer]) && picture(answer), known && element("p", { class: "id" }, "Item ", given(state.item))),
       element("h3", {}, "Similar items"),
-      element("p", { class: "hint" }, "By the cosine of their factors: 1 is the same taste, 0 none in common."),
+      element("p", { class: "hint" }, "The larger the number, the more alike. Of a matrix model it is a cosine: 1 is the same taste."),
       node,
       element("h3", {}, "Bought together"),
       element("p", { class: "hint" }, "How many visitors bought both within a day."),

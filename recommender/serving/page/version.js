@@ -4,7 +4,7 @@ import { ask, Failure, notReady } from "./api.js";
 import { keptVersions } from "./compare.js";
 import { element, facts } from "./dom.js";
 import { itemLink } from "./item.js";
-import { drawn, largest, metricsTable, modelName } from "./metrics.js";
+import { drawn, largest, metricsTable, modelName, servedModel } from "./metrics.js";
 import { linkTo } from "./state.js";
 import { count, counted, duration, metric, moment, versionName } from "./words.js";
 
@@ -21,7 +21,7 @@ export async function versionView(state, signal) {
     {},
     element("section", { class: "card" }, heading, reloadFailure(status), element("h3", {}, "Is it good?"), ...verdict(status.gate)),
     kept.length > 1 && element("section", { class: "card" }, element("h3", {}, "Versions over time"), ...overTime(kept, status.gate, state)),
-    element("section", { class: "card" }, element("h3", {}, "Metrics"), metricsTable(status.metrics ?? [])),
+    element("section", { class: "card" }, element("h3", {}, "Metrics"), metricsTable(status.metrics ?? [], servedModel(status.gate))),
     hidden.length > 0 && element("section", { class: "card" }, element("h3", {}, "Hidden items"), ...hiddenList(hidden, state)),
     element("section", { class: "card" }, element("h3", {}, "Version"), versionFacts(status)),
     element("section", { class: "card" }, element("h3", {}, "Service"), serviceFacts(status)),
@@ -89,7 +89,7 @@ function hiddenList(items, state) {
 /** Draw what the versions that are kept were judged by, newest first, each with a way to compare it. */
 function overTime(kept, gate, state) {
   const [name, k] = (gate?.metric ?? "ndcg@10").split("@");
-  const judged = kept.map((each) => [each, each.metrics.find((row) => row.model === "als" && row.metric === name && row.k === Number(k))]);
+  const judged = kept.map((each) => [each, each.metrics.find((row) => row.model === servedModel(each.gate) && row.metric === name && row.k === Number(k))]);
   const most = largest(judged.map(([, row]) => row).filter(Boolean));
   const rows = judged.map(([each, row]) =>
     element(
@@ -108,8 +108,8 @@ function overTime(kept, gate, state) {
 }
 
 /** Say in plain words how the model did against another one. */
-function plainly(each) {
-  const other = modelName(each.model);
+function plainly(each, served) {
+  const other = modelName(each.model, served);
   const is = each.low === null || each.low === undefined ? "so far" : each.low > 0 ? "certainly" : each.high < 0 ? "certainly" : "not certainly";
   const times = each.other > 0 && each.candidate > each.other ? `, ${(each.candidate / each.other).toFixed(1)} times as good` : "";
   if (is === "not certainly") return `No certain difference from ${other}: ${metric(each.candidate)} against ${metric(each.other)}.`;
@@ -127,7 +127,8 @@ function verdict(gate) {
   return [
     element("p", { class: reasons.length ? "verdict failed" : "verdict passed" }, element("span", { "aria-hidden": "true" }, reasons.length ? "✗" : "✓"), " ", sentence),
     element("p", { class: "hint" }, "The gate takes visitors whose next choices were held back, and compares how well each model's lists have them. A model that loses to popular items, or is proven worse than the live model, is not blessed."),
-    gate.compared?.length ? element("ul", {}, gate.compared.map((each) => element("li", {}, plainly(each)))) : null,
+    gate.choice ? element("p", {}, `Which model: ${gate.choice}.`) : null,
+    gate.compared?.length ? element("ul", {}, gate.compared.map((each) => element("li", {}, plainly(each, servedModel(gate))))) : null,
     told.length ? element("ul", {}, told) : null,
     gate.compared?.length ? element("details", {}, element("summary", {}, "The numbers of the verdict"), compared(gate)) : null,
   ];
@@ -140,7 +141,7 @@ function compared(gate) {
     element(
       "tr",
       {},
-      element("th", { scope: "row" }, modelName(each.model)),
+      element("th", { scope: "row" }, modelName(each.model, servedModel(gate))),
       [metric(each.candidate), metric(each.other), metric(each.difference)].map((value) => element("td", { class: "number" }, value)),
       element("td", { class: "number" }, each.low === null ? "–" : `${metric(each.low)} to ${metric(each.high)}`),
       element("td", {}, each.passed ? "passed" : "failed"),

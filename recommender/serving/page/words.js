@@ -10,6 +10,7 @@ const SECONDS = [
 const SOURCES = {
   als: "by the model",
   fold_in: "from the history",
+  item_to_item: "goes with the history",
   popular: "popular",
 };
 

@@ -79,7 +79,6 @@ class ColumnEncoder(Persistent):
         return self.index_column_name or _INDEX_NAMES.get(self.column_name, f"{self.column_name}_index")
 
     def execute(self, rows: DataFrame, known: DataFrame | None = None, first: DataFrame | None = None) -> DataFrame:
-        """Return the encoder; see the class."""
         return numbered(Numbering(self, rows, known, first))[0]
 
     def encode(self, rows: DataFrame, encoder: DataFrame) -> DataFrame:

@@ -25,35 +25,16 @@ from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types a
 import recommender.constants as C
 from recommender.errors import ConfigError, InputError, Mistake, SchemaError
 from recommender.settings.step import Annotated, ColumnName, ColumnNames, Field, TableName, field, step
-from recommender.sources import (
-    FILE,
-    MALFORMED,
-    Clock,
-    Database,
-    Ids,
-    Layout,
-    Loaded,
-    catalog_version,
-    exploded,
-    format_of,
-    format_within,
-    is_empty,
-    is_url,
-    of_partitions,
-    path_version,
-    quoted,
-    reached,
-    read_catalog,
-    read_database,
-    read_files,
-    read_lake,
-    read_query,
-    shortened,
-    shown,
-    trimmed,
-    unknown_option,
-    where,
-)
+from recommender.sources.chosen import is_empty, of_partitions, where
+from recommender.sources.csv_head import Layout, has_values
+from recommender.sources.files import format_of, format_within, read_files, shortened
+from recommender.sources.jdbc import Database, is_url, read_database
+from recommender.sources.loaded import FILE, HEAD, MALFORMED, Loaded, quoted, shown, trimmed
+from recommender.sources.moments import Clock
+from recommender.sources.nested import exploded, reached
+from recommender.sources.options import unknown_option
+from recommender.sources.tables import catalog_version, path_version, read_catalog, read_lake, read_query
+from recommender.sources.values import ROUNDED, Ids
 from recommender.spark.aggregates import single_row
 from recommender.stage1.event_cells import EventCells, raw_text
 from recommender.times import in_milliseconds
@@ -133,7 +114,7 @@ class DataLoader:
         be read is null, transactionid even if the log has no such column. And for the EventValidator: problem string
         (MALFORMED, ENCODING, BAD_ID, BAD_TIMESTAMP, BAD_WEIGHT or null), raw string (the row as it came),
         source_file string. Further columns are dropped. `events` also has rows for what makes no event (HEADER,
-        NO_ELEMENT), so that it can be counted, and loses_zeros boolean where text becomes numeric ids.
+        NO_ELEMENT), so that it can be counted, and rewritten boolean where ids come as text.
     Raises:
         InputError: the source is missing, empty or unreadable. SchemaError: a column is missing, ambiguous or of a
         wrong type. TransientError: a database does not answer, or refuses the login.
@@ -282,10 +263,9 @@ class DataLoader:
         return path_version(spark, self.source, self.file_format)
 
     def execute(self, version: str | None = None) -> DataFrame:
-        """Return the events; see the class."""
         events = self.events(self.load(version)).withColumn(C.RAW, raw_text())
         is_row = ~F.coalesce(F.col(C.PROBLEM), F.lit("")).isin(C.HEADER, C.NO_ELEMENT)
-        return events.where(is_row).drop(C.LOSES_ZEROS)
+        return events.where(is_row).drop(C.REWRITTEN)
 
     def load(self, version: str | None = None) -> Loaded:
         """Return the rows of the source with its own columns, those filtered out that are not asked for.
@@ -312,6 +292,8 @@ class DataLoader:
         loaded = replace(loaded, rows=self._of_time(loaded.rows, loaded))
         loaded = loaded.as_text() if is_utc else loaded
         if not self.allow_empty and is_empty(loaded, loaded.rows):
+            if HEAD in loaded.rows.columns:  # a wrong delimiter or encoding may hide all rows
+                _ = [self._source_column(loaded, name) for name in self.event_columns]
             raise InputError("INPUT_EMPTY", f"{loaded.name} has no events{self._asked()}; see data_loader.allow_empty")
         return loaded
 
@@ -367,6 +349,14 @@ class DataLoader:
         counts = [F.count_if((F.col("of") == name) & F.col("merged")) for name in (C.VISITOR, C.ITEM)]
         return dict(zip((C.VISITOR, C.ITEM), single_row(numbers.agg(*counts)), strict=True))
 
+    def rounded(self, loaded: Loaded) -> int:
+        """Return the number of rows with an id that a spreadsheet has shortened, such as 1.2E+11."""
+        names = [str(self._source_column(loaded, name)) for name in (C.VISITOR, C.ITEM)]
+        texts = [name for name in names if isinstance(loaded.rows.schema[name].dataType, T.StringType)]
+        is_rounded = [F.coalesce(F.col(quoted(name)).rlike(ROUNDED), F.lit(False)) for name in texts]
+        (number,) = single_row(loaded.rows.agg(F.count_if(reduce(Column.__or__, is_rounded, F.lit(False)))))
+        return int(number)
+
     def unused(self, loaded: Loaded) -> list[str]:
         """Return the columns of the source that are not loaded."""
         used = {self._source_column(loaded, name) for name in self.event_columns} | set(self.partitions)
@@ -404,7 +394,6 @@ class DataLoader:
         return replace(found, warnings=[*found.warnings, *warnings])
 
     def _wanted(self) -> list[str]:
-        """Return the names of the columns that are needed."""
         names: list[str] = []
         for name in self.event_columns:
             source = self.columns.get(name, name)
@@ -418,7 +407,6 @@ class DataLoader:
         return source if isinstance(source, str) else " + ".join(source)
 
     def _nothing(self, spark: SparkSession) -> Loaded:
-        """Return a log without rows."""
         names = [*map(self._name, self.event_columns), *self.partitions]
         schema = ", ".join(f"{quoted(name)} string" for name in dict.fromkeys([*names, MALFORMED, FILE]))
         return Loaded(spark.createDataFrame([], schema), list(dict.fromkeys(names)), str(self.event_filename))
@@ -433,7 +421,6 @@ class DataLoader:
 
     @property
     def _kinds(self) -> dict[str, str]:
-        """The map of kinds, as they are looked up."""
         return {kind.strip().lower(): other for kind, other in self.event_map.items()}
 
     def _clock(self, loaded: Loaded) -> Clock:
@@ -494,4 +481,16 @@ class DataLoader:
         raise self._missing(source, loaded, "map other names with data_loader.columns")
 
     def _missing(self, source: str, loaded: Loaded, hint: str) -> SchemaError:
+        names = loaded.columns
+        is_one = HEAD in loaded.rows.columns and len(names) == 1
+        fault = ""
+        if is_one and self._layout.encoding.is_wide:
+            fault, hint = "is not a header in the encoding that is set", "see data_loader.options (encoding)"
+        elif HEAD in loaded.rows.columns and has_values(names, self._wanted()):  # a row, which must not be shown
+            hint = "see data_loader.file_format" if names[0][:1] in "{[" else "see data_loader.header and column_names"
+            fault = "has values, and no names of columns"
+        elif is_one:
+            hint = "see data_loader.delimiter"
+        if fault:
+            return SchemaError("SCHEMA_MISSING", f"{source}; the first line of {loaded.name} {fault}", hint)
         return SchemaError("SCHEMA_MISSING", f"{source}; found [{shown(loaded.columns)}] in {loaded.name}; {hint}")

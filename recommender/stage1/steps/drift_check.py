@@ -76,7 +76,6 @@ class DriftCheck:
     def execute(
         self, profile: Mapping[str, Any], base: Mapping[str, Any] | None, *, repeats: bool = False
     ) -> list[str]:
-        """Compare; see the class."""
         if base is None:
             return []
         checks = (self._rows, self._forecast, self._mix, self._day, self._quarantine)
@@ -84,12 +83,7 @@ class DriftCheck:
         return self._judged(found if repeats else [*found, *self._feed(profile, base)])
 
     def check_new(self, new: Mapping[str, int], profile: Mapping[str, Any]) -> list[str]:
-        """Compare the ids with those of all logs before.
-
-        Args:
-            new: visitors and items -> how many of them were never seen before.
-            profile: see `execute`.
-        """
+        """Compare the ids with those of all logs before."""
         limits = {"visitors": self.max_new_visitors, "items": self.max_new_items}
         found = []
         for name, number in new.items():

@@ -57,7 +57,6 @@ class EventCap:
         return counts.where(F.col(C.EVENTS) > min(limits)) if limits else counts.where(F.lit(False))
 
     def execute(self, events: DataFrame, heavy: DataFrame) -> DataFrame:
-        """Return the events that count; see the class."""
         visitors = heavy.select(C.VISITOR)
         others = events.join(visitors, C.VISITOR, "left_anti").select(*events.columns)
         kept = events.join(visitors, C.VISITOR, "left_semi").select(*events.columns)
@@ -68,12 +67,7 @@ class EventCap:
         return others.unionByName(kept)
 
     def reduced(self, heavy: DataFrame, kept: DataFrame) -> DataFrame:
-        """Return those of the heavy visitors of whose events some do not count, with all that they have.
-
-        Args:
-            heavy: as `heavy` returns them.
-            kept: the events that count.
-        """
+        """Return those of the heavy visitors of whose events some do not count, with all that they have."""
         counts = kept.groupBy(C.VISITOR).agg(F.count(F.lit(1)).alias("_kept"))
         return heavy.join(counts, C.VISITOR, "inner").where(F.col(C.EVENTS) > F.col("_kept")).select(*heavy.columns)
 

@@ -38,7 +38,6 @@ class EventDeduplicator:
     keep_duplicates: bool = False
 
     def execute(self, events: DataFrame, noted: str | None = None) -> DataFrame:
-        """Return the distinct events; see the class."""
         if self.keep_duplicates:
             return events.withColumn(C.ROWS, F.lit(1).cast("bigint"))
         key = [name for name in events.columns if name != noted]

@@ -11,6 +11,8 @@ Example usage:
 ({'view': 3}, {'1970-01-01': 3}, {'view': {'1970-01-01': 3}})
 >>> profile["events_per_visitor"], profile["heaviest_visitors"]
 ({'mean': 1.5, 'p50': 1, 'p90': 2, 'p99': 2, 'max': 2}, [{'id': '7', 'events': 2}])
+>>> profile["long_tail"]
+[[1, 2], [2, 3]]
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row, functions as F
 
 import recommender.constants as C
+from recommender.evaluation.long_tail import alike, long_tail
 from recommender.settings.step import Annotated, Field, step
 from recommender.spark.aggregates import fetch
 from recommender.times import as_time
@@ -47,8 +50,8 @@ class EventProfile:
         Dictionary of plain JSON types: events, visitors, items, pairs (approximate), density (ratio of pairs that there
         are), events_by_kind (the 50 most frequent), events_by_day (UTC, the last ten years of days),
         events_by_kind_and_day (the four most frequent kinds; empty if there are more than 366 days),
-        events_per_visitor and events_per_item (mean, p50, p90, p99, max), heaviest_visitors and heaviest_items (id as
-        text, events).
+        events_per_visitor and events_per_item (mean, p50, p90, p99, max), long_tail (how many events the most frequent
+        items have, see `recommender.evaluation.long_tail`), heaviest_visitors and heaviest_items (id as text, events).
     Raises: nothing.
     Persist strategy: none of its own; the stage puts it into its commit's record, as profile.
     """
@@ -56,12 +59,12 @@ class EventProfile:
     heaviest: Annotated[int, Field(ge=0, le=100)] = 10
 
     def execute(self, events: DataFrame, visitors: DataFrame, items: DataFrame) -> dict[str, Any]:
-        """Return the profile; see the class."""
         found = fetch(
             cells=_cells(events),
             pairs=events.agg(F.approx_count_distinct(F.xxhash64(C.VISITOR, C.ITEM), 0.02)),
             visitors=_spread(visitors),
             items=_spread(items),
+            alike=alike(items, C.EVENTS),
             heaviest_visitors=self._heaviest(visitors, C.VISITOR),
             heaviest_items=self._heaviest(items, C.ITEM),
         )
@@ -87,6 +90,7 @@ class EventProfile:
             },
             "events_per_visitor": of_visitors,
             "events_per_item": of_items,
+            "long_tail": long_tail(found["alike"], items_number),
             "heaviest_visitors": _named(found["heaviest_visitors"], C.VISITOR),
             "heaviest_items": _named(found["heaviest_items"], C.ITEM),
         }
@@ -103,7 +107,6 @@ def _cells(events: DataFrame) -> DataFrame:
 
 
 def _counts(cells: Sequence[Row]) -> tuple[dict[str, int], dict[str, int], dict[str, dict[str, int]]]:
-    """Return the events by kind, by day, and by both."""
     kinds: dict[str, int] = {}
     days: dict[str, int] = {}
     by_both: dict[str, dict[str, int]] = {}

@@ -26,7 +26,7 @@ from pyspark.sql import Column, DataFrame, functions as F, types as T
 import recommender.constants as C
 from recommender.errors import DataQualityError
 from recommender.settings.step import Annotated, Field, field, step
-from recommender.sources import condition_of
+from recommender.sources.chosen import condition_of
 from recommender.spark.errors import failed_on_a_row
 from recommender.times import as_time, in_milliseconds
 
@@ -51,6 +51,20 @@ RULES: Final[Mapping[str, Callable[["EventValidator", DataFrame], Column | None]
     "LATE": lambda validator, _: validator.is_late(),
     "UNKNOWN_EVENT": lambda validator, _: validator.unknown(),
     "BAD_WEIGHT": lambda _, events: _problem(events, "BAD_WEIGHT"),
+}
+
+
+# Reason -> where the way out may be, for the most frequent one.
+_WAYS: Final[Mapping[str, str]] = {
+    "MALFORMED": "data_loader.file_format, delimiter and options",
+    "ENCODING": "data_loader.options (encoding)",
+    "BAD_ID": "data_loader.id_type",
+    "BAD_TIMESTAMP": "data_loader.timestamp_unit and timestamp_format",
+    "NULL_EVENT": "data_loader.constant_event",
+    "NEGATIVE_ID": "event_validator.negative_ids",
+    "ZERO_TIMESTAMP": "data_loader.timestamp_unit, event_validator.earliest",
+    "FUTURE_TIMESTAMP": "data_loader.timestamp_unit",
+    "BAD_WEIGHT": "data_loader.columns.weight",
 }
 
 
@@ -116,7 +130,6 @@ class EventValidator:
         return [*RULES, *self.rules]
 
     def execute(self, events: DataFrame) -> DataFrame:
-        """Return the events with their reasons; see the class."""
         broken = {name: rule(self, events) for name, rule in RULES.items()} | self._own(events)
         held = [(name, condition) for name, condition in broken.items() if condition is not None]
         reason = reduce(lambda so_far, rule: so_far.when(rule[1], rule[0]), held[1:], F.when(held[0][1], held[0][0]))
@@ -124,11 +137,7 @@ class EventValidator:
 
     @contextmanager
     def translating_rules(self) -> Iterator[None]:
-        """Raise errors of own rules, while the events are computed, as ours, without the values of an event.
-
-        Raises:
-            DataQualityError: see the class.
-        """
+        """Raise errors of own rules, while the events are computed, as ours, without the values of an event."""
         try:
             yield
         except Exception as error:
@@ -143,12 +152,8 @@ class EventValidator:
         """Judge the counts.
 
         Args:
-            rows: number of all rows.
             quarantined: reason -> number of rows.
             median: of the timestamps of the distinct rows, in ms.
-
-        Raises:
-            DataQualityError: see the class.
         """
         if median is not None and (_EARLIEST <= median < _SECONDS_UNTIL or median > _LATEST):
             unit = "seconds" if median < _SECONDS_UNTIL else "micro- or nanoseconds"
@@ -164,7 +169,9 @@ class EventValidator:
             if count > limit * rows:
                 rate = f"{name}{_more(count / rows, limit)}"
                 sentence = f"{rate}: {number:,} of {rows:,} rows are quarantined ({by_reason})"
-                raise DataQualityError("QUARANTINE_RATE", f"{sentence}; see event_validator.{parameter}")
+                way = _WAYS.get(max(quarantined, key=lambda reason: quarantined[reason]))
+                ways = " or ".join(filter(None, (way, f"event_validator.{parameter}")))
+                raise DataQualityError("QUARANTINE_RATE", f"{sentence}; see {ways}")
 
     @property
     def latest(self) -> int:

@@ -38,17 +38,10 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F,
 import recommender.constants as C
 from recommender.errors import SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
-from recommender.sources import (
-    MALFORMED,
-    Ids,
-    Loaded,
-    catalog_versions,
-    quoted,
-    read_catalog,
-    read_list,
-    shown,
-    trimmed,
-)
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, Loaded, quoted, shown, trimmed
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
 
 _PARTS = 1_000_000  # the resolution of a share
 _OPTIONAL = [C.SCORE, C.TIMESTAMP]  # of a holdout that the user brings
@@ -139,7 +132,6 @@ class HoldoutSplit:
         return catalog_versions(filter(None, [self.holdout_table]), started)
 
     def execute(self, train: DataFrame, test: DataFrame, known: DataFrame | None = None) -> tuple[DataFrame, DataFrame]:
-        """Return (history, holdout); see the class."""
         if known is None:
             evaluated = test.select(C.VISITOR).distinct()
             known = train.select(C.VISITOR).distinct().join(evaluated, C.VISITOR, "left_semi")
@@ -170,9 +162,6 @@ class HoldoutSplit:
         Returns:
             visitorid and itemid as `id_type`, score double, timestamp long, and usable boolean: whether both ids are
             there and of that type, and the score is a number that a 32 bit float holds. Row order undefined.
-
-        Raises:
-            InputError, SchemaError: see the class.
         """
         loaded = self._loaded(version)
         missing = [name for name in C.PAIR if name not in loaded.columns]
@@ -267,7 +256,6 @@ class HoldoutSplit:
 
 
 def _is_whole(found: T.DataType) -> bool:
-    """Return whether a type is text, or of whole numbers."""
     if isinstance(found, T.DecimalType):
         return found.scale == 0
     return isinstance(found, T.StringType | T.IntegralType)

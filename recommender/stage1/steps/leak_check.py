@@ -43,7 +43,6 @@ class LeakCheck:
     """
 
     def execute(self, scores: DataFrame, history: DataFrame, holdout: DataFrame, cut: float | None = None) -> int:
-        """Return 0; see the class."""
         held = holdout.select(*_PAIR, F.lit(True).alias("_held"))
         trained, is_held, is_known = F.col("_trained"), F.col("_held").isNotNull(), F.col("_known")
         parts = [

@@ -85,25 +85,17 @@ class ScoreEvents:
         Args:
             most_events: of one visitor; no score is the sum of more.
             largest_weight: of the events' own, in size.
-
-        Raises:
-            DataQualityError: see the class.
         """
         largest = max(map(abs, self.score_map.values()), default=0.0) * largest_weight
         if largest * most_events > _LARGEST:
-            sentence = (
-                f"{most_events:,} events of a visitor may weigh {largest:g} each, and a score {_LARGEST:g} at most"
-            )
-            raise DataQualityError("BAD_SCORE", f"{sentence}; lower the weights of score_events.score_map")
+            fault = f"{most_events:,} events of a visitor may weigh {largest:g} each, and a score {_LARGEST:g} at most"
+            raise DataQualityError("BAD_SCORE", f"{fault}; lower the weights of score_events.score_map")
 
     def check_own(self, events: int, no_numbers: int, negative: int) -> None:
         """Refuse own weights of events that are none.
 
         Args:
             events: number of them. no_numbers, negative: of those without a finite weight, and with one below 0.
-
-        Raises:
-            DataQualityError: see the class.
         """
         if no_numbers:
             sentence = f"{no_numbers:,} of {events:,} events have a weight that is not a number a score can hold"
@@ -124,11 +116,7 @@ class ScoreEvents:
         return [*counted, F.coalesce(F.max(F.when(is_event & is_number, F.abs(weight))), F.lit(1.0))]
 
     def kind_of(self, events: DataFrame) -> Column:
-        """Return the kind of an event.
-
-        Raises:
-            SchemaError: see the class.
-        """
+        """Return the kind of an event."""
         if self.input_column_name not in events.columns:
             found = ", ".join(events.columns)
             hint = "see score_events.input_column_name"
@@ -141,7 +129,6 @@ class ScoreEvents:
         return F.coalesce(F.col(self.input_column_name).isin(kinds), F.lit(False))
 
     def execute(self, events: DataFrame) -> DataFrame:
-        """Return the scored events; see the class."""
         kind, weight = self.kind_of(events), F.lit(0.0)
         if self.score_map:
             weights = F.create_map(*(F.lit(x) for x in chain(*self.score_map.items())))

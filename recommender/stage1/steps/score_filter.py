@@ -51,7 +51,6 @@ class ScoreFilter:
     min_visitors_per_item: Annotated[int, Field(ge=1)] = 1
 
     def execute(self, scores: DataFrame) -> DataFrame:
-        """Return the rows that are kept; see the class."""
         return self.core(self.strong(scores))[0]
 
     def strong(self, scores: DataFrame) -> DataFrame:

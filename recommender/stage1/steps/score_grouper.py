@@ -55,7 +55,6 @@ class ScoreGrouper:
     max_score: Annotated[float, Field(gt=0)] | None = None
 
     def execute(self, scored_events: DataFrame, says_something: Column | None = None) -> DataFrame:
-        """Return one row per key; see the class."""
         grouped = self._grouped(scored_events, self.key, says_something)
         score = _share(grouped, F.col(_NUMBER))
         if self.max_score is not None:
@@ -101,7 +100,6 @@ class ScoreGrouper:
             raise SchemaError("SCHEMA_MISSING", f"{', '.join(missing)}; found [{found}]; see group_scores.key")
 
     def _with(self, score: Column, grouped: DataFrame, key: list[str]) -> DataFrame:
-        """Return the columns of the result."""
         times = [C.LAST_TIMESTAMP] if C.LAST_TIMESTAMP in grouped.columns else []
         return grouped.select(*key, score.alias(self.score_column_name), *times)
 

@@ -53,7 +53,6 @@ class TrainTestSplit(Persistent):
     train_percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
 
     def execute(self, events: DataFrame) -> tuple[DataFrame, DataFrame]:
-        """Return (train, test); see the class."""
         return self.divide(events, self.split_value(events))
 
     def split_value(self, events: DataFrame, rows: int | None = None) -> float:

@@ -1,4 +1,4 @@
-"""Recommend what goes with the items that a visitor has: a baseline of neighbours, without factors.
+"""Find the items that go with each item: a model of neighbours, without factors.
 
 Example usage:
 >>> scores = spark.createDataFrame([(0, 5, 1.0), (0, 6, 1.0), (1, 5, 1.0), (1, 6, 2.0), (1, 7, 1.0)],
@@ -15,19 +15,6 @@ Example usage:
 |         7|              5|    0.3333|
 +----------+---------------+----------+
 <BLANKLINE>
->>> history = spark.createDataFrame([(9, 5, "view", 1.0)], "visitor_index int, item_index int, event string, "
-...                                 "score float")
->>> popular = spark.createDataFrame([(9, 1, 5, 8.0, "popular"), (9, 2, 7, 1.0, "popular")], "visitor_index int, "
-...                                 "rank int, item_index int, score float, source string")
->>> lists = step.recommend(history, neighbours, k=2, excluded=history.limit(0), popular_lists=popular)
->>> lists.withColumn("score", F.round("score", 4)).orderBy("rank").show()
-+-------------+----+----------+------+------------+
-|visitor_index|rank|item_index| score|      source|
-+-------------+----+----------+------+------------+
-|            9|   1|         6|0.4167|item_to_item|
-|            9|   2|         5|   8.0|     popular|
-+-------------+----+----------+------+------------+
-<BLANKLINE>
 """
 
 from pyspark.sql import Column, DataFrame, Window, functions as F
@@ -36,11 +23,10 @@ import recommender.constants as C
 from recommender.settings.step import Annotated, Field, step
 
 _PAIR = (C.VISITOR_INDEX, C.ITEM_INDEX)
-_WEIGHT_UNIT, _SIMILARITY_UNIT = 2.0**36, 2.0**40  # what is summed up is whole numbers of it: the order does not matter
+_WEIGHT_UNIT = 2.0**36  # what is summed up is whole numbers of it: the order does not matter
 _BASKET, _WEIGHT = "_basket", "_weight"
 _VISITORS, _NEIGHBOURS_VISITORS = "_visitors", "_neighbours_visitors"
-_PLACE, _IS_FILLED = "_place", "_is_filled"
-_PLACE_COLUMNS = (C.VISITOR_INDEX, C.RANK, C.ITEM_INDEX, C.SCORE, C.SOURCE)
+_PLACE = "_place"
 
 
 @step
@@ -78,7 +64,8 @@ class ItemToItem:
         neighbour_index, never the item itself; row order undefined.
     Raises:
         ConfigError: a parameter is out of range.
-    Persist strategy: none; stage 2 makes lists of it, judges them, and stores the judgement.
+    Persist strategy: Parquet, the table neighbours, if the gate has chosen this model: at most `neighbours` rows per
+        item of the training part. ``recommender.models`` makes lists of it.
     """
 
     neighbours: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -106,47 +93,6 @@ class ItemToItem:
         placed = both_ways.withColumn(_PLACE, F.row_number().over(nearest))
         return placed.where(F.col(_PLACE) <= self.neighbours).drop(_PLACE)
 
-    def recommend(
-        self,
-        history: DataFrame,
-        neighbours: DataFrame,
-        *,
-        k: int,
-        excluded: DataFrame,
-        allowed: DataFrame | None = None,
-        popular_lists: DataFrame | None = None,
-    ) -> DataFrame:
-        """Return the lists of the visitors, by the rules by which all lists are made, see `TopKRecommender`.
-
-        Args:
-            history: visitor_index int, item_index int, score float: any number of rows per pair. An item whose scores
-                sum up to more than 0 has a say.
-            neighbours: as `execute` returns them.
-            k: length of a list.
-            excluded: visitor_index int, item_index int: what a visitor's list leaves out; any number of rows per pair.
-            allowed: item_index int, one row per item that may be recommended; null: every item may.
-            popular_lists: visitor_index int, rank int, item_index int, score float, source string: a list of popular
-                items by the same rules for each visitor, of k places where there are so many; what fills a list that
-                is too short. null: nothing does.
-
-        Returns:
-            visitor_index int, rank int from 1, item_index int, score float (the sum of the similarities; of a popular
-            item its popularity), source string (item_to_item or popular). At most k rows per visitor, best first, equal
-            scores by item_index, then the popular ones in their order; row order undefined.
-        """
-        if allowed is not None:
-            may = allowed.select(F.col(C.ITEM_INDEX).alias(C.NEIGHBOUR_INDEX))
-            neighbours = neighbours.join(may, C.NEIGHBOUR_INDEX, "left_semi")
-        score = F.sum(F.col(C.SCORE).cast("double")).alias(C.SCORE)
-        own = history.groupBy(*_PAIR).agg(score).where(F.col(C.SCORE) > 0).select(*_PAIR)
-        units = F.rint(F.col(C.SIMILARITY) * F.lit(_SIMILARITY_UNIT))
-        total = (F.sum(units) / F.lit(_SIMILARITY_UNIT)).cast("float").alias(C.SCORE)
-        found = own.join(neighbours, C.ITEM_INDEX, "inner").groupBy(C.VISITOR_INDEX, C.NEIGHBOUR_INDEX).agg(total)
-        scored = found.withColumnRenamed(C.NEIGHBOUR_INDEX, C.ITEM_INDEX).withColumn(C.SOURCE, F.lit(C.ITEM_TO_ITEM))
-        left = scored.join(excluded.select(*_PAIR), list(_PAIR), "left_anti")
-        lists = _ranked(left, k, F.desc(C.SCORE), F.col(C.ITEM_INDEX))
-        return lists if popular_lists is None else _filled(lists, popular_lists, k)
-
     def _in_baskets(self, pairs: DataFrame) -> DataFrame:
         """Return the pairs with the basket that each is in, and the weight of a visitor with as many items."""
         items, of_visitor = F.count(F.lit(1)), Window.partitionBy(C.VISITOR_INDEX)
@@ -160,18 +106,3 @@ class ItemToItem:
         """Return the similarity of an item, given the columns with the numbers of visitors of both."""
         popularity = F.pow(F.col(own), F.lit(-self.alpha)) * F.pow(F.col(others), F.lit(-self.beta))
         return (F.col(_WEIGHT) / F.lit(_WEIGHT_UNIT) * popularity).alias(C.SIMILARITY)
-
-
-def _filled(lists: DataFrame, popular_lists: DataFrame, k: int) -> DataFrame:
-    """Return the lists with the popular items that they lack behind their own, no item twice."""
-    own = lists.select(*_PLACE_COLUMNS, F.lit(False).alias(_IS_FILLED))
-    popular = popular_lists.select(*_PLACE_COLUMNS, F.lit(True).alias(_IS_FILLED))
-    place = F.struct(_IS_FILLED, C.RANK, C.SCORE, C.SOURCE)
-    once = own.unionByName(popular).groupBy(*_PAIR).agg(F.min(place).alias(_PLACE)).select(*_PAIR, f"{_PLACE}.*")
-    return _ranked(once, k, F.col(_IS_FILLED), F.col(C.RANK))
-
-
-def _ranked(rows: DataFrame, k: int, *order: Column) -> DataFrame:
-    """Return the first k places of each visitor's list."""
-    place = F.row_number().over(Window.partitionBy(C.VISITOR_INDEX).orderBy(*order))
-    return rows.withColumn(C.RANK, place).where(F.col(C.RANK) <= k).select(*_PLACE_COLUMNS)

@@ -13,7 +13,7 @@ Example usage:
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
@@ -22,7 +22,7 @@ from recommender.errors import InputError, StorageError
 from recommender.publishing.places import Unpointed
 from recommender.publishing.target import Version
 from recommender.settings.step import TableName, step
-from recommender.sources import quoted
+from recommender.sources.loaded import quoted
 from recommender.spark.errors import explained
 from recommender.stage4.folder_files import check_rows
 
@@ -55,15 +55,12 @@ class CatalogTable:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anything is delivered there."""
         return self.table is not None
 
     def target(self, types: Mapping[str, str]) -> "Partitions":  # noqa: ARG002
-        """Return the table as a place that versions are delivered to."""
         return Partitions({"table": self.table})
 
     def execute(self, recommendations: DataFrame, target: "Partitions", version: Version, channel: str) -> None:  # noqa: ARG002
-        """Write a partition; see the class."""
         try:
             self._replace(recommendations, target, version)
         except InputError:
@@ -96,16 +93,11 @@ class CatalogTable:
             spark.catalog.dropTempView("recommender_published")
 
 
+@dataclass
 class Partitions(Unpointed):
-    """A table with a partition per version; only its writer knows whether one is complete.
+    """A table with a partition per version; only its writer knows whether one is complete."""
 
-    Init parameters:
-        settings: the table.
-    """
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        super().__init__(settings)
-        self.written: set[str] = set()
+    written: set[str] = field(default_factory=set)  # attempts
 
     @property
     def name(self) -> str:

@@ -58,7 +58,6 @@ class CsvFiles(FolderFiles):
     FORMAT: ClassVar[str] = "csv"
 
     def written(self, rows: DataFrame, url: str) -> DataFrame:
-        """Write rows to a new folder, and return what a reader finds there."""
         kinds = {field.name: field.dataType for field in rows.schema}
         cells = [_defused(name) if isinstance(kind, T.StringType) else F.col(name) for name, kind in kinds.items()]
         writer = rows.orderBy(C.VISITOR, C.RANK).select(*cells).write.mode("error").options(**_OPTIONS, **COMMITTED)

@@ -42,6 +42,5 @@ class ParquetFiles(FolderFiles):
     FORMAT: ClassVar[str] = "parquet"
 
     def written(self, rows: DataFrame, url: str) -> DataFrame:
-        """Write rows to a new folder, and return what a reader finds there."""
         rows.write.mode("error").options(**COMMITTED).parquet(url)
         return rows.sparkSession.read.schema(rows.schema).parquet(url)

@@ -75,7 +75,6 @@ class PostgresView:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anything is delivered there."""
         return self.url is not None
 
     def settings(self, types: Mapping[str, str]) -> dict[str, Any]:
@@ -89,11 +88,9 @@ class PostgresView:
         return {**{name: getattr(self, name) for name in names}, **ids}
 
     def target(self, types: Mapping[str, str]) -> "PostgresTarget":
-        """Return the view as a place that versions are delivered to."""
         return open_postgres(self.settings(types))
 
     def execute(self, recommendations: DataFrame, target: "PostgresTarget", version: Version, channel: str) -> None:
-        """Load a version; see the class."""
         from recommender.publishing.postgres.versions import Contents, copy_part  # noqa: PLC0415 - psycopg is an extra
 
         database, login, schema = target.database, target.login, self.schema

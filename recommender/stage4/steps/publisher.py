@@ -41,5 +41,4 @@ class Publisher(Persistent):
     channel: Literal["live", "candidate"] = "live"
 
     def execute(self, recommendations: DataFrame) -> DataFrame:
-        """Return the sorted recommendations; see the class."""
         return recommendations.orderBy(C.VISITOR, C.RANK)

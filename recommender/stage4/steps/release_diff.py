@@ -58,7 +58,6 @@ class ReleaseDiff:
     min_items_kept: Annotated[float, Field(ge=0, le=1)] | None = 0.3
 
     def execute(self, candidate: DataFrame, live: DataFrame, *, item_count: int) -> dict[str, Any]:
-        """Return the difference; see the class."""
         cache = Cache()
         try:
             pairs = self._pairs(candidate, live)

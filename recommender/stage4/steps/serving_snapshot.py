@@ -33,13 +33,18 @@ import recommender.constants as C
 from recommender.errors import SchemaError
 from recommender.settings.step import Annotated, Field, TableName, step
 from recommender.snapshot.visitor_files import item_files, visitor_file
-from recommender.sources import MALFORMED, catalog_versions, quoted, read_catalog, read_list, shown, trimmed
+from recommender.sources.files import read_list
+from recommender.sources.loaded import MALFORMED, quoted, shown
+from recommender.sources.tables import catalog_versions, read_catalog
+from recommender.sources.values import Ids
+from recommender.spark.aggregates import fetch
 
-SOURCES = (C.ALS, C.FOLD_IN, C.POPULAR)  # what the numbers in the files stand for, in this order
+OTHER = "(other kinds)"  # of events, where there are more than have a number
 TITLE, PICTURE, ATTRIBUTES = "title", "picture", "attributes"
 
 _MS_PER_DAY = 86_400_000
 _PIECE = 8 * 2**20  # bytes of a file that come to the driver at once
+_FEW = 0.5  # share of the items with a row in the table of titles, below which that is reported
 
 
 @step
@@ -49,7 +54,8 @@ class ServingSnapshot:
     Init parameters:
         enabled: whether a snapshot is made.
         items_filename: file, folder or glob with a column itemid, and title and picture (a URL) as far as they are
-            there; read by the end of its name, as event_filename. A row with too many or too few cells names nothing.
+            there; read by the end of its name, as event_filename. A row with too many or too few cells, or with an
+            itemid that the log cannot have, names nothing and is reported.
         items_table: table of the catalog with these columns.
         attributes: more columns of that file or table, by which requests may filter: numbers, true and false, or text.
         popular_days: numbers of days; for each, requests may ask for what was popular in that many last days of the
@@ -59,11 +65,14 @@ class ServingSnapshot:
         recommendations, similar_items, bought_together: the tables of stage 3.
         interactions, visitors, items: those of stage 1.
         item_factors: id int, features array<float>: those of the model. popularity: the table of stage 2.
-        kinds: kinds of events, in the order of their numbers; interactions of other kinds are left out.
+        neighbours: the table of stage 2, which takes the place of the factors; null: there is none.
+        kinds: kinds of events, in the order of their numbers; interactions of other kinds are of the kind `OTHER`, if
+            that is one of them, else they are left out.
         visitor_count: of the visitors that have events.
         allowed: item_index int, one row per item that may be recommended; null: every item may.
         gains: id int, features array<float>, whose last column is what popularity adds to the factors; null: nothing.
         versions: of `items_table`, as `versions` has returned it.
+        warnings: takes a sentence for rows that name nothing, and if most items have none; null: nobody wants to know.
     Execution returns:
         (visitors, items): visitors long, lists long, content binary, a row per file, those of smaller ids in earlier
         partitions; path string, content binary, in order: what has the same path belongs together.
@@ -99,13 +108,15 @@ class ServingSnapshot:
         items: DataFrame,
         item_factors: DataFrame,
         popularity: DataFrame,
+        neighbours: DataFrame | None = None,
         kinds: Sequence[str],
         visitor_count: int,
         allowed: DataFrame | None = None,
         gains: DataFrame | None = None,
         versions: Mapping[str, str | None] = MappingProxyType({}),
+        warnings: list[str] | None = None,
     ) -> tuple[DataFrame, DataFrame]:
-        """Return the files; see the class."""
+        found: list[str] = [] if warnings is None else warnings
         ids = items.select(C.ITEM, C.ITEM_INDEX)
         lists, past = _lists(recommendations, ids), _past(interactions, kinds)
         known = visitors.where(F.col(C.EVENTS) > 0).select(C.VISITOR, C.VISITOR_INDEX)
@@ -115,18 +126,20 @@ class ServingSnapshot:
         files = ordered.mapInArrow(_visitor_files, "visitors long, lists long, content binary")
         facts = [
             popularity.select(C.ITEM_INDEX, F.col(C.SCORE).cast("double").alias("popularity")),
-            item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES),
+            _by_factors(item_factors) if neighbours is None else _by_neighbours(neighbours),
             _neighbours(similar_items, ids, "similar", C.SIMILARITY),
             _neighbours(bought_together, ids, "together", C.VISITORS),
         ]
         if self.popular_days:
             facts.append(_in_windows(interactions, self.popular_days))
-        known_items = self._with_titles(_with_facts(ids, facts, allowed, gains), versions)
+        known_items = self._with_titles(_with_facts(ids, facts, allowed, gains), ids, versions, found)
         one = known_items.repartition(1).sortWithinPartitions(C.ITEM_INDEX)
         return files, one.mapInArrow(_item_files, "path string, content binary")
 
-    def _with_titles(self, items: DataFrame, versions: Mapping[str, str | None]) -> DataFrame:
-        """Return the items with title, picture and attributes, null if there is none."""
+    def _with_titles(
+        self, items: DataFrame, itemids: DataFrame, versions: Mapping[str, str | None], warnings: list[str]
+    ) -> DataFrame:
+        """Return the items with title, picture and attributes, null if there is none; warn of what is missing."""
         nothing = F.lit(None).cast("string")
         if self.items_filename:
             path = self.items_filename
@@ -145,12 +158,17 @@ class ServingSnapshot:
         there = set(loaded.columns) & set(loaded.rows.columns)
         names = list(dict.fromkeys((TITLE, PICTURE, *self.attributes)))
         texts = {name: F.col(quoted(name)).cast("string") if name in there else nothing for name in names}
-        named = loaded.rows.where(F.col(MALFORMED).isNull()).select(
-            F.expr(trimmed(C.ITEM)).alias("_id"),
+        ids = Ids(items.schema[C.ITEM].dataType.simpleString(), ())
+        id_ = ids.column(C.ITEM, loaded.rows.schema[C.ITEM].dataType, place)
+        rows = loaded.rows.select(
+            F.when(F.col(MALFORMED).isNull(), id_).alias("_id"),
             F.struct(*(text.alias(name) for name, text in texts.items())).alias("_texts"),
         )
+        named = rows.where(F.col("_id").isNotNull())
         one = named.groupBy("_id").agg(F.max("_texts").alias("_texts"))  # of several rows of an item always the same
-        joined = items.join(one, F.col(C.ITEM).cast("string") == F.col("_id"), "left")
+        joined = items.join(one, F.col(C.ITEM) == F.col("_id"), "left")
+        known = itemids.join(one.select("_id"), F.col(C.ITEM) == F.col("_id"), "left")
+        warnings += _missing(rows, known, place)
         found = {name: F.col("_texts").getField(name) for name in names}
         columns = {TITLE: found[TITLE], PICTURE: found[PICTURE]}
         if self.attributes:
@@ -158,9 +176,22 @@ class ServingSnapshot:
         return joined.withColumns(columns).drop("_id", "_texts")
 
 
+def _missing(rows: DataFrame, known: DataFrame, place: str) -> list[str]:
+    """Return a sentence about rows that name no item, and one if most items have no row."""
+    total = F.count(F.lit(1))
+    found = fetch(rows=rows.agg(total, F.count("_id")), items=known.agg(total, F.count("_id")))
+    ((number, sound),), ((items, named),) = found["rows"], found["items"]
+    why = "have too many or too few cells, or an itemid that the log cannot have, and name nothing"
+    told = [f"{number - sound:,} of {number:,} rows of {place} {why}: see stage4.snapshot"] if sound < number else []
+    if named < _FEW * items:
+        sentence = f"{items - named:,} of {items:,} items have no row in {place}, and so no title and no attributes"
+        told.append(f"{sentence}: see stage4.snapshot")
+    return told
+
+
 def _lists(recommendations: DataFrame, ids: DataFrame) -> DataFrame:
     """Return visitorid and its list, best first."""
-    place = F.struct(C.RANK, C.ITEM_INDEX, C.SCORE, _number(C.SOURCE, SOURCES))
+    place = F.struct(C.RANK, C.ITEM_INDEX, C.SCORE, _number(C.SOURCE, C.SOURCES))
     listed = recommendations.join(ids, C.ITEM, "inner")
     return listed.groupBy(C.VISITOR).agg(F.sort_array(F.collect_list(place)).alias("list"))
 
@@ -169,8 +200,23 @@ def _past(interactions: DataFrame, kinds: Sequence[str]) -> DataFrame:
     """Return visitor_index and its history, newest first."""
     time = (-F.col(C.LAST_TIMESTAMP)).alias("before")
     event = F.struct(time, C.ITEM_INDEX, _number(C.EVENT, kinds), C.SCORE)
-    known = interactions.where(F.col(C.EVENT).isin(list(kinds)))
+    is_known = F.col(C.EVENT).isin(list(kinds))
+    if OTHER in kinds:
+        known = interactions.withColumn(C.EVENT, F.when(is_known, F.col(C.EVENT)).otherwise(OTHER))
+    else:
+        known = interactions.where(is_known)
     return known.groupBy(C.VISITOR_INDEX).agg(F.sort_array(F.collect_list(event)).alias("history"))
+
+
+def _by_factors(item_factors: DataFrame) -> DataFrame:
+    """Return item_index and its factors."""
+    return item_factors.select(F.col(C.ID).alias(C.ITEM_INDEX), C.FEATURES)
+
+
+def _by_neighbours(neighbours: DataFrame) -> DataFrame:
+    """Return item_index and its neighbours, the nearest first."""
+    place = F.struct((-F.col(C.SIMILARITY)).alias("order"), C.NEIGHBOUR_INDEX, C.SIMILARITY)
+    return neighbours.groupBy(C.ITEM_INDEX).agg(F.sort_array(F.collect_list(place)).alias("neighbours"))
 
 
 def _neighbours(pairs: DataFrame, ids: DataFrame, other: str, value: str) -> DataFrame:

@@ -31,6 +31,9 @@ _PARTS = 1_000_000  # the resolution of a share
 _PAIRS = "_pairs"
 _LAST_PAIRS = 5
 _FEW = 0.2  # of the visitors: so many ties are usual
+_EVALUATED = 5_000  # visitors: with more, the intervals get little narrower, and the lists take longer than the fit
+_MOST_KNOWN, _MOST_UNKNOWN = 0.5, 0.2  # of the visitors
+_USUAL_SHARE = 0.2  # of a visitor's pairs, in published splits
 _BY: Mapping[str, Literal["visitors", "every_visitor", "time"]] = {  # stage 1's protocol -> ours
     "unknown_visitors": "visitors",
     "column_cut": "visitors",
@@ -60,10 +63,12 @@ class ValidationSplit:
     Init parameters:
         by: visitors, every_visitor or time; null: as the protocol of stage 1's holdout: time after a cut by time,
             every_visitor with holdout.every_visitor or a holdout of your own, else visitors.
-        share: ratio (0 to 1) of the visitors that are evaluated; not by time.
+        share: ratio (0 to 1) of the visitors that are evaluated; null: as many as have 5,000 visitors of several pairs,
+            half of them at most, and by visitors a fifth, because these are not fitted; not by time.
         last_pairs: how many pairs of an evaluated visitor, the last by time, are held out; pairs with equal times are
             chosen by a hash. One at least stays, so a visitor with one pair is only fitted. null: as
-            stage1.holdout.last_events, or 5; not by time.
+            stage1.holdout.last_events, or 5; not by time. With a holdout of your own, and equal times: a fifth of the
+            pairs, as published splits have.
         pairs_share: ratio (0 to 1) of an evaluated visitor's pairs that are held out instead, chosen by a hash. null:
             as stage1.holdout.share, unless last_pairs is given; not by time.
         percentile: share of the pairs, in percent, that are earlier than the cut, 0 to 100; by time.
@@ -82,7 +87,7 @@ class ValidationSplit:
     """
 
     by: Literal["visitors", "every_visitor", "time"] | None = None
-    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
     last_pairs: Annotated[int, Field(ge=1)] | None = None
     pairs_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     percentile: Annotated[float, Field(gt=0, lt=100)] = 90.0
@@ -108,6 +113,26 @@ class ValidationSplit:
         )
         return replace(self, by=by, min_score=min_score, **more)
 
+    def sized(self, scores: DataFrame) -> "ValidationSplit":
+        """Return the split with the share of the visitors that is evaluated."""
+        if self.share is not None or self.by == "time":
+            return self
+        several = scores.groupBy(C.VISITOR_INDEX).agg(F.count(F.lit(1)).alias(_PAIRS)).where(F.col(_PAIRS) > 1)
+        (visitors,) = single_row(several.agg(F.count(F.lit(1))))
+        most = _MOST_KNOWN if self.by == "every_visitor" else _MOST_UNKNOWN
+        return replace(self, share=min(most, _EVALUATED / max(visitors, 1)))
+
+    def untied(self, own: "ValidationSplit", protocol: str | None) -> "ValidationSplit":
+        """Return the split for a log whose times do not say which pairs are the last.
+
+        Args:
+            own: the split as it is configured: its last_pairs stay.
+            protocol: the name in stage 1's record.
+        """
+        if protocol != "own_holdout" or own.last_pairs is not None:
+            return self
+        return replace(self, last_pairs=None, pairs_share=_USUAL_SHARE)
+
     def execute(self, scores: DataFrame, cut: float = 0) -> Parts:
         """Return the parts; see the class."""
         parts = self._by_time(scores, cut) if self.by == "time" else self._by_visitors(scores)
@@ -128,11 +153,18 @@ class ValidationSplit:
         if tied <= _FEW * visitors:
             return ""
         found = f"{tied:,} of {visitors:,} evaluated visitors have pairs with equal times on both sides of the split"
-        hint = "set tune.validation.pairs_share to the share that your own test part has, 0.2 for example"
-        return f"{found}, so that a hash, not the time, chose what is held out; {hint}"
+        return f"{found}, so that a hash, not the time, chooses what is held out"
+
+    @property
+    def remedy(self) -> str:
+        """What to do if the held-out pairs are chosen by chance."""
+        if self.pairs_share is None:
+            return "set tune.validation.pairs_share to the share that your own test part has, 0.2 for example"
+        share = f"{self.pairs_share:.0%} of each evaluated visitor's pairs are held out"
+        return f"{share}; set tune.validation.pairs_share if your own test part has another share"
 
     def _by_visitors(self, scores: DataFrame) -> Parts:
-        chosen = self._draw(C.VISITOR_INDEX) < round(self.share * _PARTS)
+        chosen = self._draw(C.VISITOR_INDEX) < round((self.share or _MOST_UNKNOWN) * _PARTS)
         of_visitor = Window.partitionBy(C.VISITOR_INDEX)
         by_hash = [self._draw(C.ITEM_INDEX, C.VISITOR_INDEX), F.col(C.ITEM_INDEX)]
         order = by_hash if self.pairs_share is not None else [F.desc(C.LAST_TIMESTAMP), *by_hash]

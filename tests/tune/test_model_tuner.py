@@ -7,7 +7,7 @@ import pytest
 from recommender.errors import ConfigError
 from recommender.settings.step import build_steps
 from recommender.tune.draws import Density
-from recommender.tune.steps import AlsTuner
+from recommender.tune.steps import ModelTuner
 from recommender.tune.trial import Judged, Parameters
 
 START = {"rank": 16, "max_iter": 5, "reg_param": 0.1, "alpha": 1.0}
@@ -21,30 +21,37 @@ def test_the_first_round_fits_a_quarter_of_a_million_pairs_or_a_sixteenth(pairs:
         asked.append(share)
         return Judged(0.5)
 
-    AlsTuner(trials=2).execute(objective, START, Density(pairs, pairs // 20, 1.0))
+    ModelTuner(trials=2).execute(objective, START, Density(pairs, pairs // 20, 1.0))
     assert (asked[0], asked[1]) == (1.0, expected)
 
 
 def test_the_number_of_fits_at_once_follows_the_cores_where_that_is_asked_for() -> None:
-    assert AlsTuner().fits_at_once(64) == 1
-    assert [AlsTuner(parallel_fits=None).fits_at_once(cores) for cores in (2, 16, 100)] == [1, 2, 12]
-    assert AlsTuner(parallel_fits=3).fits_at_once(2) == 3
+    assert ModelTuner().fits_at_once(64) == 1
+    assert [ModelTuner(parallel_fits=None).fits_at_once(cores) for cores in (2, 16, 100)] == [1, 2, 12]
+    assert ModelTuner(parallel_fits=3).fits_at_once(2) == 3
 
 
 def test_ratings_are_searched_without_alpha() -> None:
-    assert "alpha" in AlsTuner().space()
-    assert "alpha" not in AlsTuner().space(implicit=False)
+    assert "alpha" in ModelTuner().space()
+    assert "alpha" not in ModelTuner().space(implicit=False)
 
 
 def test_the_exponent_is_searched_with_blocks_alone() -> None:
-    assert "reg_exponent" not in AlsTuner().space()
-    assert AlsTuner().space(blocks=True)["reg_exponent"].values == (0.5, 1.0)  # type: ignore[union-attr]
+    assert "reg_exponent" not in ModelTuner().space()
+    assert ModelTuner().space(blocks=True)["reg_exponent"].values == (0.5, 0.75, 1.0)  # type: ignore[union-attr]
 
 
 def test_what_is_not_asked_for_is_not_searched() -> None:
-    assert sorted(AlsTuner().space()) == ["alpha", "max_iter", "rank", "reg_param"]
-    asked = AlsTuner(score_map={"view": {"low": 0, "high": 2}}, half_life_days={"low": 1, "high": 9}, min_score=[1, 2])
-    assert sorted(set(asked.space()) - set(AlsTuner().space())) == ["half_life_days", "min_score", "score_map.view"]
+    assert sorted(ModelTuner().space()) == ["alpha", "max_iter", "rank", "reg_param"]
+    weights = {"view": {"low": 0, "high": 2}}
+    asked = ModelTuner(score_map=weights, half_life_days={"low": 1, "high": 9}, min_score=[1, 2]).space()
+    assert sorted(set(asked) - set(ModelTuner().space())) == ["half_life_days", "min_score", "score_map.view"]
+
+
+def test_the_neighbours_of_items_are_searched_instead_of_als_if_asked_for() -> None:
+    walk = ["item_to_item.alpha", "item_to_item.beta", "item_to_item.neighbours"]
+    assert sorted(ModelTuner(model="item_to_item").space(blocks=True)) == walk
+    assert sorted(ModelTuner(model="item_to_item", min_score=[1, 2]).space()) == [*walk, "min_score"]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +67,9 @@ def test_what_is_not_asked_for_is_not_searched() -> None:
         ({"alpha": {"low": 2}}, "CFG_VALUE tune.tuner: alpha must have low and high, got low"),
         ({"alpha": {}}, "CFG_VALUE tune.tuner: alpha must have low and high, got neither"),
         ({"reg_param": {"low": -1, "high": 1}}, "CFG_VALUE tune.tuner: reg_param.low must be >= 0, got -1"),
+        ({"walk_beta": {"low": 0, "high": 3}}, "CFG_VALUE tune.tuner: walk_beta.high must be <= 2, got 3"),
+        ({"neighbours": [0]}, "CFG_RANGE tune.tuner.neighbours[0] must be 1..1000, got 0"),
+        ({"model": "best"}, "CFG_RANGE tune.tuner.model must be one of als, item_to_item, got 'best'"),
         ({"half_life_days": {"low": 0, "high": 1}}, "CFG_VALUE tune.tuner: half_life_days.low must be > 0, got 0"),
         ({"half_life_days": {}}, "CFG_VALUE tune.tuner: half_life_days must have low and high, got neither"),
         (
@@ -77,6 +87,6 @@ def test_what_is_not_asked_for_is_not_searched() -> None:
 )
 def test_a_space_that_is_none_is_refused(given: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        build_steps({"tuner": AlsTuner}, {"tuner": given}, "tune.")
+        build_steps({"tuner": ModelTuner}, {"tuner": given}, "tune.")
     assert str(raised.value.mistakes[0]).startswith(expected)
     assert len(raised.value.mistakes) == 1
