@@ -23,6 +23,7 @@ _WIDER: Sequence[Sequence[type[T.DataType]]] = (
     (T.ByteType, T.ShortType, T.IntegerType, T.LongType),
     (T.FloatType, T.DoubleType),
 )
+_NO_BYTE = ("UNABLE_TO_INFER_SCHEMA", "length is too low: 0)")  # how a file without a byte fails
 _COMPARED_FILES = 500  # of more files the schemas are merged in one job, and not looked at one by one
 _Kinds = tuple[tuple[str, T.DataType], ...]
 # Spark has no type for times in nanoseconds, as pandas writes them; they are read as numbers where this is set.
@@ -81,9 +82,9 @@ def _read(
         try:
             return read(literal(file)).schema
         except Exception as error:
-            if "UNABLE_TO_INFER_SCHEMA" not in str(error):
+            if not any(sign in str(error) for sign in _NO_BYTE):
                 raise
-            return None  # not a single byte is in it
+            return None
 
     looked = of_each(files, look)
     schemas = {file: schema for file, schema in looked.items() if schema is not None}
@@ -98,7 +99,8 @@ def _read(
     both = twice(files, (name for schema in schemas.values() for name in schema.names), "folders")
     warnings = [*([f"{len(empty):,} files of {path} are empty, one is {empty[0]}"] if empty else []), *both]
     if len(alike) == 1:
-        return replace(loaded(read(path, **base_of(path, files)), path, place()), warnings=warnings)
+        paths = list(map(literal, schemas)) if empty else path
+        return replace(loaded(read(paths, **base_of(path, files)), path, place()), warnings=warnings)
     types = _types({its[0]: dict(kinds) for kinds, its in alike.items()})
     parts = [
         _part(read(list(map(literal, its)), **base_of(path, files)), schemas[its[0]].names, dict(kinds), types)

@@ -22,8 +22,8 @@ from recommender.errors import (
 )
 
 _UNREADABLE = re.compile(
-    r"FAILED_READ_FILE|CANNOT_READ_FILE|is not a Parquet file|Unexpected end of input stream|could not verify page"
-    r"|ChecksumException|Checksum error|ParquetDecodingException"
+    r"FAILED_READ_FILE|Encountered error while reading file|CANNOT_READ_FILE|is not a Parquet file"
+    r"|Unexpected end of input stream|could not verify page|ChecksumException|Checksum error|ParquetDecodingException"
 )
 # A name may have spaces: it ends with the sentence, or with the line.
 _FILE = re.compile(

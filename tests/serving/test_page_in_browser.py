@@ -228,6 +228,7 @@ def test_axe_finds_nothing_that_keeps_people_out(opened: Callable[..., Any], ser
     service.hidden = [6]
     page = opened(**WAYS[way])
     for name, state in STATES.items():
+        page.goto("about:blank")
         page.goto(f"{service.address}#{state}")
         expect(page.locator("#content > :not(.loading)").first).to_be_visible()
         page.wait_for_load_state("networkidle")

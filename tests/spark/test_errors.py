@@ -38,6 +38,11 @@ from recommender.spark.errors import explained
             "SOURCE_QUERY the database cannot read what it is asked for: ERROR: invalid input syntax for type bigint;",
             12,
         ),
+        (
+            "Encountered error while reading file file:///e.csv.gz. Details:\nCaused by: IOException: not a gzip file",
+            "INPUT_CORRUPT file:///e.csv.gz is not packed as the end of its name says; rename it, or pack it",
+            12,
+        ),
         ("java.io.EOFException: Unexpected end of input stream", "INPUT_CORRUPT a file cannot be read to its end", 12),
         ("java.io.IOException: No space left on device", "STORAGE_FULL a disk is full: see --root", 17),
         (
