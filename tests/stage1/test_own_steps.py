@@ -156,7 +156,7 @@ def in_train(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def divided(self: EvaluationSplit, *given: Any) -> Parts:
         parts = divide(self, *given)
-        return parts._replace(train=self._counter.through("half", Half, parts.train))
+        return parts._replace(train=self.counter.through("half", Half, parts.train))
 
     monkeypatch.setattr(EvaluationSplit, "divide", divided)
 
@@ -166,14 +166,14 @@ def in_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def divided(self: EvaluationSplit, *given: Any) -> Parts:
         parts = divide(self, *given)
-        return parts._replace(test=self._counter.through("half", Half, parts.test))
+        return parts._replace(test=self.counter.through("half", Half, parts.test))
 
     monkeypatch.setattr(EvaluationSplit, "divide", divided)
 
 
 def before_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     cap = EventLog._not_too_many
-    halved: Callable[..., Any] = lambda self, events: cap(self, self._counter.through("half", Half, events))  # noqa: E731
+    halved: Callable[..., Any] = lambda self, events: cap(self, self.counter.through("half", Half, events))  # noqa: E731
     monkeypatch.setattr(EventLog, "_not_too_many", halved)
 
 
@@ -181,7 +181,7 @@ def before_the_validator(monkeypatch: pytest.MonkeyPatch) -> None:
     validated = EventLog._validated
 
     def halved(self: EventLog, read: DataFrame) -> DataFrame:
-        rows = validated(self, self._counter.through("half", Half, read))
+        rows = validated(self, self.counter.through("half", Half, read))
         self._read.insert(0, read)
         return rows
 
