@@ -26,7 +26,7 @@ import pyspark
 from pyspark.sql import SparkSession
 from support.java import QUICK_JAVA
 
-from recommender.spark.session import OF_SMALL
+from recommender.spark.session import OF_SMALL, PYTHON_SAYS_LESS
 
 # The modules of the service are imported for their examples; without the extra they cannot be.
 _SERVICE = ["recommender/serving/*.py", "tests/support/asking.py", "tests/support/running.py"]
@@ -89,7 +89,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, java_classes: Path) -> Itera
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.default.parallelism", "2")
         # As a job has it that finds its inputs small. The clusters of tests/support have Spark's own settings.
-        .config(map=OF_SMALL)
+        .config(map=OF_SMALL | PYTHON_SAYS_LESS)
         # Thousands of small plans, each run once: neither compiled plans nor the second compiler would earn their time.
         # What the first compiler makes needs more room than it has by default for thousands of tests.
         .config(map=INTERPRETED)

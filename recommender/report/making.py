@@ -99,7 +99,16 @@ def origin(facts: Facts) -> Markup | None:
     read = facts.record("stage1").get("inputs") or {}
     if read:
         total = sum(each[0] for each in read.values())
-        parts.append(element("p", "Read ", number(len(read)), f" files, {size(total)}.", class_="note"))
+        parts.append(
+            element(
+                "p",
+                "Read ",
+                number(len(read)),
+                " file, " if len(read) == 1 else " files, ",
+                f"{size(total)}.",
+                class_="note",
+            )
+        )
     return joined(parts)
 
 

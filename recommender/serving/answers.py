@@ -134,9 +134,9 @@ def popular(version: Version, request: Request) -> Answer:
 def computed(version: Version, request: Request) -> Answer:
     """Return a list that is computed now, from the stored history of a visitor and the events of the request."""
     feedback, unknown, known = _feedback(version, request)
-    taste = version.engine.taste(feedback)
+    taste = version.engine.scorer.taste(feedback)
     ranked = _best(version, request, partial(version.engine.best, taste), feedback.excluded)
-    source = POPULAR if taste is None else version.engine.source
+    source = POPULAR if taste is None else version.engine.scorer.source
     return {**_ranked(version, request, source, ranked, known=known), **unknown}
 
 
@@ -146,18 +146,18 @@ def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer
     Without anything that is known of the visitor, the order is that of the popularity. Hidden items are left out.
     """
     feedback, unknown, known = _feedback(version, request)
-    taste = version.engine.taste(feedback)
+    taste = version.engine.scorer.taste(feedback)
     found = _indexes(version, itemids)
     given = np.setdiff1d(np.array(found, np.int64), version.hidden)
     if taste is None:
         scores, may_score = version.snapshot.items.popularity[given], np.ones(len(given), dtype=np.bool_)
     else:
-        may_score = version.engine.known[given]
+        may_score = version.engine.scorer.known[given]
         scores = np.full(len(given), -np.inf)
-        scores[may_score] = version.engine.scores(taste, given[may_score])
+        scores[may_score] = version.engine.scorer.scores(taste, given[may_score])
     order = np.lexsort((given, -scores))[: request.k]
     numbers = [each if may else None for each, may in zip(_numbers(scores[order]), may_score[order], strict=True)]
-    source = POPULAR if taste is None else version.engine.source
+    source = POPULAR if taste is None else version.engine.scorer.source
     answer = _list(version, request, source, given[order], numbers, [source] * len(order), known=known)
     return {**answer, **unknown, "unknown_items": unknown["unknown_items"] + len(itemids) - len(found)}
 
@@ -165,7 +165,7 @@ def scored(version: Version, request: Request, itemids: Sequence[str]) -> Answer
 def similar_to_several(version: Version, request: Request, itemids: Sequence[str]) -> Answer:
     """Return the items of the whole catalogue that are most like several, such as a cart, by the mean similarity."""
     found = np.array(_indexes(version, itemids), np.int64)
-    given = np.unique(found[version.engine.known[found]])
+    given = np.unique(found[version.engine.scorer.known[found]])
     listed: list[Answer] = []
     if len(given):
         excluded = np.concatenate([found, _excluded(version, request)])
@@ -188,24 +188,21 @@ def batch(version: Version, requests: Sequence[Request]) -> Answer:
 
 
 def similar(version: Version, itemid: str, k: int) -> Answer:
-    """Return the items that are most like one.
-
-    Raises:
-        RequestError: the item does not exist.
-    """
+    """Return the items that are most like one; see `_neighbours`."""
     return _neighbours(version, itemid, version.snapshot.items.similar, "similarity", k)
 
 
 def bought_together(version: Version, itemid: str, k: int) -> Answer:
-    """Return the items that most visitors bought with one; none if the version does not know.
-
-    Raises:
-        RequestError: the item does not exist.
-    """
+    """Return the items that most visitors bought with one; none if the version does not know; see `_neighbours`."""
     return _neighbours(version, itemid, version.snapshot.items.together, "visitors", k)
 
 
 def _neighbours(version: Version, itemid: str, lists: ListsOf | None, name: str, k: int) -> Answer:
+    """Return the stored list of an item, without hidden items.
+
+    Raises:
+        RequestError: the item does not exist.
+    """
     index = _index(version, itemid)
     listed: list[Answer] = []
     if lists is not None:
@@ -225,10 +222,10 @@ def explanation(version: Version, visitorid: str, itemid: str) -> Answer:
     """
     snapshot, index = version.snapshot, _index(version, itemid)
     did = snapshot.visitors.history(_place(version, visitorid))
-    if not version.engine.known[index]:
+    if not version.engine.scorer.known[index]:
         raise RequestError(409, "ITEM_NOT_EXPLAINED", f"the model does not know item {itemid}: nothing to explain")
     feedback = version.feedback(did)
-    explained = version.engine.explained(index, feedback)
+    explained = version.engine.scorer.explained(index, feedback)
     kinds: dict[int, list[str]] = {}
     for item, event in zip(did.item.tolist(), did.event.tolist(), strict=True):
         kinds.setdefault(item, []).append(version.events[event])

@@ -13,7 +13,7 @@ from recommender.ranking import multiplied
 from recommender.serving.factors import ByFactors
 from recommender.serving.filters import Choice
 from recommender.serving.neighbours import ByNeighbours
-from recommender.serving.scorer import Explained, Feedback, Scorer
+from recommender.serving.scorer import Feedback, Scorer
 from recommender.serving.selection import Ranked, most_popular
 from recommender.snapshot.catalogue import Neighbours, Popular
 from recommender.snapshot.read import Snapshot
@@ -33,15 +33,13 @@ class Engine:
     Init parameters:
         snapshot: the version.
     Attributes:
-        source: what a computed list says of itself. known: whether the model knows each item.
-        order: the indexes of the items in the order of the search; empty: items are not searched.
+        scorer: its model.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._scorer = scorer_of(snapshot)
+        self.scorer = scorer_of(snapshot)
         self._popular = snapshot.items.popular
         self._fills = snapshot.manifest.fill_with_popular
-        self.source, self.known, self.order = self._scorer.source, self._scorer.known, self._scorer.order
 
     def feedback(
         self, items: NDArray[np.integer], scores: NDArray[np.floating], excluded: NDArray[np.integer]
@@ -50,12 +48,8 @@ class Engine:
         unique, position = np.unique(np.asarray(items, np.int64), return_inverse=True)
         weights = np.asarray(scores, np.float64)
         sums = np.asarray(np.bincount(position.ravel(), weights, minlength=len(unique)), np.float64)
-        known = self.known[unique]
+        known = self.scorer.known[unique]
         return Feedback(unique[known], sums[known], np.unique(excluded).astype(np.int64))
-
-    def taste(self, feedback: Feedback) -> Any | None:
-        """Return what the model makes of a visitor's feedback, None if nothing can be said of it."""
-        return self._scorer.taste(feedback)
 
     def best(
         self,
@@ -73,7 +67,7 @@ class Engine:
         """
         items, scores = np.array([], np.int32), np.array([], np.float32)
         if taste is not None:
-            items, scores = self._scorer.best(taste, k, excluded, choice)
+            items, scores = self.scorer.best(taste, k, excluded, choice)
         if len(items) == k or not (self._fills or taste is None):
             return Ranked(items, scores, np.zeros(len(items), np.bool_))
         listed = np.concatenate([excluded, items])
@@ -81,22 +75,14 @@ class Engine:
         filled = np.arange(len(items) + len(more)) >= len(items)
         return Ranked(np.concatenate([items, more]), np.concatenate([scores, popularity]), filled)
 
-    def explained(self, item: int, feedback: Feedback) -> Explained:
-        """Return why a visitor has its score of an item that the model knows; see `Scorer.explained`."""
-        return self._scorer.explained(item, feedback)
-
-    def scores(self, taste: Any, items: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the scores of some items that the model knows, as a list would have them."""
-        return self._scorer.scores(taste, items)
-
     def alike(
         self, items: NDArray[np.int64], k: int, excluded: NDArray[np.int64], choice: Choice | None = None
     ) -> Ranked:
         """Return the k items that are most like some items that the model knows, on the mean; equal ones by index."""
-        indexes, similarities = self._scorer.alike(items)
+        indexes, similarities = self.scorer.alike(items)
         met, factors = None, None
         if choice is not None:
-            in_order = indexes is self.order
+            in_order = indexes is self.scorer.order
             met, factors = choice.of(slice(len(indexes))) if in_order else choice.of_items(indexes)
         similarities = similarities if factors is None else multiplied(similarities, factors)
         may = np.flatnonzero(~np.isin(indexes, excluded) & (True if met is None else met))

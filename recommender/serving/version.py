@@ -1,7 +1,6 @@
 """A version that can be served: a snapshot, who it is, and what ranks its items."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,19 +19,6 @@ _WARM_UPS: Final = 3
 CUSTOMARY: Final = 10
 
 
-@dataclass(frozen=True)
-class Identity:
-    """What every answer says of its version: the run, the number of the channel's record (0: none), and its time."""
-
-    run: str
-    number: int
-    created_at: str
-
-    def shown(self) -> dict[str, Any]:
-        """Return it as it stands in answers."""
-        return {"run": self.run, "number": self.number, "created_at": self.created_at}
-
-
 class Version:
     """What answers are made of.
 
@@ -44,8 +30,8 @@ class Version:
     def __init__(self, snapshot: Snapshot, number: int = 0) -> None:
         manifest = snapshot.manifest
         self.snapshot = snapshot
-        self.identity = Identity(manifest.run, number, manifest.created_at)
-        self.shown = self.identity.shown()
+        # What every answer says of its version.
+        self.shown: dict[str, Any] = {"run": manifest.run, "number": number, "created_at": manifest.created_at}
         self.number = number
         self.header = str(number)
         self.engine = Engine(snapshot)
@@ -54,7 +40,7 @@ class Version:
         self.sources = manifest.sources
         self.events = manifest.events
         self._barred = np.array([self.bars(kind) for kind in manifest.events], dtype=np.bool_)
-        self.filters = Filters(snapshot.items.attributes, self.engine.order)
+        self.filters = Filters(snapshot.items.attributes, self.engine.scorer.order)
         self.hidden = np.array([], dtype=np.int64)  # indexes of items that nobody gets
 
     @classmethod
@@ -95,10 +81,10 @@ class Version:
         """Look at all pages, and rank for a visitor a few times."""
         self.snapshot.touch()
         _ = self.filters.choices  # counted once
-        items = np.flatnonzero(self.engine.known)[:_WARM_UPS]
+        items = np.flatnonzero(self.engine.scorer.known)[:_WARM_UPS]
         for item in items:
             feedback = self.engine.feedback(item[None], np.ones(1), item[None])
-            self.engine.best(self.engine.taste(feedback), self.snapshot.manifest.k, feedback.excluded)
+            self.engine.best(self.engine.scorer.taste(feedback), self.snapshot.manifest.k, feedback.excluded)
 
     def ask(self) -> None:
         """Ask the golden questions.
@@ -110,16 +96,16 @@ class Version:
         for question in snapshot.manifest.golden:
             place = snapshot.visitors.find(str(question.visitorid))
             if place is None:
-                raise _wrong(self.identity, "does not know a visitor that it must know")
+                raise _wrong(snapshot.manifest.run, "does not know a visitor that it must know")
             published = snapshot.visitors.published(place)
             if [snapshot.items.ids.text(item) for item in published.item] != [str(item) for item in question.item]:
-                raise _wrong(self.identity, "recommends other items than it must")
+                raise _wrong(snapshot.manifest.run, "recommends other items than it must")
             feedback = self.feedback(snapshot.visitors.history(place))
-            ranked = self.engine.best(self.engine.taste(feedback), snapshot.manifest.k, feedback.excluded)
+            ranked = self.engine.best(self.engine.scorer.taste(feedback), snapshot.manifest.k, feedback.excluded)
             if not np.isfinite(ranked.score).all() or np.isin(ranked.item, feedback.excluded).any():
-                raise _wrong(self.identity, "ranks what it must not")
+                raise _wrong(snapshot.manifest.run, "ranks what it must not")
 
 
-def _wrong(identity: Identity, what: str) -> ArtifactError:
-    error = corrupt(f"the version of run {identity.run} {what}: a golden question was answered wrongly")
+def _wrong(run: str, what: str) -> ArtifactError:
+    error = corrupt(f"the version of run {run} {what}: a golden question was answered wrongly")
     return ArtifactError("GOLDEN_QUESTION", error.sentence)

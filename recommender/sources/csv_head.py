@@ -161,10 +161,11 @@ def head_of(first: Sequence[str], layout: Layout, file: str = "") -> Head:
 def has_values(names: Sequence[str], wanted: Sequence[str]) -> bool:
     """Return whether a row stands in the place of a header; it must not be shown.
 
-    >>> has_values(["1546300800000", "7", "view"], ["itemid"]), has_values(["itemid", "2019"], ["itemid"])
-    (True, False)
+    >>> has_values(["7", "view"], ["itemid"]), has_values(["ann\\t5"], []), has_values(["itemid", "5"], ["itemid"])
+    (True, True, False)
     """
-    return any(map(_VALUE.match, names)) and not set(names) & set(wanted)
+    cells_ = (cell for name in names for cell in re.split(r"[\t;|]|::", name))  # the delimiter may be another one
+    return any(map(_VALUE.match, cells_)) and not set(names) & set(wanted)
 
 
 def cells(line: str, delimiter: str, quote: str = '"', *, is_spaced: bool = False) -> list[str]:

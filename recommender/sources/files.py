@@ -71,6 +71,13 @@ _MISTAKES: Sequence[tuple[tuple[str, ...], type[InputError], str, str, str]] = (
         "",
     ),
     (
+        ("TextParsingException", "MALFORMED_CSV_RECORD"),
+        InputError,
+        "INPUT_CORRUPT",
+        "{path} has a line with more cells, or a longer one, than Spark's reader takes",
+        "mend it, or see data_loader.options (maxColumns, maxCharsPerColumn)",
+    ),
+    (
         ("CONFLICTING_DIRECTORY_STRUCTURES", "Conflicting directory structures", "CONFLICTING_PARTITION_COLUMN_NAMES"),
         InputError,
         "UNEXPECTED_FILE",

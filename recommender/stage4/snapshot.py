@@ -109,8 +109,8 @@ class Snapshot:
     def _kinds(self) -> DataFrame:
         """Return the kinds of events that are in the histories, those that matter most if there are too many."""
         counted = self.inputs.tables["interactions"].groupBy(C.EVENT).agg(F.count(F.lit(1)).alias("number"))
-        is_barred = F.col(C.EVENT).isin(self._barred)
-        return counted.orderBy(is_barred.desc(), F.col("number").desc(), C.EVENT).limit(_MOST_KINDS + 1)
+        barred_first = [F.col(C.EVENT).isin(self._barred).desc()] if self._barred else []
+        return counted.orderBy(*barred_first, F.col("number").desc(), C.EVENT).limit(_MOST_KINDS + 1)
 
     @property
     def _barred(self) -> list[str]:

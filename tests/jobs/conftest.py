@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from support.submitting import LIGHT, Done, Running, run, run_here, setting, submitted, write_events
+from support.submitting import (
+    CANARY,
+    LIGHT,
+    Done,
+    Running,
+    environment,
+    run,
+    run_here,
+    setting,
+    submitted,
+    write_events,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +45,23 @@ def settings(events: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def workflow(folder: Path, settings: list[str]) -> Done:
-    """Return how the run "monday" ended, with Spark as users have it: adaptive, with its partitions."""
-    return run(submitted("workflow", "--root", "out", "--run-id", "monday", *settings, options=()), folder)
+    """Return how the run "monday" ended, with Spark as users have it: adaptive, with its partitions.
+
+    It is given a secret wherever one can come from, and writes Spark's log of events beside its root; test_secrets.py
+    looks for it.
+    """
+    (folder / "log").mkdir()
+    conf = [f"spark.eventLog.dir={folder}/log", "spark.eventLog.enabled=true", "spark.eventLog.compress=false"]
+    conf += [f"spark.my.jdbc.url=jdbc:postgresql://ann:{CANARY}@db/shop", f"spark.my.password={CANARY}"]
+    conf += [f"spark.executorEnv.DB_TOKEN={CANARY}"]
+    options = [word for each in conf for word in ("--conf", each)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOP_PASSWORD", CANARY)
+        assert environment()["SHOP_PASSWORD"] == CANARY
+        done = run(submitted("workflow", "--root", "out", "--run-id", "monday", *settings, options=options), folder)
+    for name, text in (("out", done.out), ("err", done.err)):
+        (folder / f"workflow.{name}").write_text(text)
+    return done
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from support import postgres
 from support.submitting import Done, attempts, commits, failed, record, run_here, setting, write_events
+
+from recommender.run import runner
+from recommender.run.sample import sample_events, sample_items
+from recommender.sources import jdbc
 
 pytestmark = pytest.mark.job
 
@@ -63,8 +68,10 @@ def test_38_half_a_delivery(stage1: Callable[..., Done], events: Path, tmp_path:
 
 
 def test_real_events_have_nothing_in_common_with_generated_ones(
-    stage1: Callable[..., Done], events: Path, tmp_path: Path
+    stage1: Callable[..., Done], events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(runner, "sample_events", lambda spark: sample_events(spark, 7000))
+    monkeypatch.setattr(runner, "sample_items", lambda spark: sample_items(spark, 7000))
     assert stage1().code == 0
     done = stage1(f"data_loader.event_filename={events}")
     assert done.code == 0, done.err
@@ -79,11 +86,14 @@ def test_21_a_database_that_does_not_answer(
 ) -> None:
     monkeypatch.setenv("JDBC_USER", "reco")
     monkeypatch.setenv("JDBC_PASSWORD", "canary-of-a-secret")
+    waited: list[float] = []
+    monkeypatch.setattr(jdbc, "time", SimpleNamespace(sleep=waited.append))
     database = ("data_loader.jdbc_url=jdbc:postgresql://127.0.0.1:1/shop", "data_loader.table=shop.events")
     done = stage1(*database)
     assert done.code == 18, done.err
     assert "SOURCE_DOWN" in done.last
     assert "127.0.0.1:1 does not answer after 3 retries" in done.last
+    assert waited == [1, 4, 15]
     written = [path for path in tmp_path.rglob("*") if path.is_file() and os.access(path, os.R_OK)]
     assert written
     assert not any(b"canary-of-a-secret" in path.read_bytes() for path in written)

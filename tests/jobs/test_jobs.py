@@ -3,14 +3,30 @@
 import json
 import re
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import SparkSession
 from support.page_text import Page
-from support.submitting import JOBS, LIGHT, SUBMIT, Done, commits, live, record, run, script, setting, submitted
+from support.submitting import (
+    JOBS,
+    LIGHT,
+    SUBMIT,
+    Done,
+    commits,
+    live,
+    newest,
+    record,
+    run,
+    run_here,
+    script,
+    setting,
+    submitted,
+)
 
 pytestmark = pytest.mark.job
 
@@ -78,8 +94,20 @@ def test_a_dry_run_finds_what_the_run_has_made(
     assert done.out.count("is used again") == 2
 
 
-def test_a_run_again_is_told_the_time_that_it_took_before(call: Callable[..., Done], root: Path) -> None:
-    done = call("stage4", root, "--force", "--json")
+@pytest.fixture(scope="module")
+def again(
+    spark: SparkSession, finished: Path, settings: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Done]:
+    """Return a root whose stage 4 ran again: alone, for another channel, with a foreign file beside the lists."""
+    root = Path(shutil.copytree(finished, tmp_path_factory.mktemp("again") / "root"))
+    table = root / "stage3" / "data" / newest(root, "stage3") / "recommendations"
+    (table / "part-99999-foreign.snappy.parquet").write_bytes(b"not Parquet")
+    words = ("--force", "--json", *setting("stage4.publish.channel=candidate"))
+    return root, run_here("stage4", "--root", str(root), *settings, *words)
+
+
+def test_a_run_again_is_told_the_time_that_it_took_before(again: tuple[Path, Done]) -> None:
+    _, done = again
     assert done.code == 0, done.err
     told = [json.loads(line) for line in done.out.splitlines()]
     parts = {each["part"]: each for each in told if each["event"] == "part_started"}
@@ -89,12 +117,16 @@ def test_a_run_again_is_told_the_time_that_it_took_before(call: Callable[..., Do
     assert told[-2]["rows"]["recommendations"] > 0
 
 
-def test_a_stage_runs_alone_on_what_is_stored(call: Callable[..., Done], root: Path) -> None:
-    done = call("stage4", root, *setting("stage4.publish.channel=candidate"))
-    assert done.code == 0, done.err
+def test_a_stage_runs_alone_on_what_is_stored(again: tuple[Path, Done]) -> None:
+    root, _ = again
     assert len(commits(root, "stage4")) == 2
     assert (root / "channels" / "candidate" / f"{1:020d}.json").exists()
     assert live(root) == ["monday"]
+
+
+def test_51_a_foreign_file_beside_the_data(again: tuple[Path, Done]) -> None:
+    one, other = (record(commit)["contents"] for commit in commits(again[0], "stage4"))
+    assert one == other
 
 
 def test_what_was_submitted_is_not_overridden(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_rollback_is_followed(root: Path) -> None:
     worker.look()
     Channels(store_at(root)).rollback("live")
     assert worker.look() == 3
-    assert worker.versions.current().identity.run == "monday"
+    assert worker.versions.current().shown["run"] == "monday"
 
 
 def test_a_record_that_is_older_than_the_one_that_is_served_is_not_followed(

@@ -11,7 +11,6 @@ import pytest
 from pyspark.sql import SparkSession
 from support.clusters import on_cluster
 
-from recommender.errors import SchemaError
 from recommender.stage import Previous
 from recommender.stage1.main import Stage1
 from recommender.stage1.steps import column_encoder
@@ -41,12 +40,12 @@ def indexes(previous: Previous) -> dict[str, dict[int, int]]:
     return {name: {row[0]: row[1] for row in rows.collect()} for name, rows in previous.tables.items()}
 
 
-def three_runs(spark: SparkSession, folder: Path) -> list[dict[str, dict[int, int]]]:
-    """Return the indexes after each of three runs on growing logs; the third lacks ids of the first."""
+def runs_on(spark: SparkSession, folder: Path, *sizes: int) -> list[dict[str, dict[int, int]]]:
+    """Return the indexes after each run on growing logs; a later one lacks ids of the first."""
     previous: Previous | None = None
     grows = {"max_new_visitors": None, "max_new_items": None}
     found = []
-    for number, visitors in enumerate((15, 40, 60)):
+    for number, visitors in enumerate(sizes):
         log = folder / f"{number}.csv"
         write_log(log, visitors)
         previous = run(spark, log, folder / f"out{number}", previous, drift=grows)
@@ -75,7 +74,7 @@ def in_buckets() -> Iterator[list[list[int]]]:
 def three_runs_in_buckets(spark: SparkSession, folder: str) -> list[Any]:
     """Return the indexes after each of three runs that number in buckets, and the bounds of these."""
     with in_buckets() as bounds:
-        return [three_runs(spark, Path(folder)), bounds]
+        return [runs_on(spark, Path(folder), 15, 40, 60), bounds]
 
 
 def check(runs: list[dict[str, dict[int, int]]]) -> None:
@@ -89,10 +88,9 @@ def check(runs: list[dict[str, dict[int, int]]]) -> None:
 
 
 def test_indexes_never_move_and_have_no_gaps(spark: SparkSession, tmp_path: Path) -> None:
-    check(three_runs(spark, tmp_path))
+    check(runs_on(spark, tmp_path, 15, 60))
 
 
-@pytest.mark.slow
 @pytest.mark.slow  # test_same_metrics.py compares all of it by default
 def test_indexes_are_the_same_on_any_cluster(tmp_path: Path) -> None:
     found = []
@@ -121,12 +119,3 @@ def test_numbers_may_start_afresh(spark: SparkSession, tmp_path: Path) -> None:
     gone = spark.read.parquet(f"{tmp_path}/out/visitors").where(f"visitorid = {IDS[59]}").collect()
     assert [(row.events, row.score, row.trained) for row in gone] == [(0, 0.0, False)]
     del items
-
-
-def test_ids_of_another_type_are_told(spark: SparkSession, tmp_path: Path) -> None:
-    write_log(tmp_path / "log.csv", 5)
-    visitors = spark.createDataFrame([("ann", 0)], "visitorid string, visitor_index int")
-    previous = Previous({"contents": {"visitors": {"rows": 1}, "items": {"rows": 0}}}, {"visitors": visitors})
-    told = "SCHEMA_TYPE visitorid expected string, as numbered before, found bigint; see the encoder's start_afresh"
-    with pytest.raises(SchemaError, match=told):
-        run(spark, tmp_path / "log.csv", tmp_path / "out", previous)

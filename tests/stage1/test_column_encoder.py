@@ -109,3 +109,10 @@ def test_26_too_many_ids_are_told(spark: SparkSession, monkeypatch: pytest.Monke
 def test_a_missing_column_is_named(spark: SparkSession) -> None:
     with pytest.raises(SchemaError, match=r"SCHEMA_MISSING itemid; found \[id\]; see the encoder's column_name"):
         ColumnEncoder().execute(spark.range(1))
+
+
+def test_ids_of_another_type_than_before_are_named(spark: SparkSession) -> None:
+    known = spark.createDataFrame([("ann", 0)], "visitorid string, visitor_index int")
+    told = "SCHEMA_TYPE visitorid expected string, as numbered before, found bigint; see the encoder's start_afresh"
+    with pytest.raises(SchemaError, match=told):
+        ColumnEncoder("visitorid").execute(spark.createDataFrame([(7,)], "visitorid long"), known)

@@ -12,7 +12,9 @@ SCHEMA = "timestamp long, visitorid long, event string, itemid long"
 Event = tuple[int, int, str, int]
 
 EVENTS = st.sets(
-    st.tuples(st.integers(1, 9), st.integers(0, 2), st.sampled_from(["view", "wave"]), st.integers(0, 2)), max_size=60
+    st.tuples(st.integers(1, 9), st.integers(0, 2), st.sampled_from(["view", "wave"]), st.integers(0, 2)),
+    min_size=20,
+    max_size=60,
 )
 
 
@@ -28,7 +30,7 @@ def latest(events: set[Event], limit: int, by_item: bool) -> set[Event]:
     return kept
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS, per_visitor=st.integers(1, 9), per_pair=st.integers(1, 4))
 def test_32_the_latest_events_count(spark: SparkSession, events: set[Event], per_visitor: int, per_pair: int) -> None:
     cap = EventCap(max_per_visitor=per_visitor, max_per_pair=per_pair)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession, functions as F
-from support.reading import event_log, events, read, told, warnings_of
+from support.reading import checked, event_log, events, outcomes, read, told, verdicts, warnings_of
 
 from recommender.errors import ConfigError, InputError, SchemaError
 from recommender.stage1.steps import DataLoader
@@ -26,14 +26,13 @@ def log(tmp_path: Path, spark: SparkSession) -> Path:
 # Rows and their cells
 
 
-@pytest.mark.parametrize(
-    "row", ["{},7,view,79,26,3", "{},7,view", '{},7,view,"a"b,c",3', '{},7,view,"a', '{},7,view,a"']
-)
-def test_a_row_that_has_not_the_cells_of_the_header_is_malformed_though_a_column_is_not_used(
-    log: Path, row: str
-) -> None:
-    log.write_text(f"timestamp,visitorid,event,price,itemid\n{T},7,view,1,3\n{row.format(T + 1)}\n")
-    assert told(log) == {"MALFORMED": 1, "good": 1}
+def test_a_row_that_has_not_the_cells_of_the_header_is_malformed_though_a_column_is_not_used(log: Path) -> None:
+    bad = [f"{T}{rest}" for rest in (",7,view,79,26,3", ",7,view", ',7,view,"a"b,c",3', ',7,view,"a', ',7,view,a"')]
+    log.write_text("\n".join(["timestamp,visitorid,event,price,itemid", *bad, f"{T},7,view,1,3", ""]))
+    found = read(log)
+    assert (found.rows, found.good, found.quarantined) == (6, 1, {"MALFORMED": 5})
+    assert found.quarantine is not None
+    assert sorted(row.raw for row in found.quarantine.collect()) == sorted(bad)
 
 
 def test_a_line_break_inside_of_quotes_invents_no_event(log: Path) -> None:
@@ -54,12 +53,12 @@ def test_two_quotes_that_are_not_closed_hide_no_rows_either(log: Path) -> None:
     rows = [f"{T + n},{n},view,{n},ok" for n in range(8)]
     rows[2], rows[5] = f'{T},2,view,2,"oops', f'{T},5,view,5,"oops'
     log.write_text(HEADER + "\n".join(rows) + "\n")
-    assert told(log, options={"multiLine": "true"}) == {"MALFORMED": 4, "good": 4}
+    assert outcomes(log, options={"multiLine": "true"}) == {"MALFORMED": 4, "good": 4}
 
 
 def test_quotes_escaped_by_a_backslash_are_read_where_the_option_says_so(log: Path) -> None:
     log.write_text(HEADER.replace("itemid,note", "note,itemid") + f'{T},7,view,"TV \\"55\\", black",3\n')
-    assert told(log) == {"MALFORMED": 1}
+    assert outcomes(log) == {"MALFORMED": 1}
     assert events(log, options={"escape": "\\"}) == [(T, 7, "view", 3)]
 
 
@@ -91,7 +90,7 @@ def test_files_without_a_header_have_the_names_that_are_given_or_numbers(tmp_pat
         numbers = {"columns": dict(zip(names, ("c1", "c2", "c3", "c4"), strict=True))}
         for named in (given, numbers):
             assert events(tmp_path / name, **read_as, **named) == [(T, 7, "rating", 3, 5.0)]  # type: ignore[arg-type]
-            assert told(tmp_path / name, **read_as, **named) == {"good": 2}  # type: ignore[arg-type]
+            assert outcomes(tmp_path / name, **read_as, **named) == {"good": 2}  # type: ignore[arg-type]
     with pytest.raises(SchemaError, match=r"column_names has 2 names, and the first row of .*u\.data has 4 cells"):
         read(tmp_path / "u.data", header=False, delimiter="\t", column_names=["visitorid", "itemid"])
 
@@ -138,33 +137,42 @@ def test_a_file_without_any_wanted_column_is_named(tmp_path: Path, spark: SparkS
 
 
 @pytest.mark.parametrize(
-    ("id_type", "cell", "expected"),
+    ("id_type", "cells"),
     [
-        ("long", "257597.0", 257597),
-        ("long", "1.54630E+12", 1546300000000),
-        ("long", "9.2e+18", "BAD_ID"),
-        ("long", "1.5", "BAD_ID"),
-        ("long", "tea", "BAD_ID"),
-        ("long", str(2**63), "BAD_ID"),
-        ("long", "NULL", "NULL_ID"),
-        ("long", " ", "NULL_ID"),
-        *(("string", word, "NULL_ID") for word in ("NULL", "nan", "None", "\\N", "undefined", "-", "")),
-        ("string", '"[""a"",""b""]"', "BAD_ID"),
-        ("string", "[a]", "[a]"),
-        ("string", "007", "007"),
+        (
+            "long",
+            {
+                "257597.0": 257597,
+                "1.54630E+12": 1546300000000,
+                "9.2e+18": "BAD_ID",
+                "1.5": "BAD_ID",
+                "tea": "BAD_ID",
+                str(2**63): "BAD_ID",
+                "NULL": "NULL_ID",
+                " ": "NULL_ID",
+            },
+        ),
+        (
+            "string",
+            {
+                **dict.fromkeys(("NULL", "nan", "None", "\\N", "undefined", "-", ""), "NULL_ID"),
+                '"[""a"",""b""]"': "BAD_ID",
+                "[a]": "[a]",
+                "007": "007",
+            },
+        ),
     ],
 )
-def test_an_id_is_exact_or_has_a_true_reason(log: Path, id_type: str, cell: str, expected: Any) -> None:
-    log.write_text(HEADER + f"{T},1,view,{cell},x\n")
-    found = read(log, id_type=id_type)
-    made = [row.itemid for row in found.good_events]  # type: ignore[attr-defined]
-    assert (made or [*found.quarantined]) == [expected]
+def test_an_id_is_exact_or_has_a_true_reason(log: Path, id_type: str, cells: dict[str, Any]) -> None:
+    log.write_text(HEADER + "".join(f"{T},{place},view,{cell},x\n" for place, cell in enumerate(cells)))
+    found = verdicts(log, "itemid", len(cells), id_type=id_type)
+    assert dict(zip(cells, found, strict=True)) == cells
 
 
 def test_words_for_no_id_are_the_user_s(log: Path) -> None:
     log.write_text(HEADER + f"{T},null,view,leer,x\n")
-    assert told(log, id_type="string", null_words=["LEER"]) == {"NULL_ID": 1}
-    assert told(log, id_type="string", null_words=[]) == {"good": 1}
+    assert outcomes(log, id_type="string", null_words=["LEER"]) == {"NULL_ID": 1}
+    assert outcomes(log, id_type="string", null_words=[]) == {"good": 1}
 
 
 def test_zeros_that_a_number_loses_and_ids_that_merge_by_it_are_told(log: Path) -> None:
@@ -209,45 +217,52 @@ def test_ids_of_other_types_are_exact_or_refused(
         with pytest.raises(SchemaError, match=expected):
             read(path, id_type="string")
     else:
-        found = read(path, id_type="string")
-        made = [row.itemid for row in found.good_events]  # type: ignore[attr-defined]
-        assert (made or [*found.quarantined]) == [expected]
+        [row] = checked(path, id_type="string")
+        assert (row.reason or row.itemid) == expected
 
 
 # Times
 
 
+ISO: dict[str, Any] = {"timestamp_unit": "iso"}
+
+
 @pytest.mark.parametrize(
-    ("cell", "parameters", "expected"),
+    ("parameters", "cells"),
     [
-        ("1.54630E+12", {}, 1546300000000),
-        ("1546300800.123", {"timestamp_unit": "s"}, 1546300800123),
-        ("1546300800123456789", {"timestamp_unit": "ns"}, 1546300800123),
-        ("soon", {}, "BAD_TIMESTAMP"),
-        ("", {}, "NULL_TIMESTAMP"),
-        ("08:00:00", {"timestamp_unit": "iso"}, "BAD_TIMESTAMP"),
-        ("2010", {"timestamp_unit": "iso"}, "BAD_TIMESTAMP"),
-        ("2019-01-01", {"timestamp_unit": "iso"}, 1546300800000),
-        ("2019-01-01 01:00:00", {"timestamp_unit": "iso", "timezone": "Europe/Berlin"}, 1546300800000),
-        ("2019-01-01T01:00:00+01:00", {"timestamp_unit": "iso", "timezone": "America/Lima"}, 1546300800000),
-        ("2019-01-01 00:00:00 UTC", {"timestamp_unit": "iso", "timezone": "America/Lima"}, 1546300800000),
-        # The hour of 02:00 does not exist that day, and that of 02:00 in October exists twice: the first.
-        ("2021-03-28 02:30:00", {"timestamp_unit": "iso", "timezone": "Europe/Berlin"}, 1616895000000),
-        ("2021-10-31 02:30:00", {"timestamp_unit": "iso", "timezone": "Europe/Berlin"}, 1635640200000),
-        ("01.01.2019 01:00", {"timestamp_format": "dd.MM.yyyy HH:mm", "timezone": "Europe/Berlin"}, 1546300800000),
-        ("1.1.2019", {"timestamp_format": "dd.MM.yyyy"}, "BAD_TIMESTAMP"),
+        ({}, {"1.54630E+12": 1546300000000, "soon": "BAD_TIMESTAMP", "": "NULL_TIMESTAMP"}),
+        ({"timestamp_unit": "s"}, {"1546300800.123": 1546300800123}),
+        ({"timestamp_unit": "ns"}, {"1546300800123456789": 1546300800123}),
+        (ISO, {"08:00:00": "BAD_TIMESTAMP", "2010": "BAD_TIMESTAMP", "2019-01-01": 1546300800000}),
+        (
+            {**ISO, "timezone": "Europe/Berlin"},
+            {
+                "2019-01-01 01:00:00": 1546300800000,
+                # The hour of 02:00 does not exist that day, and that of 02:00 in October exists twice: the first.
+                "2021-03-28 02:30:00": 1616895000000,
+                "2021-10-31 02:30:00": 1635640200000,
+            },
+        ),
+        (
+            {**ISO, "timezone": "America/Lima"},
+            {"2019-01-01T01:00:00+01:00": 1546300800000, "2019-01-01 00:00:00 UTC": 1546300800000},
+        ),
+        (
+            {"timestamp_format": "dd.MM.yyyy HH:mm", "timezone": "Europe/Berlin"},
+            {"01.01.2019 01:00": 1546300800000, "1.1.2019": "BAD_TIMESTAMP"},
+        ),
+        ({"timestamp_format": "dd.MM.yyyy"}, {"1.1.2019": "BAD_TIMESTAMP", "01.01.2019": 1546300800000}),
     ],
 )
 def test_a_time_is_exact_or_has_a_true_reason(
-    log: Path, spark: SparkSession, cell: str, parameters: dict[str, Any], expected: Any
+    log: Path, spark: SparkSession, parameters: dict[str, Any], cells: dict[str, Any]
 ) -> None:
-    log.write_text(HEADER + f"{cell},1,view,3,x\n")
+    log.write_text(HEADER + "".join(f"{cell},{place},view,3,x\n" for place, cell in enumerate(cells)))
     for zone in ("UTC", "Asia/Tokyo"):  # it is the same whatever the zone of the session is
         spark.conf.set("spark.sql.session.timeZone", zone)
         try:
-            found = read(log, **parameters)
-            made = [row.timestamp for row in found.good_events]  # type: ignore[attr-defined]
-            assert (made or [*found.quarantined]) == [expected]
+            found = verdicts(log, "timestamp", len(cells), **parameters)
+            assert dict(zip(cells, found, strict=True)) == cells
         finally:
             spark.conf.set("spark.sql.session.timeZone", "UTC")
 
@@ -255,13 +270,13 @@ def test_a_time_is_exact_or_has_a_true_reason(
 def test_a_share_of_the_rows_in_another_unit_is_found(log: Path) -> None:
     rows = [f"{T + n if n % 3 else (T + n) // 1000},{n},view,{n},x\n" for n in range(9)]
     log.write_text(HEADER + "".join(rows))
-    assert told(log) == {"ZERO_TIMESTAMP": 3, "good": 6}
+    assert outcomes(log) == {"ZERO_TIMESTAMP": 3, "good": 6}
 
 
 def test_a_date_and_a_time_in_two_columns_are_one(log: Path) -> None:
     log.write_text("date,time,visitorid,event,itemid\n2019-01-01,00:00:01,7,view,3\n,00:00:01,7,view,3\n")
     columns = {"timestamp": ["date", "time"]}
-    assert told(log, columns=columns, timestamp_unit="iso") == {"NULL_TIMESTAMP": 1, "good": 1}
+    assert outcomes(log, columns=columns, timestamp_unit="iso") == {"NULL_TIMESTAMP": 1, "good": 1}
     assert events(log, columns=columns, timestamp_unit="iso") == [(1546300801000, 7, "view", 3)]
     loader = DataLoader(event_filename=str(log), columns=columns, timestamp_unit="iso")
     assert loader.unused(loader.load()) == []
@@ -311,7 +326,7 @@ def test_a_weight_is_a_finite_number_and_part_of_what_an_event_is(log: Path) -> 
     cells = ["3.5", "4", "4", "", "NaN", "Infinity", "3,5", "good"]
     log.write_text("\n".join(["timestamp;visitorid;itemid;stars", *(f"{T};1;3;{cell}" for cell in cells), ""]))
     rated: dict[str, Any] = {"delimiter": ";", "constant_event": "rating", "columns": {"weight": "stars"}}
-    assert told(log, **rated) == {"BAD_WEIGHT": 5, "good": 3}
+    assert outcomes(log, **rated) == {"BAD_WEIGHT": 5, "good": 3}
     assert events(log, **rated) == [(T, 1, "rating", 3, 3.5), (T, 1, "rating", 3, 4.0)]
 
 
@@ -342,7 +357,7 @@ def test_what_is_inside_of_others_is_reached_and_an_array_is_an_event_per_elemen
 def test_a_whole_basket_is_never_an_item(tmp_path: Path, spark: SparkSession) -> None:
     path = tmp_path / "events.json"
     path.write_text(json.dumps({"timestamp": T, "visitorid": "u", "event": "view", "itemid": ["tea", "jam"]}) + "\n")
-    assert told(path, id_type="string") == {"BAD_ID": 1}
+    assert outcomes(path, id_type="string") == {"BAD_ID": 1}
 
 
 @pytest.mark.parametrize("file_format", ["csv", "json", "parquet"])

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
-from support.reading import events, read, told, warnings_of
+from support.reading import events, outcomes, read, told, warnings_of
 
 from recommender.errors import ConfigError, InputError, SchemaError
 from recommender.sources import files
@@ -52,7 +52,7 @@ def test_a_number_is_an_id_if_it_is_whole_to_its_last_place(log: Path) -> None:
 def test_words_that_programs_write_for_nothing_are_no_ids(log: Path) -> None:
     words = ["NA", "N/A", "(null)", "nil", "<NA>", "#N/A", " None ", "NaN", "\\N"]
     assert items(log, [*words, "Na-7", "nilla"], id_type="string") == [*[None] * len(words), "Na-7", "nilla"]
-    assert told(log, id_type="string") == {"NULL_ID": len(words), "good": 2}
+    assert outcomes(log, id_type="string") == {"NULL_ID": len(words), "good": 2}
 
 
 def test_zeros_that_the_name_of_a_folder_loses_are_reported(tmp_path: Path, spark: SparkSession) -> None:
@@ -75,7 +75,7 @@ def test_decimals_that_are_not_whole_or_too_long_are_no_ids(tmp_path: Path, spar
     columns = {"timestamp": [T] * 3, "visitorid": [1, 2, 3], "event": ["view"] * 3}
     path = tmp_path / "events.parquet"
     pq.write_table(pa.table({**columns, "itemid": pa.array(cells, pa.decimal128(38, 2))}), path)
-    assert told(path) == {"BAD_ID": 2, "good": 1}
+    assert outcomes(path) == {"BAD_ID": 2, "good": 1}
     assert [row[3] for row in events(path, id_type="string")] == [str(10**30), "3"][::-1]
 
 
@@ -116,7 +116,7 @@ def test_seconds_with_a_fraction_keep_their_milliseconds(log: Path) -> None:
 )
 def test_rows_in_another_unit_are_kept_apart(log: Path, unit: str, rows: list[int], reasons: dict[str, int]) -> None:
     log.write_text(lines(*(f"{row},{place},view,3" for place, row in enumerate(rows))))
-    assert told(log, timestamp_unit=unit) == {**reasons, "good": 1}
+    assert outcomes(log, timestamp_unit=unit) == {**reasons, "good": 1}
 
 
 def test_a_pattern_of_time_is_one_of_whole_numbers_too(tmp_path: Path, spark: SparkSession) -> None:
@@ -137,7 +137,7 @@ def test_a_weight_is_a_number_as_people_write_it(log: Path) -> None:
     rows = [f"{T},{place},3,{cell}" for place, cell in enumerate([*cells, *wrong])]
     log.write_text(lines(*rows, header="timestamp,visitorid,itemid,stars"))
     rated: dict[str, Any] = {"constant_event": "rating", "columns": {"weight": "stars"}}
-    assert told(log, **rated) == {"BAD_WEIGHT": len(wrong), "good": len(cells)}
+    assert outcomes(log, **rated) == {"BAD_WEIGHT": len(wrong), "good": len(cells)}
     assert [row[4] for row in events(log, **rated)] == [*cells.values()]
 
 
@@ -171,7 +171,7 @@ def test_an_encoding_that_is_named_is_read(log: Path, encoding: str, text: str) 
 
 def test_bytes_that_are_no_characters_are_never_an_id(log: Path) -> None:
     log.write_bytes(lines(f"{T},7,view,café", f"{T},8,view,tea").encode("latin-1"))
-    assert told(log, id_type="string") == {"ENCODING": 1, "good": 1}
+    assert outcomes(log, id_type="string") == {"ENCODING": 1, "good": 1}
 
 
 def test_parents_that_are_missing_or_no_objects_leave_no_id(tmp_path: Path, spark: SparkSession) -> None:
@@ -282,6 +282,11 @@ def test_a_type_that_is_younger_than_the_parquet_of_spark_35_is_reported() -> No
             f"{T},7,view,7\n".encode(),
             r"e\.csv has values, and no names of columns; see data_loader\.header",
         ),
+        (
+            "e.csv",
+            f"ann\t{T}\t5\n".encode(),
+            r"e\.csv has values, and no names of columns; see data_loader\.header and",
+        ),
         ("e.csv", b'{"timestamp": 1}\n', r"e\.csv has values, and no names of columns; see data_loader\.file_format"),
         (
             "e.csv",
@@ -324,6 +329,15 @@ def test_a_file_that_is_something_else_is_named_with_the_way_out(
 def test_json_in_wide_characters_is_refused(tmp_path: Path, spark: SparkSession) -> None:
     with pytest.raises(ConfigError, match=r"JSON is read line by line, which a file in UTF-16 .*; convert it to UTF-8"):
         read(tmp_path / "e.json", options={"encoding": "UTF-16"})
+
+
+def test_a_line_that_the_reader_refuses_is_reported_without_its_text() -> None:
+    said = (
+        "com.univocity.parsers.common.TextParsingException: Index 20481 out of bounds, parsed content: ann@example.org"
+    )
+    told = files._mistake(RuntimeError(said), "e.csv", "csv", {})
+    assert str(told).startswith("INPUT_CORRUPT e.csv has a line with more cells, or a longer one, than Spark's reader")
+    assert "ann" not in str(told)
 
 
 # Filters

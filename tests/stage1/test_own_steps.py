@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,24 +28,33 @@ EVENTS = 240
 Lines = dict[str, tuple[int | None, int | None]]
 
 
-class Half:
-    """Keep every second event."""
+class Without:
+    """Keep the events but those whose times leave a rest."""
 
-    @staticmethod
-    def execute(rows: DataFrame) -> DataFrame:
-        return rows.where(F.col("timestamp") % 2 == 0)
+    def __init__(self, rest: int, divisor: int = 4, time: str = "timestamp") -> None:
+        self._rest, self._divisor, self._time = rest, divisor, time
+
+    def execute(self, rows: DataFrame) -> DataFrame:
+        return rows.where(F.col(self._time) % self._divisor != self._rest)
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> str:
-    """Return a log with as many events by night as by day, and as many of even times as of odd ones, of 24 visitors."""
+HALF = Without(1, 2)
+
+
+def write_log(folder: Path) -> str:
+    """Write as many events by night as by day, and as many of even times as of odd ones, of 24 visitors."""
     rows = (
         f"{10**12 // (24 * HOUR) * 24 * HOUR + (n % 2 * 12 + 1) * HOUR + n // 2},{n % 24},view,{n % 7}"
         for n in range(EVENTS)
     )
-    path = tmp_path / "events.csv"
+    path = folder / "events.csv"
     path.write_text("\n".join(["timestamp,visitorid,event,itemid", *rows]) + "\n")
     return str(path)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    return write_log(tmp_path)
 
 
 def reported(stage: Stage1, path: Path) -> list[StepRows]:
@@ -143,123 +151,102 @@ def test_a_kind_that_a_step_invents_is_reported(spark: SparkSession) -> None:
 def test_a_step_that_is_called_without_run_falsifies_nothing(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, log: str, tmp_path: Path
 ) -> None:
-    load = EventLog.load
-    monkeypatch.setattr(EventLog, "load", lambda *given: Half.execute(load(*given)))
+    """Not even the lines of a step on the test events, which says where the holdout begins."""
+    load, divide = EventLog.load, EvaluationSplit.divide
+
+    def divided(self: EvaluationSplit, *given: Any) -> Parts:
+        parts = divide(self, *given)
+        return parts._replace(test=self.counter.through("of the test", Without(2, 8), parts.test))
+
+    monkeypatch.setattr(EventLog, "load", lambda *given: HALF.execute(load(*given)))
+    monkeypatch.setattr(EvaluationSplit, "divide", divided)
     found = lines_of(reported(Stage1({"data_loader": {"event_filename": log}}), tmp_path / "out"))
-    assert (found["event_cap"], found["train_test_split"][0]) == ((240, 240), 120)
-    assert found["train_test_split"][1] == found["group_scores"][0]
+    split, own = found["train_test_split"], found["of the test"]
+    assert (found["event_cap"], split[0]) == ((240, 240), 120)
+    assert split[1] == found["group_scores"][0]
     assert spark.read.parquet(f"{tmp_path}/out/visitors").agg(F.sum("events")).first()[0] == 120  # type: ignore[index]
+    assert split[1] is not None
+    assert own[1] is not None
+    assert own[0] == 120 - split[1]
+    assert found["holdout"][0] == own[1]
+    assert 0 < own[1] < own[0]
 
 
-def in_train(monkeypatch: pytest.MonkeyPatch) -> None:
-    divide = EvaluationSplit.divide
-
-    def divided(self: EvaluationSplit, *given: Any) -> Parts:
-        parts = divide(self, *given)
-        return parts._replace(train=self.counter.through("half", Half, parts.train))
-
-    monkeypatch.setattr(EvaluationSplit, "divide", divided)
-
-
-def in_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    divide = EvaluationSplit.divide
-
-    def divided(self: EvaluationSplit, *given: Any) -> Parts:
-        parts = divide(self, *given)
-        return parts._replace(test=self.counter.through("half", Half, parts.test))
-
-    monkeypatch.setattr(EvaluationSplit, "divide", divided)
-
-
-def before_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    cap = EventLog._not_too_many
-    halved: Callable[..., Any] = lambda self, events: cap(self, self.counter.through("half", Half, events))  # noqa: E731
-    monkeypatch.setattr(EventLog, "_not_too_many", halved)
-
-
-def before_the_validator(monkeypatch: pytest.MonkeyPatch) -> None:
-    validated = EventLog._validated
-
-    def halved(self: EventLog, read: DataFrame) -> DataFrame:
-        rows = validated(self, self.counter.through("half", Half, read))
-        self._read.insert(0, read)
-        return rows
-
-    monkeypatch.setattr(EventLog, "_validated", halved)
-
-
-def before_the_filter(monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = Scoring.pairs
-    last_even = SimpleNamespace(execute=lambda rows: rows.where(F.col("last_timestamp") % 2 == 0))
-
-    def halved(self: Scoring, train: DataFrame) -> DataFrame:
-        return self._counter.through("half", last_even, pairs(self, train))
-
-    monkeypatch.setattr(Scoring, "pairs", halved)
-
-
-# where the step is put -> the lines that it stands between, and those around it that must agree
-PLACES: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, str]] = {
-    in_train: ("train_test_split", "group_scores"),
-    before_the_cap: ("event_deduplicator", "event_cap"),
-    before_the_validator: ("data_loader", "event_validator"),
+# the name of the step -> the lines that it stands between
+PLACES = {
+    "of the log": ("data_loader", "event_validator"),
+    "of the events": ("event_deduplicator", "event_cap"),
+    "of the training part": ("train_test_split", "group_scores"),
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+def in_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a step of a user's own between those of the stage, in four places."""
+    validated, cap, divide, pairs = EventLog._validated, EventLog._not_too_many, EvaluationSplit.divide, Scoring.pairs
+
+    def without_3(self: EventLog, read: DataFrame) -> Any:
+        rows = validated(self, self.counter.through("of the log", Without(3), read))
+        self._read.insert(0, read)
+        return rows
+
+    def without_2(self: EventLog, events: DataFrame) -> DataFrame:
+        return cap(self, self.counter.through("of the events", Without(2), events))
+
+    def without_1(self: EvaluationSplit, *given: Any) -> Parts:
+        parts = divide(self, *given)
+        return parts._replace(train=self.counter.through("of the training part", Without(1), parts.train))
+
+    def without_0(self: Scoring, train: DataFrame) -> DataFrame:
+        return self._counter.through("of the pairs", Without(0, 8, "last_timestamp"), pairs(self, train))
+
+    for owner, name, own in (
+        (EventLog, "_validated", without_3),
+        (EventLog, "_not_too_many", without_2),
+        (EvaluationSplit, "divide", without_1),
+        (Scoring, "pairs", without_0),
+    ):
+        monkeypatch.setattr(owner, name, own)
+
+
+@pytest.fixture(scope="module")
+def everywhere(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> list[StepRows]:
+    """Return the report of a run with a step in every place."""
+    folder = tmp_path_factory.mktemp("everywhere")
+    with pytest.MonkeyPatch.context() as patch:
+        in_every_place(patch)
+        return reported(Stage1({"data_loader": {"event_filename": write_log(folder)}}), folder / "out")
+
+
+@pytest.mark.parametrize("own", PLACES)
 def test_a_step_in_any_place_is_given_what_came_before_and_gives_what_comes_after(
-    monkeypatch: pytest.MonkeyPatch,
-    log: str,
-    tmp_path: Path,
-    place: Callable[[pytest.MonkeyPatch], None],
+    everywhere: list[StepRows], own: str
 ) -> None:
-    place(monkeypatch)
-    steps = reported(Stage1({"data_loader": {"event_filename": log}}), tmp_path / "out")
-    names = [line.step for line in steps]
-    own = names.index("half")
-    assert (names[own - 1], names[own + 1]) == PLACES[place]
-    above, half, below = steps[own - 1 : own + 2]
-    assert (above.rows_out, half.rows_out) == (half.rows_in, below.rows_in)
-    assert half.rows_in is not None
-    assert half.rows_out is not None
-    assert 0 < half.rows_out < half.rows_in
+    names = [line.step for line in everywhere]
+    place = names.index(own)
+    assert (names[place - 1], names[place + 1]) == PLACES[own]
+    above, line, below = everywhere[place - 1 : place + 2]
+    assert (above.rows_out, line.rows_out) == (line.rows_in, below.rows_in)
+    assert line.rows_in is not None
+    assert line.rows_out is not None
+    assert 0 < line.rows_out < line.rows_in
 
 
-def test_a_step_on_the_test_events_is_told_where_the_holdout_begins(
-    monkeypatch: pytest.MonkeyPatch, log: str, tmp_path: Path
-) -> None:
-    in_test(monkeypatch)
-    found = lines_of(reported(Stage1({"data_loader": {"event_filename": log}}), tmp_path / "out"))
-    split, half = found["train_test_split"], found["half"]
-    assert split[0] == 240
-    assert split[1] is not None
-    assert half[0] == 240 - split[1]
-    assert found["holdout"][0] == half[1]
-    assert half[1] is not None
-    assert 0 < half[1] < half[0]
-
-
-def test_a_step_on_the_pairs_stands_below_the_filter(monkeypatch: pytest.MonkeyPatch, log: str, tmp_path: Path) -> None:
-    before_the_filter(monkeypatch)
-    steps = reported(Stage1({"data_loader": {"event_filename": log}}), tmp_path / "out")
-    own = [line.step for line in steps].index("half")
-    assert steps[own - 1].step == "score_filter"
-    assert steps[own].rows_in == steps[own - 1].rows_out
-    written = found_rows(steps)
-    assert steps[own].rows_out is not None
-    assert 0 < steps[own].rows_out < written
-
-
-def found_rows(steps: list[StepRows]) -> int:
-    return next(line.rows_out or 0 for line in steps if line.step == "score_filter")
+def test_a_step_on_the_pairs_stands_below_the_filter(everywhere: list[StepRows]) -> None:
+    place = [line.step for line in everywhere].index("of the pairs")
+    above, line = everywhere[place - 1 : place + 1]
+    assert above.step == "score_filter"
+    assert line.rows_in == above.rows_out
+    assert line.rows_in is not None
+    assert line.rows_out is not None
+    assert 0 < line.rows_out < line.rows_in
 
 
 def test_a_step_on_a_table_of_another_stage_stands_at_the_top(spark: SparkSession) -> None:
     counter = RowCounter(lambda rows: rows.cache())
     table = spark.range(8).withColumnRenamed("id", "timestamp")
     counter.came_out("", table)
-    twice = counter.through("again", Half, counter.through("half", Half, table))
-    unknown = counter.through("lost", Half, spark.range(3).withColumnRenamed("id", "timestamp"))
+    twice = counter.through("again", HALF, counter.through("half", HALF, table))
+    unknown = counter.through("lost", HALF, spark.range(3).withColumnRenamed("id", "timestamp"))
     assert (twice.count(), unknown.count()) == (4, 2)
     lines = counter.with_own([StepRows("als", 4, None), StepRows("gate", None, None)])
     assert [(line.step, line.rows_in, line.rows_out) for line in lines] == [
@@ -272,6 +259,6 @@ def test_a_part_of_the_work_begins_without_the_steps_of_the_last(spark: SparkSes
     for rows in (8, 2):
         counter.begin()
         assert (
-            counter.through("half", Half, spark.range(rows).withColumnRenamed("id", "timestamp")).count() == rows // 2
+            counter.through("half", HALF, spark.range(rows).withColumnRenamed("id", "timestamp")).count() == rows // 2
         )
         assert counter.with_own([]) == [StepRows("half", rows, rows // 2)]

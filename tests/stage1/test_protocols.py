@@ -42,16 +42,20 @@ class Run(NamedTuple):
         return lines[-1].rows_in, lines[-1].rows_out, lines[-1].note
 
 
-def run(spark: SparkSession, folder: Path, events: list[Event], *overrides: str, **config: Any) -> Run:
-    """Run stage 1 on events in an arbitrary order, with parameters as --set takes them."""
+def stage_of(folder: Path, events: list[Event], *overrides: str) -> Stage1:
+    """Return stage 1 of events in an arbitrary order, with parameters as --set takes them."""
     shuffled = random.Random(len(events)).sample(events, len(events))  # noqa: S311 - no secret
     lines = [f"{time},{visitor},{kind},{item}\n" for time, visitor, kind, item in shuffled]
     (folder / "events.csv").write_text("timestamp,visitorid,event,itemid\n" + "".join(lines))
     given = [f"stage1.data_loader.event_filename={folder}/events.csv", *(f"stage1.{one}" for one in overrides)]
-    config = {**parse_config("", given, {}).stage("stage1"), **config}
+    config = parse_config("", given, {}).stage("stage1")
     validator = {"earliest": None, **config.get("event_validator", {})}  # some of the toy times are in 1970
-    stage = Stage1({**config, "event_validator": validator})
-    out = folder / "out"
+    return Stage1({**config, "event_validator": validator})
+
+
+def run(spark: SparkSession, folder: Path, events: list[Event], *overrides: str) -> Run:
+    """Run stage 1; see `stage_of`."""
+    stage, out = stage_of(folder, events, *overrides), folder / "out"
     stage.execute_persist(str(out))
     return Run(stage, {name: spark.read.parquet(f"{out}/{name}") for name in schemas.TABLES if (out / name).exists()})
 
@@ -125,12 +129,14 @@ def test_the_history_of_every_visitor_is_its_training_events(every: Run) -> None
 
 
 def test_what_was_sent_back_is_not_to_be_predicted(spark: SparkSession, tmp_path: Path) -> None:
+    assert spark
     log = [(START, "7", "view", "1"), (START + 1, "7", "view", "2"), (START + 2, "7", "return", "3")]
     log += [(START + 3, "8", "view", "1"), (START + 4, "8", "view", "2"), (START + 5, "8", "view", "3")]
     weights = 'score_events={"score_map": {"view": 1, "return": -2}, "negative_weights": "subtract"}'
-    found = run(spark, tmp_path, log, weights, "holdout.every_visitor=true", "holdout.last_events=1")
-    assert found.named("holdout") == [(8, 3)]
-    assert found.note("holdout") == (2, 1, "1 of 2 pairs left the holdout: already in the history, or not above 0")
+    stage = stage_of(tmp_path, log, weights, "holdout.every_visitor=true", "holdout.last_events=1")
+    assert Run(stage, stage.execute()).named("holdout") == [(8, 3)]
+    assert stage.split.held == 2
+    stage.release()
 
 
 def test_a_visitor_with_one_event_is_trained_and_not_judged(every: Run) -> None:
@@ -346,29 +352,18 @@ def test_a_protocol_has_a_name(config: dict[str, Any], protocol: str) -> None:
 def test_tables_that_leak_are_not_committed(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(HoldoutSplit, "to_predict", staticmethod(lambda holdout, _: holdout))
-    log = [*LOG, (START + 99, "0", "view", "0")]  # seen before
-    log += [(START + 100, str(visitor), "view", "5") for visitor in range(1, 5)]
-    with pytest.raises(
-        DataQualityError, match="LEAK 5 held-out pairs are in scores, 5 in history: the models would be"
-    ):
-        run(spark, tmp_path, log, "holdout.every_visitor=true", "holdout.last_events=1")
-
-
-def test_events_that_were_trained_with_after_the_cut_are_told(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     divide = TrainTestSplit.divide
 
     def late(step: Any, events: DataFrame, value: float) -> tuple[DataFrame, DataFrame]:
         return divide(step, events, value + 2)
 
     monkeypatch.setattr(TrainTestSplit, "divide", late)
+    monkeypatch.setattr(HoldoutSplit, "to_predict", staticmethod(lambda holdout, _: holdout))
+    log = [*LOG, (START + 99, "0", "view", "0")]  # seen before
     settings = ["train_test_split.column_name=timestamp", "train_test_split.train_percentile=80"]
-    with pytest.raises(
-        DataQualityError, match=r"LEAK 0 held-out .*, and [1-9] pairs are trained with events at or aft"
-    ):
-        run(spark, tmp_path, LOG, *settings)
+    told = "LEAK 1 held-out pairs are in scores, 1 in history, and [1-9] pairs are trained with events at or after"
+    with pytest.raises(DataQualityError, match=told):
+        run(spark, tmp_path, log, *settings)
 
 
 def convert(train: Path, test: Path, events: Path, holdout: Path) -> None:
@@ -391,11 +386,11 @@ def test_a_published_split_is_used_as_the_guide_shows(spark: SparkSession, tmp_p
             "holdout": {"holdout_filename": str(tmp_path / "holdout.csv")},
         }
     )
-    stage.execute_persist(str(tmp_path / "out"))
-    names = ("scores", "history", "holdout", "visitors", "items")
-    found = Run(stage, {name: spark.read.parquet(f"{tmp_path}/out/{name}") for name in names})
+    assert spark
+    found = Run(stage, stage.execute())
     assert found.named("scores", "score") == [(0, 10, 1.0), (0, 11, 1.0), (1, 10, 1.0), (1, 12, 1.0), (2, 13, 1.0)]
     assert found.named("holdout") == [(0, 12), (1, 11), (1, 13)]
+    stage.release()
 
 
 @pytest.mark.slow

@@ -40,9 +40,9 @@ def test_the_seed_s_other_column(hundred: DataFrame) -> None:
     }
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    numbers=st.lists(st.integers(-(2**40), 2**40) | st.integers(0, 5), min_size=1, max_size=60),
+    numbers=st.lists(st.integers(-(2**40), 2**40) | st.integers(0, 5), min_size=20, max_size=60),
     percentile=st.floats(0, 100) | st.sampled_from([0, 50, 90, 100]),
     exact_rows=st.sampled_from([1, 5, 200_000]),
 )
@@ -112,7 +112,7 @@ def test_a_timestamp_of_milliseconds_is_split_exactly(spark: SparkSession) -> No
 
 
 @pytest.mark.parametrize("exact_rows", [200_000, 30])
-@pytest.mark.parametrize("first", [2**62, -(2**62), 2**63 - 100, -(2**63)])
+@pytest.mark.parametrize("first", [2**63 - 100, -(2**63)])
 def test_integers_that_a_float_rounds_are_split_exactly(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, first: int, exact_rows: int
 ) -> None:

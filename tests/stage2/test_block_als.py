@@ -24,7 +24,7 @@ EXACT: dict[str, Any] = {"solver": "blocks", "method": "cholesky"}
 
 def fitted(scores: DataFrame, **parameters: Any) -> list[Floats]:
     """The factors of visitors and items, sorted by id."""
-    model = AlsFitter(**{"rank": 4, "max_iter": 3, "solver": "blocks", **parameters}).execute(scores)
+    model = AlsFitter(**{"rank": 4, "max_iter": 2, "solver": "blocks", **parameters}).execute(scores)
     return [np.array(rows) for rows in factors_of(model)]  # type: ignore[arg-type]
 
 
@@ -54,8 +54,7 @@ def best(scored: Floats, scores: Floats, fixed: Floats, als: AlsFitter) -> Float
     return result
 
 
-@pytest.mark.parametrize("exponent", [1.0, 0.5])
-@pytest.mark.parametrize("implicit", [True, False])
+@pytest.mark.parametrize(("implicit", "exponent"), [(True, 0.5), (False, 1.0)])
 def test_exact_factors_equal_dense_half_steps_from_the_same_start(
     spark: SparkSession, implicit: bool, exponent: float
 ) -> None:
@@ -101,9 +100,9 @@ def test_the_factors_do_not_depend_on_order_partitions_and_blocks(
     pairs = random_pairs()
     expected = fitted(spark.createDataFrame(pairs, SCORES).coalesce(1))
     other = spark.createDataFrame(pairs[::-1], SCORES).repartition(5, "score")
-    different = [fitted(other, num_user_blocks=5, num_item_blocks=3), fitted(other, num_user_blocks=1)]
+    different = [fitted(other, num_user_blocks=5, num_item_blocks=3)]
     monkeypatch.setattr(block_als, "room_for_a_block", lambda _: 0)  # each block gets just the factors that it needs
-    different.append(fitted(other, num_user_blocks=3, num_item_blocks=4))
+    different.append(fitted(other, num_user_blocks=1, num_item_blocks=4))
     for found in different:
         for one, wanted in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, wanted, rtol=0, atol=1e-5)
@@ -192,7 +191,7 @@ def test_every_half_step_is_in_the_folder_for_checkpoints_if_there_is_one(spark:
     expected = fitted(scores)
     with checkpoints(tmp_path.as_uri()):
         found = fitted(scores)
-    assert len({path.parent for path in tmp_path.rglob("part-*")}) == 1 + 2 * 3
+    assert len({path.parent for path in tmp_path.rglob("part-*")}) == 1 + 2 * 2
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 

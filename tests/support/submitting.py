@@ -34,6 +34,7 @@ _LIGHT = (
     "spark.sql.codegen.factoryMode=NO_CODEGEN",
 )
 LIGHT = tuple(word for setting in _LIGHT for word in ("--conf", setting))
+CANARY = "canary-5up3r-53cr3t"  # a secret, which no output may hold
 
 
 @dataclass

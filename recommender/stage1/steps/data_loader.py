@@ -487,7 +487,7 @@ class DataLoader:
         if is_one and self._layout.encoding.is_wide:
             fault, hint = "is not a header in the encoding that is set", "see data_loader.options (encoding)"
         elif HEAD in loaded.rows.columns and has_values(names, self._wanted()):  # a row, which must not be shown
-            hint = "see data_loader.file_format" if names[0][:1] in "{[" else "see data_loader.header and column_names"
+            hint = "see data_loader.file_format" if names[0][:1] in "{[" else "see data_loader.header and delimiter"
             fault = "has values, and no names of columns"
         elif is_one:
             hint = "see data_loader.delimiter"
