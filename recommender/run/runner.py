@@ -107,7 +107,7 @@ class Runner:
         return [
             (name, table)
             for name, table in inputs
-            if table not in OPTIONAL or table in self._commits[name].record["tables"]
+            if table not in OPTIONAL or table in self._commits[name].record.get("tables", {})
         ]
 
     def check_gate(self, name: str) -> None:

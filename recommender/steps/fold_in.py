@@ -84,7 +84,8 @@ class FoldIn:
         spark = interactions.sparkSession
         pairs = interactions.groupBy(C.VISITOR_INDEX, C.ITEM_INDEX).agg(F.sum(C.SCORE).cast("double").alias(C.SCORE))
         count, rank = single_row(size_of(item_factors))
-        items_per_block = self.items_per_block or room_for_a_block(spark) // (4 * rank + 24)
+        # A solve needs a turned copy of the factors beside them.
+        items_per_block = self.items_per_block or room_for_a_block(spark) // (8 * rank + 24)
         if count <= items_per_block:
             partitions = partitions_for(spark, visitor_count, self.visitors_per_block)
             return _with_all_items(_by_visitor(pairs, partitions), item_factors, solver)

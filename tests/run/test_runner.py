@@ -370,7 +370,7 @@ def test_sample_events_are_made_once(job: Job, monkeypatch: pytest.MonkeyPatch) 
     assert runner().sample() == one
     assert job.started == 0
     looks = iter([None, job.store.latest("sample")])
-    monkeypatch.setattr(job.store, "latest", lambda _: next(looks))
+    monkeypatch.setattr(Store, "latest", lambda *_: next(looks))
     monkeypatch.setattr(Log, "newest_number", lambda _: 0)  # two runs began at the same moment
     assert runner().sample() == one
 

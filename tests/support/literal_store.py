@@ -21,6 +21,7 @@ def result(store: Store, stage: str, run: str, rows: str = "rows", **record: Any
     body: Mapping[str, Any] = {
         "files": {name: facts},
         "contents": {"scores": {"rows": 1, "checksum": facts["sha256"][:32]}},
+        "tables": {},
         "upstream": {},
         **record,
     }

@@ -111,7 +111,7 @@ def test_a_file_that_goes_while_it_is_hashed_is_missing(
         for path in commit.files():
             (Path(store.files.root) / "stage2/data" / path).unlink()
 
-    monkeypatch.setattr(store, "check", gone)
+    monkeypatch.setattr(Store, "check", gone)
     with pytest.raises(ArtifactError, match=r"ARTIFACT_CORRUPT missing part-.* is gone"):
         check_contents(store, commit, ["popularity"])
 
