@@ -360,8 +360,9 @@ def test_tables_that_leak_are_not_committed(
     monkeypatch.setattr(TrainTestSplit, "divide", late)
     monkeypatch.setattr(HoldoutSplit, "to_predict", staticmethod(lambda holdout, _: holdout))
     log = [*LOG, (START + 99, "0", "view", "0")]  # seen before
+    log += [(START + 8, "1", "wave", "2"), (START + 98, "1", "view", "2")]  # seen too, by what has no weight
     settings = ["train_test_split.column_name=timestamp", "train_test_split.train_percentile=80"]
-    told = "LEAK 1 held-out pairs are in scores, 1 in history, and [1-9] pairs are trained with events at or after"
+    told = "LEAK 1 held-out pairs are in scores, 2 in history, and [1-9] pairs are trained with events at or after"
     with pytest.raises(DataQualityError, match=told):
         run(spark, tmp_path, log, *settings)
 
