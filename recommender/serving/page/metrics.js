@@ -80,7 +80,7 @@ function tableAt(metrics, k, served) {
   const lines = names.map((name) => {
     const cells = new Map(rows.filter((row) => row.metric === name).map((row) => [row.model, row]));
     const most = largest([...cells.values()]);
-    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(cells.get(model), most, model)));
+    return element("tr", {}, element("th", { scope: "row" }, name, meaning(name)), models.map((model) => cell(cells.get(model), most, modelName(model, served))));
   });
   const head = [`metric@${k}`, ...models.map((model) => modelName(model, served))].map((name) => element("th", { scope: "col" }, name));
   const table = element("table", { class: "metrics" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, lines));
@@ -102,7 +102,7 @@ function meaning(name) {
 
 /** Make a cell; it names its model on a narrow screen, where the head of the table does not stand above it. */
 function cell(row, most, model) {
-  const name = element("span", { class: "of-model" }, modelName(model));
+  const name = element("span", { class: "of-model" }, model);
   if (!row) return element("td", { class: "number" }, name, "–");
   const has = row.low !== null && row.low !== undefined;
   const interval = has ? element("span", { class: "interval" }, `(${metric(row.low)} to ${metric(row.high)})`) : null;
