@@ -13,6 +13,7 @@ from support.shop import tables
 
 from recommender.errors import ConfigError, DataQualityError, StorageError, TransientError
 from recommender.publishing.postgres import database as databases
+from recommender.publishing.postgres.versions import Versions
 from recommender.publishing.target import Version
 from recommender.stage4.steps import PostgresView
 
@@ -121,16 +122,16 @@ def test_55_a_database_that_dies_while_rows_are_copied(
     deliver(shop, lists(spark, 7), 1)
     delivering = step(shop)
     target = delivering.target(LONG)
-    begin = target.versions.begin
+    begin = Versions.begin
 
-    def begun(*given: Any) -> str:
+    def begun(*given: Any) -> Any:
         table = begin(*given)
         shop.stop("immediate")
         return table
 
-    monkeypatch.setattr(target.versions, "begin", begun)
     try:
-        with pytest.raises(TransientError, match=r"TARGET_DOWN"):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(TransientError, match=r"TARGET_DOWN"):
+            patch.setattr(Versions, "begin", begun)
             delivering.execute(lists(spark, 8), target, version(2), "live")
     finally:
         target.close()
