@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 
 from recommender.errors import ArtifactError, InputError, StorageError
 from recommender.spark.cache import kept_below
-from recommender.spark.session import checkpoints, lost
+from recommender.spark.session import checkpoints
 from recommender.stage import NOT_COMPARED, Context, Made, Previous, Stage
 from recommender.store import Attempt, Commit, Shards, Store, now
 from recommender.tables.als_model import check_model
@@ -123,30 +123,18 @@ def execute(
     store: Store, stage: Stage, inputs: Mapping[str, Any], attempt: Attempt, shards: Shards, context: Context
 ) -> dict[str, Any]:
     """Execute, persist and audit, in shards if the stage has any; return the stage's part of the record."""
-    timed, before = _Timed(context.announce), lost()
+    timed = _Timed(context.announce)
     with _with_folders(store, stage, attempt):
         part = _all_parts(store, stage, inputs, attempt, shards, replace(context, announce=timed))
-    steps, after = stage.report(part["rows"]), lost()
+    steps = stage.report(part["rows"])
     return {
         "files": part["files"],
         "contents": part["contents"],
         "tables": part["tables"],
         "steps": [asdict(step) for step in steps],
         "timings": timed.seconds(),
-        **_losses(before, after, context),
         **stage.details(),
     }
-
-
-def _losses(before: dict[str, int] | None, after: dict[str, int] | None, context: Context) -> dict[str, Any]:
-    """Return the executors and tasks that were lost meanwhile, for the record; warn if there are any."""
-    if before is None or after is None:
-        return {}
-    found = {key: after[key] - before[key] for key in after}
-    if any(found.values()):
-        counts = f"{found['executors']:,} executors and {found['tasks']:,} tasks"
-        context.warn(f"Spark lost {counts} and computed their part again: the result is whole")
-    return {"lost": found}
 
 
 @contextmanager

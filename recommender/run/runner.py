@@ -287,7 +287,10 @@ class Runner:
                 if stage.compares() is not None:
                     why, judged = record.get("not_compared", ""), {**made_of, **record}
                     verdict = check_kept(judged, self.override, not_compared=why, overridden=verdict)
-                seconds = time.monotonic() - started
+                seconds, spent = time.monotonic() - started, effort.spent()
+                if any(spent.get("lost", {}).values()):
+                    counts = f"{spent['lost']['executors']:,} executors and {spent['lost']['tasks']:,} tasks"
+                    warn(f"Spark lost {counts} and computed their part again: the result is whole")
                 prepared = upstream["stage1"].record if upstream else record
                 inherited = {key: prepared.get(key) for key in _INHERITED}
                 events = inherited["events"]
@@ -301,7 +304,7 @@ class Runner:
                     "changed": stage.changed(),
                     **inherited,
                     "seconds": seconds,
-                    **effort.spent(),
+                    **spent,
                     "events_per_second": events and events / seconds,
                 }
                 commit = self.store.commit(attempt, redacted(body, numbers=False))

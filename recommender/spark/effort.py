@@ -1,11 +1,11 @@
-"""How busy Spark is, and what it spends: tasks, jobs, memory. Over Spark Connect, Spark 4 reports the tasks only.
+"""How busy Spark is, what it spends and what it loses. Over Spark Connect, Spark 4 reports the running tasks only.
 
 Example usage:
 >>> effort = Effort()
 >>> spark.range(10).count()
 10
 >>> sorted(effort.spent()), effort.spent()["jobs"] > 0, running_tasks()
-(['jobs', 'memory'], True, None)
+(['jobs', 'lost', 'memory'], True, None)
 """
 
 import re
@@ -60,17 +60,19 @@ class Effort:
     """What Spark spends on a piece of work, from the moment when this is made; nothing is known over Spark Connect."""
 
     def __init__(self) -> None:
-        self._jobs = _jobs()
+        self._jobs, self._lost = _jobs(), _lost()
         with suppress(Py4JError, OSError):
             if _context():
                 Path(f"/proc/{_process()}/clear_refs").write_text("5")  # the kernel forgets the highest use so far
 
-    def spent(self) -> dict[str, int]:
-        """Return the number of jobs, and the highest memory (bytes) of Spark's process, as far as they are known."""
-        found: dict[str, int] = {}
-        jobs = _jobs()
+    def spent(self) -> dict[str, Any]:
+        """Return jobs, memory (most bytes of Spark's process) and lost (executors, failed tasks), as far as known."""
+        found: dict[str, Any] = {}
+        jobs, lost = _jobs(), _lost()
         if jobs is not None and self._jobs is not None:
             found["jobs"] = jobs - self._jobs
+        if lost is not None and self._lost is not None:
+            found["lost"] = {key: number - self._lost[key] for key, number in lost.items()}
         with suppress(Py4JError, OSError):
             status = Path(f"/proc/{_process()}/status").read_text() if _context() else ""
             highest = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
@@ -89,6 +91,24 @@ def _jobs() -> int | None:
     context = _context()
     try:
         return int(context._jsc.sc().dagScheduler().numTotalJobs()) if context else None
+    except (Py4JError, OSError):
+        return None
+
+
+def _lost() -> dict[str, int] | None:
+    """Return how many executors this session has lost, and how many tasks have failed; None without a context.
+
+    Executors that Spark itself has let go, because they were idle, are not lost.
+    """
+    context = _context()
+    try:
+        if not context:
+            return None
+        summaries = context._jsc.sc().statusStore().executorList(False)
+        executors = [summaries.apply(n) for n in range(summaries.size())]
+        reasons = [each.removeReason() for each in executors if not each.isActive()]
+        let_go = sum(reason.isDefined() and reason.get().startswith("Executor killed by driver") for reason in reasons)
+        return {"executors": len(reasons) - let_go, "tasks": sum(each.failedTasks() for each in executors)}
     except (Py4JError, OSError):
         return None
 

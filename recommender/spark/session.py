@@ -22,7 +22,7 @@ from recommender.settings.redaction import CANARIES, SPARK_PATTERN, SPARK_STRING
 from recommender.spark.java import HAS_JVM, Py4JError, Py4JJavaError, Py4JNetworkError, SparkConf, SparkContext
 from recommender.store import Hadoop
 
-# Else Python reports to the JVM where in the code each column was made, which is three quarters of what they exchange.
+# Else Python reports to the JVM where in the code each column was made, by several calls for each.
 PYTHON_SAYS_LESS: Final = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 _BEFORE_START = {
     "spark.redaction.regex": SPARK_PATTERN,
@@ -163,21 +163,6 @@ def hadoop() -> Hadoop | None:
         if key.startswith("spark.hadoop."):
             configuration.set(key.removeprefix("spark.hadoop."), value)
     return Hadoop(jvm, configuration)
-
-
-def lost() -> dict[str, int] | None:
-    """Return how many executors have been lost and how many tasks have failed since the session began.
-
-    Executors that Spark itself has let go, because they were idle, are not lost. None over Spark Connect.
-    """
-    context = None if is_connect() else SparkContext._active_spark_context
-    if context is None:
-        return None
-    summaries = context._jsc.sc().statusStore().executorList(False)
-    executors = [summaries.apply(n) for n in range(summaries.size())]
-    reasons = [each.removeReason() for each in executors if not each.isActive()]
-    let_go = sum(reason.isDefined() and reason.get().startswith("Executor killed by driver") for reason in reasons)
-    return {"executors": len(reasons) - let_go, "tasks": sum(each.failedTasks() for each in executors)}
 
 
 def is_ending() -> bool:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from recommender.spark import effort
@@ -21,6 +22,16 @@ def test_jobs_are_counted_from_the_beginning_of_a_piece_of_work(spark: SparkSess
     assert measured.spent()["jobs"] == 1
     assert Effort().spent()["jobs"] == 0
     assert measured.spent()["memory"] > 50 * 2**20  # no JVM is smaller
+
+
+def test_failed_tasks_are_counted(spark: SparkSession) -> None:
+    measured = Effort()
+    with pytest.raises(PySparkException):
+        spark.range(1).selectExpr("raise_error('on purpose')").collect()
+    deadline = time.monotonic() + 20
+    while not measured.spent()["lost"]["tasks"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert measured.spent()["lost"] == {"executors": 0, "tasks": 1}
 
 
 def test_tasks_are_counted_while_they_run(spark: SparkSession) -> None:

@@ -1,14 +1,11 @@
 """What a session is started with follows from the machine and from the size of the inputs."""
 
 import os
-import time
 
 import pytest
 from pyspark import SparkConf
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 
-from recommender.spark.session import OF_SMALL, _settings, lost
+from recommender.spark.session import OF_SMALL, _settings
 
 MB = 2**20
 
@@ -38,14 +35,3 @@ def test_others_keep_adaptive_execution(size: int | None) -> None:
 def test_a_cluster_is_left_as_it_is() -> None:
     found = settings(0, "spark://host:7077")
     assert not {"spark.sql.shuffle.partitions", *OF_SMALL} & found.keys()
-
-
-def test_failed_tasks_are_counted(spark: SparkSession) -> None:
-    before = lost()
-    assert before is not None
-    with pytest.raises(PySparkException):
-        spark.range(1).selectExpr("raise_error('on purpose')").collect()
-    deadline = time.monotonic() + 20
-    while (found := lost()) == before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == {**before, "tasks": before["tasks"] + 1}
