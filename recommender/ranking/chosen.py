@@ -19,20 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.ranking.top_k import (
-    _ROUNDING,
-    _TINY,
     EMPTY,
+    ROUNDING,
+    TINY,
     Factors,
     Indexes,
     Items,
-    _check,
-    _keys,
-    _places,
-    _reach,
-    _thresholds,
     arranged,  # noqa: F401 - for the example
+    check_norms,
     found,
+    keys_of,
     nothing_found,
+    places_of,
+    reach_of,
+    thresholds_of,
 )
 
 _FIRST = 8192  # items; each further block is twice as long
@@ -62,9 +62,9 @@ def best_of(
         largest: no factor, and no factor's inverse, is larger.
     """
     vector = visitor[None]
-    _check(vector, items.norms[:1])
+    check_norms(vector, items.norms[:1])
     search = _Search(visitor, items, nothing_found(1, k), max(largest, 1.0))
-    barred = np.sort(_places(items, (excluded, np.array([0, len(excluded)])))[1])
+    barred = np.sort(places_of(items, (excluded, np.array([0, len(excluded)])))[1])
     start, width = 0, _FIRST
     while start < len(items.norms) and search.can_improve(start):
         own = slice(start, min(start + width, len(items.norms)))
@@ -94,17 +94,17 @@ class _Search:
     def __init__(self, visitor: Factors, items: Items, best: NDArray[np.int64], largest: float) -> None:
         self.visitor, self.items, self.best, self.largest = visitor, items, best, largest
         self.exact = visitor.astype(np.float64)
-        self.reach = float(_reach(visitor[None])[0])
+        self.reach = float(reach_of(visitor[None])[0])
         self.least = -np.inf
 
     def can_improve(self, start: int) -> bool:
         """Return whether an item from a place on can be among the best."""
-        return self.reach * float(self.items.norms[start]) * self.largest + _TINY >= self.least
+        return self.reach * float(self.items.norms[start]) * self.largest + TINY >= self.least
 
     def may_improve(self, own: slice, factors: Factors | None) -> NDArray[np.bool_]:
         """Return which items can be among the best."""
-        bound = self.items.norms[own] * (self.reach * (1 + 4 * _ROUNDING))
-        return (bound if factors is None else bound * factors) + _TINY >= self.least
+        bound = self.items.norms[own] * (self.reach * (1 + 4 * ROUNDING))
+        return (bound if factors is None else bound * factors) + TINY >= self.least
 
     def improve(self, own: slice, rows: NDArray[np.int64], factors: Factors | None) -> None:
         """Merge some items of a block into the best; `factors`: of these items."""
@@ -117,7 +117,7 @@ class _Search:
             scores = multiplied(scores, factors)
         # By how much such a score may be wrong; the products as in `top_k`, and one more operation.
         reach = self.reach * float(self.items.norms[places[0]])
-        error = self.largest * reach * _ROUNDING * (len(self.visitor) + 12) + _TINY
+        error = self.largest * reach * ROUNDING * (len(self.visitor) + 12) + TINY
         least = self.least - error
         if np.isneginf(least) and len(scores) > k:
             least = float(np.partition(scores, len(scores) - k)[len(scores) - k]) - 2 * error
@@ -130,7 +130,7 @@ class _Search:
         products = self.items.factors[places].astype(np.float64)
         products *= self.exact
         scores = products.sum(axis=1).astype(np.float32)
-        keys = _keys(scores if factors is None else multiplied(scores, factors), self.items.indexes[places])
+        keys = keys_of(scores if factors is None else multiplied(scores, factors), self.items.indexes[places])
         k = self.best.shape[1]
         self.best[0] = np.sort(np.concatenate([self.best[0], keys]))[: -k - 1 : -1]
-        self.least = float(_thresholds(self.best)[0])
+        self.least = float(thresholds_of(self.best)[0])

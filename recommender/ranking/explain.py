@@ -45,7 +45,7 @@ def explain(
         ValueError: the factors may not be negative: then they are not linear in the history.
     """
     if solver.nonnegative:
-        raise ValueError("a model with nonnegative factors cannot be explained: a score is no sum over the history")
+        raise ValueError("a model with nonnegative factors cannot be explained: a score is not a sum over the history")
     rank = items.shape[1]
     if gram_matrix is None:
         gram_matrix = gram(items) if solver.implicit_prefs else np.zeros((rank, rank))

@@ -31,8 +31,8 @@ _WIDTH = 2048  # items at least are scored at once
 _SCORES = 2**20  # are computed at once: 4 MB, so that they are still in the cache when they are looked at
 _FIRST_CHUNKS = 4  # times k
 _RESCORED = 512  # scores are computed again at once, while their factors are in the cache
-_ROUNDING = 2.0**-24  # of one float32 operation, relative
-_TINY = 2.0**-120  # more than rounding adds to a sum of denormal products
+ROUNDING = 2.0**-24  # of one float32 operation, relative
+TINY = 2.0**-120  # more than rounding adds to a sum of denormal products
 _LOWEST = float(np.finfo(np.float32).min)
 _INDEX_BITS = 32
 _LARGEST_INDEX = 2**31 - 1
@@ -114,7 +114,7 @@ def found(best: Keys) -> tuple[Indexes, Factors]:
 
 def can_improve(best: Keys, visitors: Factors, norm: float) -> NDArray[np.bool_]:
     """Return which visitors may find an item among their best whose norm is at most so large."""
-    return _reach(visitors) * norm + _TINY >= _thresholds(best)
+    return reach_of(visitors) * norm + TINY >= thresholds_of(best)
 
 
 def improve(best: Keys, visitors: Factors, items: Items, excluded: Lists) -> int:
@@ -128,8 +128,8 @@ def improve(best: Keys, visitors: Factors, items: Items, excluded: Lists) -> int
     Returns:
         How many inner products were computed.
     """
-    _check(visitors, items.norms)
-    rows, places = _places(items, excluded)
+    check_norms(visitors, items.norms)
+    rows, places = places_of(items, excluded)
     computed = 0
     scratch = np.empty(_VISITORS * (max(_SCORES // _VISITORS, _WIDTH) + _CHUNK) + _SCORES, dtype=np.float32)
     starts = np.searchsorted(rows, np.arange(0, len(visitors) + _VISITORS, _VISITORS))
@@ -141,15 +141,16 @@ def improve(best: Keys, visitors: Factors, items: Items, excluded: Lists) -> int
     return computed
 
 
-def _check(visitors: Factors, norms: NDArray[np.float64]) -> None:
+def check_norms(visitors: Factors, norms: NDArray[np.float64]) -> None:
+    """Raise a ValueError if a score may be beyond the range of float32."""
     largest = max(norms_of(visitors).max(initial=0), 1.0) * max(norms.max(initial=0), 1.0)
     # A sum of rounded products may be larger than the product of the norms.
-    if not largest <= -_LOWEST * (1 - 2 * _ROUNDING * (visitors.shape[1] - 1)):
+    if not largest <= -_LOWEST * (1 - 2 * ROUNDING * (visitors.shape[1] - 1)):
         sentence = "factors must be finite, and their products fit into a float32"
         raise ValueError(f"{sentence}, got norms whose product is {largest:.3g}")
 
 
-def _places(items: Items, excluded: Lists) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def places_of(items: Items, excluded: Lists) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the row of the visitor and the place of the item of everything that is excluded."""
     values, offsets = excluded
     rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
@@ -162,18 +163,18 @@ def _places(items: Items, excluded: Lists) -> tuple[NDArray[np.int64], NDArray[n
     return rows[known], places[known]
 
 
-def _reach(visitors: Factors) -> NDArray[np.float64]:
+def reach_of(visitors: Factors) -> NDArray[np.float64]:
     """Return the norms, a little larger: rounded scores may exceed the product of the norms."""
-    return norms_of(visitors) * (1 + _ROUNDING * 4)
+    return norms_of(visitors) * (1 + ROUNDING * 4)
 
 
-def _thresholds(best: Keys) -> NDArray[np.float64]:
+def thresholds_of(best: Keys) -> NDArray[np.float64]:
     """Return the score that an item must reach to be among the best; -inf where any item is."""
     _, scores = found(best[:, -1])
     return np.where(best[:, -1] == EMPTY, -np.inf, scores.astype(np.float64))
 
 
-def _keys(scores: Factors, indexes: Indexes) -> Keys:
+def keys_of(scores: Factors, indexes: Indexes) -> Keys:
     """Return numbers that are larger for a larger score, and for a smaller index where scores are equal."""
     bits = (scores + np.float32(0)).view(np.int32)  # -0 and 0 are equal
     ordered = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).astype(np.int64)
@@ -213,10 +214,10 @@ class _Search:
         self.rows, self.places = rows, places
         self.scratch = scratch
         self.exact = visitors.astype(np.float64)
-        self.reach = _reach(visitors)
+        self.reach = reach_of(visitors)
         # By how much a float32 product, and a rounded threshold, may be wrong, per norm of the item: Higham 2002, 3.1.
-        self.error = self.reach * _ROUNDING * (visitors.shape[1] + 8)
-        self.least = _thresholds(best)
+        self.error = self.reach * ROUNDING * (visitors.shape[1] + 8)
+        self.least = thresholds_of(best)
 
     def run(self) -> int:
         """Search all items; return how many inner products were computed."""
@@ -224,7 +225,7 @@ class _Search:
         active = np.arange(len(self.visitors))
         start = computed = 0
         while start < number:
-            active = active[self.reach[active] * norms[start] + _TINY >= self.least[active]]
+            active = active[self.reach[active] * norms[start] + TINY >= self.least[active]]
             if not len(active):
                 break
             stop = min(start + max(_SCORES // len(active), _WIDTH), number)
@@ -244,7 +245,7 @@ class _Search:
         # Chunk c holds the columns c, c + chunks, c + 2 chunks, ...: so halves of whole rows are compared at once.
         pieces = product.reshape(len(active), 1 << halvings, chunks)
         maxima = _maxima(product, halvings)
-        error = self.error[active] * self.items.norms[start] + _TINY
+        error = self.error[active] * self.items.norms[start] + TINY
         least = self.least[active] - error
         if is_first and chunks > k:
             # At least k scores reach the k-th largest maximum, so a smaller one is not among the k best.
@@ -288,10 +289,10 @@ class _Search:
         merged[np.repeat(np.arange(len(touched)), counts), np.arange(len(rows)) - np.repeat(firsts, counts) + k] = keys
         merged.sort(axis=1)
         self.best[touched] = merged[:, : -k - 1 : -1]
-        self.least[touched] = _thresholds(self.best[touched])
+        self.least[touched] = thresholds_of(self.best[touched])
 
     def _exact_keys(self, rows: NDArray[np.int64], places: NDArray[np.int64]) -> Keys:
         """Score in double precision; the sum of a row does not depend on how many rows there are."""
         products = self.items.factors.take(places, axis=0).astype(np.float64)
         products *= self.exact.take(rows, axis=0)
-        return _keys(products.sum(axis=1).astype(np.float32), self.items.indexes[places])
+        return keys_of(products.sum(axis=1).astype(np.float32), self.items.indexes[places])
