@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(store: Store, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the difference of two versions; raise a ConfigError if there is no such channel or run, or no lists."""
+    """Return the difference of two versions; raise a ConfigError if the channel, the run or the lists do not exist."""
     return release(store, _version(store, options.candidate), _version(store, options.live))
 
 

@@ -59,9 +59,9 @@ class Times:
 
     unit: str | None  # s, ms, us, ns or iso; None for a timestamp type or a pattern
     label: str  # what people call it
-    read: Callable[[Any], int | None]  # returns a value in ms since 1970, None if it is no such time
+    read: Callable[[Any], int | None]  # returns a value in ms since 1970, None if it is not such a time
     pattern: str | None = None  # as Spark takes it, if there is one
-    days: bool = False  # whether there is no time of day
+    days: bool = False  # whether the time of day is missing
     zoned: bool = True  # whether the values say their time zone
     doubt: str | None = None  # what the user should check
 

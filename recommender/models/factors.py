@@ -64,7 +64,7 @@ class Factors:
         return step.execute(self.item_factors, item_count=count, rank=rank, allowed=allowed), count
 
     def _of_visitors(self, maker: ListMaker) -> DataFrame:
-        """Return visitor_index, source and features of every visitor, null if there are no factors."""
+        """Return visitor_index, source and features of every visitor, null where it has no factors."""
         history = maker.history
         if self.visitor_factors is not None:
             others = maker.visitors.where(~F.col(C.TRAINED)).select(C.VISITOR_INDEX)

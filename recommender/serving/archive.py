@@ -56,7 +56,7 @@ class Archive:
             kept = self._source.kept()
             found = next((each for own, each in kept if name == (own if own == CANDIDATE else str(each.number))), None)
             if found is None:
-                sentence = "there is no candidate" if name == CANDIDATE else f"no version {name} is kept"
+                sentence = "no candidate is kept" if name == CANDIDATE else f"no version {name} is kept"
                 raise RequestError(404, "VERSION_UNKNOWN", f"{sentence}; see /v1/versions")
             opened = self._versions.archived
             if opened is None or opened[0] != found:

@@ -54,7 +54,7 @@ class ByFactors:
     def explained(self, item: int, feedback: Feedback) -> Explained:
         """Return what each item of the history adds to the inner product; see `Scorer`."""
         if self._solver.nonnegative:
-            sentence = "a model with nonnegative factors cannot be explained: a score is no sum over the history"
+            sentence = "a model with nonnegative factors cannot be explained: a score is not a sum over the history"
             raise RequestError(409, "MODEL_NOT_EXPLAINED", sentence)
         model = self._model
         shares = explain(item, feedback.item, feedback.score, model.factors, self._solver, model.gram)

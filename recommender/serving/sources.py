@@ -82,11 +82,11 @@ class Channel:
     def check(self) -> None:
         """Raise a ConfigError if the root does not exist, or other channels do but not this one."""
         if not self.root.is_dir():
-            sentence = f"there is no folder {self.root}; give the folder in which the stages store their results"
+            sentence = f"the folder {self.root} does not exist; give the folder in which the stages store their results"
             raise ConfigError(Mistake("ROOT_UNKNOWN", "root", sentence))
         names = Channels(self.store).names()
         if names and self.channel not in names:
-            sentence = f"there is no channel {self.channel} in {self.root}; there are {', '.join(sorted(names))}"
+            sentence = f"{self.root} has no channel {self.channel}; it has {', '.join(sorted(names))}"
             raise ConfigError(Mistake("CHANNEL_UNKNOWN", "channel", sentence))
 
     def newest_first(self) -> Iterator[Found]:

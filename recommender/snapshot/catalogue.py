@@ -162,7 +162,7 @@ def neighbours_of(table: pa.Table, count: int) -> Neighbours:
     """Return the neighbours of so many items.
 
     Raises:
-        ValueError: they are those of other items, or what is stored of them cannot be.
+        ValueError: they belong to other items, or the stored values are impossible.
     """
     lists = ListsOf(_column(table, "item"), _column(table, "similarity"))
     items, similarities = lists.values

@@ -48,7 +48,7 @@ from recommender.commands import serve
         (
             ["--root", "/nowhere", "--port", "0"],
             10,
-            "ROOT_UNKNOWN command=serve: there is no folder /nowhere; give",
+            "ROOT_UNKNOWN command=serve: the folder /nowhere does not exist; give",
         ),
         (["--host", "999.0.0.1"], 10, "CANNOT_LISTEN command=serve: cannot listen on 999.0.0.1 port 8000: "),
     ],
@@ -92,7 +92,7 @@ def test_a_channel_with_another_name_than_there_are_is_reported(
     publish(tmp_path, "monday")
     assert main(["serve", "--root", str(tmp_path), "--channel", "lve", "--port", "0"]) == 10
     told = capsys.readouterr().err
-    assert f"CHANNEL_UNKNOWN command=serve: there is no channel lve in {tmp_path}; there are live" in told
+    assert f"CHANNEL_UNKNOWN command=serve: {tmp_path} has no channel lve; it has live" in told
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
